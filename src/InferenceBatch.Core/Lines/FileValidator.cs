@@ -1,0 +1,333 @@
+using System.Text;
+using System.Text.Json;
+
+namespace InferenceBatch.Lines;
+
+/// <summary>
+/// Checks a batch file as the service will: every bad line is listed, not the first alone. Used by the client before
+/// an upload and by the local service after one. Rules: OpenAI's Batch API document and recorded validation errors.
+/// </summary>
+/// <param name="rules">What the service asks for.</param>
+/// <param name="onRequest">Called for each good request, in file order, with the place it stands in.</param>
+public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? onRequest = null)
+{
+    private const int MaxModelsListed = 100;
+
+    private readonly IdIndex _ids = new();
+    private readonly List<LineIssue> _issues = [];
+    private readonly List<string> _models = [];
+    private byte[] _lastModel = [];
+    private byte[]? _endpoint;
+    private int _requests;
+    private int _errors;
+    private int _leftOut;
+    private int _blankLines;
+    private int _firstBlankLine;
+    private int _carriageReturns;
+
+    /// <summary>Checks a file on disk.</summary>
+    /// <inheritdoc cref="Validate(Stream, string?, IProgress{long}?, CancellationToken)"/>
+    public BatchFileReport Validate(string path, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
+        return Validate(stream, path, progress, cancellationToken);
+    }
+
+    /// <summary>Checks a stream to its end. A validator serves for one file.</summary>
+    /// <param name="stream">Read from its present position.</param>
+    /// <param name="path">Named in the report.</param>
+    /// <param name="progress">Told the bytes read so far, about once a megabyte.</param>
+    /// <exception cref="IOException">The file could not be read.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public BatchFileReport Validate(
+        Stream stream, string? path, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        _endpoint = rules.Endpoint is { } endpoint ? Encoding.UTF8.GetBytes(endpoint) : null;
+        using var reader = new LineReader(stream, leaveOpen: true);
+        long nextReport = 0;
+        while (reader.Read())
+        {
+            if (reader.Number == 1 && LooksLikeUtf16(reader.Line.Span))
+            {
+                Add(1, null, IssueCodes.InvalidEncoding,
+                    "The file is UTF-16, the Batch API takes UTF-8. Convert it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM");
+                break;
+            }
+
+            Check(reader);
+            if (reader.NextOffset >= nextReport)
+            {
+                nextReport = reader.NextOffset + (1 << 20);
+                cancellationToken.ThrowIfCancellationRequested();
+                progress?.Report(reader.NextOffset);
+            }
+        }
+
+        long bytes = stream.CanSeek ? stream.Length : reader.NextOffset;
+        CheckWhole(reader, bytes);
+        return new BatchFileReport
+        {
+            Path = path,
+            RequestCount = _requests,
+            Bytes = bytes,
+            Endpoint = _endpoint is null ? null : Encoding.UTF8.GetString(_endpoint),
+            Models = _models,
+            Issues = [.. _issues.OrderBy(issue => issue.Line ?? 0)],
+            ErrorCount = _errors,
+        };
+    }
+
+    /// <summary>Whether bytes at the start of a file say UTF-16: a byte order mark, or a NUL beside the first character.</summary>
+    public static bool LooksLikeUtf16(ReadOnlySpan<byte> start) =>
+        start.Length >= 2 && (start[0], start[1]) is (0xFF, 0xFE) or (0xFE, 0xFF) or ((byte)'{', 0) or (0, (byte)'{');
+
+    private void Check(LineReader reader)
+    {
+        ReadOnlySpan<byte> line = reader.Line.Span;
+        if (reader.HadCarriageReturn)
+        {
+            _carriageReturns++;
+        }
+
+        if (line.IndexOfAnyExcept(" \t\r"u8) < 0)
+        {
+            _firstBlankLine = _blankLines++ == 0 ? reader.Number : _firstBlankLine;
+            return;
+        }
+
+        _requests++;
+        if (!RequestLine.Parse(line, out RequestLine request, out LineProblem problem))
+        {
+            Add(reader.Number, null, CodeOf(problem), MessageOf(problem));
+            return;
+        }
+
+        int errorsBefore = _errors;
+        CheckShape(reader.Number, in request);
+        CheckEndpoint(reader.Number, in request);
+        CheckModel(reader.Number, in request);
+        if (request.CustomId.Length > 0 && !_ids.TryAdd(request.CustomId, reader.Number, out int first))
+        {
+            Add(reader.Number, Text(request.CustomId), IssueCodes.DuplicateCustomId,
+                $"The custom_id '{Text(request.CustomId)}' is used on line {first} already; it must be unique in the file.", "custom_id");
+        }
+
+        if (_errors == errorsBefore && onRequest is not null)
+        {
+            (int idStart, int idLength) = request.IdToken.GetOffsetAndLength(line.Length);
+            (int bodyStart, int bodyLength) = request.BodyToken.GetOffsetAndLength(line.Length);
+            onRequest(new RequestSpan(reader.Number, reader.Offset, line.Length, idStart, idLength, bodyStart, bodyLength));
+        }
+    }
+
+    private void CheckShape(int line, in RequestLine request)
+    {
+        RequireString(line, in request, request.IdKind, "custom_id", request.CustomId.Length);
+        RequireString(line, in request, request.MethodKind, "method", 1);
+        if (request.MethodKind == JsonTokenType.String && !request.IsPost)
+        {
+            Add(line, Text(request.CustomId), IssueCodes.InvalidRequest, "The method must be 'POST'.", "method");
+        }
+
+        if (request.BodyKind != JsonTokenType.StartObject)
+        {
+            Missing(line, in request, request.BodyKind, "body", "an object");
+        }
+        else if (request.IsStreaming)
+        {
+            Add(line, Text(request.CustomId), IssueCodes.StreamingUnsupported,
+                "A batch cannot stream its answers: remove 'stream' from the body.", "body.stream");
+        }
+    }
+
+    private void CheckEndpoint(int line, in RequestLine request)
+    {
+        if (request.UrlKind is JsonTokenType.None or JsonTokenType.Null && rules.UrlIsOptional)
+        {
+            Add(line, Text(request.CustomId), IssueCodes.MissingUrl,
+                "The line names no url; this service infers it, others refuse it.", "url", IssueSeverity.Remark);
+            return;
+        }
+
+        if (!RequireString(line, in request, request.UrlKind, "url", 1))
+        {
+            return;
+        }
+
+        ReadOnlySpan<byte> url = request.Url;
+        if (_endpoint is null && IsServed(url))
+        {
+            _endpoint = url.ToArray();
+        }
+
+        if (_endpoint is null)
+        {
+            Add(line, Text(request.CustomId), IssueCodes.InvalidUrl,
+                $"The url '{Text(url)}' is no endpoint the service has for batches ({string.Join(", ", rules.Endpoints)}).", "url");
+        }
+        else if (!url.SequenceEqual(_endpoint) && !SameWithoutVersion(url, _endpoint))
+        {
+            Add(line, Text(request.CustomId), IssueCodes.InvalidUrl,
+                $"The URL provided for this request does not match the batch endpoint. ('{Text(url)}', the batch's is '{Text(_endpoint)}')", "url");
+        }
+    }
+
+    private void CheckModel(int line, in RequestLine request)
+    {
+        if (request.BodyKind != JsonTokenType.StartObject)
+        {
+            return;
+        }
+
+        if (request.ModelKind != JsonTokenType.String || request.Model.IsEmpty)
+        {
+            if (!request.Url.EndsWith("/moderations"u8))
+            {
+                Missing(line, in request, request.ModelKind, "body.model", "a string");
+            }
+
+            return;
+        }
+
+        if (request.Model.SequenceEqual(_lastModel))
+        {
+            return;
+        }
+
+        _lastModel = request.Model.ToArray();
+        string model = Text(_lastModel)!;
+        if (_models.Contains(model))
+        {
+            return;
+        }
+
+        if (_models.Count > 0)
+        {
+            Add(line, Text(request.CustomId), IssueCodes.MismatchedModel,
+                $"The line names the model '{model}', the first line '{_models[0]}'; "
+                + (rules.OneModelOnly ? "this service takes one model a file." : "some services take one model a file."),
+                "body.model", rules.OneModelOnly ? IssueSeverity.Error : IssueSeverity.Warning);
+        }
+
+        if (_models.Count < MaxModelsListed)
+        {
+            _models.Add(model);
+        }
+    }
+
+    private void CheckWhole(LineReader reader, long bytes)
+    {
+        if (_requests == 0 && _errors == 0)
+        {
+            Add(null, null, IssueCodes.EmptyFile, "The file holds no request.");
+        }
+
+        if (_requests > rules.MaxRequests)
+        {
+            Add(null, null, IssueCodes.TooManyRequests,
+                $"The file holds {_requests:N0} requests, the service takes {rules.MaxRequests:N0}. Export-BatchFile splits.");
+        }
+
+        if (bytes > rules.MaxBytes)
+        {
+            Add(null, null, IssueCodes.FileTooLarge,
+                $"The file holds {bytes:N0} bytes, the service takes {rules.MaxBytes:N0}. Export-BatchFile splits.");
+        }
+
+        if (reader.HadByteOrderMark)
+        {
+            Add(1, null, IssueCodes.ByteOrderMark, "The file begins with a byte order mark; a few services refuse it.", null, IssueSeverity.Remark);
+        }
+
+        if (_blankLines > 0)
+        {
+            Add(_firstBlankLine, null, IssueCodes.BlankLine, $"{_blankLines:N0} blank lines; they are no requests.", null, IssueSeverity.Remark);
+        }
+
+        if (_carriageReturns > 0)
+        {
+            Add(null, null, IssueCodes.CarriageReturn, $"{_carriageReturns:N0} lines end with CR LF instead of LF.", null, IssueSeverity.Remark);
+        }
+
+        if (_leftOut > 0)
+        {
+            _issues.Add(new LineIssue(int.MaxValue, null, IssueCodes.MoreIssues, $"{_leftOut:N0} more issues are not listed.", IssueSeverity.Remark));
+            _issues[^1] = _issues[^1] with { Line = reader.Number };
+        }
+    }
+
+    private bool IsServed(ReadOnlySpan<byte> url)
+    {
+        foreach (string endpoint in rules.Endpoints)
+        {
+            byte[] served = Encoding.UTF8.GetBytes(endpoint);
+            if (url.SequenceEqual(served) || SameWithoutVersion(url, served))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Azure writes a line's url without <c>/v1</c>; both ways name the same endpoint.</summary>
+    private static bool SameWithoutVersion(ReadOnlySpan<byte> url, ReadOnlySpan<byte> endpoint) =>
+        WithoutVersion(url).SequenceEqual(WithoutVersion(endpoint));
+
+    private static ReadOnlySpan<byte> WithoutVersion(ReadOnlySpan<byte> url) => url.StartsWith("/v1/"u8) ? url[3..] : url;
+
+    private bool RequireString(int line, in RequestLine request, JsonTokenType kind, string name, int length)
+    {
+        if (kind == JsonTokenType.String && length > 0)
+        {
+            return true;
+        }
+
+        Missing(line, in request, kind, name, "a string");
+        return false;
+    }
+
+    private void Missing(int line, in RequestLine request, JsonTokenType kind, string name, string wanted)
+    {
+        if (kind is JsonTokenType.None or JsonTokenType.Null)
+        {
+            Add(line, Text(request.CustomId), IssueCodes.MissingParameter, $"Missing required parameter: '{name}'.", name);
+        }
+        else
+        {
+            Add(line, Text(request.CustomId), IssueCodes.InvalidRequest,
+                $"Invalid value for '{name}': {wanted}{(kind == JsonTokenType.String ? " that is not empty" : "")} is wanted.", name);
+        }
+    }
+
+    private void Add(
+        int? line, string? customId, string code, string message, string? param = null, IssueSeverity severity = IssueSeverity.Error)
+    {
+        if (severity == IssueSeverity.Error)
+        {
+            _errors++;
+        }
+
+        if (_issues.Count < rules.MaxIssues)
+        {
+            _issues.Add(new LineIssue(line, customId, code, message, severity, param));
+        }
+        else
+        {
+            _leftOut++;
+        }
+    }
+
+    private static string CodeOf(LineProblem problem) =>
+        problem is LineProblem.InvalidUtf8 or LineProblem.LoneSurrogate ? IssueCodes.InvalidEncoding : IssueCodes.InvalidJson;
+
+    private static string MessageOf(LineProblem problem) => problem switch
+    {
+        LineProblem.NotAnObject => "This line is not a JSON object.",
+        LineProblem.InvalidUtf8 => "This line is not valid UTF-8.",
+        LineProblem.LoneSurrogate => "This line holds half a surrogate pair (\\ud800 to \\udfff alone), which UTF-8 cannot carry.",
+        _ => "This line is not parseable as valid JSON.",
+    };
+
+    private static string? Text(ReadOnlySpan<byte> utf8) => utf8.IsEmpty ? null : Encoding.UTF8.GetString(utf8);
+}

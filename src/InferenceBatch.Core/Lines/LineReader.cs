@@ -1,0 +1,187 @@
+using System.Buffers;
+
+namespace InferenceBatch.Lines;
+
+/// <summary>
+/// Reads a stream line by line as bytes, in memory that grows with the longest line and not with the file.
+/// Lines end at LF; a CR before it is not part of the line. A UTF-8 byte order mark at the start is skipped.
+/// </summary>
+/// <remarks>
+/// After a read returned true, <see cref="Line"/> is valid until the next read. Not safe for several threads.
+/// </remarks>
+public sealed class LineReader : IDisposable
+{
+    private const int FirstBufferSize = 128 * 1024;
+
+    private readonly Stream _stream;
+    private readonly bool _leaveOpen;
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBufferSize);
+    private int _start;
+    private int _searched;
+    private int _end;
+    private long _bufferOffset;
+    private int _lineLength;
+    private bool _atEnd;
+
+    /// <param name="stream">Read from its present position, which counts as offset 0.</param>
+    /// <param name="leaveOpen">Whether disposing the reader leaves the stream open.</param>
+    public LineReader(Stream stream, bool leaveOpen = false)
+    {
+        _stream = stream;
+        _leaveOpen = leaveOpen;
+    }
+
+    /// <summary>The current line without its terminator.</summary>
+    public ReadOnlyMemory<byte> Line { get; private set; }
+
+    /// <summary>The current line's number, counted from 1, blank lines included.</summary>
+    public int Number { get; private set; }
+
+    /// <summary>Where the current line begins, in bytes from the start of the stream (a byte order mark counts).</summary>
+    public long Offset { get; private set; }
+
+    /// <summary>Whether the current line ended with LF; only the last line can lack it.</summary>
+    public bool IsTerminated { get; private set; }
+
+    /// <summary>Whether a CR stood before the current line's LF.</summary>
+    public bool HadCarriageReturn { get; private set; }
+
+    /// <summary>Whether the stream began with a UTF-8 byte order mark.</summary>
+    public bool HadByteOrderMark { get; private set; }
+
+    /// <summary>Where the line after the current one begins, in bytes.</summary>
+    public long NextOffset => _bufferOffset + _start;
+
+    /// <summary>Goes to the next line; false at the end of the stream.</summary>
+    /// <exception cref="IOException">The stream could not be read.</exception>
+    public bool Read()
+    {
+        while (!TryTake())
+        {
+            if (_atEnd)
+            {
+                return false;
+            }
+
+            MakeRoom();
+            Filled(_stream.Read(_buffer, _end, _buffer.Length - _end));
+        }
+
+        return true;
+    }
+
+    /// <inheritdoc cref="Read"/>
+    public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        while (!TryTake())
+        {
+            if (_atEnd)
+            {
+                return false;
+            }
+
+            MakeRoom();
+            Filled(await _stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false));
+        }
+
+        return true;
+    }
+
+    public void Dispose()
+    {
+        if (_buffer.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = [];
+        }
+
+        if (!_leaveOpen)
+        {
+            _stream.Dispose();
+        }
+    }
+
+    private bool TryTake()
+    {
+        if (Number == 0 && !HadByteOrderMark && !SkipByteOrderMark())
+        {
+            return false;
+        }
+
+        int newline = _buffer.AsSpan(_searched, _end - _searched).IndexOf((byte)'\n');
+        if (newline >= 0)
+        {
+            Take(_searched + newline - _start, terminated: true);
+            return true;
+        }
+
+        _searched = _end;
+        if (_atEnd && _end > _start)
+        {
+            Take(_end - _start, terminated: false);
+            return true;
+        }
+
+        return false;
+    }
+
+    private bool SkipByteOrderMark()
+    {
+        if (_end - _start < 3 && !_atEnd)
+        {
+            return false;
+        }
+
+        if (_buffer.AsSpan(_start, _end - _start).StartsWith("\uFEFF"u8))
+        {
+            HadByteOrderMark = true;
+            _start += 3;
+            _searched = _start;
+        }
+
+        return true;
+    }
+
+    private void Take(int length, bool terminated)
+    {
+        Offset = NextOffset;
+        Number++;
+        IsTerminated = terminated;
+        _lineLength = length;
+        HadCarriageReturn = length > 0 && _buffer[_start + length - 1] == (byte)'\r';
+        if (HadCarriageReturn)
+        {
+            _lineLength--;
+        }
+
+        Line = _buffer.AsMemory(_start, _lineLength);
+        _start += terminated ? length + 1 : length;
+        _searched = _start;
+    }
+
+    private void MakeRoom()
+    {
+        if (_start > 0)
+        {
+            _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
+            _bufferOffset += _start;
+            _end -= _start;
+            _searched -= _start;
+            _start = 0;
+        }
+
+        if (_end == _buffer.Length)
+        {
+            byte[] larger = ArrayPool<byte>.Shared.Rent(checked(_buffer.Length * 2));
+            _buffer.AsSpan(0, _end).CopyTo(larger);
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = larger;
+        }
+    }
+
+    private void Filled(int read)
+    {
+        _end += read;
+        _atEnd = read == 0;
+    }
+}

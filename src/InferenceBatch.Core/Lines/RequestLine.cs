@@ -1,0 +1,236 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace InferenceBatch.Lines;
+
+/// <summary>
+/// One parsed line of a batch file, as places within the line's bytes: nothing is copied. Made by <see cref="Parse"/>.
+/// Where a name stands twice in an object the last one counts, as in System.Text.Json.
+/// </summary>
+public ref struct RequestLine
+{
+    /// <summary>Nesting deeper than this is refused as invalid JSON.</summary>
+    public const int MaxDepth = 256;
+
+    private static readonly SearchValues<byte> s_escapeHints = SearchValues.Create("dD"u8);
+
+    private ReadOnlySpan<byte> _line;
+
+    /// <summary>Where the JSON string of <c>custom_id</c> stands, quotes included; empty when missing or not a string.</summary>
+    public Range IdToken { get; private set; }
+
+    /// <summary>Where the JSON object of <c>body</c> stands; empty when missing or not an object.</summary>
+    public Range BodyToken { get; private set; }
+
+    public JsonTokenType IdKind { get; private set; }
+
+    public JsonTokenType MethodKind { get; private set; }
+
+    public JsonTokenType UrlKind { get; private set; }
+
+    public JsonTokenType BodyKind { get; private set; }
+
+    public JsonTokenType ModelKind { get; private set; }
+
+    /// <summary>Whether <c>method</c> is POST.</summary>
+    public bool IsPost { get; private set; }
+
+    /// <summary>The <c>url</c>, unescaped UTF-8.</summary>
+    public ReadOnlySpan<byte> Url { get; private set; }
+
+    /// <summary>The body's <c>model</c>, unescaped UTF-8.</summary>
+    public ReadOnlySpan<byte> Model { get; private set; }
+
+    /// <summary>The <c>custom_id</c>, unescaped UTF-8.</summary>
+    public ReadOnlySpan<byte> CustomId { get; private set; }
+
+    /// <summary>Whether the body asks for a stream.</summary>
+    public bool IsStreaming { get; private set; }
+
+    /// <summary>The body's bytes.</summary>
+    public readonly ReadOnlySpan<byte> Body => _line[BodyToken];
+
+    /// <summary>Reads one line; on false <paramref name="problem"/> says what is wrong with it as JSON.</summary>
+    public static bool Parse(ReadOnlySpan<byte> line, out RequestLine result, out LineProblem problem)
+    {
+        result = default;
+        result._line = line;
+        if (!Utf8.IsValid(line))
+        {
+            problem = LineProblem.InvalidUtf8;
+            return false;
+        }
+
+        try
+        {
+            problem = result.ReadLine();
+        }
+        catch (JsonException)
+        {
+            problem = LineProblem.InvalidJson;
+        }
+
+        if (problem == LineProblem.None && HasLoneSurrogate(line))
+        {
+            problem = LineProblem.LoneSurrogate;
+        }
+
+        return problem == LineProblem.None;
+    }
+
+    private LineProblem ReadLine()
+    {
+        var reader = new Utf8JsonReader(_line, new JsonReaderOptions { MaxDepth = MaxDepth });
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            // Read to the end all the same: a line that is not JSON at all is told apart from one that is not an object.
+            while (reader.Read())
+            {
+            }
+
+            return LineProblem.NotAnObject;
+        }
+
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (reader.ValueTextEquals("custom_id"u8))
+            {
+                reader.Read();
+                IdKind = reader.TokenType;
+                int start = (int)reader.TokenStartIndex;
+                if (IdKind == JsonTokenType.String)
+                {
+                    CustomId = Unescaped(ref reader);
+                }
+
+                reader.Skip();
+                IdToken = start..(int)reader.BytesConsumed;
+            }
+            else if (reader.ValueTextEquals("method"u8))
+            {
+                reader.Read();
+                MethodKind = reader.TokenType;
+                IsPost = MethodKind == JsonTokenType.String && reader.ValueTextEquals("POST"u8);
+                reader.Skip();
+            }
+            else if (reader.ValueTextEquals("url"u8))
+            {
+                reader.Read();
+                UrlKind = reader.TokenType;
+                Url = UrlKind == JsonTokenType.String ? Unescaped(ref reader) : default;
+                reader.Skip();
+            }
+            else if (reader.ValueTextEquals("body"u8))
+            {
+                reader.Read();
+                ReadBody(ref reader);
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+
+        reader.Read(); // Anything after the object throws.
+        return LineProblem.None;
+    }
+
+    private void ReadBody(ref Utf8JsonReader reader)
+    {
+        BodyKind = reader.TokenType;
+        int start = (int)reader.TokenStartIndex;
+        ModelKind = JsonTokenType.None;
+        IsStreaming = false;
+        if (BodyKind != JsonTokenType.StartObject)
+        {
+            reader.Skip();
+            return;
+        }
+
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (reader.ValueTextEquals("model"u8))
+            {
+                reader.Read();
+                ModelKind = reader.TokenType;
+                Model = ModelKind == JsonTokenType.String ? Unescaped(ref reader) : default;
+            }
+            else if (reader.ValueTextEquals("stream"u8))
+            {
+                reader.Read();
+                IsStreaming = reader.TokenType == JsonTokenType.True;
+            }
+            else
+            {
+                reader.Read();
+            }
+
+            reader.Skip();
+        }
+
+        BodyToken = start..(int)reader.BytesConsumed;
+    }
+
+    private static ReadOnlySpan<byte> Unescaped(scoped ref Utf8JsonReader reader)
+    {
+        if (!reader.ValueIsEscaped)
+        {
+            return reader.ValueSpan;
+        }
+
+        byte[] copy = new byte[reader.ValueSpan.Length];
+        try
+        {
+            return copy.AsSpan(0, reader.CopyString(copy));
+        }
+        catch (InvalidOperationException)
+        {
+            return default; // A lone surrogate: the line is refused for it after parsing.
+        }
+    }
+
+    /// <summary>Looks for <c>\uD800</c>..<c>\uDFFF</c> escapes without their partner, in a line known to be valid JSON.</summary>
+    private static bool HasLoneSurrogate(ReadOnlySpan<byte> line)
+    {
+        ReadOnlySpan<byte> rest = line;
+        while (true)
+        {
+            int slash = rest.IndexOf((byte)'\\');
+            if (slash < 0)
+            {
+                return false;
+            }
+
+            rest = rest[(slash + 1)..];
+            if (rest[0] != (byte)'u' || !s_escapeHints.Contains(rest[1]))
+            {
+                rest = rest[1..];
+                continue;
+            }
+
+            bool high = char.IsHighSurrogate(Unit(rest[1..]));
+            bool low = char.IsLowSurrogate(Unit(rest[1..]));
+            rest = rest[5..];
+            if (low)
+            {
+                return true;
+            }
+
+            if (high)
+            {
+                if (rest.Length < 6 || rest[0] != (byte)'\\' || rest[1] != (byte)'u' || !char.IsLowSurrogate(Unit(rest[2..])))
+                {
+                    return true;
+                }
+
+                rest = rest[6..];
+            }
+        }
+    }
+
+    private static char Unit(ReadOnlySpan<byte> hex) =>
+        System.Buffers.Text.Utf8Parser.TryParse(hex[..4], out ushort unit, out int used, 'X') && used == 4 ? (char)unit : '\0';
+}

@@ -1,0 +1,32 @@
+namespace InferenceBatch.Lines;
+
+/// <summary>What a service asks of a batch file. The defaults are those of OpenAI's documents.</summary>
+public sealed record ValidationRules
+{
+    /// <summary>The endpoints the Batch API of OpenAI's documents serves that answer with text or vectors.</summary>
+    public static IReadOnlyList<string> KnownEndpoints { get; } =
+    [
+        "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/moderations",
+    ];
+
+    /// <summary>The endpoint every line must name; null to take that of the first line.</summary>
+    public string? Endpoint { get; init; }
+
+    /// <summary>The endpoints the service has for batches.</summary>
+    public IReadOnlyList<string> Endpoints { get; init; } = KnownEndpoints;
+
+    /// <summary>Requests in one file, at most.</summary>
+    public int MaxRequests { get; init; } = 50_000;
+
+    /// <summary>Bytes in one file, at most (200 MB is 209,715,200).</summary>
+    public long MaxBytes { get; init; } = 200L * 1024 * 1024;
+
+    /// <summary>Whether a line may go without <c>url</c> (a remark, not an error).</summary>
+    public bool UrlIsOptional { get; init; }
+
+    /// <summary>Whether all lines must name one model (an error where true, else a warning).</summary>
+    public bool OneModelOnly { get; init; }
+
+    /// <summary>How many issues are listed; one more entry says how many were left out.</summary>
+    public int MaxIssues { get; init; } = 1_000;
+}

@@ -1,0 +1,74 @@
+using System.Text;
+
+namespace InferenceBatch.Model;
+
+/// <summary>
+/// What came back for one request, normalised: success and failure have the same shape wherever the service put
+/// them (output file, error file, inside the response's body).
+/// </summary>
+public sealed class BatchResult
+{
+    private string? _json;
+    private object? _value;
+    private Func<string, object?>? _valueReader;
+
+    public required string CustomId { get; init; }
+
+    public ResultStatus Status { get; init; }
+
+    /// <summary>The HTTP status of the line's own answer; null when there was none.</summary>
+    public int? StatusCode { get; init; }
+
+    /// <summary>
+    /// The answer as text: the first choice's content, a completion's text, or the joined output text of
+    /// <c>/v1/responses</c>; null for endpoints that answer with something else, such as embeddings.
+    /// </summary>
+    public string? Text { get; init; }
+
+    /// <summary>The text parsed, where it is a JSON object or array; else null. Date-like text stays text.</summary>
+    public object? Value
+    {
+        get
+        {
+            if (_valueReader is { } read)
+            {
+                _valueReader = null;
+                _value = Text is null ? null : read(Text);
+            }
+
+            return _value;
+        }
+    }
+
+    public string? FinishReason { get; init; }
+
+    public long? PromptTokens { get; init; }
+
+    public long? CompletionTokens { get; init; }
+
+    public long? TotalTokens { get; init; }
+
+    public ServiceError? Error { get; init; }
+
+    /// <summary>The request this answers; null unless requests were given to join with.</summary>
+    public BatchRequest? Request { get; set; }
+
+    /// <summary>The object the request was made from; null unless the request was joined and still has it.</summary>
+    public object? InputObject => Request?.InputObject;
+
+    public string? BatchId { get; set; }
+
+    /// <summary>The result line as it came, UTF-8; empty for a missing result.</summary>
+    public ReadOnlyMemory<byte> JsonUtf8 { get; init; }
+
+    /// <summary>The result line as text.</summary>
+    public string Json => _json ??= Encoding.UTF8.GetString(JsonUtf8.Span);
+
+    /// <summary>How <see cref="Value"/> reads text; called at most once, when the value is first asked for.</summary>
+    public Func<string, object?>? ValueReader
+    {
+        init => _valueReader = value;
+    }
+
+    public override string ToString() => CustomId;
+}

@@ -1,0 +1,88 @@
+using System.Text.Json;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Wire;
+
+/// <summary>
+/// Reads the batch object as OpenAI's document has it, and as other services bend it: wrapped in <c>{"job":…}</c>,
+/// statuses in capitals, times in milliseconds or ISO 8601, counts partial or as a percentage, ids "" for none.
+/// </summary>
+public static class BatchReader
+{
+    /// <summary>Reads one batch.</summary>
+    /// <exception cref="JsonException">Not JSON, or an object without an id.</exception>
+    public static Batch Read(ReadOnlyMemory<byte> json)
+    {
+        using var document = JsonDocument.Parse(json);
+        return Read(document.RootElement);
+    }
+
+    /// <inheritdoc cref="Read(ReadOnlyMemory{byte})"/>
+    public static Batch Read(JsonElement element)
+    {
+        JsonElement batch = element.Field("job") ?? element;
+        string raw = batch.Field("status").Text() ?? "";
+        return new Batch
+        {
+            Id = batch.Field("id", "batch_id").Text() ?? throw new JsonException("The answer holds no batch: it has no 'id'."),
+            Status = StatusWords.Read(raw),
+            RawStatus = raw,
+            Endpoint = batch.Field("endpoint").Text(),
+            Model = batch.Field("model", "model_id").Text(),
+            InputFileId = batch.Field("input_file_id").Text(),
+            OutputFileId = batch.Field("output_file_id").Text(),
+            ErrorFileId = batch.Field("error_file_id").Text(),
+            CompletionWindow = batch.Field("completion_window").Text(),
+            RequestCounts = ReadCounts(batch),
+            Errors = ErrorReader.ReadList(batch.Field("errors", "error")),
+            CreatedAt = batch.Field("created_at").Time(),
+            InProgressAt = batch.Field("in_progress_at").Time(),
+            ExpiresAt = batch.Field("expires_at", "job_deadline").Time(),
+            FinalizingAt = batch.Field("finalizing_at").Time(),
+            CompletedAt = batch.Field("completed_at").Time(),
+            FailedAt = batch.Field("failed_at").Time(),
+            ExpiredAt = batch.Field("expired_at").Time(),
+            CancellingAt = batch.Field("cancelling_at").Time(),
+            CancelledAt = batch.Field("cancelled_at").Time(),
+            Metadata = ReadMetadata(batch.Field("metadata")),
+            Usage = ReadUsage(batch.Field("usage")),
+            Json = element.GetRawText(),
+        };
+    }
+
+    private static RequestCounts ReadCounts(JsonElement batch)
+    {
+        if (batch.Field("request_counts") is { } counts)
+        {
+            return new RequestCounts(
+                counts.Field("total").Whole() ?? 0, counts.Field("completed").Whole() ?? 0, counts.Field("failed").Whole() ?? 0);
+        }
+
+        // Together counts in percent.
+        return batch.Field("progress").Whole() is { } percent ? new RequestCounts(100, Math.Clamp(percent, 0, 100), 0) : RequestCounts.None;
+    }
+
+    private static Dictionary<string, string> ReadMetadata(JsonElement? metadata)
+    {
+        var pairs = new Dictionary<string, string>();
+        if (metadata?.ValueKind == JsonValueKind.Object)
+        {
+            foreach (JsonProperty property in metadata.Value.EnumerateObject())
+            {
+                pairs[property.Name] = property.Value.ValueKind == JsonValueKind.String
+                    ? property.Value.GetString()! : property.Value.GetRawText();
+            }
+        }
+
+        return pairs;
+    }
+
+    private static TokenUsage? ReadUsage(JsonElement? usage) => usage is not { ValueKind: JsonValueKind.Object } some ? null : new TokenUsage
+    {
+        InputTokens = some.Field("input_tokens", "prompt_tokens").Whole(),
+        CachedTokens = some.Field("input_tokens_details")?.Field("cached_tokens").Whole(),
+        OutputTokens = some.Field("output_tokens", "completion_tokens").Whole(),
+        ReasoningTokens = some.Field("output_tokens_details")?.Field("reasoning_tokens").Whole(),
+        TotalTokens = some.Field("total_tokens").Whole(),
+    };
+}

@@ -1,0 +1,68 @@
+using System.Text.Json;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Wire;
+
+/// <summary>
+/// Reads what a service says went wrong, in every shape seen: <c>{"error":{…}}</c>, <c>{"error":"text"}</c>, a bare
+/// object with <c>message</c> or <c>detail</c>, a string, HTML, nothing.
+/// </summary>
+public static class ErrorReader
+{
+    private const int LongestMessage = 500;
+
+    /// <summary>Reads the body of an HTTP answer; null when it is not JSON (HTML, empty, cut off).</summary>
+    public static ServiceError? ReadBody(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            return Read(document.RootElement);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Reads an error value, or an object that holds one under <c>error</c>; null when there is none.</summary>
+    public static ServiceError? Read(JsonElement? element)
+    {
+        switch (element?.ValueKind)
+        {
+            case JsonValueKind.String:
+                return element.Text() is { } text ? new ServiceError("error", Shorten(text)) : null;
+            case JsonValueKind.Array:
+                return element.Value.EnumerateArray().Select(item => Read(item)).FirstOrDefault(error => error is not null);
+            case JsonValueKind.Object:
+                return ReadObject(element.Value);
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>Reads a batch's <c>errors</c>: null, an array, <c>{"data":[…]}</c>, one object or a string.</summary>
+    public static IReadOnlyList<ServiceError> ReadList(JsonElement? element)
+    {
+        JsonElement? items = element?.Field("data") ?? element;
+        return items?.ValueKind == JsonValueKind.Array
+            ? [.. items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>()]
+            : Read(items) is { } one ? [one] : [];
+    }
+
+    private static ServiceError? ReadObject(JsonElement element)
+    {
+        if (element.Field("error") is { } inner)
+        {
+            return Read(inner);
+        }
+
+        string? code = element.Field("code").Text() ?? element.Field("type").Text();
+        JsonElement? message = element.Field("message", "detail");
+        string? text = message.Text() ?? (message is { } shaped ? shaped.GetRawText() : null);
+        return code is null && text is null ? null
+            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Text(), (int?)element.Field("line").Whole());
+    }
+
+    private static string Shorten(string text) => text.Length <= LongestMessage ? text : text[..LongestMessage] + "…";
+}

@@ -1,0 +1,66 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace InferenceBatch.Wire;
+
+/// <summary>
+/// Tolerant access to JSON that services write in their own ways: a missing, null or mistyped field reads as null.
+/// </summary>
+internal static class Json
+{
+    /// <summary>Times at or above this are milliseconds, not seconds (1e11 seconds is the year 5138).</summary>
+    private const double FirstMillisecond = 1e11;
+
+    public static JsonElement? Field(this JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value)
+        && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined) ? value : null;
+
+    /// <summary>The first of several names the element has.</summary>
+    public static JsonElement? Field(this JsonElement element, string name, string otherName) =>
+        element.Field(name) ?? element.Field(otherName);
+
+    /// <summary>A string, or a number or boolean as it is written; null for "".</summary>
+    public static string? Text(this JsonElement? element) => element?.ValueKind switch
+    {
+        JsonValueKind.String => element.Value.GetString() is { Length: > 0 } text ? text : null,
+        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => element.Value.GetRawText(),
+        _ => null,
+    };
+
+    /// <summary>A whole number, written as a number or as a string.</summary>
+    public static long? Whole(this JsonElement? element) => element?.ValueKind switch
+    {
+        JsonValueKind.Number when element.Value.TryGetInt64(out long whole) => whole,
+        JsonValueKind.Number when element.Value.TryGetDouble(out double number) && Math.Abs(number) < 1e15 => (long)number,
+        JsonValueKind.String when long.TryParse(
+            element.Value.GetString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out long whole) => whole,
+        _ => null,
+    };
+
+    /// <summary>A time, as seconds or milliseconds since 1970, as either in a string, or as ISO 8601; null for 0 and nonsense.</summary>
+    public static DateTimeOffset? Time(this JsonElement? element)
+    {
+        double number;
+        switch (element?.ValueKind)
+        {
+            case JsonValueKind.Number when element.Value.TryGetDouble(out number):
+                break;
+            case JsonValueKind.String:
+                string text = element.Value.GetString()!;
+                if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number))
+                {
+                    break;
+                }
+
+                return DateTimeOffset.TryParse(
+                    text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out DateTimeOffset time)
+                    ? time : null;
+            default:
+                return null;
+        }
+
+        double milliseconds = number >= FirstMillisecond ? number : number * 1000;
+        return milliseconds > 0 && milliseconds < 253_402_300_800_000
+            ? DateTimeOffset.FromUnixTimeMilliseconds((long)milliseconds) : null;
+    }
+}

@@ -1,0 +1,30 @@
+using System.Text.Json;
+
+namespace InferenceBatch.Wire;
+
+/// <summary>One page of a list.</summary>
+/// <param name="Items">What is on it.</param>
+/// <param name="HasMore">Whether the service said there is more; null where it said nothing.</param>
+public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
+{
+    /// <summary>Reads <c>{"data":[…],"has_more":…}</c>, <c>{"value":[…]}</c> or a bare array.</summary>
+    /// <exception cref="JsonException">Not JSON, or none of those.</exception>
+    internal static Page<T> Read(ReadOnlyMemory<byte> json, Func<JsonElement, T> readItem)
+    {
+        using var document = JsonDocument.Parse(json);
+        JsonElement root = document.RootElement;
+        JsonElement items = root.Field("data", "value") ?? root;
+        if (items.ValueKind != JsonValueKind.Array)
+        {
+            throw new JsonException("The answer holds no list.");
+        }
+
+        bool? hasMore = root.Field("has_more")?.ValueKind switch
+        {
+            JsonValueKind.True => true,
+            JsonValueKind.False => false,
+            _ => null,
+        };
+        return new Page<T>([.. items.EnumerateArray().Select(readItem)], hasMore);
+    }
+}
