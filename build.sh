@@ -76,14 +76,14 @@ without_powershell() {
 built=
 build() {
   [ -z "$built" ] || return 0
-  dotnet build InferenceBatch.sln --configuration "$configuration" --nologo --verbosity quiet
+  dotnet build InferenceBatch.sln --configuration "$configuration" --nologo --verbosity quiet -clp:NoSummary
   built=1
 }
 
 passed=0 failed=0 skipped=0
 
 # One counter out of a trx file.
-counter() { sed -n "s/.*<Counters .*[ ]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1; }
+counter() { sed -n "s/.*<Counters[^>]* $2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1; }
 
 run_xunit() {
   local project=$1 trx="TestResults/$1.trx" status=0 total executed good
@@ -98,7 +98,7 @@ run_xunit() {
   passed=$((passed + good))
   failed=$((failed + executed - good))
   skipped=$((skipped + total - executed))
-  if [ "$total" -eq 0 ]; then
+  if [ "${total:-0}" -eq 0 ]; then
     say "$project: no test was found."
     failed=$((failed + 1))
   elif [ "$status" -ne 0 ] && [ "$executed" -eq "$good" ]; then
