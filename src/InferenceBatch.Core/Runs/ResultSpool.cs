@@ -8,18 +8,7 @@ namespace InferenceBatch.Runs;
 /// </summary>
 public sealed class ResultSpool : IDisposable
 {
-    private readonly FileStream _file = new(
-        Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool"),
-        new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.ReadWrite,
-            Share = FileShare.None,
-            BufferSize = 256 * 1024,
-            Options = FileOptions.DeleteOnClose,
-            UnixCreateMode = OperatingSystem.IsWindows() ? null : UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        });
-
+    private readonly FileStream _file = Create();
     private readonly Func<string, object?>? _valueReader;
     private readonly List<string?> _batchIds = [];
     private (long Offset, int Length, int Batch)[] _places;
@@ -59,5 +48,24 @@ public sealed class ResultSpool : IDisposable
     {
         _places = [];
         _file.Dispose();
+    }
+
+    /// <summary>Results may hold what no other user of the machine should read.</summary>
+    private static FileStream Create()
+    {
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.None,
+            BufferSize = 256 * 1024,
+            Options = FileOptions.DeleteOnClose,
+        };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        return new FileStream(Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool"), options);
     }
 }

@@ -23,7 +23,7 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
     {
         ServiceProfile? profile = provider is null ? null : ServiceProfile.Find(provider)
             ?? throw new ArgumentException($"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}.", nameof(provider));
-        if (baseUri is null && apiKey is null && profile is null && session is not null)
+        if (apiKey is null && profile is null && session is not null && (baseUri is null || baseUri == session.BaseUri))
         {
             return session;
         }

@@ -7,6 +7,7 @@ namespace InferenceBatch.Service;
 /// </summary>
 public sealed class ServiceConnection
 {
+    private readonly Uri _givenUri;
     private readonly string? _apiKey;
     private readonly IReadOnlyDictionary<string, string> _headers;
 
@@ -34,6 +35,7 @@ public sealed class ServiceConnection
                 $"No API key for {baseUri}. Give -ApiKey, call Connect-BatchService, or set the environment variable {variables}.");
         }
 
+        _givenUri = baseUri;
         BaseUri = baseUri;
         AlternateUri = alternateUri;
         Profile = profile;
@@ -57,8 +59,10 @@ public sealed class ServiceConnection
 
     public override string ToString() => $"{Provider} ({BaseUri})";
 
-    /// <summary>Whether this is the same address and key, so that what was learnt of the one holds for the other.</summary>
-    public bool IsSameAs(Uri baseUri, string? apiKey) => BaseUri == baseUri && _apiKey == apiKey;
+    /// <summary>Whether the other was made from the same address, provider, key and headers, so that what was learnt of the one holds for it too.</summary>
+    public bool IsSameService(ServiceConnection other) =>
+        _givenUri == other._givenUri && Profile == other.Profile && _apiKey == other._apiKey
+        && _headers.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other._headers.OrderBy(pair => pair.Key, StringComparer.Ordinal));
 
     internal void Authorize(HttpRequestHeaders headers)
     {
