@@ -28,7 +28,6 @@ internal static class ErrorRecords
         ["InvalidValue"] = ErrorCategory.InvalidData,
         ["ParameterNotForEndpoint"] = ErrorCategory.InvalidArgument,
         ["DuplicateCustomId"] = ErrorCategory.InvalidData,
-        ["CustomIdMissing"] = ErrorCategory.InvalidData,
         ["ModelMissing"] = ErrorCategory.InvalidData,
         ["PromptMissing"] = ErrorCategory.InvalidData,
         ["RequestTooLarge"] = ErrorCategory.LimitsExceeded,
