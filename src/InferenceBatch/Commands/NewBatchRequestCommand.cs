@@ -203,8 +203,14 @@ public sealed class NewBatchRequestCommand : BatchCommand
 
     private RequestImage? Local(string path, object? input)
     {
-        if (Paths.Output(path) is not { } full)
+        if (Paths.TryFull(path) is not { } full)
         {
+            return null;
+        }
+
+        if (Directory.Exists(full))
+        {
+            WriteError(ErrorRecords.NotAFile(full));
             return null;
         }
 

@@ -19,6 +19,7 @@ internal static class ErrorRecords
         ["NotAFile"] = ErrorCategory.InvalidArgument,
         ["NotAFileSystemPath"] = ErrorCategory.InvalidArgument,
         ["FileUnreadable"] = ErrorCategory.ReadError,
+        ["FileUnwritable"] = ErrorCategory.WriteError,
         ["FileExists"] = ErrorCategory.ResourceExists,
         ["RateLimited"] = ErrorCategory.LimitsExceeded,
         ["ServiceUnavailable"] = ErrorCategory.ConnectionError,
@@ -71,6 +72,12 @@ internal static class ErrorRecords
 
     public static ErrorRecord NotAFileSystemPath(string path, string provider) =>
         Make("NotAFileSystemPath", $"'{path}' belongs to the provider {provider}; a path of the file system is wanted.", path);
+
+    public static ErrorRecord FolderNotFound(string path) =>
+        Make("FileNotFound", $"There is no folder '{Path.GetDirectoryName(path)}' to write '{Path.GetFileName(path)}' to.", path);
+
+    public static ErrorRecord FileUnwritable(string path, Exception cause) =>
+        Make("FileUnwritable", $"'{path}' cannot be written: {cause.Message}", path, cause);
 
     public static ErrorRecord FileExists(string path) =>
         Make("FileExists", $"The file '{path}' exists already. Use -Force to replace it.", path);
