@@ -1,5 +1,10 @@
+using System.Globalization;
 using System.Management.Automation;
+using System.Text;
 using System.Text.Json;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Service;
 
 namespace InferenceBatch.Pipeline;
 
@@ -52,6 +57,8 @@ internal static class ErrorRecords
     public static ErrorRecord From(Exception exception, object? target) => exception switch
     {
         IContainsErrorRecord { ErrorRecord: { } record } => record,
+        ServiceException service => Of(service.Kind.ToString(), exception, target),
+        ArgumentException => Of("InvalidValue", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
         UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),
         JsonException => Of("ServiceRejected", exception, target),
@@ -81,6 +88,57 @@ internal static class ErrorRecords
 
     public static ErrorRecord FileExists(string path) =>
         Make("FileExists", $"The file '{path}' exists already. Use -Force to replace it.", path);
+
+    /// <summary>A batch the service refused, with the first of the service's reasons.</summary>
+    public static ErrorRecord BatchFailed(Batch batch)
+    {
+        const int MaxListed = 10;
+        var text = new StringBuilder($"The batch {batch.Id} failed");
+        text.Append(batch.Errors.Count == 0 ? "; the service gave no reason." : ":");
+        foreach (ServiceError error in batch.Errors.Take(MaxListed))
+        {
+            text.Append("\n  ").Append(error);
+        }
+
+        if (batch.Errors.Count > MaxListed)
+        {
+            text.Append(CultureInfo.CurrentCulture, $"\n  and {batch.Errors.Count - MaxListed:N0} more; see the Errors of the batch.");
+        }
+
+        return Make("BatchFailed", text.ToString(), batch);
+    }
+
+    public static ErrorRecord BatchNotFinished(Batch batch) =>
+        Make("BatchNotFinished", $"The batch {batch.Id} is {batch.RawStatus} and has no results yet. Wait for it with Wait-Batch, or use -Wait.", batch);
+
+    /// <param name="id">The batch still running.</param>
+    /// <param name="waited">How long it was waited for.</param>
+    /// <param name="last">The batch as it was last seen; the error's target, else the id is.</param>
+    public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last) =>
+        Make(
+            "WaitTimeout",
+            string.Create(CultureInfo.CurrentCulture, $"The batch {id} is {last?.RawStatus ?? "not finished"} after {waited.TotalSeconds:N0} seconds. It goes on; to wait again: {BatchWait.ResumeLine([id])}"),
+            last ?? (object)id);
+
+    /// <summary>A batch file that was not sent, with the first of its errors.</summary>
+    public static ErrorRecord InvalidBatchFile(BatchFileReport report, string name)
+    {
+        const int MaxListed = 5;
+        List<LineIssue> errors = [.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error)];
+        var text = new StringBuilder();
+        text.Append(CultureInfo.CurrentCulture, $"'{name}' was not sent: {report.ErrorCount:N0} {(report.ErrorCount == 1 ? "error" : "errors")}.");
+        foreach (LineIssue issue in errors.Take(MaxListed))
+        {
+            text.Append("\n  ").Append(issue);
+        }
+
+        if (report.ErrorCount > MaxListed)
+        {
+            text.Append("\n  Test-BatchFile lists all.");
+        }
+
+        return Make("InvalidBatchFile", text.ToString(), report);
+    }
 
     private static ErrorRecord Of(string id, Exception exception, object? target) => new(exception, id, s_categories[id], target);
 }

@@ -36,8 +36,14 @@ internal sealed class PipelinePump(CancellationToken stopped)
 
     public void WriteVerbose(string text) => Post(Kind.Verbose, text);
 
-    /// <summary>Posts a progress record; it is dropped when the queue is full, for the next one says more.</summary>
-    public void WriteProgress(ProgressRecord record) => _items.Writer.TryWrite(new Item(Kind.Progress, record));
+    /// <summary>Posts a progress record; one that is not the last is dropped when the queue is full, for the next one says more.</summary>
+    public void WriteProgress(ProgressRecord record)
+    {
+        if (!_items.Writer.TryWrite(new Item(Kind.Progress, record)) && record.RecordType == ProgressRecordType.Completed && !stopped.IsCancellationRequested)
+        {
+            Post(Kind.Progress, record);
+        }
+    }
 
     /// <summary>Says that nothing more will be posted.</summary>
     internal void Complete() => _items.Writer.TryComplete();
