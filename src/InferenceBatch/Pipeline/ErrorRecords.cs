@@ -36,6 +36,7 @@ internal static class ErrorRecords
         ["DuplicateCustomId"] = ErrorCategory.InvalidData,
         ["ModelMissing"] = ErrorCategory.InvalidData,
         ["PromptMissing"] = ErrorCategory.InvalidData,
+        ["RequestMissing"] = ErrorCategory.InvalidArgument,
         ["RequestTooLarge"] = ErrorCategory.LimitsExceeded,
         ["BatchFailed"] = ErrorCategory.InvalidResult,
         ["BatchNotFinished"] = ErrorCategory.InvalidOperation,
@@ -57,6 +58,7 @@ internal static class ErrorRecords
     public static ErrorRecord From(Exception exception, object? target) => exception switch
     {
         IContainsErrorRecord { ErrorRecord: { } record } => record,
+        RequestRefusedException refused => Of(refused.Reason.ToString(), exception, target),
         ServiceException service => Of(service.Kind.ToString(), exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
