@@ -47,6 +47,7 @@ internal static class ErrorRecords
         ["CheckpointMismatch"] = ErrorCategory.InvalidData,
         ["CheckpointInUse"] = ErrorCategory.ResourceBusy,
         ["ServerStartFailed"] = ErrorCategory.OpenError,
+        ["ServerNotFound"] = ErrorCategory.ObjectNotFound,
         ["ServerAlreadyRunning"] = ErrorCategory.ResourceExists,
     };
 
@@ -60,6 +61,7 @@ internal static class ErrorRecords
         IContainsErrorRecord { ErrorRecord: { } record } => record,
         RequestRefusedException refused => Of(refused.Reason.ToString(), exception, target),
         ServiceException service => Of(service.Kind.ToString(), exception, target),
+        ServerStartException => Of("ServerStartFailed", exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
         UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),
