@@ -11,6 +11,10 @@ namespace InferenceBatch.Lines;
 /// <param name="onRequest">Called for each good request, in file order, with the place it stands in.</param>
 public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? onRequest = null)
 {
+    /// <summary>What to say of a file that <see cref="LooksLikeUtf16"/>.</summary>
+    public const string Utf16Message =
+        "The file is UTF-16, the Batch API takes UTF-8. Convert it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM";
+
     private const int MaxModelsListed = 100;
 
     private readonly IdIndex _ids = new();
@@ -51,8 +55,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         {
             if (reader.Number == 1 && LooksLikeUtf16(reader.Line.Span))
             {
-                Add(1, null, IssueCodes.InvalidEncoding,
-                    "The file is UTF-16, the Batch API takes UTF-8. Convert it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM");
+                Add(1, null, IssueCodes.InvalidEncoding, Utf16Message);
                 break;
             }
 
@@ -100,7 +103,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         _requests++;
         if (!RequestLine.Parse(line, out RequestLine request, out LineProblem problem))
         {
-            Add(reader.Number, null, CodeOf(problem), MessageOf(problem));
+            Add(reader.Number, null, problem.Code(), problem.Message());
             return;
         }
 
@@ -306,17 +309,6 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     private void Add(
         int? line, string? customId, string code, string message, string? param = null, IssueSeverity severity = IssueSeverity.Error) =>
         _issues.Add(new LineIssue(line, customId, code, message, severity, param));
-
-    private static string CodeOf(LineProblem problem) =>
-        problem is LineProblem.InvalidUtf8 or LineProblem.LoneSurrogate ? IssueCodes.InvalidEncoding : IssueCodes.InvalidJson;
-
-    private static string MessageOf(LineProblem problem) => problem switch
-    {
-        LineProblem.NotAnObject => "This line is not a JSON object.",
-        LineProblem.InvalidUtf8 => "This line is not valid UTF-8.",
-        LineProblem.LoneSurrogate => "This line holds half a surrogate pair (\\ud800 to \\udfff alone), which UTF-8 cannot carry.",
-        _ => "This line is not parseable as valid JSON.",
-    };
 
     private static string? Text(ReadOnlySpan<byte> utf8) => utf8.IsEmpty ? null : Encoding.UTF8.GetString(utf8);
 }
