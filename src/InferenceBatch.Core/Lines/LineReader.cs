@@ -148,7 +148,7 @@ public sealed class LineReader : IDisposable
         Number++;
         IsTerminated = terminated;
         _lineLength = length;
-        HadCarriageReturn = length > 0 && _buffer[_start + length - 1] == (byte)'\r';
+        HadCarriageReturn = terminated && length > 0 && _buffer[_start + length - 1] == (byte)'\r';
         if (HadCarriageReturn)
         {
             _lineLength--;

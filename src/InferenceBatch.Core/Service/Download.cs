@@ -1,0 +1,59 @@
+using System.Runtime.CompilerServices;
+
+namespace InferenceBatch.Service;
+
+/// <summary>
+/// Brings a file of the service to disk: into <c>NAME.part</c>, continued where an earlier try broke off, renamed to
+/// its name once it is whole.
+/// </summary>
+public static class Download
+{
+    /// <summary>Downloads one file, replacing what is at <paramref name="path"/>.</summary>
+    /// <param name="client">The service.</param>
+    /// <param name="fileId">The file.</param>
+    /// <param name="path">Where it goes.</param>
+    /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
+    /// <exception cref="IOException">The disk is full or not writable; what there is of the part stays, to go on from.</exception>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.FileNotFound"/>, <see cref="ServiceErrorKind.DownloadIncomplete"/> and others.</exception>
+    public static async Task ToFileAsync(
+        BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
+    {
+        // The id is part of the name: a part left by another file is not continued with this one.
+        string part = $"{path}.{PlainId(fileId)}.part";
+        var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
+        await using (file.ConfigureAwait(false))
+        {
+            long start = file.Length > 0 && await IsFinalAsync(client, fileId, cancellationToken).ConfigureAwait(false) ? file.Length : 0;
+            file.SetLength(start);
+            file.Position = start;
+            var content = new ContentStream(client, fileId, TimeProvider.System, start);
+            await using ConfiguredAsyncDisposable closing = content.ConfigureAwait(false);
+            byte[] buffer = new byte[128 * 1024];
+            int read;
+            while ((read = await content.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+            {
+                await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
+                progress?.Report((file.Position, content.TotalBytes));
+            }
+
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(part, path, overwrite: true);
+    }
+
+    private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));
+
+    /// <summary>Whether what is on disk can be the start of the file: asked of the service by its size.</summary>
+    private static async Task<bool> IsFinalAsync(BatchClient client, string fileId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await client.GetFileAsync(fileId, cancellationToken).ConfigureAwait(false)).Bytes > 0;
+        }
+        catch (ServiceException)
+        {
+            return false; // Some services have no such route; then the file is brought anew.
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using System.Collections;
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Connect-BatchService: sets where the session's calls go. Sends nothing.</summary>
+[Cmdlet(VerbsCommunications.Connect, "BatchService")]
+[OutputType(typeof(ServiceConnection))]
+public sealed class ConnectBatchServiceCommand : ServiceCommand
+{
+    [Parameter(Position = 0)]
+    [ArgumentCompleter(typeof(ProviderCompleter))]
+    [ValidateNotNullOrEmpty]
+    public string? Provider { get; set; }
+
+    /// <summary>Sent with every call.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Hashtable? Header { get; set; }
+
+    [Parameter]
+    public SwitchParameter PassThru { get; set; }
+
+    protected override void EndProcessing()
+    {
+        // Not from the session's default: what is not given here comes from the environment or the profile.
+        Session.Default = null;
+        Session.Default = Connection ?? Resolve(Provider, Header);
+        if (PassThru)
+        {
+            WriteObject(Session.Default);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Runs;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Wait-Batch: waits for all batches that are piped in, together, and writes each as it ends.</summary>
+[Cmdlet(VerbsLifecycle.Wait, "Batch", DefaultParameterSetName = BatchSet)]
+[OutputType(typeof(Batch))]
+public sealed class WaitBatchCommand : ServiceCommand
+{
+    private const string BatchSet = "Batch";
+    private const string IdSet = "Id";
+
+    private readonly List<(string Id, Batch? Known)> _batches = [];
+    private ServiceConnection? _connection;
+
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    [ValidateNotNull]
+    public Batch[]? Batch { get; set; }
+
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Alias("BatchId")]
+    [ArgumentCompleter(typeof(BatchIdCompleter))]
+    [ValidateNotNullOrEmpty]
+    public string[]? Id { get; set; }
+
+    /// <summary>Seconds to wait in all; as long as it takes when not given.</summary>
+    [Parameter]
+    [Alias("TimeoutSec")]
+    [SecondsTransformation]
+    public double? Timeout { get; set; }
+
+    /// <summary>End with the first batch that ends.</summary>
+    [Parameter]
+    public SwitchParameter Any { get; set; }
+
+    /// <summary>Seconds between two looks at a batch; else from under a second growing to a minute.</summary>
+    [Parameter]
+    [Alias("PollingIntervalSec")]
+    [SecondsTransformation]
+    [ValidateRange(0.05, 86400.0)]
+    public double? PollingInterval { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        foreach (Batch batch in Batch ?? [])
+        {
+            _connection ??= Resolve(batch);
+            _batches.Add((batch.Id, batch));
+        }
+
+        foreach (string id in Id ?? [])
+        {
+            _connection ??= Resolve();
+            _batches.Add((id, null));
+        }
+    }
+
+    protected override void EndProcessing()
+    {
+        if (_connection is null)
+        {
+            return;
+        }
+
+        var wait = new BatchWait(this, _connection, Timeout, PollingInterval) { Any = Any };
+        wait.RunAndResume(() => RunOrThrow(
+            async (pump, token) =>
+            {
+                await foreach (Batch batch in wait.WaitAsync(_batches, pump, token).ConfigureAwait(false))
+                {
+                    await pump.WriteObjectAsync(batch).ConfigureAwait(false);
+                    ReportFailure(pump, batch);
+                }
+
+                return true;
+            },
+            _batches));
+    }
+}

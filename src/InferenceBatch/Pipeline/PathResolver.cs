@@ -1,0 +1,111 @@
+using System.Collections.ObjectModel;
+using System.Management.Automation;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>
+/// Turns what a person gives as -Path, -LiteralPath or -Destination into full paths of the file system. Each path that
+/// cannot be used is a non-terminating error with the path as its target.
+/// </summary>
+internal sealed class PathResolver(PSCmdlet cmdlet)
+{
+    private const string FileSystem = "FileSystem";
+
+    /// <summary>The existing files the paths name; wildcards and PSDrives count unless they are literal.</summary>
+    public IEnumerable<string> Files(IEnumerable<string> paths, bool literal)
+    {
+        foreach (string path in paths)
+        {
+            foreach (string resolved in literal ? Literal(path) : Matching(path))
+            {
+                if (Directory.Exists(resolved))
+                {
+                    cmdlet.WriteError(ErrorRecords.NotAFile(resolved));
+                }
+                else if (!File.Exists(resolved))
+                {
+                    cmdlet.WriteError(ErrorRecords.FileNotFound(path));
+                }
+                else
+                {
+                    yield return resolved;
+                }
+            }
+        }
+    }
+
+    /// <summary>The full path of a file or folder that need not exist; null after an error.</summary>
+    public string? Output(string path) => Literal(path) is [var full] ? full : null;
+
+    /// <summary>Opens a file for reading; null after an error, such as for one that may not be read.</summary>
+    public FileStream? TryOpen(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            cmdlet.WriteError(ErrorRecords.From(exception, path));
+            return null;
+        }
+    }
+
+    private string[] Literal(string path)
+    {
+        try
+        {
+            string full = cmdlet.SessionState.Path.GetUnresolvedProviderPathFromPSPath(path, out ProviderInfo provider, out _);
+            return IsFileSystem(path, provider) ? [full] : [];
+        }
+        catch (RuntimeException exception)
+        {
+            cmdlet.WriteError(CannotResolve(path, exception));
+            return [];
+        }
+    }
+
+    private IReadOnlyList<string> Matching(string path)
+    {
+        if (!WildcardPattern.ContainsWildcardCharacters(path) && !path.Contains('`'))
+        {
+            return Literal(path);
+        }
+
+        try
+        {
+            Collection<string> found = cmdlet.SessionState.Path.GetResolvedProviderPathFromPSPath(path, out ProviderInfo provider);
+            if (!IsFileSystem(path, provider))
+            {
+                return [];
+            }
+
+            if (found.Count == 0)
+            {
+                cmdlet.WriteError(ErrorRecords.NothingMatches(path));
+            }
+
+            return found;
+        }
+        catch (RuntimeException exception)
+        {
+            cmdlet.WriteError(CannotResolve(path, exception));
+            return [];
+        }
+    }
+
+    /// <summary>A drive, provider or folder that does not exist, in PowerShell's own words.</summary>
+    private static ErrorRecord CannotResolve(string path, RuntimeException exception) =>
+        ErrorRecords.Make("FileNotFound", exception.Message, path, exception);
+
+    private bool IsFileSystem(string path, ProviderInfo provider)
+    {
+        if (provider.Name == FileSystem)
+        {
+            return true;
+        }
+
+        cmdlet.WriteError(ErrorRecords.NotAFileSystemPath(path, provider.Name));
+        return false;
+    }
+}
