@@ -53,7 +53,9 @@ if ([Console]::IsOutputRedirected) {
 }
 
 $pesterVersions = @{ MinimumVersion = '5.5.0'; MaximumVersion = '5.99.99' }
-$powershell = (Test-Path -LiteralPath "$PSHOME/pwsh*" -PathType Leaf) ? @("$PSHOME/pwsh") : @('dotnet', "$PSHOME/pwsh.dll")
+# As a .NET tool, PowerShell runs in dotnet's own process.
+$process = [Environment]::ProcessPath
+$powershell = (Split-Path -LeafBase $process) -eq 'dotnet' ? @($process, "$PSHOME/pwsh.dll") : @($process)
 
 function Invoke-Native {
     $command, $arguments = $args
@@ -129,11 +131,11 @@ function Test-Cmdlet {
     $suite = $Long ? @('-Long') : @()
     Invoke-PowerShell -File tests/Invoke-Pester.ps1 -CountsPath $counts @suite | Out-Host
     if (-not (Test-Path -LiteralPath $counts)) {
-        Write-Host "Pester: the test run ended with exit code $LASTEXITCODE and left no counts."
+        Write-Host 'Pester: the test run broke off and left no counts.'
         return [pscustomobject]@{ Passed = 0; Failed = 1; Skipped = 0 }
     }
     $result = Get-Content -LiteralPath $counts -Raw | ConvertFrom-Json
-    if ($result.Passed + $result.Failed + $result.Skipped -eq 0) {
+    if (-not ($result.Passed + $result.Failed + $result.Skipped)) {
         Write-Host 'Pester: no test was found.'
         $result.Failed = 1
     }
@@ -186,6 +188,7 @@ function Docs {
     $made = $commands | ForEach-Object { Import-MarkdownCommandHelp -LiteralPath $_.FullName } |
         Export-MamlCommandHelp -OutputFolder output/help -Force
     $made | Move-Item -Destination $help
+    Remove-Item -LiteralPath output/help -Recurse
     Get-ChildItem -LiteralPath $help
 }
 

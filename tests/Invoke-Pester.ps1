@@ -24,6 +24,10 @@ param(
 )
 
 $ErrorActionPreference = 'Stop'
+if (-not (Get-ChildItem -Path $Path -Filter *.Tests.ps1 -Recurse)) {
+    throw "There are no tests in $Path."
+}
+
 Import-Module -Name Pester -MinimumVersion 5.5.0 -MaximumVersion 5.99.99
 
 $configuration = New-PesterConfiguration
