@@ -35,7 +35,7 @@ internal sealed class JsonObjectTransformationAttribute : ArgumentTransformation
         RawJson[] done => done,
         string text when text.AsSpan().TrimStart().StartsWith("[") => Items(text),
         IDictionary or string => [One(input)],
-        IEnumerable items => items.Cast<object>().Select(One),
+        IEnumerable items => items.Cast<object>().SelectMany(All),
         _ => [One(input)],
     };
 

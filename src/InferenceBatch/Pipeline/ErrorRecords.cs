@@ -24,6 +24,7 @@ internal static class ErrorRecords
         ["NotAFile"] = ErrorCategory.InvalidArgument,
         ["NotAFileSystemPath"] = ErrorCategory.InvalidArgument,
         ["FileUnreadable"] = ErrorCategory.ReadError,
+        ["FileUnwritable"] = ErrorCategory.WriteError,
         ["FileExists"] = ErrorCategory.ResourceExists,
         ["RateLimited"] = ErrorCategory.LimitsExceeded,
         ["ServiceUnavailable"] = ErrorCategory.ConnectionError,
@@ -33,9 +34,9 @@ internal static class ErrorRecords
         ["InvalidValue"] = ErrorCategory.InvalidData,
         ["ParameterNotForEndpoint"] = ErrorCategory.InvalidArgument,
         ["DuplicateCustomId"] = ErrorCategory.InvalidData,
-        ["CustomIdMissing"] = ErrorCategory.InvalidData,
         ["ModelMissing"] = ErrorCategory.InvalidData,
         ["PromptMissing"] = ErrorCategory.InvalidData,
+        ["RequestMissing"] = ErrorCategory.InvalidArgument,
         ["RequestTooLarge"] = ErrorCategory.LimitsExceeded,
         ["BatchFailed"] = ErrorCategory.InvalidResult,
         ["BatchNotFinished"] = ErrorCategory.InvalidOperation,
@@ -46,6 +47,7 @@ internal static class ErrorRecords
         ["CheckpointMismatch"] = ErrorCategory.InvalidData,
         ["CheckpointInUse"] = ErrorCategory.ResourceBusy,
         ["ServerStartFailed"] = ErrorCategory.OpenError,
+        ["ServerNotFound"] = ErrorCategory.ObjectNotFound,
         ["ServerAlreadyRunning"] = ErrorCategory.ResourceExists,
     };
 
@@ -57,7 +59,9 @@ internal static class ErrorRecords
     public static ErrorRecord From(Exception exception, object? target) => exception switch
     {
         IContainsErrorRecord { ErrorRecord: { } record } => record,
+        RequestRefusedException refused => Of(refused.Reason.ToString(), exception, target),
         ServiceException service => Of(service.Kind.ToString(), exception, target),
+        ServerStartException => Of("ServerStartFailed", exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
         UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),
@@ -79,6 +83,12 @@ internal static class ErrorRecords
 
     public static ErrorRecord NotAFileSystemPath(string path, string provider) =>
         Make("NotAFileSystemPath", $"'{path}' belongs to the provider {provider}; a path of the file system is wanted.", path);
+
+    public static ErrorRecord FolderNotFound(string path) =>
+        Make("FileNotFound", $"There is no folder '{Path.GetDirectoryName(path)}' to write '{Path.GetFileName(path)}' to.", path);
+
+    public static ErrorRecord FileUnwritable(string path, Exception cause) =>
+        Make("FileUnwritable", $"'{path}' cannot be written: {cause.Message}", path, cause);
 
     public static ErrorRecord FileExists(string path) =>
         Make("FileExists", $"The file '{path}' exists already. Use -Force to replace it.", path);

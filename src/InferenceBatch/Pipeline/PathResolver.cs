@@ -35,7 +35,37 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
     }
 
     /// <summary>The full path of a file or folder that need not exist; null after an error.</summary>
-    public string? Output(string path) => Literal(path) is [var full] ? full : null;
+    public string? TryFull(string path) => Literal(path) is [var full] ? full : null;
+
+    /// <summary>
+    /// The full path of a file to be written, for a command that can do nothing without: the error is terminating when
+    /// its folder does not exist, when it is a folder itself, or when it exists and may not be replaced.
+    /// </summary>
+    public string Output(string path, bool overwrite)
+    {
+        ErrorRecord? problem = null;
+        string full = "";
+        try
+        {
+            full = cmdlet.SessionState.Path.GetUnresolvedProviderPathFromPSPath(path, out ProviderInfo provider, out _);
+            problem = provider.Name != FileSystem ? ErrorRecords.NotAFileSystemPath(path, provider.Name)
+                : Directory.Exists(full) ? ErrorRecords.NotAFile(full)
+                : !Directory.Exists(Path.GetDirectoryName(full)) ? ErrorRecords.FolderNotFound(full)
+                : !overwrite && File.Exists(full) ? ErrorRecords.FileExists(full)
+                : null;
+        }
+        catch (RuntimeException exception)
+        {
+            problem = CannotResolve(path, exception);
+        }
+
+        if (problem is not null)
+        {
+            cmdlet.ThrowTerminatingError(problem);
+        }
+
+        return full;
+    }
 
     /// <summary>Opens a file for reading; null after an error, such as for one that may not be read.</summary>
     public FileStream? TryOpen(string path)
