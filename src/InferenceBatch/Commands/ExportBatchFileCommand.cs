@@ -44,7 +44,7 @@ public sealed class ExportBatchFileCommand : BatchCommand
 
     protected override void BeginProcessing()
     {
-        _path = Paths.Output(Path, Force);
+        _path = Paths.OutputFile(Path, Force);
         if (ShouldProcess(_path, "Write batch file"))
         {
             _splitter = new FileSplitter(_path, MaxRequest, MaxSize);

@@ -203,7 +203,7 @@ public sealed class NewBatchRequestCommand : BatchCommand
 
     private RequestImage? Local(string path, object? input)
     {
-        if (Paths.TryFull(path) is not { } full)
+        if (Paths.Output(path) is not { } full)
         {
             return null;
         }

@@ -31,7 +31,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
         {
             long size = stream.Length;
             using var progress = new ProgressReporter($"Checking {System.IO.Path.GetFileName(path)}", WriteProgress);
-            var bytes = new SyncProgress<long>(done => progress.Report(done, size, () => $"{done >> 20:N0} of {size >> 20:N0} MB"));
+            var bytes = new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size)));
             try
             {
                 BatchFileReport report = new FileValidator(new ValidationRules { Endpoint = Endpoint }).Validate(stream, path, bytes, StopToken);

@@ -35,13 +35,13 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
     }
 
     /// <summary>The full path of a file or folder that need not exist; null after an error.</summary>
-    public string? TryFull(string path) => Literal(path) is [var full] ? full : null;
+    public string? Output(string path) => Literal(path) is [var full] ? full : null;
 
     /// <summary>
     /// The full path of a file to be written, for a command that can do nothing without: the error is terminating when
     /// its folder does not exist, when it is a folder itself, or when it exists and may not be replaced.
     /// </summary>
-    public string Output(string path, bool overwrite)
+    public string OutputFile(string path, bool overwrite)
     {
         ErrorRecord? problem = null;
         string full = "";
