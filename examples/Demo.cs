@@ -6,6 +6,7 @@
 // Exit code 0 when each ticket was answered exactly once, with the very text it was asked with.
 
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -66,8 +67,8 @@ finally
 
 static string OnOneLine(string text)
 {
-    string line = string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-    return line.Length <= 90 ? line : string.Concat(line.AsSpan(0, char.IsHighSurrogate(line[88]) ? 88 : 89), "…");
+    var line = new StringInfo(string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
+    return line.LengthInTextElements <= 90 ? line.String : line.SubstringByTextElements(0, 89) + "…";
 }
 
 /// <summary>A row of tickets.csv.</summary>

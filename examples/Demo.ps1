@@ -35,28 +35,30 @@ finally {
     Remove-Item -LiteralPath $data -Recurse -Force -ErrorAction Ignore
 }
 
-$answers = $results | Group-Object -Property CustomId -AsHashTable -AsString -CaseSensitive
-$rows = foreach ($ticket in $tickets) {
-    $own = @(if ($answers -and $answers.ContainsKey($ticket.Id)) { $answers[$ticket.Id] })
+$answers = @{}
+foreach ($result in $results) {
+    $answers[$result.CustomId] += @($result)
+}
+
+$differences = 0
+foreach ($ticket in $tickets) {
+    $own = @($answers[$ticket.Id] | Where-Object { $_ })
     $problem = if ($own.Count -ne 1) { "$($own.Count) answers" }
     elseif ($own[0].Status -ne 'Succeeded') { "$($own[0].Status): $($own[0].Error)" }
-    elseif (-not [object]::ReferenceEquals($own[0].InputObject, $ticket)) { 'joined to another ticket' }
+    elseif ($own[0].InputObject.Id -cne $ticket.Id) { 'joined to another ticket' }
     elseif ($own[0].Text -cne "Subject: $($ticket.Subject)`n`n$($ticket.Body)") { 'another text than was sent' }
-    [pscustomobject]@{
-        Id       = $ticket.Id
-        Language = $ticket.Language
-        Customer = $ticket.Customer
-        Problem  = $problem
-        Answer   = if ($own) { $own[0].Text -replace '\s+', ' ' }
-    }
+
+    $differences += [int][bool]$problem
+    $line = [System.Globalization.StringInfo]::new((($problem ?? $own[0].Text) -replace '\s+', ' '))
+    $shown = $line.LengthInTextElements -le 90 ? $line.String : $line.SubstringByTextElements(0, 89) + '…'
+    Write-Host "$($ticket.Id)  $($ticket.Language)  $($ticket.Customer): $shown"
 }
-$rows | Format-Table -Property Id, Language, Customer, Problem, Answer | Out-Host
 
 $unknown = @($results | Where-Object CustomId -CNotIn $tickets.Id)
 foreach ($result in $unknown) {
     Write-Host "$($result.CustomId): nobody asked for this one"
 }
-$differences = @($rows | Where-Object Problem).Count + $unknown.Count
+$differences += $unknown.Count
 $tokens = ($results | Measure-Object -Property TotalTokens -Sum).Sum
-Write-Host "$($tickets.Count) tickets sent, $($results.Count) answers, $tokens tokens, $differences differences."
+Write-Host "`n$($tickets.Count) tickets sent, $($results.Count) answers, $tokens tokens, $differences differences."
 exit [int]($tickets.Count -eq 0 -or $differences -gt 0)
