@@ -4,6 +4,7 @@ using InferenceBatch.Server.Cli;
 var root = new RootCommand("Batch inference on one machine: the Batch API as a local service, or a file in and two files out.")
 {
     ServeCommand.Create(),
+    RunCommand.Create(),
 };
 ParseResult given = root.Parse(args);
 return given.Errors.Count > 0
