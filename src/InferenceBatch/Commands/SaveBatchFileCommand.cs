@@ -39,7 +39,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
     [Parameter]
     public SwitchParameter Force { get; set; }
 
-    protected override void BeginProcessing() => _destination = Paths.TryFull(Destination);
+    protected override void BeginProcessing() => _destination = Paths.Output(Destination);
 
     protected override void ProcessRecord()
     {

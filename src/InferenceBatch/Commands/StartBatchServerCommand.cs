@@ -35,7 +35,7 @@ public sealed class StartBatchServerCommand : BatchCommand
 
     protected override void EndProcessing()
     {
-        string? dataPath = DataPath is null ? ServerRegistry.DefaultDataPath : Paths.TryFull(DataPath);
+        string? dataPath = DataPath is null ? ServerRegistry.DefaultDataPath : Paths.Output(DataPath);
         if (dataPath is null || !ShouldProcess(dataPath, "Start the local batch service"))
         {
             return;

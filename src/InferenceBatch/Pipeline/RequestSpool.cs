@@ -6,11 +6,13 @@ namespace InferenceBatch.Pipeline;
 /// <summary>Requests from the pipeline on their way to a service: temporary batch files within its limits, in a folder of their own that goes with the spool.</summary>
 internal sealed class RequestSpool : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("InferenceBatch-").FullName;
     private readonly FileSplitter _splitter;
 
+    /// <summary>The folder, readable by this user alone.</summary>
+    public string Folder { get; } = Directory.CreateTempSubdirectory("InferenceBatch-").FullName;
+
     public RequestSpool(int maxRequests, long maxBytes) =>
-        _splitter = new FileSplitter(Path.Combine(_folder, "requests.jsonl"), maxRequests, maxBytes);
+        _splitter = new FileSplitter(Path.Combine(Folder, "requests.jsonl"), maxRequests, maxBytes);
 
     /// <inheritdoc cref="FileSplitter.Add"/>
     public void Add(BatchRequest request) => _splitter.Add(request);
@@ -23,7 +25,7 @@ internal sealed class RequestSpool : IDisposable
         _splitter.Dispose();
         try
         {
-            Directory.Delete(_folder, recursive: true);
+            Directory.Delete(Folder, recursive: true);
         }
         catch (IOException)
         {

@@ -10,12 +10,10 @@ namespace InferenceBatch.Pipeline;
 /// </summary>
 internal static class ServerRegistry
 {
-    private const string Product = "InferenceBatch";
+    /// <summary>Where a service keeps its data unless told otherwise: the folder <c>inference-batch serve</c> takes by itself.</summary>
+    public static string DefaultDataPath => Path.Combine(StateFolder, "inference-batch");
 
-    /// <summary>Where a service keeps its data unless told otherwise.</summary>
-    public static string DefaultDataPath => Path.Combine(StateFolder, "server");
-
-    private static string RecordFolder => Path.Combine(StateFolder, "servers");
+    private static string RecordFolder => Path.Combine(StateFolder, "InferenceBatch", "servers");
 
     /// <summary>The user's state folder: XDG_STATE_HOME where that is the custom, else the local application data.</summary>
     private static string StateFolder
@@ -27,7 +25,7 @@ internal static class ServerRegistry
                 : Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } xdg ? xdg
                 : Environment.GetEnvironmentVariable("HOME") is { Length: > 0 } home ? Path.Combine(home, ".local", "state")
                 : null;
-            return Path.Combine(string.IsNullOrEmpty(state) ? Path.GetTempPath() : state, Product);
+            return string.IsNullOrEmpty(state) ? Path.GetTempPath() : state;
         }
     }
 
