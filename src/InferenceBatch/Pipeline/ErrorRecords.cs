@@ -72,8 +72,8 @@ internal static class ErrorRecords
     /// <summary>Whether no other input could fare better, so that the error ends the command.</summary>
     public static bool EndsCommand(ErrorRecord error) => error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized";
 
-    public static ErrorRecord FileNotFound(string path) =>
-        Make("FileNotFound", $"There is no file '{path}'.", path);
+    public static ErrorRecord FileNotFound(string path, string resolved) =>
+        Make("FileNotFound", $"There is no file '{resolved}'.", path);
 
     public static ErrorRecord NothingMatches(string path) =>
         Make("FileNotFound", $"No file matches '{path}'. Use -LiteralPath for a name that holds wildcard characters.", path);

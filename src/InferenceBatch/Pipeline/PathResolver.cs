@@ -24,7 +24,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
                 }
                 else if (!File.Exists(resolved))
                 {
-                    cmdlet.WriteError(ErrorRecords.FileNotFound(path));
+                    cmdlet.WriteError(ErrorRecords.FileNotFound(path, resolved));
                 }
                 else
                 {
