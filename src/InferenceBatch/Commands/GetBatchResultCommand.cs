@@ -161,8 +161,9 @@ public sealed class GetBatchResultCommand : ServiceCommand
             return null;
         }
 
+        // Joined to less than was asked for, every result would look like a stranger's: nothing is better.
         var index = new RequestIndex();
-        foreach (string path in Paths.Files(RequestPath, literal: false))
+        foreach (string path in new PathResolver(this, ThrowTerminatingError).Files(RequestPath, literal: false))
         {
             try
             {
