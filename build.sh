@@ -76,7 +76,7 @@ without_powershell() {
 built=
 build() {
   [ -z "$built" ] || return 0
-  dotnet build InferenceBatch.sln --configuration "$configuration" --nologo --verbosity quiet -clp:NoSummary
+  dotnet build InferenceBatch.sln --configuration "$configuration" --nologo --verbosity quiet
   built=1
 }
 
@@ -134,7 +134,7 @@ demo() {
   unset INFERENCE_API_KEY INFERENCE_BASE_URL
   without_powershell "the cmdlets; the same tickets go through 'inference-batch run' with the same checks."
   say ""
-  dotnet run examples/Demo.cs
+  dotnet run --configuration "$configuration" examples/Demo.cs
 }
 
 bench() {
@@ -145,6 +145,7 @@ bench() {
 }
 
 analyze() {
+  build
   dotnet format InferenceBatch.sln --verify-no-changes
   without_powershell "PSScriptAnalyzer over the scripts."
 }

@@ -1,1 +1,12 @@
-return 0;
+using System.CommandLine;
+using InferenceBatch.Server.Cli;
+
+var root = new RootCommand("Batch inference on one machine: the Batch API as a local service, or a file in and two files out.")
+{
+    ServeCommand.Create(),
+    RunCommand.Create(),
+};
+ParseResult given = root.Parse(args);
+return given.Errors.Count > 0
+    ? Output.Problems(given.Errors.Select(error => error.Message))
+    : await given.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });

@@ -20,7 +20,7 @@ public static class BatchReader
     /// <inheritdoc cref="Read(ReadOnlyMemory{byte})"/>
     public static Batch Read(JsonElement element)
     {
-        JsonElement batch = element.Field("job") ?? element;
+        JsonElement batch = element.Field("job") is { ValueKind: JsonValueKind.Object } job ? job : element;
         string raw = batch.Field("status").Text() ?? "";
         return new Batch
         {
@@ -69,8 +69,8 @@ public static class BatchReader
         {
             foreach (JsonProperty property in metadata.Value.EnumerateObject())
             {
-                pairs[property.Name] = property.Value.ValueKind == JsonValueKind.String
-                    ? property.Value.GetString()! : property.Value.GetRawText();
+                pairs[BrokenText.ReadName(property)] = property.Value.ValueKind == JsonValueKind.String
+                    ? BrokenText.ReadString(property.Value) : property.Value.GetRawText();
             }
         }
 

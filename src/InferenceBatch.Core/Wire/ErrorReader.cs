@@ -52,17 +52,20 @@ public static class ErrorReader
 
     private static ServiceError? ReadObject(JsonElement element)
     {
-        if (element.Field("error") is { } inner)
+        if (Read(element.Field("error")) is { } inner)
         {
-            return Read(inner);
+            return inner;
         }
 
         string? code = element.Field("code").Text() ?? element.Field("type").Text();
         JsonElement? message = element.Field("message", "detail");
         string? text = message.Text() ?? (message is { } shaped ? shaped.GetRawText() : null);
         return code is null && text is null ? null
-            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Text(), (int?)element.Field("line").Whole());
+            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Text(), ReadLine(element.Field("line")));
     }
 
-    private static string Shorten(string text) => text.Length <= LongestMessage ? text : text[..LongestMessage] + "…";
+    private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
+
+    private static string Shorten(string text) => text.Length <= LongestMessage ? text
+        : text[..(char.IsHighSurrogate(text[LongestMessage - 1]) ? LongestMessage - 1 : LongestMessage)] + "…";
 }

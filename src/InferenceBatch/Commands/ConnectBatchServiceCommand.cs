@@ -28,7 +28,7 @@ public sealed class ConnectBatchServiceCommand : ServiceCommand
     {
         // Not from the session's default: what is not given here comes from the environment or the profile.
         Session.Default = null;
-        Session.Default = Connection ?? Resolve(Provider, Header);
+        Session.Default = Connection ?? Choice.Resolve(Provider, Header);
         if (PassThru)
         {
             WriteObject(Session.Default);

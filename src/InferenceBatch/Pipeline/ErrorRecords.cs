@@ -36,6 +36,7 @@ internal static class ErrorRecords
         ["DuplicateCustomId"] = ErrorCategory.InvalidData,
         ["ModelMissing"] = ErrorCategory.InvalidData,
         ["PromptMissing"] = ErrorCategory.InvalidData,
+        ["RequestMissing"] = ErrorCategory.InvalidArgument,
         ["RequestTooLarge"] = ErrorCategory.LimitsExceeded,
         ["BatchFailed"] = ErrorCategory.InvalidResult,
         ["BatchNotFinished"] = ErrorCategory.InvalidOperation,
@@ -46,6 +47,7 @@ internal static class ErrorRecords
         ["CheckpointMismatch"] = ErrorCategory.InvalidData,
         ["CheckpointInUse"] = ErrorCategory.ResourceBusy,
         ["ServerStartFailed"] = ErrorCategory.OpenError,
+        ["ServerNotFound"] = ErrorCategory.ObjectNotFound,
         ["ServerAlreadyRunning"] = ErrorCategory.ResourceExists,
     };
 
@@ -57,7 +59,9 @@ internal static class ErrorRecords
     public static ErrorRecord From(Exception exception, object? target) => exception switch
     {
         IContainsErrorRecord { ErrorRecord: { } record } => record,
+        RequestRefusedException refused => Of(refused.Reason.ToString(), exception, target),
         ServiceException service => Of(service.Kind.ToString(), exception, target),
+        ServerStartException => Of("ServerStartFailed", exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
         UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),

@@ -1,6 +1,4 @@
-using System.Collections;
 using System.Management.Automation;
-using System.Net;
 using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
@@ -27,31 +25,10 @@ public abstract class ServiceCommand : BatchCommand
     [ValidateNotNull]
     public SecureString? ApiKey { get; set; }
 
-    /// <summary>Where a call for an object goes: what was given with the command, else where the object came from, else the session's default, else the environment's.</summary>
-    private protected ServiceConnection Resolve(object? item = null)
-    {
-        if (Connection is not null)
-        {
-            return Connection;
-        }
+    /// <inheritdoc cref="ConnectionChoice.Resolve(object?)"/>
+    private protected ServiceConnection Resolve(object? item = null) => Choice.Resolve(item);
 
-        return BaseUri is null && ApiKey is null && Session.OriginOf(item) is { } origin ? origin : Resolve(null, null);
-    }
-
-    /// <summary>Resolves what was given; an address or provider that is none ends the command.</summary>
-    private protected ServiceConnection Resolve(string? provider, Hashtable? headers)
-    {
-        try
-        {
-            var resolver = new ConnectionResolver(Environment.GetEnvironmentVariable);
-            return Session.Unify(resolver.Resolve(BaseUri, PlainText(ApiKey), provider, Session.Default, MetadataReader.Read(headers)));
-        }
-        catch (Exception exception) when (exception is ArgumentException or ServiceException)
-        {
-            ThrowTerminatingError(ErrorRecords.From(exception, provider ?? (object?)BaseUri));
-            throw;
-        }
-    }
+    private protected ConnectionChoice Choice => new(this, Connection, BaseUri, ApiKey);
 
     private protected static BatchClient ClientFor(ServiceConnection connection, PipelinePump pump) =>
         new(connection, warn: pump.WriteWarning);
@@ -66,6 +43,4 @@ public abstract class ServiceCommand : BatchCommand
     }
 
     private protected static ProgressReporter Progress(PipelinePump pump, string activity) => new(activity, pump.WriteProgress);
-
-    private static string? PlainText(SecureString? secret) => secret is null ? null : new NetworkCredential("", secret).Password;
 }

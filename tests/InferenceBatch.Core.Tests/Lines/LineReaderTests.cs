@@ -125,7 +125,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
         {
             byte[] file = RandomFile(random);
             List<Seen> wanted = Split(file);
-            int largest = random.Next(3) switch { 0 => 1, 1 => 7, _ => 200_000 };
+            int largest = file.Length > 10_000 ? 200_000 : random.Next(3) switch { 0 => 1, 1 => 7, _ => 200 };
             Assert.Equal(wanted, ReadAll(new ChunkedStream(file, random, largest)));
             Assert.Equal(wanted, await ReadAllAsync(new ChunkedStream(file, random, largest)));
         }

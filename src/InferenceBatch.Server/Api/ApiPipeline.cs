@@ -1,0 +1,80 @@
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Storage;
+using Microsoft.Data.Sqlite;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>What every request goes through: a request id, the limits on its head, the key, and errors made JSON.</summary>
+internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
+{
+    private const int MaxHeaderBytes = 32 * 1024;
+    private const int MaxUrlLength = 8 * 1024;
+    private const string OwnerKey = "owner";
+
+    /// <summary>Whose request this is.</summary>
+    public static string OwnerOf(HttpContext context) => (string)context.Items[OwnerKey]!;
+
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        context.Response.Headers["x-request-id"] = Ids.NewRequest();
+        try
+        {
+            CheckHead(context.Request);
+            Authenticate(context);
+            await next(context);
+            if (!context.Response.HasStarted && context.Response is { StatusCode: >= 400, ContentLength: null, ContentType: null })
+            {
+                await Answers.WriteErrorAsync(context, Answers.ErrorOf(context, context.Response.StatusCode));
+            }
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The caller has gone: nobody to answer.
+        }
+        catch (Exception exception) when (!context.Response.HasStarted)
+        {
+            await Answers.WriteErrorAsync(context, ErrorOf(context, exception));
+        }
+    }
+
+    private static void CheckHead(HttpRequest request)
+    {
+        if (request.Path.Value!.Length + (request.QueryString.Value?.Length ?? 0) > MaxUrlLength)
+        {
+            throw new ApiException(414, $"The URL is longer than {MaxUrlLength} characters.", null, "url_too_long");
+        }
+
+        if (request.Headers.Sum(header => header.Key.Length + header.Value.Sum(value => value?.Length ?? 0)) > MaxHeaderBytes)
+        {
+            throw new ApiException(431, $"The request's headers are larger than {MaxHeaderBytes} bytes.", null, "headers_too_large");
+        }
+    }
+
+    private void Authenticate(HttpContext context)
+    {
+        if (context.Request.Path.StartsWithSegments("/healthz") || context.Request.Path.StartsWithSegments("/v1/healthz"))
+        {
+            return;
+        }
+
+        context.Items[OwnerKey] = keys.OwnerOf(context.Request)
+            ?? throw new ApiException(401, "No API key, or not one that this service knows: send 'Authorization: Bearer KEY'.", null, "invalid_api_key");
+    }
+
+    private ApiException ErrorOf(HttpContext context, Exception exception)
+    {
+        switch (exception)
+        {
+            case ApiException error:
+                return error;
+            case BadHttpRequestException bad:
+                return bad.StatusCode == 400 ? new ApiException(400, bad.Message) : Answers.ErrorOf(context, bad.StatusCode);
+            case IOException or SqliteException or UnauthorizedAccessException:
+                Log.RequestFailed(logger, context.Request.Method, context.Request.Path, exception.Message);
+                return new ApiException(507, $"The service could not store or read its data: {exception.Message}", null, "storage_failed");
+            default:
+                Log.RequestBroke(logger, context.Request.Method, context.Request.Path, exception);
+                return new ApiException(500, "The service failed to answer; its log says more.", null, "internal_error");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Text.Json;
+using InferenceBatch.Model;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Storage;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>The routes of batches.</summary>
+internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
+{
+    private const int PageSize = 20;
+    private const int MaxPage = 100;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/v1/batches", PostAsync);
+        routes.MapGet("/v1/batches", ListAsync);
+        routes.MapGet("/v1/batches/{id}", GetAsync);
+        routes.MapPost("/v1/batches/{id}/cancel", CancelAsync);
+    }
+
+    private async Task PostAsync(HttpContext context)
+    {
+        using JsonDocument body = await JsonBody.ReadAsync(context);
+        NewBatch wanted = NewBatch.Read(body.RootElement);
+        string owner = ApiPipeline.OwnerOf(context);
+        FileRecord input = engine.Files.Find(wanted.InputFileId, owner)
+            ?? throw new ApiException(400, $"No file found with id '{wanted.InputFileId}'.", "input_file_id", "file_not_found");
+        if (input.Purpose != "batch")
+        {
+            throw ApiException.InvalidValue($"The file '{input.Id}' has the purpose '{input.Purpose}', not 'batch'.", "input_file_id");
+        }
+
+        DateTimeOffset now = engine.Time.GetUtcNow();
+        var batch = new BatchRecord
+        {
+            Id = Ids.NewBatch(),
+            Owner = owner,
+            Endpoint = wanted.Endpoint,
+            InputFileId = input.Id,
+            CompletionWindow = NewBatch.CompletionWindow,
+            Metadata = wanted.Metadata,
+            WebhookUrl = wanted.WebhookUrl,
+            OutputExpiresAfter = wanted.OutputExpiresAfter,
+            Status = BatchStatus.Validating,
+            CreatedAt = now,
+            ExpiresAt = now + engine.Settings.CompletionWindow,
+        };
+        scheduler.Create(batch);
+        await WriteAsync(context, batch);
+    }
+
+    private Task ListAsync(HttpContext context)
+    {
+        int limit = PageQuery.Limit(context.Request, PageSize, MaxPage);
+        List<BatchRecord> batches = scheduler.List(ApiPipeline.OwnerOf(context), PageQuery.Text(context.Request, "after"), limit + 1)
+            ?? throw PageQuery.UnknownAfter();
+        return Answers.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
+            json, [.. batches.Take(limit)], batches.Count > limit, batch => batch.Id, (writer, batch) => WireWriter.WriteBatch(writer, batch.ToBatch())));
+    }
+
+    private Task GetAsync(HttpContext context) => WriteAsync(context, Find(context));
+
+    private Task CancelAsync(HttpContext context)
+    {
+        Find(context);
+        BatchRecord batch = scheduler.Cancel((string)context.Request.RouteValues["id"]!)!;
+        return batch.Status is BatchStatus.Cancelling or BatchStatus.Cancelled
+            ? WriteAsync(context, batch)
+            : throw new ApiException(
+                409, $"Cannot cancel a batch with status '{StatusWords.Write(batch.Status)}'.", null, "batch_not_cancellable");
+    }
+
+    private BatchRecord Find(HttpContext context)
+    {
+        string id = (string)context.Request.RouteValues["id"]!;
+        return scheduler.Find(id) is { } batch && batch.Owner == ApiPipeline.OwnerOf(context)
+            ? batch : throw ApiException.NotFound("batch", id);
+    }
+
+    private static Task WriteAsync(HttpContext context, BatchRecord batch) =>
+        Answers.WriteJsonAsync(context, 200, json => WireWriter.WriteBatch(json, batch.ToBatch()));
+}

@@ -1,0 +1,144 @@
+using System.Buffers;
+using System.Globalization;
+using Microsoft.Net.Http.Headers;
+using Microsoft.Win32.SafeHandles;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>Sends a file's bytes, or a part of them: <c>Range</c> (RFC 9110 section 14), or <c>?offset=N</c> to begin after N lines.</summary>
+/// <param name="path">The file.</param>
+/// <param name="length">How much of it there is to see; a running batch's file may hold more.</param>
+/// <param name="lines">How many lines that is; null where it was not counted.</param>
+/// <param name="etag">Names the bytes; null while they can still become more.</param>
+internal sealed class FileContent(string path, long length, long? lines, string? etag)
+{
+    private const int ChunkSize = 128 * 1024;
+
+    /// <exception cref="FileNotFoundException">It is not there.</exception>
+    /// <exception cref="ApiException">400 or 416.</exception>
+    public async Task SendAsync(HttpContext context)
+    {
+        using SafeFileHandle handle = File.OpenHandle(
+            path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.SequentialScan | FileOptions.Asynchronous);
+        HttpResponse response = context.Response;
+        response.Headers.AcceptRanges = "bytes";
+        response.Headers.ETag = etag is null ? default : $"\"{etag}\"";
+        response.Headers["X-Incomplete"] = etag is null ? "true" : "false";
+        if (lines is { } count)
+        {
+            response.Headers["X-Last-Line"] = count.ToString(CultureInfo.InvariantCulture);
+        }
+
+        long first = OffsetLines(context.Request) is { } skip and > 0 ? await StartOfLineAsync(handle, skip, context.RequestAborted) : 0;
+        long end = length;
+        if (RangeOf(context.Request, length - first) is { } range)
+        {
+            response.StatusCode = StatusCodes.Status206PartialContent;
+            response.Headers.ContentRange = $"bytes {range.From}-{range.To}/{length - first}";
+            (first, end) = (first + range.From, first + range.To + 1);
+        }
+
+        response.ContentType = "application/jsonl";
+        response.ContentLength = end - first;
+        if (!HttpMethods.IsHead(context.Request.Method))
+        {
+            await CopyAsync(handle, first, end, response.Body, context.RequestAborted);
+        }
+    }
+
+    private static long? OffsetLines(HttpRequest request)
+    {
+        if (PageQuery.Text(request, "offset") is not { } text)
+        {
+            return null;
+        }
+
+        return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long offset)
+            ? offset
+            : throw ApiException.InvalidValue("Invalid value for 'offset': a number of lines is wanted.", "offset");
+    }
+
+    private (long From, long To)? RangeOf(HttpRequest request, long available)
+    {
+        if (!RangeHeaderValue.TryParse(request.Headers.Range.ToString(), out RangeHeaderValue? range)
+            || range.Unit != "bytes" || range.Ranges.Count != 1
+            || (request.Headers.IfRange.Count > 0 && request.Headers.IfRange.ToString() != $"\"{etag}\""))
+        {
+            return null; // Several ranges, another unit, or other bytes than the caller has: the whole is always right.
+        }
+
+        RangeItemHeaderValue item = range.Ranges.First();
+        long from = item.From ?? Math.Max(0, available - item.To!.Value);
+        long to = item.From is null ? available - 1 : Math.Min(item.To ?? long.MaxValue, available - 1);
+        if (from > to)
+        {
+            request.HttpContext.Response.Headers.ContentRange = $"bytes */{available}";
+            throw new ApiException(416, $"The range is not within the file's {available} bytes.", "Range", "range_not_satisfiable");
+        }
+
+        return (from, to);
+    }
+
+    private async Task<long> StartOfLineAsync(SafeFileHandle handle, long skip, CancellationToken cancellationToken)
+    {
+        byte[] chunk = ArrayPool<byte>.Shared.Rent(ChunkSize);
+        try
+        {
+            long position = 0;
+            while (position < length)
+            {
+                int read = await RandomAccess.ReadAsync(handle, chunk.AsMemory(0, (int)Math.Min(chunk.Length, length - position)), position, cancellationToken);
+                if (read == 0)
+                {
+                    break;
+                }
+
+                for (int i = 0; i < read; i++)
+                {
+                    int next = chunk.AsSpan(i, read - i).IndexOf((byte)'\n');
+                    if (next < 0)
+                    {
+                        break;
+                    }
+
+                    i += next;
+                    if (--skip == 0)
+                    {
+                        return position + i + 1;
+                    }
+                }
+
+                position += read;
+            }
+
+            return length;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(chunk);
+        }
+    }
+
+    private static async Task CopyAsync(SafeFileHandle handle, long first, long end, Stream to, CancellationToken cancellationToken)
+    {
+        byte[] chunk = ArrayPool<byte>.Shared.Rent(ChunkSize);
+        try
+        {
+            while (first < end)
+            {
+                int read = await RandomAccess.ReadAsync(handle, chunk.AsMemory(0, (int)Math.Min(chunk.Length, end - first)), first, cancellationToken);
+                if (read == 0)
+                {
+                    throw new EndOfStreamException("The file has become shorter.");
+                }
+
+                await to.WriteAsync(chunk.AsMemory(0, read), cancellationToken);
+                first += read;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(chunk);
+        }
+    }
+}

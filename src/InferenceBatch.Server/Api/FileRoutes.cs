@@ -1,0 +1,111 @@
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Storage;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>The routes of files.</summary>
+internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
+{
+    private const int MaxPage = 10_000;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/v1/files", PostAsync);
+        routes.MapGet("/v1/files", ListAsync);
+        routes.MapGet("/v1/files/{id}", GetAsync);
+        routes.MapDelete("/v1/files/{id}", DeleteAsync);
+        routes.MapGet("/v1/files/{id}/content", ContentAsync);
+    }
+
+    private async Task PostAsync(HttpContext context)
+    {
+        FileRecord file = await new FileUpload(engine, context).ReceiveAsync();
+        await Answers.WriteJsonAsync(context, 200, json => WireWriter.WriteFile(json, file.ToFile()));
+    }
+
+    private Task ListAsync(HttpContext context)
+    {
+        int limit = PageQuery.Limit(context.Request, MaxPage, MaxPage);
+        List<FileRecord> files = engine.Database.Files.List(
+            ApiPipeline.OwnerOf(context),
+            engine.Time.GetUtcNow(),
+            PageQuery.Text(context.Request, "purpose"),
+            PageQuery.NewestFirst(context.Request),
+            PageQuery.Text(context.Request, "after"),
+            limit + 1) ?? throw PageQuery.UnknownAfter();
+        return Answers.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
+            json, [.. files.Take(limit)], files.Count > limit, file => file.Id, (writer, file) => WireWriter.WriteFile(writer, file.ToFile())));
+    }
+
+    private Task GetAsync(HttpContext context)
+    {
+        FileRecord file = Find(context);
+        return Answers.WriteJsonAsync(context, 200, json => WireWriter.WriteFile(json, file.ToFile()));
+    }
+
+    private Task DeleteAsync(HttpContext context)
+    {
+        FileRecord file = Find(context);
+        if (engine.Database.Batches.NeedsInput(file.Id) || FindPartial(context) is not null)
+        {
+            throw new ApiException(409, $"The file '{file.Id}' belongs to a batch that has not finished.", "id", "file_in_use");
+        }
+
+        engine.Files.Delete(file.Id);
+        return Answers.WriteJsonAsync(context, 200, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("id", file.Id);
+            json.WriteString("object", "file");
+            json.WriteBoolean("deleted", true);
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task ContentAsync(HttpContext context)
+    {
+        if (FindPartial(context) is (_, { } log))
+        {
+            // Lines before length: the file grows between the two reads, and must not show lines it does not count.
+            long lines = log.Lines;
+            try
+            {
+                await new FileContent(log.Path, log.Length, lines, etag: null).SendAsync(context);
+                return;
+            }
+            catch (FileNotFoundException)
+            {
+                // The batch has ended meanwhile and its file has moved.
+            }
+        }
+
+        FileRecord file = Find(context);
+        await new FileContent(engine.Files.PathOf(file.Id), file.Bytes, file.Lines, file.Id).SendAsync(context);
+    }
+
+    private FileRecord Find(HttpContext context)
+    {
+        string id = (string)context.Request.RouteValues["id"]!;
+        if (engine.Files.Find(id, ApiPipeline.OwnerOf(context)) is { } file)
+        {
+            return file;
+        }
+
+        return FindPartial(context) is ({ } batch, { } log)
+            ? new FileRecord
+            {
+                Id = id,
+                Owner = batch.Owner,
+                Name = $"{batch.Id}_{(id == batch.OutputFileId ? "output" : "error")}.jsonl",
+                Purpose = "batch_output",
+                Bytes = log.Length,
+                CreatedAt = batch.InProgressAt ?? batch.CreatedAt,
+            }
+            : throw ApiException.NotFound("file", id);
+    }
+
+    private (BatchRecord Batch, LogFile File)? FindPartial(HttpContext context) =>
+        scheduler.FindPartial((string)context.Request.RouteValues["id"]!) is { } found && found.Batch.Owner == ApiPipeline.OwnerOf(context)
+            ? found : null;
+}

@@ -1,0 +1,78 @@
+using System.Text.Json;
+using Microsoft.Net.Http.Headers;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>Reads small JSON objects that requests carry.</summary>
+internal static class JsonBody
+{
+    private const int MaxBytes = 1024 * 1024;
+
+    /// <summary>Reads the whole body as one JSON object. The document is the caller's to dispose.</summary>
+    /// <exception cref="ApiException">400, 413 or 415.</exception>
+    public static async Task<JsonDocument> ReadAsync(HttpContext context)
+    {
+        // Strict on purpose: a web page of somebody else's cannot send this type without the browser asking us first.
+        if (!MediaTypeHeaderValue.TryParse(context.Request.ContentType, out MediaTypeHeaderValue? type)
+            || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new ApiException(415, "The content type must be 'application/json'.", null, "unsupported_media_type");
+        }
+
+        using var buffer = new MemoryStream();
+        byte[] chunk = new byte[16 * 1024];
+        int read;
+        while ((read = await context.Request.Body.ReadAsync(chunk, context.RequestAborted)) > 0)
+        {
+            if (buffer.Length + read > MaxBytes)
+            {
+                throw new ApiException(413, $"The request is larger than {MaxBytes} bytes.", null, "request_too_large");
+            }
+
+            buffer.Write(chunk, 0, read);
+        }
+
+        try
+        {
+            var document = JsonDocument.Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
+            if (document.RootElement.ValueKind == JsonValueKind.Object)
+            {
+                return document;
+            }
+
+            document.Dispose();
+            throw new ApiException(400, "The request must be a JSON object.", null, "invalid_json");
+        }
+        catch (JsonException)
+        {
+            throw new ApiException(400, "The request is not parseable as valid JSON.", null, "invalid_json");
+        }
+    }
+
+    /// <summary>A field's text; null where the field is missing or null.</summary>
+    /// <exception cref="ApiException">400 <c>invalid_type</c>.</exception>
+    public static string? Text(JsonElement json, string name) => Field(json, name) switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.String } text => TextOf(text, name),
+        _ => throw ApiException.InvalidType($"Invalid type for '{name}': a string is wanted.", name),
+    };
+
+    /// <summary>A field; null where it is missing or null.</summary>
+    public static JsonElement? Field(JsonElement json, string name) =>
+        json.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
+    /// <summary>The text of a string.</summary>
+    /// <exception cref="ApiException">400: it holds half a surrogate pair, or bytes that are not UTF-8.</exception>
+    public static string TextOf(JsonElement text, string name)
+    {
+        try
+        {
+            return text.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw ApiException.InvalidValue($"'{name}' is not valid text.", name);
+        }
+    }
+}

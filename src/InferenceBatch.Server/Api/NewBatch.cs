@@ -1,0 +1,112 @@
+using System.Text.Json;
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>What a <c>POST /batches</c> asks for, checked as OpenAI's document has it.</summary>
+internal sealed record NewBatch
+{
+    /// <summary>The one window there is.</summary>
+    public const string CompletionWindow = "24h";
+
+    private const int MaxPairs = 16;
+    private const int MaxKeyLength = 64;
+    private const int MaxValueLength = 512;
+    private const int MaxUrlLength = 2048;
+
+    public required string InputFileId { get; init; }
+
+    public required string Endpoint { get; init; }
+
+    public required IReadOnlyDictionary<string, string> Metadata { get; init; }
+
+    public string? WebhookUrl { get; init; }
+
+    public TimeSpan? OutputExpiresAfter { get; init; }
+
+    /// <summary>Reads the request.</summary>
+    /// <exception cref="ApiException">400, with the field and a code.</exception>
+    public static NewBatch Read(JsonElement json)
+    {
+        string inputFileId = JsonBody.Text(json, "input_file_id") ?? throw ApiException.Missing("input_file_id");
+        string endpoint = JsonBody.Text(json, "endpoint") ?? throw ApiException.Missing("endpoint");
+        if (!ValidationRules.KnownEndpoints.Contains(endpoint))
+        {
+            throw ApiException.InvalidValue(
+                $"Invalid value for 'endpoint': it must be one of {string.Join(", ", ValidationRules.KnownEndpoints)}.", "endpoint");
+        }
+
+        string window = JsonBody.Text(json, "completion_window") ?? throw ApiException.Missing("completion_window");
+        if (window != CompletionWindow)
+        {
+            throw ApiException.InvalidValue($"Invalid value for 'completion_window': it must be '{CompletionWindow}'.", "completion_window");
+        }
+
+        return new NewBatch
+        {
+            InputFileId = inputFileId,
+            Endpoint = endpoint,
+            Metadata = ReadMetadata(JsonBody.Field(json, "metadata")),
+            WebhookUrl = ReadWebhookUrl(JsonBody.Text(json, "webhook_url")),
+            OutputExpiresAfter = ReadExpiry(JsonBody.Field(json, "output_expires_after")),
+        };
+    }
+
+    private static Dictionary<string, string> ReadMetadata(JsonElement? metadata)
+    {
+        var pairs = new Dictionary<string, string>();
+        if (metadata is not { } some)
+        {
+            return pairs;
+        }
+
+        if (some.ValueKind != JsonValueKind.Object)
+        {
+            throw ApiException.InvalidType("Invalid type for 'metadata': an object is wanted.", "metadata");
+        }
+
+        foreach (JsonProperty pair in some.EnumerateObject())
+        {
+            if (pair.Value.ValueKind != JsonValueKind.String)
+            {
+                throw ApiException.InvalidType("Invalid type for 'metadata': its values must be strings.", "metadata");
+            }
+
+            pairs[pair.Name] = JsonBody.TextOf(pair.Value, "metadata");
+        }
+
+        return pairs.Count <= MaxPairs && pairs.All(pair => pair.Key.Length <= MaxKeyLength && pair.Value.Length <= MaxValueLength)
+            ? pairs
+            : throw ApiException.InvalidValue(
+                $"Invalid value for 'metadata': at most {MaxPairs} pairs, keys of {MaxKeyLength} and values of {MaxValueLength} characters.", "metadata");
+    }
+
+    private static string? ReadWebhookUrl(string? url) =>
+        url is null || (url.Length <= MaxUrlLength && Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme == Uri.UriSchemeHttps)
+            ? url
+            : throw ApiException.InvalidValue("Invalid value for 'webhook_url': an https address is wanted.", "webhook_url");
+
+    private static TimeSpan? ReadExpiry(JsonElement? expiry)
+    {
+        if (expiry is not { } some)
+        {
+            return null;
+        }
+
+        if (some.ValueKind != JsonValueKind.Object)
+        {
+            throw ApiException.InvalidType("Invalid type for 'output_expires_after': an object is wanted.", "output_expires_after");
+        }
+
+        if (JsonBody.Text(some, "anchor") != "created_at")
+        {
+            throw ApiException.InvalidValue("Invalid value for 'output_expires_after.anchor': 'created_at' is wanted.", "output_expires_after.anchor");
+        }
+
+        return JsonBody.Field(some, "seconds") is { ValueKind: JsonValueKind.Number } seconds
+            && seconds.TryGetInt32(out int number) && number is >= 3600 and <= 2592000
+            ? TimeSpan.FromSeconds(number)
+            : throw ApiException.InvalidValue(
+                "Invalid value for 'output_expires_after.seconds': a whole number between 3600 and 2592000 is wanted.", "output_expires_after.seconds");
+    }
+}

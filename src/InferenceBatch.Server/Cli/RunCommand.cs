@@ -1,0 +1,116 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using InferenceBatch.Lines;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Execution.Upstreams;
+
+namespace InferenceBatch.Server.Cli;
+
+/// <summary><c>inference-batch run</c>: one file through the same engine, with no server.</summary>
+internal static class RunCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("run", "Runs one input file to its end: a file in, two files out. Started again after a stop it goes on where it stood.");
+        var input = new Argument<string>("INPUT.jsonl") { Description = "The requests, one a line, as the Batch API takes them." };
+        command.Add(input);
+        var options = new Settings(command);
+        options.Add("output", "OUT.jsonl", "Where answers go. Default: INPUT.output.jsonl.");
+        options.Add("errors", "ERR.jsonl", "Where failed lines go. Default: INPUT.errors.jsonl.");
+        options.Add("endpoint", "PATH", "The endpoint every line must name, such as /v1/chat/completions. Default: that of the first line.");
+        EngineOptions.Add(options);
+        command.SetAction(async (given, cancellationToken) =>
+        {
+            options.Use(given);
+            EngineSettings settings = EngineOptions.Read(options) with { MaxRequests = int.MaxValue, MaxFileBytes = long.MaxValue };
+            string upstream = EngineOptions.ReadUpstream(options);
+            string? key = options.Secret("upstream-key-env");
+            string? endpoint = options.Value<string?>("endpoint", null, ReadEndpoint);
+            FileRunPaths paths = FileRunPaths.Of(given.GetRequiredValue(input), options.Text("output"), options.Text("errors"));
+            CheckPaths(paths, options);
+            return options.Problems.Count > 0
+                ? Output.Problems(options.Problems)
+                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), cancellationToken);
+        });
+        return command;
+    }
+
+    private static string ReadEndpoint(string text) => ValidationRules.KnownEndpoints.Contains(text)
+        ? text : throw new FormatException($"'{text}' is none of {string.Join(", ", ValidationRules.KnownEndpoints)}.");
+
+    private static void CheckPaths(FileRunPaths paths, Settings options)
+    {
+        if (Directory.Exists(paths.Input))
+        {
+            options.Refuse($"'{paths.Input}' is a folder, not a file.");
+        }
+        else if (!File.Exists(paths.Input))
+        {
+            options.Refuse($"There is no file '{paths.Input}'.");
+        }
+
+        if (new HashSet<string>([paths.Input, paths.Output, paths.Errors]).Count < 3)
+        {
+            options.Refuse("The input, --output and --errors must be three different files.");
+        }
+    }
+
+    private static async Task<int> RunAsync(
+        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, CancellationToken cancellationToken)
+    {
+        using var signals = new StopSignals(cancellationToken);
+        try
+        {
+            var rules = new ValidationRules { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes };
+            using var check = new InputCheck();
+            (BatchFileReport report, RequestSpan[] spans) = await check.RunAsync(paths.Input, rules, signals.Stop);
+            if (!report.IsValid)
+            {
+                return Output.Problems(report.Issues
+                    .Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
+                    .Select(issue => $"{paths.Input}: {issue}"));
+            }
+
+            using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, settings);
+            using IUpstream upstream = createUpstream();
+            return await RunLinesAsync(run, paths, upstream, signals.Stop);
+        }
+        catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
+        {
+            return ExitCodes.Interrupted;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            return Output.Problems([exception.Message]);
+        }
+    }
+
+    private static async Task<int> RunLinesAsync(FileRun run, FileRunPaths paths, IUpstream upstream, CancellationToken stop)
+    {
+        using ILoggerFactory logging = LoggerFactory.Create(Output.ConfigureLogging);
+        ILogger logger = logging.CreateLogger("inference-batch");
+        long doneBefore = run.Counts.Done;
+        if (doneBefore > 0)
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{doneBefore:N0} of {run.Counts.Total:N0} lines are done already."));
+        }
+
+        long start = Stopwatch.GetTimestamp();
+        bool isWhole = await RunProgress.ShowAsync(() => run.Counts, run.RunAsync(upstream, TimeProvider.System, logger, stop));
+        string seconds = Stopwatch.GetElapsedTime(start).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture);
+        if (!isWhole)
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} lines done; the same command goes on from here."));
+            return ExitCodes.Interrupted;
+        }
+
+        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{run.Counts.Total:N0} lines in {seconds} s: {run.Counts.Completed:N0} succeeded, {run.Counts.Failed:N0} failed"
+            + $"{(run.Usage is { } usage ? $"; {usage.InputTokens:N0} tokens in, {usage.OutputTokens:N0} out" : "")}"));
+        Console.Out.WriteLine($"output: {paths.Output}");
+        Console.Out.WriteLine($"errors: {paths.Errors}");
+        return run.Counts.Failed > 0 ? ExitCodes.LinesFailed : ExitCodes.Success;
+    }
+}

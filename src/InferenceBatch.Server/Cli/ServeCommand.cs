@@ -1,0 +1,99 @@
+using System.CommandLine;
+using System.Net;
+using InferenceBatch.Server.Api;
+using Microsoft.Data.Sqlite;
+
+namespace InferenceBatch.Server.Cli;
+
+/// <summary><c>inference-batch serve</c>: the service, until it is told to stop.</summary>
+internal static class ServeCommand
+{
+    private const string StandardUrl = "http://127.0.0.1:8421";
+
+    private static readonly TimeSpan s_longest = TimeSpan.FromDays(30);
+
+    public static Command Create()
+    {
+        var command = new Command("serve", "Serves the Batch API over files and batches of its own, until SIGTERM or Ctrl+C.");
+        var options = new Settings(command);
+        options.Add("urls", "URL", "Where to listen; port 0 takes a free one. Any address but loopback needs --api-key-env.", StandardUrl);
+        options.Add("data", "DIR", "The folder everything is kept in.", DataPath.Standard);
+        EngineOptions.Add(options);
+        options.Add("api-key-env", "NAME", "The environment variable that holds the key callers must send, or several with commas.");
+        options.Add("completion-window", "TIME", "How long the API's \"24h\" lasts.", "24h");
+        options.Add("cancel-grace", "TIME", "How long lines in flight may go on after a cancel.", "10s");
+        options.Add("max-requests", "N", "Requests in one input file, at most.", "50000");
+        var detached = new Option<bool>("--detached") { Hidden = true };
+        command.Add(detached);
+        command.SetAction(async (given, cancellationToken) =>
+        {
+            options.Use(given);
+            ServiceSettings settings = Read(options);
+            return options.Problems.Count > 0 ? Output.Problems(options.Problems) : await ServeAsync(settings, given.GetValue(detached), cancellationToken);
+        });
+        return command;
+    }
+
+    private static ServiceSettings Read(Settings options)
+    {
+        var settings = new ServiceSettings
+        {
+            Addresses = options.Value("urls", ListenAddress.Read(StandardUrl), ListenAddress.Read),
+            DataPath = options.Text("data") ?? DataPath.Standard,
+            Upstream = EngineOptions.ReadUpstream(options),
+            UpstreamKey = options.Secret("upstream-key-env"),
+            ApiKeys = options.Secret("api-key-env")?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [],
+        };
+        settings = settings with
+        {
+            Engine = EngineOptions.Read(options) with
+            {
+                CompletionWindow = options.Time("completion-window", settings.Engine.CompletionWindow, TimeSpan.FromMilliseconds(1), s_longest),
+                CancelGrace = options.Time("cancel-grace", settings.Engine.CancelGrace, TimeSpan.Zero, s_longest),
+                MaxRequests = options.Number("max-requests", settings.Engine.MaxRequests, 1, 10_000_000),
+            },
+        };
+        if (settings.ApiKeys.Count == 0 && options.Problems.Count == 0 && settings.Addresses.Any(address => !IPAddress.IsLoopback(address.Address)))
+        {
+            options.Refuse("--urls: an address that is not loopback needs an API key (--api-key-env): anybody could spend your tokens.");
+        }
+
+        return settings;
+    }
+
+    private static async Task<int> ServeAsync(ServiceSettings settings, bool isDetached, CancellationToken cancellationToken)
+    {
+        Detachment? detachment = null;
+        using var signals = new StopSignals(cancellationToken, withInterrupt: !isDetached);
+        ServiceHost host;
+        try
+        {
+            detachment = isDetached ? new Detachment(settings.DataPath) : null;
+            host = await ServiceHost.StartAsync(settings, TimeProvider.System, Output.ConfigureLogging, signals.Stop);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SqliteException or InvalidDataException)
+        {
+            detachment?.Undo();
+            return Output.Problems([exception.Message]);
+        }
+
+        using (detachment)
+        await using (host)
+        {
+            foreach (Uri address in host.Addresses)
+            {
+                Console.Out.WriteLine($"listening on {address.GetLeftPart(UriPartial.Authority)}");
+            }
+
+            await Console.Out.FlushAsync(CancellationToken.None);
+            if (isDetached)
+            {
+                Detachment.Complete();
+            }
+
+            await signals.WaitAsync();
+        }
+
+        return ExitCodes.Success;
+    }
+}

@@ -1,0 +1,51 @@
+using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Storage;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>What all batches share: the data folder, the upstream and the limits.</summary>
+internal sealed class BatchEngine : IDisposable
+{
+    public BatchEngine(DataFolder folder, IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+    {
+        Folder = folder;
+        Upstream = upstream;
+        Settings = settings;
+        Time = time;
+        Logger = logger;
+        Database = Database.Open(folder.DatabasePath);
+        Files = new FileStore(folder, Database, time);
+        Sync = new GroupSync();
+        Dispatcher = new LineDispatcher(upstream, settings, time, logger);
+    }
+
+    public DataFolder Folder { get; }
+
+    public IUpstream Upstream { get; }
+
+    public EngineSettings Settings { get; }
+
+    public TimeProvider Time { get; }
+
+    public ILogger Logger { get; }
+
+    public Database Database { get; }
+
+    public FileStore Files { get; }
+
+    public GroupSync Sync { get; }
+
+    public LineDispatcher Dispatcher { get; }
+
+    public InputCheck Check { get; } = new();
+
+    public void Dispose()
+    {
+        Dispatcher.Dispose();
+        Sync.Dispose();
+        Check.Dispose();
+        Database.Dispose();
+        Upstream.Dispose();
+        Folder.Dispose();
+    }
+}

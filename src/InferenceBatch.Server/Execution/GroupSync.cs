@@ -1,0 +1,117 @@
+using System.Diagnostics;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>
+/// Brings written lines to the disk in groups, on a thread of its own: 50 ms after the first line, or with the 256th.
+/// One fsync then serves hundreds of lines, and no worker waits for the disk.
+/// </summary>
+internal sealed class GroupSync : IDisposable
+{
+    private const int MaxLines = 256;
+
+    private static readonly TimeSpan s_longest = TimeSpan.FromMilliseconds(50);
+
+    private readonly Lock _fileLock = new();
+    private readonly object _gate = new();
+    private readonly Thread _thread;
+    private HashSet<LogFile> _written = [];
+    private int _lines;
+    private bool _isStopping;
+
+    public GroupSync()
+    {
+        _thread = new Thread(Run) { IsBackground = true, Name = "group sync" };
+        _thread.Start();
+    }
+
+    /// <summary>Says that lines were added to a file.</summary>
+    public void Written(LogFile file)
+    {
+        lock (_gate)
+        {
+            _written.Add(file);
+            if (++_lines is 1 or MaxLines)
+            {
+                Monitor.Pulse(_gate);
+            }
+        }
+    }
+
+    /// <summary>Forgets a file that is about to be closed; returns once no sync of it is under way.</summary>
+    public void Forget(LogFile file)
+    {
+        lock (_gate)
+        {
+            _written.Remove(file);
+        }
+
+        lock (_fileLock)
+        {
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _isStopping = true;
+            Monitor.Pulse(_gate);
+        }
+
+        _thread.Join();
+    }
+
+    private void Run()
+    {
+        while (WaitForGroup())
+        {
+            lock (_fileLock)
+            {
+                HashSet<LogFile> group;
+                lock (_gate)
+                {
+                    group = _written;
+                    _written = [];
+                    _lines = 0;
+                }
+
+                foreach (LogFile file in group)
+                {
+                    Sync(file);
+                }
+            }
+        }
+    }
+
+    private bool WaitForGroup()
+    {
+        lock (_gate)
+        {
+            while (_lines == 0 && !_isStopping)
+            {
+                Monitor.Wait(_gate);
+            }
+
+            long start = Stopwatch.GetTimestamp();
+            while (_lines < MaxLines && !_isStopping && s_longest - Stopwatch.GetElapsedTime(start) is { Ticks: > 0 } left)
+            {
+                Monitor.Wait(_gate, left);
+            }
+
+            return !_isStopping;
+        }
+    }
+
+    private static void Sync(LogFile file)
+    {
+        try
+        {
+            file.Sync();
+        }
+        catch (IOException)
+        {
+            // The batch syncs once more before it ends, and that one is not forgiven.
+        }
+    }
+}

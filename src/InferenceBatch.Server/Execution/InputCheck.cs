@@ -1,0 +1,38 @@
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>Validates an input file and notes where each request stands. Few at a time: it is all processor and disk.</summary>
+internal sealed class InputCheck : IDisposable
+{
+    private const int AtOnce = 2;
+
+    private readonly SemaphoreSlim _slots = new(AtOnce);
+
+    /// <summary>Checks one file; the spans are those of its good lines.</summary>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public async Task<(BatchFileReport Report, RequestSpan[] Spans)> RunAsync(string path, ValidationRules rules, CancellationToken cancellationToken)
+    {
+        await _slots.WaitAsync(cancellationToken);
+        try
+        {
+            // A thread of its own: requests to the API must not wait for it in the pool.
+            return await Task.Factory.StartNew(
+                () => Run(path, rules, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
+        finally
+        {
+            _slots.Release();
+        }
+    }
+
+    public void Dispose() => _slots.Dispose();
+
+    private static (BatchFileReport Report, RequestSpan[] Spans) Run(string path, ValidationRules rules, CancellationToken cancellationToken)
+    {
+        var spans = new List<RequestSpan>();
+        var validator = new FileValidator(rules, spans.Add);
+        BatchFileReport report = validator.Validate(path, null, cancellationToken);
+        return (report, [.. spans]);
+    }
+}

@@ -1,0 +1,172 @@
+using InferenceBatch.Server.Execution.Upstreams;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>
+/// Sends the lines of all runs to one upstream: as many at once as the controller allows, the runs taking turns line
+/// by line, so that a small batch does not wait behind a large one. Nothing here polls: a line's end starts the next.
+/// </summary>
+internal sealed class LineDispatcher : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly Queue<LineRun> _round = new();
+    private readonly PriorityQueue<Work, DateTimeOffset> _waiting = new();
+    private readonly ConcurrencyController _controller;
+    private readonly LineSender _sender;
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+    private int _inFlight;
+
+    public LineDispatcher(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+    {
+        _controller = new ConcurrencyController(settings.Concurrency);
+        _sender = new LineSender(upstream, settings, time, logger);
+        _time = time;
+        _timer = time.CreateTimer(_ => EndWaits(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Begins to send a run's lines.</summary>
+    public void Add(LineRun run)
+    {
+        lock (_gate)
+        {
+            JoinRound(run);
+        }
+
+        StartWorkers();
+    }
+
+    /// <summary>Sends no more of a run's lines, and gives those in flight some time; the task ends when none is in flight.</summary>
+    public async Task StopAsync(LineRun run, TimeSpan grace)
+    {
+        Task idle;
+        lock (_gate)
+        {
+            idle = run.Turn.Stop();
+        }
+
+        try
+        {
+            await idle.WaitAsync(grace, _time);
+        }
+        catch (TimeoutException)
+        {
+            run.Abort();
+            await idle;
+        }
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private void StartWorkers()
+    {
+        while (true)
+        {
+            Work work;
+            lock (_gate)
+            {
+                if (_inFlight >= _controller.Limit || !TryTake(out work))
+                {
+                    return;
+                }
+
+                _inFlight++;
+            }
+
+            ThreadPool.UnsafeQueueUserWorkItem(first => _ = WorkAsync(first), work, preferLocal: false);
+        }
+    }
+
+    private async Task WorkAsync(Work work)
+    {
+        bool goesOn;
+        do
+        {
+            LineEnd end = await _sender.SendAsync(work.Run, work.Index, work.Attempts);
+            bool hasRoom;
+            lock (_gate)
+            {
+                _controller.Ended(work.Ticket, end.WasStrained, wasFull: _inFlight >= _controller.Limit);
+                if (end.WaitToTryAgain is { } wait)
+                {
+                    Wait(work with { Attempts = work.Attempts + 1 }, wait);
+                }
+
+                work.Run.Turn.Ended();
+                goesOn = _inFlight <= _controller.Limit && TryTake(out work);
+                _inFlight -= goesOn ? 0 : 1;
+                hasRoom = _inFlight < _controller.Limit && _round.Count > 0;
+            }
+
+            if (hasRoom)
+            {
+                StartWorkers();
+            }
+        }
+        while (goesOn);
+    }
+
+    private bool TryTake(out Work work)
+    {
+        while (_round.TryDequeue(out LineRun? run))
+        {
+            run.Turn.IsInRound = false;
+            if (run.Turn.HasNext)
+            {
+                (int index, int attempts) = run.Turn.Take();
+                work = new Work(run, index, attempts, _controller.Started());
+                JoinRound(run);
+                return true;
+            }
+        }
+
+        work = default;
+        return false;
+    }
+
+    private void JoinRound(LineRun run)
+    {
+        if (!run.Turn.IsInRound && run.Turn.HasNext)
+        {
+            run.Turn.IsInRound = true;
+            _round.Enqueue(run);
+        }
+    }
+
+    private void Wait(Work work, TimeSpan wait)
+    {
+        DateTimeOffset due = _time.GetUtcNow() + wait;
+        if (!_waiting.TryPeek(out _, out DateTimeOffset first) || due < first)
+        {
+            _timer.Change(wait, Timeout.InfiniteTimeSpan);
+        }
+
+        _waiting.Enqueue(work, due);
+    }
+
+    private void EndWaits()
+    {
+        lock (_gate)
+        {
+            DateTimeOffset now = _time.GetUtcNow();
+            while (_waiting.TryPeek(out Work work, out DateTimeOffset due))
+            {
+                if (due > now)
+                {
+                    // A timer may fire a little early; it must not fire in a tight loop.
+                    TimeSpan left = due - now;
+                    _timer.Change(left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+                    break;
+                }
+
+                _waiting.Dequeue();
+                work.Run.Turn.Again(work.Index, work.Attempts);
+                JoinRound(work.Run);
+            }
+        }
+
+        StartWorkers();
+    }
+
+    private readonly record struct Work(LineRun Run, int Index, int Attempts, long Ticket);
+}

@@ -1,0 +1,77 @@
+using System.Collections;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>
+/// Which line of a run is sent next: those that are to be sent again first, then the file's order. Guarded by the
+/// dispatcher's lock.
+/// </summary>
+internal sealed class LineTurn
+{
+    private readonly Queue<(int Index, int Attempts)> _again = new();
+    private readonly BitArray _doneAtStart;
+    private int _next;
+    private bool _isStopped;
+    private TaskCompletionSource? _idle;
+
+    /// <param name="doneAtStart">Lines that need not be sent; copied.</param>
+    public LineTurn(BitArray doneAtStart)
+    {
+        _doneAtStart = new BitArray(doneAtStart);
+        SkipDone();
+    }
+
+    public int InFlight { get; private set; }
+
+    /// <summary>Whether the run stands in the dispatcher's round.</summary>
+    public bool IsInRound { get; set; }
+
+    public bool HasNext => !_isStopped && (_again.Count > 0 || _next < _doneAtStart.Length);
+
+    /// <summary>Takes the next line; only where <see cref="HasNext"/>.</summary>
+    public (int Index, int Attempts) Take()
+    {
+        InFlight++;
+        if (_again.TryDequeue(out (int Index, int Attempts) again))
+        {
+            return again;
+        }
+
+        int index = _next++;
+        SkipDone();
+        return (index, 0);
+    }
+
+    /// <summary>A line that was taken has ended, or waits to be sent again.</summary>
+    public void Ended()
+    {
+        if (--InFlight == 0)
+        {
+            _idle?.TrySetResult();
+        }
+    }
+
+    /// <summary>Puts a line that has waited back.</summary>
+    public void Again(int index, int attempts) => _again.Enqueue((index, attempts));
+
+    /// <summary>Takes no more lines; the task ends when none is in flight.</summary>
+    public Task Stop()
+    {
+        _isStopped = true;
+        _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (InFlight == 0)
+        {
+            _idle.TrySetResult();
+        }
+
+        return _idle.Task;
+    }
+
+    private void SkipDone()
+    {
+        while (_next < _doneAtStart.Length && _doneAtStart[_next])
+        {
+            _next++;
+        }
+    }
+}

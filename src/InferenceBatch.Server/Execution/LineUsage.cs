@@ -1,0 +1,170 @@
+using System.Text.Json;
+using System.Text.Unicode;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>
+/// Token counts of one answer, or the sum of many. Reads both families of names: <c>prompt_tokens</c>/
+/// <c>completion_tokens</c> and <c>input_tokens</c>/<c>output_tokens</c>, with their details.
+/// </summary>
+internal readonly record struct LineUsage(bool Any, long Input, long Cached, long Output, long Reasoning, long Total)
+{
+    private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth };
+
+    public static LineUsage operator +(LineUsage a, LineUsage b) => new(
+        a.Any || b.Any, a.Input + b.Input, a.Cached + b.Cached, a.Output + b.Output, a.Reasoning + b.Reasoning, a.Total + b.Total);
+
+    public TokenUsage? ToTokenUsage() => !Any ? null : new TokenUsage
+    {
+        InputTokens = Input,
+        CachedTokens = Cached,
+        OutputTokens = Output,
+        ReasoningTokens = Reasoning,
+        TotalTokens = Total,
+    };
+
+    /// <summary>Reads an answer's body; false when it is not one whole JSON value in UTF-8.</summary>
+    public static bool TryReadBody(ReadOnlySpan<byte> body, out LineUsage usage)
+    {
+        usage = default;
+        if (!Utf8.IsValid(body))
+        {
+            return false;
+        }
+
+        try
+        {
+            var reader = new Utf8JsonReader(body, s_options);
+            if (!reader.Read())
+            {
+                return false;
+            }
+
+            usage = ReadBody(ref reader);
+            return !reader.Read(); // Anything behind the value throws.
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Reads a line of a result file: its id, and its answer's usage.</summary>
+    /// <exception cref="JsonException">It is not one.</exception>
+    public static LineUsage ReadResultLine(ReadOnlySpan<byte> line, out ReadOnlySpan<byte> id)
+    {
+        id = default;
+        LineUsage usage = default;
+        var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = RequestLine.MaxDepth + 2 });
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("id"u8))
+            {
+                reader.Read();
+                id = reader.ValueSpan;
+            }
+            else if (reader.ValueTextEquals("response"u8) && reader.Read() && reader.TokenType == JsonTokenType.StartObject)
+            {
+                while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+                {
+                    bool isBody = reader.ValueTextEquals("body"u8);
+                    reader.Read();
+                    if (isBody)
+                    {
+                        usage = ReadBody(ref reader);
+                    }
+                    else
+                    {
+                        reader.Skip();
+                    }
+                }
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        return usage;
+    }
+
+    private static LineUsage ReadBody(ref Utf8JsonReader reader)
+    {
+        LineUsage usage = default;
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            reader.Skip();
+            return usage;
+        }
+
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            bool isUsage = reader.ValueTextEquals("usage"u8);
+            reader.Read();
+            if (isUsage && reader.TokenType == JsonTokenType.StartObject)
+            {
+                usage = ReadUsage(ref reader);
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        return usage;
+    }
+
+    private static LineUsage ReadUsage(ref Utf8JsonReader reader)
+    {
+        long input = 0, cached = 0, output = 0, reasoning = 0;
+        long? total = null;
+        int depth = reader.CurrentDepth;
+        while (reader.Read() && !(reader.TokenType == JsonTokenType.EndObject && reader.CurrentDepth == depth))
+        {
+            if (reader.TokenType != JsonTokenType.PropertyName)
+            {
+                continue;
+            }
+
+            if (reader.ValueTextEquals("prompt_tokens"u8) || reader.ValueTextEquals("input_tokens"u8))
+            {
+                input = Whole(ref reader);
+            }
+            else if (reader.ValueTextEquals("completion_tokens"u8) || reader.ValueTextEquals("output_tokens"u8))
+            {
+                output = Whole(ref reader);
+            }
+            else if (reader.ValueTextEquals("total_tokens"u8))
+            {
+                total = Whole(ref reader);
+            }
+            else if (reader.ValueTextEquals("cached_tokens"u8))
+            {
+                cached = Whole(ref reader);
+            }
+            else if (reader.ValueTextEquals("reasoning_tokens"u8))
+            {
+                reasoning = Whole(ref reader);
+            }
+        }
+
+        return new LineUsage(true, input, cached, output, reasoning, total ?? input + output);
+    }
+
+    /// <summary>Reads the value after a name, and no further: a value that is no number counts as 0.</summary>
+    private static long Whole(ref Utf8JsonReader reader)
+    {
+        Utf8JsonReader ahead = reader;
+        ahead.Read();
+        if (ahead.TokenType != JsonTokenType.Number)
+        {
+            return 0;
+        }
+
+        reader = ahead;
+        return reader.TryGetInt64(out long whole) && whole >= 0 ? whole : 0;
+    }
+}

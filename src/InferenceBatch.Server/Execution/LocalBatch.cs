@@ -1,0 +1,360 @@
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Server.Storage;
+using InferenceBatch.Wire;
+using Microsoft.Data.Sqlite;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>
+/// One batch from creation to its end. Every change of status is one transaction; what is between two of them can be
+/// done again from the files alone, so going on after a crash is the same path as going on at all.
+/// </summary>
+internal sealed class LocalBatch : IDisposable
+{
+    public const string ExpiredMessage = "This request could not be executed before the completion window expired.";
+    public const string CancelledMessage = "This request could not be executed because the batch was cancelled.";
+
+    private const int MaxIssues = 10_000;
+
+    private static readonly TimeSpan s_retryWait = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _gate = new();
+    private readonly TaskCompletionSource _cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly BatchEngine _engine;
+    private readonly string _folder;
+    private BatchRecord _record;
+    private volatile LineRun? _run;
+
+    public LocalBatch(BatchRecord record, BatchEngine engine)
+    {
+        _record = record;
+        _engine = engine;
+        _folder = Path.Combine(engine.Folder.BatchesPath, record.Id);
+        if (record.Status == BatchStatus.Cancelling)
+        {
+            _cancelled.SetResult();
+        }
+    }
+
+    /// <summary>The batch as it stands now, counts included.</summary>
+    public BatchRecord Snapshot()
+    {
+        lock (_gate)
+        {
+            // File ids are chosen early; they are shown once there is something to read under them.
+            return _record.IsFinished || _run is not { } run
+                ? _record.IsFinished ? _record : _record with { OutputFileId = null, ErrorFileId = null }
+                : _record with
+                {
+                    Counts = run.Counts,
+                    Usage = run.Usage,
+                    OutputFileId = run.Log.Output.Lines > 0 ? _record.OutputFileId : null,
+                    ErrorFileId = run.Log.Errors.Lines > 0 ? _record.ErrorFileId : null,
+                };
+        }
+    }
+
+    /// <summary>The result file of this id as it is so far; null where it is none of this batch's, or the batch has ended.</summary>
+    public LogFile? FindPartial(string fileId)
+    {
+        lock (_gate)
+        {
+            return _record.IsFinished || _run is not { } run ? null
+                : fileId == _record.OutputFileId ? run.Log.Output
+                : fileId == _record.ErrorFileId ? run.Log.Errors
+                : null;
+        }
+    }
+
+    /// <summary>Asks the batch to end early; gives it as it then stands. Where it has ended, or is about to, nothing changes.</summary>
+    public BatchRecord Cancel()
+    {
+        lock (_gate)
+        {
+            if (_record.Status is BatchStatus.Validating or BatchStatus.InProgress)
+            {
+                Save(_record with { Status = BatchStatus.Cancelling, CancellingAt = _engine.Time.GetUtcNow() });
+                _cancelled.TrySetResult();
+            }
+        }
+
+        return Snapshot();
+    }
+
+    /// <summary>Brings the batch to its end, or to where it can go on after a restart. Never throws.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                await GoOnAsync(stop);
+                return;
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception) when (!IsPassing(exception) && TryFail(exception))
+            {
+                return;
+            }
+#pragma warning disable CA1031 // A full or failing disk: nothing is lost, the files say where to go on.
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                Log.BatchWaits(_engine.Logger, _record.Id, s_retryWait.TotalSeconds, exception.Message);
+            }
+            finally
+            {
+                CloseRun();
+            }
+
+            try
+            {
+                await Task.Delay(s_retryWait, _engine.Time, stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    public void Dispose() => CloseRun();
+
+    private async Task GoOnAsync(CancellationToken stop)
+    {
+        string input = _engine.Files.PathOf(_record.InputFileId);
+        var rules = new ValidationRules
+        {
+            Endpoint = _record.Endpoint,
+            MaxRequests = _engine.Settings.MaxRequests,
+            MaxBytes = _engine.Settings.MaxFileBytes,
+            MaxIssues = MaxIssues,
+        };
+        (BatchFileReport report, RequestSpan[] spans) = await _engine.Check.RunAsync(input, rules, stop);
+        if (!report.IsValid)
+        {
+            Fail([.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
+                .Select(issue => new ServiceError(issue.Code, issue.Message, issue.Param, issue.Line))]);
+            return;
+        }
+
+        Begin(report);
+        OpenRun(input, spans);
+        LineRun run = _run!;
+        BatchStatus outcome = _record.Status switch
+        {
+            BatchStatus.Cancelling => BatchStatus.Cancelled,
+            BatchStatus.Finalizing => _record.Outcome,
+            _ => await DispatchAsync(run, stop),
+        };
+        End(run, outcome);
+    }
+
+    /// <summary>validating → in_progress, unless it is there already or was cancelled meanwhile.</summary>
+    private void Begin(BatchFileReport report)
+    {
+        lock (_gate)
+        {
+            if (_record.OutputFileId is null)
+            {
+                bool starts = _record.Status == BatchStatus.Validating;
+                Save(_record with
+                {
+                    Status = starts ? BatchStatus.InProgress : _record.Status,
+                    InProgressAt = starts ? _engine.Time.GetUtcNow() : null,
+                    Model = report.Models.Count > 0 ? report.Models[0] : null,
+                    OutputFileId = Ids.NewFile(),
+                    ErrorFileId = Ids.NewFile(),
+                    Counts = new RequestCounts(report.RequestCount, 0, 0),
+                });
+            }
+        }
+    }
+
+    private void OpenRun(string input, RequestSpan[] spans)
+    {
+        Directory.CreateDirectory(_folder);
+        string key = _record.Id["batch_".Length..];
+        _run = new LineRun(_record.Endpoint, input, spans, onLine => ResultLog.Open(
+            key, LogPath("output.partial", _record.OutputFileId!), LogPath("error.partial", _record.ErrorFileId!), _engine.Sync, onLine));
+        DataFolder.SyncFolder(_folder);
+        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
+    }
+
+    /// <summary>A crash may have come after the rename: then the log stands where it was to go.</summary>
+    private string LogPath(string name, string fileId)
+    {
+        string partial = Path.Combine(_folder, name);
+        string final = _engine.Files.PathOf(fileId);
+        return !File.Exists(partial) && File.Exists(final) ? final : partial;
+    }
+
+    /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
+    private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
+    {
+        _engine.Dispatcher.Add(run);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        TimeSpan left = _record.ExpiresAt - _engine.Time.GetUtcNow();
+        Task window = Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _engine.Time, over.Token);
+        Task first = await Task.WhenAny(run.Finished, _cancelled.Task, window);
+        await over.CancelAsync();
+        if (first == run.Finished)
+        {
+            return BatchStatus.Completed;
+        }
+
+        TimeSpan grace = stop.IsCancellationRequested ? _engine.Settings.StopGrace
+            : first == _cancelled.Task ? _engine.Settings.CancelGrace
+            : TimeSpan.Zero;
+        await _engine.Dispatcher.StopAsync(run, grace);
+        if (run.Finished.IsCompleted && first != _cancelled.Task)
+        {
+            return BatchStatus.Completed;
+        }
+
+        if (first != _cancelled.Task && stop.IsCancellationRequested)
+        {
+            run.Log.Sync();
+            throw new OperationCanceledException(stop);
+        }
+
+        return first == _cancelled.Task ? BatchStatus.Cancelled : BatchStatus.Expired;
+    }
+
+    private void End(LineRun run, BatchStatus outcome)
+    {
+        AddErrorToRest(run, outcome);
+        run.Log.Sync();
+        lock (_gate)
+        {
+            // A cancel that came between the last line and here still wins: it was answered with "cancelling".
+            outcome = _record.Status == BatchStatus.Cancelling ? BatchStatus.Cancelled : outcome;
+            if (_record.Status == BatchStatus.InProgress)
+            {
+                Save(_record with { Status = BatchStatus.Finalizing, Outcome = outcome, FinalizingAt = _engine.Time.GetUtcNow() });
+            }
+        }
+
+        DateTimeOffset now = _engine.Time.GetUtcNow();
+        FileRecord? output = KeepLog(run.Log.Output, _record.OutputFileId!, "output", now);
+        FileRecord? errors = KeepLog(run.Log.Errors, _record.ErrorFileId!, "error", now);
+        DataFolder.SyncFolder(_engine.Folder.FilesPath);
+        lock (_gate)
+        {
+            Save(
+                _record with
+                {
+                    Status = outcome,
+                    Outcome = BatchStatus.Unknown,
+                    OutputFileId = output?.Id,
+                    ErrorFileId = errors?.Id,
+                    Counts = run.Counts,
+                    Usage = run.Usage,
+                    CompletedAt = outcome == BatchStatus.Completed ? now : null,
+                    ExpiredAt = outcome == BatchStatus.Expired ? now : null,
+                    CancelledAt = outcome == BatchStatus.Cancelled ? now : null,
+                },
+                [.. new[] { output, errors }.OfType<FileRecord>()]);
+        }
+
+        CloseRun();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static void AddErrorToRest(LineRun run, BatchStatus outcome)
+    {
+        if (outcome == BatchStatus.Cancelled)
+        {
+            run.AddErrorToRest("batch_cancelled", CancelledMessage);
+        }
+        else if (outcome == BatchStatus.Expired)
+        {
+            run.AddErrorToRest("batch_expired", ExpiredMessage);
+        }
+    }
+
+    private FileRecord? KeepLog(LogFile log, string fileId, string kind, DateTimeOffset now)
+    {
+        string path = _engine.Files.PathOf(fileId);
+        if (log.Lines == 0)
+        {
+            File.Delete(log.Path);
+            return null;
+        }
+
+        if (log.Path != path)
+        {
+            File.Move(log.Path, path);
+        }
+
+        return new FileRecord
+        {
+            Id = fileId,
+            Owner = _record.Owner,
+            Name = $"{_record.Id}_{kind}.jsonl",
+            Purpose = "batch_output",
+            Bytes = log.Length,
+            Lines = log.Lines,
+            CreatedAt = now,
+            ExpiresAt = now + _record.OutputExpiresAfter,
+        };
+    }
+
+    private void Fail(IReadOnlyList<ServiceError> errors)
+    {
+        lock (_gate)
+        {
+            DateTimeOffset now = _engine.Time.GetUtcNow();
+            bool wasCancelled = _record.Status == BatchStatus.Cancelling;
+            Save(_record with
+            {
+                Status = wasCancelled ? BatchStatus.Cancelled : BatchStatus.Failed,
+                Errors = errors,
+                OutputFileId = null,
+                ErrorFileId = null,
+                FailedAt = wasCancelled ? null : now,
+                CancelledAt = wasCancelled ? now : null,
+            });
+        }
+    }
+
+    private static bool IsPassing(Exception exception) =>
+        exception is IOException and not FileNotFoundException or SqliteException or UnauthorizedAccessException;
+
+    /// <summary>One broken batch must not take the others down: it ends as failed, and says why.</summary>
+    private bool TryFail(Exception exception)
+    {
+        Log.BatchBroken(_engine.Logger, _record.Id, exception);
+        try
+        {
+            Fail([new ServiceError("server_error", $"The batch could not go on: {exception.Message}")]);
+            return true;
+        }
+        catch (SqliteException)
+        {
+            return false;
+        }
+    }
+
+    private void CloseRun()
+    {
+        LineRun? run = _run;
+        _run = null;
+        run?.Dispose();
+    }
+
+    private void Save(BatchRecord record, params IReadOnlyList<FileRecord> newFiles)
+    {
+        _engine.Database.Batches.Update(record, newFiles);
+        if (record.Status != _record.Status)
+        {
+            Log.StatusChanged(_engine.Logger, record.Id, StatusWords.Write(record.Status));
+        }
+
+        _record = record;
+    }
+}

@@ -1,0 +1,135 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>
+/// The two files that the lines of one batch end in: successes in the output, all others in the errors. A line's id
+/// is <c>batch_req_KEY_NUMBER</c>, its number in the input file, so the files alone say what is done.
+/// </summary>
+internal sealed class ResultLog : IDisposable
+{
+    private const string IdPrefix = "batch_req_";
+
+    private readonly Lock _gate = new();
+    private readonly ArrayBufferWriter<byte> _buffer = new(16 * 1024);
+    private readonly byte[] _idStart;
+    private readonly GroupSync _sync;
+
+    private ResultLog(string key, GroupSync sync)
+    {
+        _idStart = Encoding.ASCII.GetBytes($"{IdPrefix}{key}_");
+        _sync = sync;
+    }
+
+    public LogFile Output { get; private init; } = null!;
+
+    public LogFile Errors { get; private init; } = null!;
+
+    /// <summary>Opens the log of one batch, or makes it.</summary>
+    /// <param name="key">Names the batch in line ids.</param>
+    /// <param name="outputPath">The output so far, or to be.</param>
+    /// <param name="errorPath">The errors so far, or to be.</param>
+    /// <param name="sync">Brings lines to the disk.</param>
+    /// <param name="onLine">Told each line that is there already: its number, whether it succeeded, its usage.</param>
+    /// <exception cref="InvalidDataException">A file holds what this batch did not write.</exception>
+    /// <exception cref="IOException">A file cannot be opened or read.</exception>
+    public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Action<int, bool, LineUsage> onLine)
+    {
+        string start = $"{IdPrefix}{key}_";
+        LogFile output = LogFile.Open(outputPath, line => Recover(line, outputPath, isSuccess: true));
+        try
+        {
+            return new ResultLog(key, sync)
+            {
+                Output = output,
+                Errors = LogFile.Open(errorPath, line => Recover(line, errorPath, isSuccess: false)),
+            };
+        }
+        catch
+        {
+            output.Dispose();
+            throw;
+        }
+
+        void Recover(ReadOnlySpan<byte> line, string path, bool isSuccess)
+        {
+            LineUsage usage = LineUsage.ReadResultLine(line, out ReadOnlySpan<byte> id);
+            string text = Encoding.UTF8.GetString(id);
+            if (!text.StartsWith(start, StringComparison.Ordinal)
+                || !int.TryParse(text.AsSpan(start.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+            {
+                throw new InvalidDataException($"'{path}' holds results of another input.");
+            }
+
+            onLine(number, isSuccess, usage);
+        }
+    }
+
+    /// <summary>Adds an answer; it goes to the output when its status is 2xx.</summary>
+    /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
+    public void AppendAnswer(int line, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body)
+    {
+        Span<byte> requestIdBytes = stackalloc byte[256];
+        requestIdBytes = requestIdBytes[..Encoding.ASCII.GetBytes(requestId, requestIdBytes)];
+        Span<byte> id = stackalloc byte[_idStart.Length + 11];
+        lock (_gate)
+        {
+            _buffer.ResetWrittenCount();
+            ResultLine.WriteAnswer(_buffer, Id(line, id), customIdJson, statusCode, requestIdBytes, body);
+            Append(statusCode is >= 200 and < 300 ? Output : Errors, 1);
+        }
+    }
+
+    /// <summary>Adds lines that got no answer, all for one reason.</summary>
+    /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
+    public void AppendErrors(IReadOnlyList<(int Line, ReadOnlyMemory<byte> CustomIdJson)> lines, string code, string message)
+    {
+        byte[] codeBytes = Encoding.ASCII.GetBytes(code);
+        byte[] messageJson = JsonSerializer.SerializeToUtf8Bytes(message);
+        Span<byte> id = stackalloc byte[_idStart.Length + 11];
+        lock (_gate)
+        {
+            _buffer.ResetWrittenCount();
+            foreach ((int line, ReadOnlyMemory<byte> customIdJson) in lines)
+            {
+                ResultLine.WriteError(_buffer, Id(line, id), customIdJson.Span, codeBytes, messageJson);
+            }
+
+            Append(Errors, lines.Count);
+        }
+    }
+
+    /// <summary>Returns once every line added is on the disk.</summary>
+    /// <exception cref="IOException">The disk refused.</exception>
+    public void Sync()
+    {
+        Output.Sync();
+        Errors.Sync();
+    }
+
+    public void Dispose()
+    {
+        _sync.Forget(Output);
+        _sync.Forget(Errors);
+        Output.Dispose();
+        Errors.Dispose();
+    }
+
+    private void Append(LogFile file, int count)
+    {
+        file.Append(_buffer.WrittenSpan, count);
+        _sync.Written(file);
+    }
+
+    private ReadOnlySpan<byte> Id(int line, Span<byte> target)
+    {
+        _idStart.CopyTo(target);
+        Utf8Formatter.TryFormat(line, target[_idStart.Length..], out int digits);
+        return target[..(_idStart.Length + digits)];
+    }
+}

@@ -1,0 +1,132 @@
+using System.Buffers;
+using System.Net.Http.Headers;
+
+namespace InferenceBatch.Server.Execution.Upstreams;
+
+/// <summary>An OpenAI-compatible service: a line's <c>/v1/x</c> goes to <c>&lt;base address&gt;/x</c>.</summary>
+internal sealed class HttpUpstream : IUpstream
+{
+    /// <summary>Answers larger than this are given up: a line of a result file has to be readable by somebody.</summary>
+    public const int MaxAnswerBytes = 64 * 1024 * 1024;
+
+    private const int MaxRequestIdLength = 128;
+
+    private static readonly MediaTypeHeaderValue s_json = new("application/json");
+
+    private readonly HttpMessageInvoker _http;
+    private readonly string _baseAddress;
+    private readonly AuthenticationHeaderValue? _authorization;
+    private readonly TimeProvider _time;
+
+    /// <param name="baseAddress">As SDKs take it, <c>/v1</c> included.</param>
+    /// <param name="key">Sent as a bearer token; null for none.</param>
+    /// <param name="time">Reads dates in <c>retry-after</c>.</param>
+    public HttpUpstream(Uri baseAddress, string? key, TimeProvider time)
+    {
+        _baseAddress = baseAddress.GetLeftPart(UriPartial.Path).TrimEnd('/');
+        _authorization = key is null ? null : new AuthenticationHeaderValue("Bearer", key);
+        _time = time;
+        _http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            // A redirect could carry the key and the prompt to a host nobody chose.
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = !baseAddress.IsLoopback,
+            ConnectTimeout = TimeSpan.FromSeconds(15),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+            ActivityHeadersPropagator = null,
+        });
+    }
+
+    public Task<UpstreamAnswer> SendAsync(string endpoint, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        var content = new ReadOnlyMemoryContent(body);
+        content.Headers.ContentType = s_json;
+        return CallAsync(HttpMethod.Post, WithoutVersion(endpoint), content, cancellationToken);
+    }
+
+    public Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken) =>
+        CallAsync(HttpMethod.Get, "/models", null, cancellationToken);
+
+    public void Dispose() => _http.Dispose();
+
+    private static string WithoutVersion(string endpoint) => endpoint.StartsWith("/v1/", StringComparison.Ordinal) ? endpoint[3..] : endpoint;
+
+    private async Task<UpstreamAnswer> CallAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, _baseAddress + path) { Content = content };
+        request.Headers.Authorization = _authorization;
+        try
+        {
+            using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
+            (byte[] body, int length) = await ReadAsync(response.Content, cancellationToken);
+            return new UpstreamAnswer((int)response.StatusCode, body, length)
+            {
+                RequestId = RequestIdOf(response),
+                RetryAfter = response.IsSuccessStatusCode
+                    ? null
+                    : RetryAfterHeader.Read(Header(response, "retry-after-ms"), Header(response, "Retry-After"), _time.GetUtcNow()),
+                ShouldRetry = Header(response, "x-should-retry") switch { "true" => true, "false" => false, _ => null },
+            };
+        }
+        catch (HttpRequestException exception)
+        {
+            throw new UpstreamException($"The connection to the upstream failed ({exception.HttpRequestError}).", exception);
+        }
+        catch (IOException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new UpstreamException("The connection to the upstream broke inside its answer.", exception);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new UpstreamException("The connection to the upstream could not be made in time.", exception);
+        }
+    }
+
+    private static async Task<(byte[] Body, int Length)> ReadAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        long? expected = content.Headers.ContentLength;
+        CheckSize(expected ?? 0);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)(expected + 1 ?? 16 * 1024));
+        int length = 0;
+        try
+        {
+            using Stream stream = await content.ReadAsStreamAsync(cancellationToken);
+            int read;
+            while ((read = await stream.ReadAsync(buffer.AsMemory(length), cancellationToken)) > 0)
+            {
+                length += read;
+                CheckSize(length);
+                if (length == buffer.Length)
+                {
+                    byte[] larger = ArrayPool<byte>.Shared.Rent(length * 2);
+                    buffer.CopyTo(larger, 0);
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = larger;
+                }
+            }
+
+            return (buffer, length);
+        }
+        catch
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            throw;
+        }
+    }
+
+    private static void CheckSize(long length)
+    {
+        if (length > MaxAnswerBytes)
+        {
+            throw new UpstreamException($"The upstream's answer is larger than {MaxAnswerBytes >> 20} MB.");
+        }
+    }
+
+    private static string? RequestIdOf(HttpResponseMessage response) =>
+        Header(response, "x-request-id") is { Length: > 0 and <= MaxRequestIdLength } id
+        && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or ':') ? id : null;
+
+    private static string? Header(HttpResponseMessage response, string name) =>
+        response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) ? values.ToString() : null;
+}

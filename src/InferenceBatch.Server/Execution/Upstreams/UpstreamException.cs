@@ -1,0 +1,4 @@
+namespace InferenceBatch.Server.Execution.Upstreams;
+
+/// <summary>The upstream gave no whole answer; <see cref="Exception.Message"/> says why, and holds nothing of the request.</summary>
+internal sealed class UpstreamException(string message, Exception? inner = null) : Exception(message, inner);

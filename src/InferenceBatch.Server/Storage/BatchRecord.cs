@@ -1,0 +1,90 @@
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Server.Storage;
+
+/// <summary>What the service knows of a batch. Counts and usage are final ones: a running batch has its own.</summary>
+internal sealed record BatchRecord
+{
+    public required string Id { get; init; }
+
+    /// <summary>Whose it is: see <c>ApiKeys</c>; "" where no keys are configured.</summary>
+    public required string Owner { get; init; }
+
+    public required string Endpoint { get; init; }
+
+    public required string InputFileId { get; init; }
+
+    public required string CompletionWindow { get; init; }
+
+    public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
+
+    public string? WebhookUrl { get; init; }
+
+    /// <summary>How long its result files are kept; null for ever.</summary>
+    public TimeSpan? OutputExpiresAfter { get; init; }
+
+    public required BatchStatus Status { get; init; }
+
+    /// <summary>Where a finalizing batch is going: completed or expired. Kept, so that finalizing can be repeated.</summary>
+    public BatchStatus Outcome { get; init; }
+
+    public string? Model { get; init; }
+
+    public IReadOnlyList<ServiceError> Errors { get; init; } = [];
+
+    /// <summary>Chosen when the batch starts; once it has ended, null where there is no such file.</summary>
+    public string? OutputFileId { get; init; }
+
+    /// <inheritdoc cref="OutputFileId"/>
+    public string? ErrorFileId { get; init; }
+
+    public RequestCounts Counts { get; init; } = RequestCounts.None;
+
+    public TokenUsage? Usage { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public required DateTimeOffset ExpiresAt { get; init; }
+
+    public DateTimeOffset? InProgressAt { get; init; }
+
+    public DateTimeOffset? FinalizingAt { get; init; }
+
+    public DateTimeOffset? CompletedAt { get; init; }
+
+    public DateTimeOffset? FailedAt { get; init; }
+
+    public DateTimeOffset? ExpiredAt { get; init; }
+
+    public DateTimeOffset? CancellingAt { get; init; }
+
+    public DateTimeOffset? CancelledAt { get; init; }
+
+    public bool IsFinished =>
+        Status is BatchStatus.Completed or BatchStatus.Failed or BatchStatus.Expired or BatchStatus.Cancelled;
+
+    public Batch ToBatch() => new()
+    {
+        Id = Id,
+        Endpoint = Endpoint,
+        InputFileId = InputFileId,
+        CompletionWindow = CompletionWindow,
+        Metadata = Metadata,
+        Status = Status,
+        Model = Model,
+        Errors = Errors,
+        OutputFileId = OutputFileId,
+        ErrorFileId = ErrorFileId,
+        RequestCounts = Counts,
+        Usage = Usage,
+        CreatedAt = CreatedAt,
+        ExpiresAt = ExpiresAt,
+        InProgressAt = InProgressAt,
+        FinalizingAt = FinalizingAt,
+        CompletedAt = CompletedAt,
+        FailedAt = FailedAt,
+        ExpiredAt = ExpiredAt,
+        CancellingAt = CancellingAt,
+        CancelledAt = CancelledAt,
+    };
+}

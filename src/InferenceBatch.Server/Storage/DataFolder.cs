@@ -1,0 +1,104 @@
+using System.Globalization;
+
+namespace InferenceBatch.Server.Storage;
+
+/// <summary>
+/// The folder the service keeps everything in, held by one process at a time:
+/// <c>batches.db</c> (records), <c>files/</c> (uploads and results), <c>batches/</c> (the logs of running batches),
+/// <c>temp/</c> (uploads on their way in; emptied at start).
+/// </summary>
+internal sealed class DataFolder : IDisposable
+{
+    private readonly FileStream _lock;
+
+    private DataFolder(string path, FileStream @lock)
+    {
+        Path = path;
+        _lock = @lock;
+    }
+
+    public string Path { get; }
+
+    public string DatabasePath => System.IO.Path.Combine(Path, "batches.db");
+
+    public string FilesPath => System.IO.Path.Combine(Path, "files");
+
+    public string BatchesPath => System.IO.Path.Combine(Path, "batches");
+
+    public string TempPath => System.IO.Path.Combine(Path, "temp");
+
+    /// <summary>Makes the folder where it is missing, and takes it.</summary>
+    /// <exception cref="DataFolderInUseException">Another process holds it.</exception>
+    /// <exception cref="IOException">It cannot be made or written.</exception>
+    /// <exception cref="UnauthorizedAccessException">It cannot be made or written.</exception>
+    public static DataFolder Open(string path)
+    {
+        string full = System.IO.Path.GetFullPath(path);
+        MakePrivate(full);
+        var folder = new DataFolder(full, TakeLock(full));
+        MakePrivate(folder.FilesPath);
+        MakePrivate(folder.BatchesPath);
+        MakePrivate(folder.TempPath);
+        foreach (string leftover in Directory.EnumerateFiles(folder.TempPath))
+        {
+            File.Delete(leftover);
+        }
+
+        return folder;
+    }
+
+    /// <summary>Makes a rename or a new file in a folder survive a power cut (fsync of the folder; not needed on Windows).</summary>
+    public static void SyncFolder(string path)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            FolderSync.Sync(path);
+        }
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    private static FileStream TakeLock(string folder)
+    {
+        string path = System.IO.Path.Combine(folder, "lock");
+        try
+        {
+            var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            stream.SetLength(0);
+            stream.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
+            stream.Flush();
+            return stream;
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            throw new DataFolderInUseException(folder, ReadHolder(path));
+        }
+    }
+
+    private static string? ReadHolder(string path)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var reader = new StreamReader(stream);
+            return reader.ReadToEnd() is { Length: > 0 } id ? id : null;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Prompts and answers are nobody else's business: the owner alone may look in.</summary>
+    private static void MakePrivate(string path)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(path);
+        }
+        else
+        {
+            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+namespace InferenceBatch.Server.Storage;
+
+/// <summary>
+/// The bytes of files. A file gets its name only when it is whole and on the disk: temporary name, fsync, rename.
+/// Names on disk are the service's own ids, never a name that came from outside.
+/// </summary>
+internal sealed class FileStore(DataFolder folder, Database database, TimeProvider time)
+{
+    public string PathOf(string fileId) => Path.Combine(folder.FilesPath, fileId);
+
+    /// <summary>Opens a new file to write to; dispose it without <see cref="Keep"/> and it is gone.</summary>
+    public FileStream CreateTemporary() => new(
+        Path.Combine(folder.TempPath, Path.GetRandomFileName()),
+        new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            Share = FileShare.Read | FileShare.Delete,
+            BufferSize = 0,
+            Options = FileOptions.Asynchronous,
+        });
+
+    /// <summary>Makes a temporary file a kept one.</summary>
+    public void Keep(FileStream temporary, FileRecord record)
+    {
+        temporary.Flush(flushToDisk: true);
+        File.Move(temporary.Name, PathOf(record.Id));
+        DataFolder.SyncFolder(folder.FilesPath);
+        try
+        {
+            database.Files.Insert(record);
+        }
+        catch
+        {
+            File.Delete(PathOf(record.Id));
+            throw;
+        }
+    }
+
+    /// <summary>A file by id that is its owner's and whose time is not up; else null.</summary>
+    public FileRecord? Find(string id, string owner) =>
+        database.Files.Find(id) is { } file && file.Owner == owner && !(file.ExpiresAt <= time.GetUtcNow()) ? file : null;
+
+    /// <summary>Deletes a file; one that is being read stays readable to its reader.</summary>
+    public void Delete(string id)
+    {
+        database.Files.Delete(id);
+        File.Delete(PathOf(id));
+    }
+
+    /// <summary>Deletes files whose time is up, those that a running batch reads excepted.</summary>
+    public void DeleteExpired()
+    {
+        foreach (FileRecord file in database.Files.Expired(time.GetUtcNow()))
+        {
+            if (!database.Batches.NeedsInput(file.Id))
+            {
+                Delete(file.Id);
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+
+namespace InferenceBatch.Server.Storage;
+
+/// <summary>fsync of a folder: .NET opens no folder handles, so this is the system call itself (POSIX open, fsync, close).</summary>
+[UnsupportedOSPlatform("windows")]
+internal static partial class FolderSync
+{
+    private const int ReadOnly = 0;
+
+    public static void Sync(string path)
+    {
+        int handle = Open(path, ReadOnly);
+        if (handle < 0)
+        {
+            throw new IOException($"The folder '{path}' could not be opened to be synchronised (errno {Marshal.GetLastPInvokeError()}).");
+        }
+
+        try
+        {
+            // Some file systems have no fsync for folders and say EINVAL: there is nothing to do on them.
+            _ = Fsync(handle);
+        }
+        finally
+        {
+            _ = Close(handle);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int Fsync(int handle);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    private static partial int Close(int handle);
+}
