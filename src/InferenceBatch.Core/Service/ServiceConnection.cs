@@ -54,7 +54,7 @@ public sealed class ServiceConnection
     public bool HasApiKey => _apiKey is not null;
 
     /// <summary>The names of the further headers sent.</summary>
-    public IReadOnlyList<string> HeaderNames => [.. _headers.Keys];
+    public IReadOnlyList<string> HeaderNames => _headers.Keys.ToArray();
 
     internal Uri? AlternateUri => _alternateUri;
 
