@@ -240,11 +240,8 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         var text = new StringBuilder($"{connection.BaseUri} answered {(int)status}");
         if (error is not null)
         {
-            text.Append(": ").Append(error.Message.Length > 0 ? error.Message : error.Code);
-            if (error.Code is not "error" && error.Message.Length > 0)
-            {
-                text.Append(CultureInfo.InvariantCulture, $" ({error.Code})");
-            }
+            bool hasBoth = error.Message.Length > 0 && error.Code is not "error";
+            text.Append(": ").Append(hasBoth ? $"{error.Message.TrimEnd('.')} ({error.Code})" : error.Message.Length > 0 ? error.Message : error.Code);
         }
 
         text.Append(text[^1] is '.' or '!' or '?' ? " " : ". ");

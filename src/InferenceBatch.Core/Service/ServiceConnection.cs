@@ -54,7 +54,7 @@ public sealed class ServiceConnection
     public bool HasApiKey => _apiKey is not null;
 
     /// <summary>The names of the further headers sent.</summary>
-    public IReadOnlyList<string> HeaderNames => [.. _headers.Keys];
+    public IReadOnlyList<string> HeaderNames => _headers.Keys.ToArray();
 
     internal Uri? AlternateUri => _alternateUri;
 
@@ -64,6 +64,14 @@ public sealed class ServiceConnection
     public bool IsSameService(ServiceConnection other) =>
         _givenUri == other._givenUri && Profile == other.Profile && _apiKey == other._apiKey
         && _headers.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other._headers.OrderBy(pair => pair.Key, StringComparer.Ordinal));
+
+    /// <summary>Whether this is the address calls go to; a slash at its end makes no difference.</summary>
+    internal bool IsAt(Uri address) =>
+        Uri.Compare(BaseUri, address, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
+        && BaseUri.PathAndQuery.TrimEnd('/') == address.PathAndQuery.TrimEnd('/');
+
+    /// <summary>The same service, its further headers included, with another key.</summary>
+    internal ServiceConnection WithKey(string apiKey) => new(BaseUri, Profile, apiKey, _headers, AlternateUri);
 
     internal void Authorize(HttpRequestHeaders headers)
     {

@@ -44,10 +44,11 @@ public static class ErrorReader
     /// <summary>Reads a batch's <c>errors</c>: null, an array, <c>{"data":[…]}</c>, one object or a string.</summary>
     public static IReadOnlyList<ServiceError> ReadList(JsonElement? element)
     {
+        // Arrays, for PowerShell cannot index what a collection expression makes of an IReadOnlyList.
         JsonElement? items = element?.Field("data") ?? element;
         return items?.ValueKind == JsonValueKind.Array
-            ? [.. items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>()]
-            : Read(items) is { } one ? [one] : [];
+            ? items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>().ToArray()
+            : Read(items) is { } one ? (ServiceError[])[one] : [];
     }
 
     private static ServiceError? ReadObject(JsonElement element)
