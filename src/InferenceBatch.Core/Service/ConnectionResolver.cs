@@ -23,12 +23,18 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
     {
         ServiceProfile? profile = provider is null ? null : ServiceProfile.Find(provider)
             ?? throw new ArgumentException($"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}.", nameof(provider));
-        if (apiKey is null && profile is null && session is not null && (baseUri is null || baseUri == session.BaseUri))
+        if (baseUri is { IsAbsoluteUri: false })
         {
-            return session;
+            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.", nameof(baseUri));
         }
 
-        Uri? address = baseUri ?? profile?.BaseUri ?? (profile is null ? session?.BaseUri ?? FromEnvironment() : null);
+        bool isSession = profile is null && session is not null && (baseUri is null || session.IsAt(baseUri));
+        if (isSession)
+        {
+            return apiKey is null ? session! : session!.WithKey(apiKey);
+        }
+
+        Uri? address = baseUri ?? profile?.BaseUri ?? (profile is null ? FromEnvironment() : null);
         if (address is null && profile is not null)
         {
             throw new ArgumentException($"{profile} has no address common to all customers: give -BaseUri.", nameof(baseUri));
@@ -39,7 +45,7 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
             profile = ServiceProfile.InferenceNet;
         }
 
-        profile ??= baseUri is null && session is not null ? session.Profile : ServiceProfile.ForAddress(address!);
+        profile ??= ServiceProfile.ForAddress(address!);
         return new ServiceConnection(
             address ?? profile.BaseUri!,
             profile,

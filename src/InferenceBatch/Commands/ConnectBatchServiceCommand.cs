@@ -26,9 +26,7 @@ public sealed class ConnectBatchServiceCommand : ServiceCommand
 
     protected override void EndProcessing()
     {
-        // Not from the session's default: what is not given here comes from the environment or the profile.
-        Session.Default = null;
-        Session.Default = Connection ?? Choice.Resolve(Provider, Header);
+        Session.Default = Choice.ResolveDefault(Provider, Header);
         if (PassThru)
         {
             WriteObject(Session.Default);

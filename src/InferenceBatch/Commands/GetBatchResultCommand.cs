@@ -19,15 +19,18 @@ public sealed class GetBatchResultCommand : ServiceCommand
     private const string IdSet = "Id";
     private const string PathSet = "Path";
 
-    private readonly List<(string Id, Batch? Known)> _waiting = [];
+    private readonly List<BatchInput> _waiting = [];
     private ServiceConnection? _waitingAt;
     private ResultWriter? _results;
 
+    /// <summary>Batches, or their ids.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    [BatchTransformation]
+    [ArgumentCompleter(typeof(BatchIdCompleter))]
     [ValidateNotNull]
     public Batch[]? Batch { get; set; }
 
-    [Parameter(Mandatory = true, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("BatchId")]
     [ArgumentCompleter(typeof(BatchIdCompleter))]
     [ValidateNotNullOrEmpty]
@@ -82,13 +85,13 @@ public sealed class GetBatchResultCommand : ServiceCommand
             }
         }
 
-        foreach ((string id, Batch? known) in (Batch ?? []).Select(batch => (batch.Id, (Batch?)batch)).Concat((Id ?? []).Select(id => (id, (Batch?)null))))
+        foreach ((string id, Batch? known) in BatchInput.Of(Batch, Id))
         {
             ServiceConnection connection = Resolve(known);
             if (Wait && known is not { IsFinished: true })
             {
                 _waitingAt ??= connection;
-                _waiting.Add((id, known));
+                _waiting.Add(new BatchInput(id, known));
             }
             else if (!TryRun((pump, token) => WriteBatchAsync(connection, id, known, pump, token), id, out bool complete) || !complete)
             {
@@ -161,8 +164,9 @@ public sealed class GetBatchResultCommand : ServiceCommand
             return null;
         }
 
+        // Joined to less than was asked for, every result would look like a stranger's: nothing is better.
         var index = new RequestIndex();
-        foreach (string path in Paths.Files(RequestPath, literal: false))
+        foreach (string path in new PathResolver(this, ThrowTerminatingError).Files(RequestPath, literal: false))
         {
             try
             {

@@ -14,14 +14,17 @@ public sealed class StopBatchCommand : ServiceCommand
     private const string BatchSet = "Batch";
     private const string IdSet = "Id";
 
-    private readonly List<(string Id, Batch? Known)> _stopping = [];
+    private readonly List<BatchInput> _stopping = [];
     private ServiceConnection? _connection;
 
-    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    /// <summary>Batches, or their ids.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    [BatchTransformation]
+    [ArgumentCompleter(typeof(BatchIdCompleter))]
     [ValidateNotNull]
     public Batch[]? Batch { get; set; }
 
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("BatchId")]
     [ArgumentCompleter(typeof(BatchIdCompleter))]
     [ValidateNotNullOrEmpty]
@@ -33,9 +36,9 @@ public sealed class StopBatchCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        foreach ((string id, object? origin) in (Batch ?? []).Select(batch => (batch.Id, (object?)batch)).Concat((Id ?? []).Select(id => (id, (object?)null))))
+        foreach ((string id, Batch? known) in BatchInput.Of(Batch, Id))
         {
-            ServiceConnection connection = Resolve(origin);
+            ServiceConnection connection = Resolve(known);
             if (!ShouldProcess($"{id} at {connection}", "Cancel the batch")
                 || !TryRun((pump, token) => ClientFor(connection, pump).CancelBatchAsync(id, token), id, out Batch? batch))
             {
@@ -46,7 +49,7 @@ public sealed class StopBatchCommand : ServiceCommand
             if (Wait)
             {
                 _connection ??= connection;
-                _stopping.Add((batch.Id, batch));
+                _stopping.Add(new BatchInput(batch.Id, batch));
             }
             else
             {

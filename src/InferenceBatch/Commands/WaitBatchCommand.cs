@@ -15,14 +15,17 @@ public sealed class WaitBatchCommand : ServiceCommand
     private const string BatchSet = "Batch";
     private const string IdSet = "Id";
 
-    private readonly List<(string Id, Batch? Known)> _batches = [];
+    private readonly List<BatchInput> _batches = [];
     private ServiceConnection? _connection;
 
-    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    /// <summary>Batches, or their ids.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    [BatchTransformation]
+    [ArgumentCompleter(typeof(BatchIdCompleter))]
     [ValidateNotNull]
     public Batch[]? Batch { get; set; }
 
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("BatchId")]
     [ArgumentCompleter(typeof(BatchIdCompleter))]
     [ValidateNotNullOrEmpty]
@@ -47,16 +50,10 @@ public sealed class WaitBatchCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        foreach (Batch batch in Batch ?? [])
+        foreach (BatchInput batch in BatchInput.Of(Batch, Id))
         {
-            _connection ??= Resolve(batch);
-            _batches.Add((batch.Id, batch));
-        }
-
-        foreach (string id in Id ?? [])
-        {
-            _connection ??= Resolve();
-            _batches.Add((id, null));
+            _connection ??= Resolve(batch.Known);
+            _batches.Add(batch);
         }
     }
 

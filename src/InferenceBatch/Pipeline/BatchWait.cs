@@ -19,7 +19,7 @@ internal sealed class BatchWait(BatchCommand command, ServiceConnection connecti
 
     /// <summary>Waits, giving each batch as it ends.</summary>
     public async IAsyncEnumerable<Batch> WaitAsync(
-        IReadOnlyCollection<(string Id, Batch? Known)> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
+        IReadOnlyCollection<BatchInput> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var progress = new ProgressReporter("Waiting for batches", pump.WriteProgress);
         var seen = new Dictionary<string, Batch>();
@@ -48,7 +48,7 @@ internal sealed class BatchWait(BatchCommand command, ServiceConnection connecti
             }
         }
 
-        await foreach (Batch batch in _watcher.WatchAsync(batches, cancellationToken).ConfigureAwait(false))
+        await foreach (Batch batch in _watcher.WatchAsync(batches.Select(batch => (batch.Id, batch.Known)), cancellationToken).ConfigureAwait(false))
         {
             ended++;
             yield return Session.Remember(batch, connection);

@@ -22,16 +22,18 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
             return connection;
         }
 
-        return baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin ? origin : Resolve(null, null);
+        return baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin ? origin : Resolve(null, Session.Default, null);
     }
 
-    /// <summary>Resolves what was given, with a provider and further headers.</summary>
-    public ServiceConnection Resolve(string? provider, Hashtable? headers)
+    /// <summary>A new default: what was given, else the environment's; what the session had so far does not count.</summary>
+    public ServiceConnection ResolveDefault(string? provider, Hashtable? headers) => connection ?? Resolve(provider, null, headers);
+
+    private ServiceConnection Resolve(string? provider, ServiceConnection? session, Hashtable? headers)
     {
         try
         {
             var resolver = new ConnectionResolver(Environment.GetEnvironmentVariable);
-            return Session.Unify(resolver.Resolve(baseUri, PlainText(apiKey), provider, Session.Default, MetadataReader.Read(headers)));
+            return Session.Unify(resolver.Resolve(baseUri, PlainText(apiKey), provider, session, MetadataReader.Read(headers)));
         }
         catch (Exception exception) when (exception is ArgumentException or ServiceException)
         {

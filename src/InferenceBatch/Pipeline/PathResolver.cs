@@ -5,11 +5,13 @@ namespace InferenceBatch.Pipeline;
 
 /// <summary>
 /// Turns what a person gives as -Path, -LiteralPath or -Destination into full paths of the file system. Each path that
-/// cannot be used is a non-terminating error with the path as its target.
+/// cannot be used is an error with the path as its target, non-terminating unless <paramref name="fail"/> makes it otherwise.
 /// </summary>
-internal sealed class PathResolver(PSCmdlet cmdlet)
+internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = null)
 {
     private const string FileSystem = "FileSystem";
+
+    private readonly Action<ErrorRecord> _fail = fail ?? cmdlet.WriteError;
 
     /// <summary>The existing files the paths name; wildcards and PSDrives count unless they are literal.</summary>
     public IEnumerable<string> Files(IEnumerable<string> paths, bool literal)
@@ -20,11 +22,11 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
             {
                 if (Directory.Exists(resolved))
                 {
-                    cmdlet.WriteError(ErrorRecords.NotAFile(resolved));
+                    _fail(ErrorRecords.NotAFile(resolved));
                 }
                 else if (!File.Exists(resolved))
                 {
-                    cmdlet.WriteError(ErrorRecords.FileNotFound(path, resolved));
+                    _fail(ErrorRecords.FileNotFound(path, resolved));
                 }
                 else
                 {
@@ -76,7 +78,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            cmdlet.WriteError(ErrorRecords.From(exception, path));
+            _fail(ErrorRecords.From(exception, path));
             return null;
         }
     }
@@ -90,7 +92,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
         }
         catch (RuntimeException exception)
         {
-            cmdlet.WriteError(CannotResolve(path, exception));
+            _fail(CannotResolve(path, exception));
             return [];
         }
     }
@@ -112,14 +114,14 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
 
             if (found.Count == 0)
             {
-                cmdlet.WriteError(ErrorRecords.NothingMatches(path));
+                _fail(ErrorRecords.NothingMatches(path));
             }
 
             return found;
         }
         catch (RuntimeException exception)
         {
-            cmdlet.WriteError(CannotResolve(path, exception));
+            _fail(CannotResolve(path, exception));
             return [];
         }
     }
@@ -135,7 +137,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
             return true;
         }
 
-        cmdlet.WriteError(ErrorRecords.NotAFileSystemPath(path, provider.Name));
+        _fail(ErrorRecords.NotAFileSystemPath(path, provider.Name));
         return false;
     }
 }
