@@ -99,7 +99,7 @@ public sealed class RecoveryTests(ITestOutputHelper log)
             await server.KillAsync();
         }
 
-        await File.AppendAllBytesAsync(Path.Combine(folder.Path, "batches", id, "output.partial"), Encoding.UTF8.GetBytes(torn));
+        await File.AppendAllBytesAsync(Path.Combine(folder.Path, "batches", $"{id}.output.partial"), Encoding.UTF8.GetBytes(torn));
         using ServerProcess again = await ServeAsync(folder, upstream);
         using var caller = new ApiCaller(again.Address);
         JsonElement batch = await caller.EndAsync(id);
