@@ -191,11 +191,16 @@ internal sealed class LocalBatch : IDisposable
     /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
     private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
     {
+        TimeSpan left = _record.ExpiresAt - _engine.Time.GetUtcNow();
+        if (left <= TimeSpan.Zero)
+        {
+            return run.Finished.IsCompleted ? BatchStatus.Completed : BatchStatus.Expired;
+        }
+
         _engine.Dispatcher.Add(run);
         DataFolder.SyncFolder(_engine.Folder.BatchesPath);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        TimeSpan left = _record.ExpiresAt - _engine.Time.GetUtcNow();
-        Task window = Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _engine.Time, over.Token);
+        Task window = Task.Delay(left, _engine.Time, over.Token);
         Task first = await Task.WhenAny(run.Finished, _cancelled.Task, window);
         await over.CancelAsync();
         if (first == run.Finished)
