@@ -44,7 +44,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             }
             catch (UpstreamException exception)
             {
-                return await EndAsync(run, index, attempts + 1, customId, FailedCode, exception.Message);
+                return await EndAsync(run, index, attempts + 1, customId, FailedCode, exception.Message) with { WasUnreachable = true };
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
@@ -59,7 +59,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         catch (IOException exception)
         {
             Log.InputUnreadable(logger, span.Line, exception.Message);
-            return new LineEnd(false, s_diskWait);
+            return new LineEnd(false, false, s_diskWait);
         }
         finally
         {
@@ -82,7 +82,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
 
         if (!answer.IsSuccess && (answer.ShouldRetry ?? RetryRule.IsPassing(answer.StatusCode)) && _retry.MayTryAgain(attempts))
         {
-            return new LineEnd(isStrain, RetryRule.Wait(attempts, answer.RetryAfter));
+            return new LineEnd(isStrain, false, RetryRule.Wait(attempts, answer.RetryAfter));
         }
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
@@ -92,7 +92,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             try
             {
                 run.AddAnswer(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, usage);
-                return new LineEnd(isStrain, null);
+                return new LineEnd(isStrain, false, null);
             }
             catch (IOException exception)
             {
@@ -108,7 +108,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
     {
         if (_retry.MayTryAgain(attempts))
         {
-            return new LineEnd(true, RetryRule.Wait(attempts, null));
+            return new LineEnd(true, false, RetryRule.Wait(attempts, null));
         }
 
         while (true)
@@ -116,7 +116,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             try
             {
                 run.AddError(index, customId, code, message);
-                return new LineEnd(true, null);
+                return new LineEnd(true, false, null);
             }
             catch (IOException exception)
             {

@@ -22,7 +22,6 @@ internal sealed class LocalBatch : IDisposable
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly BatchEngine _engine;
-    private readonly string _folder;
     private BatchRecord _record;
     private volatile LineRun? _run;
 
@@ -30,7 +29,6 @@ internal sealed class LocalBatch : IDisposable
     {
         _record = record;
         _engine = engine;
-        _folder = Path.Combine(engine.Folder.BatchesPath, record.Id);
         if (record.Status == BatchStatus.Cancelling)
         {
             _cancelled.SetResult();
@@ -177,18 +175,15 @@ internal sealed class LocalBatch : IDisposable
 
     private void OpenRun(string input, RequestSpan[] spans)
     {
-        Directory.CreateDirectory(_folder);
         string key = _record.Id["batch_".Length..];
         _run = new LineRun(_record.Endpoint, input, spans, onLine => ResultLog.Open(
-            key, LogPath("output.partial", _record.OutputFileId!), LogPath("error.partial", _record.ErrorFileId!), _engine.Sync, onLine));
-        DataFolder.SyncFolder(_folder);
-        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
+            key, LogPath("output", _record.OutputFileId!), LogPath("error", _record.ErrorFileId!), _engine.Sync, onLine));
     }
 
     /// <summary>A crash may have come after the rename: then the log stands where it was to go.</summary>
-    private string LogPath(string name, string fileId)
+    private string LogPath(string kind, string fileId)
     {
-        string partial = Path.Combine(_folder, name);
+        string partial = Path.Combine(_engine.Folder.BatchesPath, $"{_record.Id}.{kind}.partial");
         string final = _engine.Files.PathOf(fileId);
         return !File.Exists(partial) && File.Exists(final) ? final : partial;
     }
@@ -196,10 +191,16 @@ internal sealed class LocalBatch : IDisposable
     /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
     private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
     {
-        _engine.Dispatcher.Add(run);
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         TimeSpan left = _record.ExpiresAt - _engine.Time.GetUtcNow();
-        Task window = Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _engine.Time, over.Token);
+        if (left <= TimeSpan.Zero)
+        {
+            return run.Finished.IsCompleted ? BatchStatus.Completed : BatchStatus.Expired;
+        }
+
+        _engine.Dispatcher.Add(run);
+        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task window = Task.Delay(left, _engine.Time, over.Token);
         Task first = await Task.WhenAny(run.Finished, _cancelled.Task, window);
         await over.CancelAsync();
         if (first == run.Finished)
@@ -262,7 +263,6 @@ internal sealed class LocalBatch : IDisposable
         }
 
         CloseRun();
-        Directory.Delete(_folder, recursive: true);
     }
 
     private static void AddErrorToRest(LineRun run, BatchStatus outcome)

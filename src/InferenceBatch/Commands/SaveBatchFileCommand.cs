@@ -98,7 +98,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
 
         if (TryRun((pump, token) => DownloadAsync(connection, pump, id, path, token), id, out _))
         {
-            WriteObject(new FileInfo(path));
+            WriteObject(Paths.Item(path));
         }
     }
 
