@@ -91,7 +91,7 @@ public sealed class BatchClient
     /// </summary>
     public async Task<Batch> CreateBatchAsync(NewBatch request, CancellationToken cancellationToken = default)
     {
-        var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true };
+        var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true, NotFound = ServiceErrorKind.FileNotFound };
         DateTimeOffset began = _time.GetUtcNow();
         for (int attempt = 1; ; attempt++)
         {
@@ -108,7 +108,7 @@ public sealed class BatchClient
                     return batch;
                 }
 
-                if (attempt >= RetryPolicy.Interactive.MaxAttempts)
+                if (exception.IsFinal || attempt >= RetryPolicy.Interactive.MaxAttempts)
                 {
                     throw;
                 }

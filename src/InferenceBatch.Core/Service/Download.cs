@@ -20,6 +20,22 @@ public static class Download
     {
         // The id is part of the name: a part left by another file is not continued with this one.
         string part = $"{path}.{PlainId(fileId)}.part";
+        try
+        {
+            await FetchAsync(client, fileId, part, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (new FileInfo(part) is { Exists: true, Length: 0 })
+        {
+            File.Delete(part); // Nothing to go on from.
+            throw;
+        }
+
+        File.Move(part, path, overwrite: true);
+    }
+
+    private static async Task FetchAsync(
+        BatchClient client, string fileId, string part, IProgress<(long Bytes, long? Total)>? progress, CancellationToken cancellationToken)
+    {
         var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
         await using (file.ConfigureAwait(false))
         {
@@ -38,8 +54,6 @@ public static class Download
 
             file.Flush(flushToDisk: true);
         }
-
-        File.Move(part, path, overwrite: true);
     }
 
     private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));

@@ -206,6 +206,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             StatusCode = status,
             Error = error,
             RequestId = requestId,
+            IsFinal = !RetryPolicy.IsTransient(status, response.Headers),
             RetryAfter = RetryPolicy.ReadRetryAfter(response.Headers, time.GetUtcNow()),
         };
     }

@@ -24,7 +24,10 @@ public sealed class ServiceException : Exception
     public TimeSpan? RetryAfter { get; init; }
 
     /// <summary>Whether the same call may succeed later.</summary>
-    public bool IsTransient => Kind is ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable;
+    public bool IsTransient => !IsFinal && Kind is (ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable);
+
+    /// <summary>Whether the service said that no other try can help (<c>x-should-retry: false</c>).</summary>
+    public bool IsFinal { get; init; }
 
     /// <summary>Whether the service may have carried the call out all the same (5xx or a lost connection).</summary>
     public bool IsAmbiguous => Kind == ServiceErrorKind.ServiceUnavailable && !NeverSent;

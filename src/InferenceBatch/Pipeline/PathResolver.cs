@@ -11,6 +11,10 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
 {
     private const string FileSystem = "FileSystem";
 
+    /// <summary>Whether two full paths are the same, as this system's file systems usually see it.</summary>
+    public static StringComparer Comparer { get; } =
+        OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
+
     /// <summary>The existing files the paths name; wildcards and PSDrives count unless they are literal.</summary>
     public IEnumerable<string> Files(IEnumerable<string> paths, bool literal)
     {
