@@ -128,8 +128,9 @@ internal sealed class LocalBatch : IDisposable
         var rules = new ValidationRules
         {
             Endpoint = _record.Endpoint,
-            MaxRequests = _engine.Settings.MaxRequests,
-            MaxBytes = _engine.Settings.MaxFileBytes,
+            // A batch that was let in stays in, whatever limits a later start has.
+            MaxRequests = _record.OutputFileId is null ? _engine.Settings.MaxRequests : int.MaxValue,
+            MaxBytes = _record.OutputFileId is null ? _engine.Settings.MaxFileBytes : long.MaxValue,
             MaxIssues = MaxIssues,
         };
         (BatchFileReport report, RequestSpan[] spans) = await _engine.Check.RunAsync(input, rules, stop);
