@@ -11,19 +11,24 @@ namespace InferenceBatch.Lines;
 /// <param name="onRequest">Called for each good request, in file order, with the place it stands in.</param>
 public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? onRequest = null)
 {
+    /// <summary>What to say of a file that <see cref="LooksLikeUtf16"/>.</summary>
+    public const string Utf16Message =
+        "The file is UTF-16, the Batch API takes UTF-8. Convert it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM";
+
     private const int MaxModelsListed = 100;
 
     private readonly IdIndex _ids = new();
-    private readonly List<LineIssue> _issues = [];
+    private readonly IssueList _issues = new(rules.MaxIssues);
     private readonly List<string> _models = [];
     private byte[] _lastModel = [];
+    private bool _lastModelIsFirst;
     private byte[]? _endpoint;
     private int _requests;
-    private int _errors;
-    private int _leftOut;
     private int _blankLines;
     private int _firstBlankLine;
     private int _carriageReturns;
+    private int _linesWithoutUrl;
+    private int _firstLineWithoutUrl;
 
     /// <summary>Checks a file on disk.</summary>
     /// <inheritdoc cref="Validate(Stream, string?, IProgress{long}?, CancellationToken)"/>
@@ -42,6 +47,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     public BatchFileReport Validate(
         Stream stream, string? path, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
+        long start = stream.CanSeek ? stream.Position : 0;
         _endpoint = rules.Endpoint is { } endpoint ? Encoding.UTF8.GetBytes(endpoint) : null;
         using var reader = new LineReader(stream, leaveOpen: true);
         long nextReport = 0;
@@ -49,8 +55,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         {
             if (reader.Number == 1 && LooksLikeUtf16(reader.Line.Span))
             {
-                Add(1, null, IssueCodes.InvalidEncoding,
-                    "The file is UTF-16, the Batch API takes UTF-8. Convert it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM");
+                Add(1, null, IssueCodes.InvalidEncoding, Utf16Message);
                 break;
             }
 
@@ -63,7 +68,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             }
         }
 
-        long bytes = stream.CanSeek ? stream.Length : reader.NextOffset;
+        long bytes = stream.CanSeek ? stream.Length - start : reader.NextOffset;
         CheckWhole(reader, bytes);
         return new BatchFileReport
         {
@@ -72,8 +77,8 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             Bytes = bytes,
             Endpoint = _endpoint is null ? null : Encoding.UTF8.GetString(_endpoint),
             Models = _models,
-            Issues = [.. _issues.OrderBy(issue => issue.Line ?? 0)],
-            ErrorCount = _errors,
+            Issues = _issues.ByLine(),
+            ErrorCount = _issues.ErrorCount,
         };
     }
 
@@ -98,11 +103,11 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         _requests++;
         if (!RequestLine.Parse(line, out RequestLine request, out LineProblem problem))
         {
-            Add(reader.Number, null, CodeOf(problem), MessageOf(problem));
+            Add(reader.Number, null, problem.Code(), problem.Message());
             return;
         }
 
-        int errorsBefore = _errors;
+        int errorsBefore = _issues.ErrorCount;
         CheckShape(reader.Number, in request);
         CheckEndpoint(reader.Number, in request);
         CheckModel(reader.Number, in request);
@@ -112,7 +117,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
                 $"The custom_id '{Text(request.CustomId)}' is used on line {first} already; it must be unique in the file.", "custom_id");
         }
 
-        if (_errors == errorsBefore && onRequest is not null)
+        if (_issues.ErrorCount == errorsBefore && onRequest is not null)
         {
             (int idStart, int idLength) = request.IdToken.GetOffsetAndLength(line.Length);
             (int bodyStart, int bodyLength) = request.BodyToken.GetOffsetAndLength(line.Length);
@@ -144,8 +149,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     {
         if (request.UrlKind is JsonTokenType.None or JsonTokenType.Null && rules.UrlIsOptional)
         {
-            Add(line, Text(request.CustomId), IssueCodes.MissingUrl,
-                "The line names no url; this service infers it, others refuse it.", "url", IssueSeverity.Remark);
+            _firstLineWithoutUrl = _linesWithoutUrl++ == 0 ? line : _firstLineWithoutUrl;
             return;
         }
 
@@ -189,35 +193,37 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             return;
         }
 
-        if (request.Model.SequenceEqual(_lastModel))
+        if (!request.Model.SequenceEqual(_lastModel))
         {
-            return;
+            _lastModel = request.Model.ToArray();
+            string model = Text(_lastModel)!;
+            bool isNew = !_models.Contains(model) && _models.Count < MaxModelsListed;
+            if (isNew)
+            {
+                _models.Add(model);
+            }
+
+            _lastModelIsFirst = model == _models[0];
+            if (isNew && !_lastModelIsFirst && !rules.OneModelOnly)
+            {
+                AddMismatch(line, in request, "some services take one model a file.", IssueSeverity.Warning);
+            }
         }
 
-        _lastModel = request.Model.ToArray();
-        string model = Text(_lastModel)!;
-        if (_models.Contains(model))
+        if (rules.OneModelOnly && !_lastModelIsFirst)
         {
-            return;
-        }
-
-        if (_models.Count > 0)
-        {
-            Add(line, Text(request.CustomId), IssueCodes.MismatchedModel,
-                $"The line names the model '{model}', the first line '{_models[0]}'; "
-                + (rules.OneModelOnly ? "this service takes one model a file." : "some services take one model a file."),
-                "body.model", rules.OneModelOnly ? IssueSeverity.Error : IssueSeverity.Warning);
-        }
-
-        if (_models.Count < MaxModelsListed)
-        {
-            _models.Add(model);
+            AddMismatch(line, in request, "this service takes one model a file.", IssueSeverity.Error);
         }
     }
 
+    private void AddMismatch(int line, in RequestLine request, string consequence, IssueSeverity severity) => Add(
+        line, Text(request.CustomId), IssueCodes.MismatchedModel,
+        $"The line names the model '{Text(request.Model)}', the first line '{_models[0]}'; {consequence}", "body.model", severity);
+
     private void CheckWhole(LineReader reader, long bytes)
     {
-        if (_requests == 0 && _errors == 0)
+        _issues.EndLines(reader.Number);
+        if (_requests == 0 && _issues.ErrorCount == 0)
         {
             Add(null, null, IssueCodes.EmptyFile, "The file holds no request.");
         }
@@ -249,10 +255,10 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             Add(null, null, IssueCodes.CarriageReturn, $"{_carriageReturns:N0} lines end with CR LF instead of LF.", null, IssueSeverity.Remark);
         }
 
-        if (_leftOut > 0)
+        if (_linesWithoutUrl > 0)
         {
-            _issues.Add(new LineIssue(int.MaxValue, null, IssueCodes.MoreIssues, $"{_leftOut:N0} more issues are not listed.", IssueSeverity.Remark));
-            _issues[^1] = _issues[^1] with { Line = reader.Number };
+            Add(_firstLineWithoutUrl, null, IssueCodes.MissingUrl,
+                $"{_linesWithoutUrl:N0} lines name no url; this service infers it, others refuse it.", "url", IssueSeverity.Remark);
         }
     }
 
@@ -301,33 +307,8 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     }
 
     private void Add(
-        int? line, string? customId, string code, string message, string? param = null, IssueSeverity severity = IssueSeverity.Error)
-    {
-        if (severity == IssueSeverity.Error)
-        {
-            _errors++;
-        }
-
-        if (_issues.Count < rules.MaxIssues)
-        {
-            _issues.Add(new LineIssue(line, customId, code, message, severity, param));
-        }
-        else
-        {
-            _leftOut++;
-        }
-    }
-
-    private static string CodeOf(LineProblem problem) =>
-        problem is LineProblem.InvalidUtf8 or LineProblem.LoneSurrogate ? IssueCodes.InvalidEncoding : IssueCodes.InvalidJson;
-
-    private static string MessageOf(LineProblem problem) => problem switch
-    {
-        LineProblem.NotAnObject => "This line is not a JSON object.",
-        LineProblem.InvalidUtf8 => "This line is not valid UTF-8.",
-        LineProblem.LoneSurrogate => "This line holds half a surrogate pair (\\ud800 to \\udfff alone), which UTF-8 cannot carry.",
-        _ => "This line is not parseable as valid JSON.",
-    };
+        int? line, string? customId, string code, string message, string? param = null, IssueSeverity severity = IssueSeverity.Error) =>
+        _issues.Add(new LineIssue(line, customId, code, message, severity, param));
 
     private static string? Text(ReadOnlySpan<byte> utf8) => utf8.IsEmpty ? null : Encoding.UTF8.GetString(utf8);
 }

@@ -11,14 +11,17 @@ public sealed class LineWriter : IDisposable
     private const int FlushAt = 128 * 1024;
 
     private readonly ArrayBufferWriter<byte> _buffer = new(FlushAt + (FlushAt / 4));
+    private readonly ArrayBufferWriter<byte> _head = new(256);
     private readonly Utf8JsonWriter _json;
     private readonly Stream _stream;
 
     public LineWriter(Stream stream)
     {
         _stream = stream;
-        _json = new Utf8JsonWriter(_buffer, LineJson.WriterOptions);
+        _json = new Utf8JsonWriter(_head, LineJson.WriterOptions);
     }
+
+    private static ReadOnlySpan<byte> Tail => "}\n"u8;
 
     /// <summary>Lines written so far.</summary>
     public int Count { get; private set; }
@@ -27,20 +30,31 @@ public sealed class LineWriter : IDisposable
     public long Bytes { get; private set; }
 
     /// <summary>The bytes one request takes as a line, its LF included.</summary>
+    /// <exception cref="ArgumentException">The request's id, method or url is text that UTF-8 cannot carry.</exception>
     public static int MeasureLine(BatchRequest request)
     {
-        var buffer = new ArrayBufferWriter<byte>(256);
-        using var json = new Utf8JsonWriter(buffer, LineJson.WriterOptions);
-        WriteLine(buffer, json, request, withBody: false);
-        return buffer.WrittenCount + request.BodyUtf8.Length;
+        var head = new ArrayBufferWriter<byte>(256);
+        using var json = new Utf8JsonWriter(head, LineJson.WriterOptions);
+        WriteHead(head, json, request);
+        ReadOnlySpan<byte> body = request.BodyUtf8.Span;
+        return head.WrittenCount + body.Length - body.Count((byte)'\n') - body.Count((byte)'\r') + Tail.Length;
     }
 
     /// <summary>Writes one line.</summary>
+    /// <exception cref="ArgumentException">
+    /// The request's id, method or url is text that UTF-8 cannot carry; nothing of the request was written.
+    /// </exception>
     /// <exception cref="IOException">The stream could not be written.</exception>
     public void Write(BatchRequest request)
     {
+        // The head first, beside the lines: writing it can fail, and half a line must not stay behind.
+        _head.ResetWrittenCount();
+        WriteHead(_head, _json, request);
+
         int before = _buffer.WrittenCount;
-        WriteLine(_buffer, _json, request, withBody: true);
+        _buffer.Write(_head.WrittenSpan);
+        LineJson.WriteOnOneLine(_buffer, request.BodyUtf8.Span);
+        _buffer.Write(Tail);
         Bytes += _buffer.WrittenCount - before;
         Count++;
         if (_buffer.WrittenCount >= FlushAt)
@@ -69,7 +83,7 @@ public sealed class LineWriter : IDisposable
         }
     }
 
-    private static void WriteLine(ArrayBufferWriter<byte> output, Utf8JsonWriter json, BatchRequest request, bool withBody)
+    private static void WriteHead(ArrayBufferWriter<byte> output, Utf8JsonWriter json, BatchRequest request)
     {
         output.Write("{\"custom_id\":"u8);
         WriteString(json, output, request.CustomId);
@@ -82,12 +96,6 @@ public sealed class LineWriter : IDisposable
         }
 
         output.Write(",\"body\":"u8);
-        if (withBody)
-        {
-            LineJson.WriteOnOneLine(output, request.BodyUtf8.Span);
-        }
-
-        output.Write("}\n"u8);
     }
 
     private static void WriteString(Utf8JsonWriter json, IBufferWriter<byte> output, string value)

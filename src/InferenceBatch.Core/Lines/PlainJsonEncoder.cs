@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Encodings.Web;
+using System.Text.Unicode;
 
 namespace InferenceBatch.Lines;
 
@@ -8,8 +9,15 @@ namespace InferenceBatch.Lines;
 /// Escapes what JSON requires (control characters, the quote, the backslash) and nothing else, emoji included: the
 /// relaxed encoder of System.Text.Json still writes those as two <c>\u</c> escapes, three times their size. RFC 8259 section 7.
 /// </summary>
+/// <remarks>
+/// Text that UTF-8 cannot carry (half a surrogate pair, bytes that are not UTF-8) makes the writer throw an
+/// <see cref="ArgumentException"/>, where other encoders put U+FFFD in its place: a prompt never changes in silence.
+/// </remarks>
 public sealed class PlainJsonEncoder : JavaScriptEncoder
 {
+    private static readonly SearchValues<char> s_escapedChars =
+        SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(i => (char)i), '"', '\\']);
+
     private static readonly SearchValues<byte> s_escapedBytes =
         SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(i => (byte)i), (byte)'"', (byte)'\\']);
 
@@ -25,29 +33,14 @@ public sealed class PlainJsonEncoder : JavaScriptEncoder
 
     public override unsafe int FindFirstCharacterToEncode(char* text, int textLength)
     {
-        for (int i = 0; i < textLength; i++)
-        {
-            char c = text[i];
-            if (WillEncode(c))
-            {
-                return i;
-            }
-
-            if (char.IsSurrogate(c))
-            {
-                if (!char.IsHighSurrogate(c) || i + 1 >= textLength || !char.IsLowSurrogate(text[i + 1]))
-                {
-                    return i;
-                }
-
-                i++;
-            }
-        }
-
-        return -1;
+        var whole = new ReadOnlySpan<char>(text, textLength);
+        RefuseHalfPairs(whole);
+        return whole.IndexOfAny(s_escapedChars);
     }
 
-    public override int FindFirstCharacterToEncodeUtf8(ReadOnlySpan<byte> utf8Text) => utf8Text.IndexOfAny(s_escapedBytes);
+    public override int FindFirstCharacterToEncodeUtf8(ReadOnlySpan<byte> utf8Text) => Utf8.IsValid(utf8Text)
+        ? utf8Text.IndexOfAny(s_escapedBytes)
+        : throw new ArgumentException("The text is not valid UTF-8.", nameof(utf8Text));
 
     public override unsafe bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten)
     {
@@ -70,5 +63,20 @@ public sealed class PlainJsonEncoder : JavaScriptEncoder
         };
         numberOfCharactersWritten = escape.TryCopyTo(target) ? escape.Length : 0;
         return numberOfCharactersWritten > 0;
+    }
+
+    private static void RefuseHalfPairs(ReadOnlySpan<char> text)
+    {
+        int found;
+        while ((found = text.IndexOfAnyInRange('\ud800', '\udfff')) >= 0)
+        {
+            if (found + 1 == text.Length || !char.IsSurrogatePair(text[found], text[found + 1]))
+            {
+                throw new ArgumentException(
+                    $"The text holds half a surrogate pair (\\u{(int)text[found]:x4} alone), which UTF-8 cannot carry.", nameof(text));
+            }
+
+            text = text[(found + 2)..];
+        }
     }
 }

@@ -70,6 +70,10 @@ public ref struct RequestLine
         {
             problem = LineProblem.InvalidJson;
         }
+        catch (InvalidOperationException)
+        {
+            problem = IsJson(line) ? LineProblem.LoneSurrogate : LineProblem.InvalidJson; // A name held one.
+        }
 
         if (problem == LineProblem.None && HasLoneSurrogate(line))
         {
@@ -86,11 +90,7 @@ public ref struct RequestLine
         if (reader.TokenType != JsonTokenType.StartObject)
         {
             // Read to the end all the same: a line that is not JSON at all is told apart from one that is not an object.
-            while (reader.Read())
-            {
-            }
-
-            return LineProblem.NotAnObject;
+            return IsJson(_line) ? LineProblem.NotAnObject : LineProblem.InvalidJson;
         }
 
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
@@ -99,14 +99,9 @@ public ref struct RequestLine
             {
                 reader.Read();
                 IdKind = reader.TokenType;
-                int start = (int)reader.TokenStartIndex;
-                if (IdKind == JsonTokenType.String)
-                {
-                    CustomId = Unescaped(ref reader);
-                }
-
+                CustomId = IdKind == JsonTokenType.String ? Unescaped(ref reader) : default;
+                IdToken = IdKind == JsonTokenType.String ? (int)reader.TokenStartIndex..(int)reader.BytesConsumed : default;
                 reader.Skip();
-                IdToken = start..(int)reader.BytesConsumed;
             }
             else if (reader.ValueTextEquals("method"u8))
             {
@@ -142,7 +137,9 @@ public ref struct RequestLine
     {
         BodyKind = reader.TokenType;
         int start = (int)reader.TokenStartIndex;
+        BodyToken = default;
         ModelKind = JsonTokenType.None;
+        Model = default;
         IsStreaming = false;
         if (BodyKind != JsonTokenType.StartObject)
         {
@@ -172,6 +169,23 @@ public ref struct RequestLine
         }
 
         BodyToken = start..(int)reader.BytesConsumed;
+    }
+
+    private static bool IsJson(ReadOnlySpan<byte> line)
+    {
+        var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = MaxDepth });
+        try
+        {
+            while (reader.Read())
+            {
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static ReadOnlySpan<byte> Unescaped(scoped ref Utf8JsonReader reader)

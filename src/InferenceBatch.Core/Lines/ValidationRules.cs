@@ -27,6 +27,9 @@ public sealed record ValidationRules
     /// <summary>Whether all lines must name one model (an error where true, else a warning).</summary>
     public bool OneModelOnly { get; init; }
 
-    /// <summary>How many issues are listed; one more entry says how many were left out.</summary>
+    /// <summary>
+    /// How many issues of single lines are listed; one more entry says how many were left out. What there is to say of
+    /// the whole file (at most seven entries) comes beside them.
+    /// </summary>
     public int MaxIssues { get; init; } = 1_000;
 }

@@ -1,7 +1,7 @@
 namespace InferenceBatch.Model;
 
 /// <summary>A file the service holds: the input of a batch, or the output or error file it wrote.</summary>
-public sealed class BatchFile
+public sealed record BatchFile
 {
     public required string Id { get; init; }
 

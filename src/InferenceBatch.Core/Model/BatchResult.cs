@@ -65,7 +65,7 @@ public sealed class BatchResult
     public string Json => _json ??= Encoding.UTF8.GetString(JsonUtf8.Span);
 
     /// <summary>How <see cref="Value"/> reads text; called at most once, when the value is first asked for.</summary>
-    public Func<string, object?>? ValueReader
+    internal Func<string, object?>? ValueReader
     {
         init => _valueReader = value;
     }

@@ -13,14 +13,14 @@ public static class BatchReader
     /// <exception cref="JsonException">Not JSON, or an object without an id.</exception>
     public static Batch Read(ReadOnlyMemory<byte> json)
     {
-        using var document = JsonDocument.Parse(json);
+        using JsonDocument document = BrokenText.Parse(json);
         return Read(document.RootElement);
     }
 
     /// <inheritdoc cref="Read(ReadOnlyMemory{byte})"/>
     public static Batch Read(JsonElement element)
     {
-        JsonElement batch = element.Field("job") ?? element;
+        JsonElement batch = element.Field("job") is { ValueKind: JsonValueKind.Object } job ? job : element;
         string raw = batch.Field("status").Text() ?? "";
         return new Batch
         {
@@ -69,8 +69,8 @@ public static class BatchReader
         {
             foreach (JsonProperty property in metadata.Value.EnumerateObject())
             {
-                pairs[property.Name] = property.Value.ValueKind == JsonValueKind.String
-                    ? property.Value.GetString()! : property.Value.GetRawText();
+                pairs[BrokenText.ReadName(property)] = property.Value.ValueKind == JsonValueKind.String
+                    ? BrokenText.ReadString(property.Value) : property.Value.GetRawText();
             }
         }
 

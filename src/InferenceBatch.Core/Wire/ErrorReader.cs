@@ -16,7 +16,7 @@ public static class ErrorReader
     {
         try
         {
-            using var document = JsonDocument.Parse(body);
+            using JsonDocument document = BrokenText.Parse(body);
             return Read(document.RootElement);
         }
         catch (JsonException)
@@ -44,25 +44,30 @@ public static class ErrorReader
     /// <summary>Reads a batch's <c>errors</c>: null, an array, <c>{"data":[…]}</c>, one object or a string.</summary>
     public static IReadOnlyList<ServiceError> ReadList(JsonElement? element)
     {
+        // Arrays, for PowerShell cannot index what a collection expression makes of an IReadOnlyList.
         JsonElement? items = element?.Field("data") ?? element;
         return items?.ValueKind == JsonValueKind.Array
-            ? [.. items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>()]
-            : Read(items) is { } one ? [one] : [];
+            ? items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>().ToArray()
+            : Read(items) is { } one ? (ServiceError[])[one] : [];
     }
 
     private static ServiceError? ReadObject(JsonElement element)
     {
-        if (element.Field("error") is { } inner)
+        if (Read(element.Field("error")) is { } inner)
         {
-            return Read(inner);
+            return inner;
         }
 
         string? code = element.Field("code").Text() ?? element.Field("type").Text();
         JsonElement? message = element.Field("message", "detail");
         string? text = message.Text() ?? (message is { } shaped ? shaped.GetRawText() : null);
         return code is null && text is null ? null
-            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Text(), (int?)element.Field("line").Whole());
+            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Text(), ReadLine(element.Field("line")));
     }
 
-    private static string Shorten(string text) => text.Length <= LongestMessage ? text : text[..LongestMessage] + "…";
+    private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
+
+    /// <summary>Cuts what is no message any more, such as a page of HTML.</summary>
+    internal static string Shorten(string text) => text.Length <= LongestMessage ? text
+        : text[..(char.IsHighSurrogate(text[LongestMessage - 1]) ? LongestMessage - 1 : LongestMessage)] + "…";
 }

@@ -11,9 +11,26 @@ internal static class Json
     /// <summary>Times at or above this are milliseconds, not seconds (1e11 seconds is the year 5138).</summary>
     private const double FirstMillisecond = 1e11;
 
-    public static JsonElement? Field(this JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value)
-        && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined) ? value : null;
+    public static JsonElement? Field(this JsonElement element, string name)
+    {
+        if (element.ValueKind != JsonValueKind.Object)
+        {
+            return null;
+        }
+
+        JsonElement value;
+        try
+        {
+            element.TryGetProperty(name, out value);
+        }
+        catch (InvalidOperationException)
+        {
+            // Another name beside it holds half a surrogate pair.
+            value = element.EnumerateObject().LastOrDefault(property => BrokenText.ReadName(property) == name).Value;
+        }
+
+        return value.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined ? null : value;
+    }
 
     /// <summary>The first of several names the element has.</summary>
     public static JsonElement? Field(this JsonElement element, string name, string otherName) =>
@@ -22,7 +39,7 @@ internal static class Json
     /// <summary>A string, or a number or boolean as it is written; null for "".</summary>
     public static string? Text(this JsonElement? element) => element?.ValueKind switch
     {
-        JsonValueKind.String => element.Value.GetString() is { Length: > 0 } text ? text : null,
+        JsonValueKind.String => BrokenText.ReadString(element.Value) is { Length: > 0 } text ? text : null,
         JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => element.Value.GetRawText(),
         _ => null,
     };
@@ -33,7 +50,7 @@ internal static class Json
         JsonValueKind.Number when element.Value.TryGetInt64(out long whole) => whole,
         JsonValueKind.Number when element.Value.TryGetDouble(out double number) && Math.Abs(number) < 1e15 => (long)number,
         JsonValueKind.String when long.TryParse(
-            element.Value.GetString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out long whole) => whole,
+            BrokenText.ReadString(element.Value), NumberStyles.Integer, CultureInfo.InvariantCulture, out long whole) => whole,
         _ => null,
     };
 
@@ -46,7 +63,7 @@ internal static class Json
             case JsonValueKind.Number when element.Value.TryGetDouble(out number):
                 break;
             case JsonValueKind.String:
-                string text = element.Value.GetString()!;
+                string text = BrokenText.ReadString(element.Value);
                 if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number))
                 {
                     break;

@@ -7,14 +7,16 @@ namespace InferenceBatch.Wire;
 /// <param name="HasMore">Whether the service said there is more; null where it said nothing.</param>
 public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
 {
-    /// <summary>Reads <c>{"data":[…],"has_more":…}</c>, <c>{"value":[…]}</c> or a bare array.</summary>
+    /// <summary>Reads <c>{"data":[…],"has_more":…}</c>, <c>{"value":[…]}</c> or a bare array; null for an empty one.</summary>
     /// <exception cref="JsonException">Not JSON, or none of those.</exception>
     internal static Page<T> Read(ReadOnlyMemory<byte> json, Func<JsonElement, T> readItem)
     {
-        using var document = JsonDocument.Parse(json);
+        using JsonDocument document = BrokenText.Parse(json);
         JsonElement root = document.RootElement;
         JsonElement items = root.Field("data", "value") ?? root;
-        if (items.ValueKind != JsonValueKind.Array)
+        bool isEmpty = root.ValueKind == JsonValueKind.Object && items.ValueKind == JsonValueKind.Object
+            && root.EnumerateObject().Any(field => BrokenText.ReadName(field) == "data" && field.Value.ValueKind == JsonValueKind.Null);
+        if (items.ValueKind != JsonValueKind.Array && !isEmpty)
         {
             throw new JsonException("The answer holds no list.");
         }
@@ -25,6 +27,6 @@ public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
             JsonValueKind.False => false,
             _ => null,
         };
-        return new Page<T>([.. items.EnumerateArray().Select(readItem)], hasMore);
+        return new Page<T>(isEmpty ? [] : [.. items.EnumerateArray().Select(readItem)], hasMore);
     }
 }

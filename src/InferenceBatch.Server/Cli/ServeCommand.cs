@@ -23,11 +23,13 @@ internal static class ServeCommand
         options.Add("completion-window", "TIME", "How long the API's \"24h\" lasts.", "24h");
         options.Add("cancel-grace", "TIME", "How long lines in flight may go on after a cancel.", "10s");
         options.Add("max-requests", "N", "Requests in one input file, at most.", "50000");
+        var detached = new Option<bool>("--detached") { Hidden = true };
+        command.Add(detached);
         command.SetAction(async (given, cancellationToken) =>
         {
             options.Use(given);
             ServiceSettings settings = Read(options);
-            return options.Problems.Count > 0 ? Output.Problems(options.Problems) : await ServeAsync(settings, cancellationToken);
+            return options.Problems.Count > 0 ? Output.Problems(options.Problems) : await ServeAsync(settings, given.GetValue(detached), cancellationToken);
         });
         return command;
     }
@@ -59,19 +61,23 @@ internal static class ServeCommand
         return settings;
     }
 
-    private static async Task<int> ServeAsync(ServiceSettings settings, CancellationToken cancellationToken)
+    private static async Task<int> ServeAsync(ServiceSettings settings, bool isDetached, CancellationToken cancellationToken)
     {
-        using var signals = new StopSignals(cancellationToken);
+        Detachment? detachment = null;
+        using var signals = new StopSignals(cancellationToken, withInterrupt: !isDetached);
         ServiceHost host;
         try
         {
+            detachment = isDetached ? new Detachment(settings.DataPath) : null;
             host = await ServiceHost.StartAsync(settings, TimeProvider.System, Output.ConfigureLogging, signals.Stop);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SqliteException or InvalidDataException)
         {
+            detachment?.Undo();
             return Output.Problems([exception.Message]);
         }
 
+        using (detachment)
         await using (host)
         {
             foreach (Uri address in host.Addresses)
@@ -80,6 +86,11 @@ internal static class ServeCommand
             }
 
             await Console.Out.FlushAsync(CancellationToken.None);
+            if (isDetached)
+            {
+                Detachment.Complete();
+            }
+
             await signals.WaitAsync();
         }
 

@@ -8,13 +8,15 @@ internal sealed class StopSignals : IDisposable
     private readonly CancellationTokenSource _stop;
     private readonly PosixSignalRegistration[] _registrations;
 
-    public StopSignals(CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Stops too.</param>
+    /// <param name="withInterrupt">Whether Ctrl+C stops.</param>
+    public StopSignals(CancellationToken cancellationToken, bool withInterrupt = true)
     {
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _registrations =
         [
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
-            PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
+            .. withInterrupt ? [PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle)] : Array.Empty<PosixSignalRegistration>(),
         ];
     }
 

@@ -1,0 +1,242 @@
+#!/usr/bin/env pwsh
+#Requires -Version 7.4
+
+<#
+.SYNOPSIS
+Builds InferenceBatch, tests it, shows it.
+
+.DESCRIPTION
+The repository's root is the module folder: after Build, Import-Module ./InferenceBatch.psd1 works from it.
+The work itself is done by MSBuild, so that dotnet build InferenceBatch.sln alone builds the same.
+
+.PARAMETER Task
+Build    Fill bin/: the module, and the local service in bin/server/.
+Test     Every test, xunit and Pester. Ends with "N passed, N failed, N skipped".
+Demo     examples/tickets.csv through the local service's echo model, checked.
+Docs     Help from docs/en-US, into en-US/. Needs Microsoft.PowerShell.PlatyPS.
+Analyze  dotnet format and PSScriptAnalyzer; both must have nothing to say.
+Bench    The figures, to the screen and to bench/results.json.
+Package  output/InferenceBatch/VERSION, ready for Publish-PSResource, and a zip of it.
+Clean    Remove everything a build made.
+
+.PARAMETER Configuration
+Release or Debug.
+
+.PARAMETER Long
+Run the long suite too: xunit tests with the trait Category=Long, Pester tests with the tag Long.
+
+.EXAMPLE
+./build.ps1
+
+.EXAMPLE
+./build.ps1 -Task Clean, Test -Long
+#>
+[CmdletBinding()]
+param(
+    [Parameter(Position = 0, ValueFromRemainingArguments)]
+    [ArgumentCompletions('Build', 'Test', 'Demo', 'Docs', 'Analyze', 'Bench', 'Package', 'Clean')]
+    [string[]] $Task = 'Build',
+
+    [ValidateSet('Release', 'Debug')]
+    [string] $Configuration = 'Release',
+
+    [switch] $Long
+)
+
+Set-StrictMode -Version 3.0
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false
+$env:DOTNET_NOLOGO = '1'
+$env:DOTNET_CLI_TELEMETRY_OPTOUT = '1'
+if ([Console]::IsOutputRedirected) {
+    $env:NO_COLOR = '1'
+}
+
+$pesterVersions = @{ MinimumVersion = '5.5.0'; MaximumVersion = '5.99.99' }
+# As a .NET tool, PowerShell runs in dotnet's own process.
+$process = [Environment]::ProcessPath
+$powershell = (Split-Path -LeafBase $process) -eq 'dotnet' ? @($process, "$PSHOME/pwsh.dll") : @($process)
+
+function Invoke-Native {
+    $command, $arguments = $args
+    & $command @arguments
+    if ($LASTEXITCODE) {
+        throw "$command $($arguments[0]) ended with exit code $LASTEXITCODE."
+    }
+}
+
+function Invoke-PowerShell {
+    $command, $arguments = $powershell + '-NoProfile', '-NonInteractive' + $args
+    & $command @arguments
+}
+
+function Assert-Module([string] $Name) {
+    if (-not (Get-Module -ListAvailable -Name $Name)) {
+        throw "This task needs the module $Name. To get it: Install-PSResource $Name"
+    }
+}
+
+# A person's own service and key are no part of a test or a demonstration.
+function Clear-ServiceEnvironment {
+    Remove-Item -Path Env:INFERENCE_API_KEY, Env:INFERENCE_BASE_URL -ErrorAction Ignore
+}
+
+$built = $false
+function Build {
+    if (-not $built) {
+        Invoke-Native dotnet build InferenceBatch.sln --configuration $Configuration --nologo --verbosity quiet
+        $script:built = $true
+    }
+}
+
+function Test-Project([string] $Project) {
+    $trx = "TestResults/$Project.trx"
+    $arguments = @(
+        '--configuration', $Configuration, '--no-build', '--nologo'
+        '--results-directory', 'TestResults', '--logger', "trx;LogFileName=$Project.trx"
+        if (-not $Long) {
+            '--filter', 'Category!=Long', '--blame-hang-timeout', '10min', '--blame-hang-dump-type', 'none'
+        }
+    )
+    dotnet test "tests/$Project" @arguments | Out-Host
+    $exitCode = $LASTEXITCODE
+
+    $total = $executed = $passed = 0
+    if (Test-Path -LiteralPath $trx) {
+        $counters = ([xml](Get-Content -LiteralPath $trx -Raw)).TestRun.ResultSummary.Counters
+        $total, $executed, $passed = [int]$counters.total, [int]$counters.executed, [int]$counters.passed
+    }
+    $failed = $executed - $passed
+    if ($total -eq 0) {
+        Write-Host "${Project}: no test was found."
+        $failed = 1
+    }
+    elseif ($exitCode -and -not $failed) {
+        Write-Host "${Project}: the test run ended with exit code $exitCode although no test failed."
+        $failed = 1
+    }
+    [pscustomobject]@{ Passed = $passed; Failed = $failed; Skipped = $total - $executed }
+}
+
+function Test-Cmdlet {
+    $written = @(Get-ChildItem -Path tests/Pester -Filter *.Tests.ps1 -Recurse -ErrorAction Ignore | Select-String -Pattern '^\s*It\s').Count
+    if ($written -and -not (Get-Module -ListAvailable -Name Pester | Where-Object Version -GE $pesterVersions.MinimumVersion | Where-Object Version -LE $pesterVersions.MaximumVersion)) {
+        Write-Host "`nPester 5 is not installed. Left out: the $written Pester tests of the cmdlets, counted as skipped."
+        Write-Host "To get it: Install-PSResource Pester -Version '[5.5,6.0)', then run the same command again."
+        return [pscustomobject]@{ Passed = 0; Failed = 0; Skipped = $written }
+    }
+
+    # A process of its own, so that the module just built is what gets loaded, and nothing of this session is.
+    $counts = Join-Path $PSScriptRoot TestResults/Pester.json
+    $suite = $Long ? @('-Long') : @()
+    Invoke-PowerShell -File tests/Invoke-Pester.ps1 -CountsPath $counts @suite | Out-Host
+    if (-not (Test-Path -LiteralPath $counts)) {
+        Write-Host 'Pester: the test run broke off and left no counts.'
+        return [pscustomobject]@{ Passed = 0; Failed = 1; Skipped = 0 }
+    }
+    $result = Get-Content -LiteralPath $counts -Raw | ConvertFrom-Json
+    if (-not ($result.Passed + $result.Failed + $result.Skipped)) {
+        Write-Host 'Pester: no test was found.'
+        $result.Failed = 1
+    }
+    $result
+}
+
+function Test {
+    Build
+    Clear-ServiceEnvironment
+    Remove-Item -LiteralPath TestResults -Recurse -Force -ErrorAction Ignore
+    New-Item -Path TestResults -ItemType Directory | Out-Null
+    $results = @(
+        Test-Project InferenceBatch.Core.Tests
+        Test-Project InferenceBatch.Server.Tests
+        Test-Cmdlet
+    )
+    $sum = @{}
+    foreach ($name in 'Passed', 'Failed', 'Skipped') {
+        $sum[$name] = ($results | Measure-Object -Property $name -Sum).Sum
+    }
+    Write-Host "`n$($sum.Passed) passed, $($sum.Failed) failed, $($sum.Skipped) skipped"
+    if ($sum.Failed) {
+        exit 1
+    }
+}
+
+function Demo {
+    Build
+    Clear-ServiceEnvironment
+    Invoke-PowerShell -File examples/Demo.ps1
+    if ($LASTEXITCODE) {
+        exit $LASTEXITCODE
+    }
+}
+
+function Docs {
+    $pages = @(Get-ChildItem -Path docs/en-US -Filter *.md -ErrorAction Ignore)
+    if (-not $pages) {
+        Write-Host 'docs/en-US holds no pages; there is no help to make.'
+        return
+    }
+    Assert-Module Microsoft.PowerShell.PlatyPS
+    Remove-Item -LiteralPath en-US -Recurse -Force -ErrorAction Ignore
+    $help = New-Item -Path en-US -ItemType Directory
+    $about, $commands = $pages.Where({ $_.BaseName -like 'about_*' }, 'Split')
+    foreach ($page in $about) {
+        Copy-Item -LiteralPath $page.FullName -Destination "$help/$($page.BaseName).help.txt"
+    }
+    $commands = $commands | Where-Object BaseName -Like '*-*'
+    $made = $commands | ForEach-Object { Import-MarkdownCommandHelp -LiteralPath $_.FullName } |
+        Export-MamlCommandHelp -OutputFolder output/help -Force
+    $made | Move-Item -Destination $help
+    Remove-Item -LiteralPath output/help -Recurse
+    Get-ChildItem -LiteralPath $help
+}
+
+function Analyze {
+    Build
+    Invoke-Native dotnet format InferenceBatch.sln --verify-no-changes
+    Assert-Module PSScriptAnalyzer
+    $scripts = git ls-files '*.ps1' '*.psd1' '*.psm1'
+    $findings = @($scripts | ForEach-Object { Invoke-ScriptAnalyzer -Path $_ -Settings ./PSScriptAnalyzerSettings.psd1 })
+    $findings | Format-Table -Property Severity, RuleName, ScriptName, Line, Message -Wrap | Out-Host
+    if ($findings) {
+        throw "PSScriptAnalyzer has $($findings.Count) findings."
+    }
+    Write-Host "PSScriptAnalyzer: $(@($scripts).Count) files, no findings."
+}
+
+function Bench {
+    Build
+    if (-not (Test-Path -LiteralPath bench/InferenceBatch.Bench)) {
+        throw 'bench/InferenceBatch.Bench is not there; see bench/README.md.'
+    }
+    Invoke-Native dotnet run --project bench/InferenceBatch.Bench --configuration Release '--' --results bench/results.json --powershell "$powershell"
+}
+
+function Package {
+    Build
+    Docs
+    Invoke-Native dotnet msbuild src/InferenceBatch '-t:PackageModule' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
+}
+
+function Clean {
+    Get-Item -Path bin, en-US, output, TestResults, src/*/bin, src/*/obj, tests/*/bin, tests/*/obj, bench/*/bin, bench/*/obj -ErrorAction Ignore | Remove-Item -Recurse -Force
+}
+
+$tasks = $Task -split ',' | ForEach-Object Trim
+$known = 'Build', 'Test', 'Demo', 'Docs', 'Analyze', 'Bench', 'Package', 'Clean'
+foreach ($name in $tasks) {
+    if ($name -notin $known) {
+        throw "There is no task '$name'. The tasks are $($known -join ', ')."
+    }
+}
+
+Push-Location -LiteralPath $PSScriptRoot
+try {
+    foreach ($name in $tasks) {
+        & $name
+    }
+}
+finally {
+    Pop-Location
+}

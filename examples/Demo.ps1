@@ -1,0 +1,64 @@
+#Requires -Version 7.4
+
+<#
+.SYNOPSIS
+The whole job on one machine: support tickets out of a CSV, through the local batch service, back to the tickets.
+
+.DESCRIPTION
+Starts the local service with its echo model, which answers with the prompt, on a free port and in a folder of its own. Every
+ticket must be answered exactly once, with the very text it was asked with; the exit code is 1 when one was not.
+
+.PARAMETER Path
+The tickets: a CSV with the columns Id, Customer, Language, Subject and Body.
+
+.EXAMPLE
+./examples/Demo.ps1
+#>
+[CmdletBinding()]
+param(
+    [string] $Path = (Join-Path $PSScriptRoot tickets.csv)
+)
+
+$ErrorActionPreference = 'Stop'
+Import-Module (Join-Path $PSScriptRoot .. InferenceBatch.psd1)
+
+$tickets = @(Import-Csv -LiteralPath $Path)
+$data = Join-Path ([IO.Path]::GetTempPath()) "inference-batch-demo-$([guid]::NewGuid().ToString('n'))"
+$server = Start-BatchServer -Upstream echo -DataPath $data
+try {
+    Write-Host "$($tickets.Count) tickets, service at $($server.Uri)"
+    $requests = @($tickets | New-BatchRequest -Model echo -CustomId { $_.Id } -Prompt { "Subject: $($_.Subject)`n`n$($_.Body)" })
+    $results = @($requests | Send-BatchFile | New-Batch | Wait-Batch | Get-BatchResult -Request $requests -Ordered)
+}
+finally {
+    $server | Stop-BatchServer
+    Remove-Item -LiteralPath $data -Recurse -Force -ErrorAction Ignore
+}
+
+$answers = @{}
+foreach ($result in $results) {
+    $answers[$result.CustomId] += @($result)
+}
+
+$differences = 0
+foreach ($ticket in $tickets) {
+    $own = @($answers[$ticket.Id] | Where-Object { $_ })
+    $problem = if ($own.Count -ne 1) { "$($own.Count) answers" }
+    elseif ($own[0].Status -ne 'Succeeded') { "$($own[0].Status): $($own[0].Error)" }
+    elseif ($own[0].InputObject.Id -cne $ticket.Id) { 'joined to another ticket' }
+    elseif ($own[0].Text -cne "Subject: $($ticket.Subject)`n`n$($ticket.Body)") { 'another text than was sent' }
+
+    $differences += [int][bool]$problem
+    $line = [System.Globalization.StringInfo]::new((($problem ?? $own[0].Text) -replace '\s+', ' '))
+    $shown = $line.LengthInTextElements -le 90 ? $line.String : $line.SubstringByTextElements(0, 89) + '…'
+    Write-Host "$($ticket.Id)  $($ticket.Language)  $($ticket.Customer): $shown"
+}
+
+$unknown = @($results | Where-Object CustomId -CNotIn $tickets.Id)
+foreach ($result in $unknown) {
+    Write-Host "$($result.CustomId): nobody asked for this one"
+}
+$differences += $unknown.Count
+$tokens = ($results | Measure-Object -Property TotalTokens -Sum).Sum
+Write-Host "`n$($tickets.Count) tickets sent, $($results.Count) answers, $tokens tokens, $differences differences."
+exit [int]($tickets.Count -eq 0 -or $differences -gt 0)

@@ -1,0 +1,174 @@
+using System.Globalization;
+using System.Text;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Lines;
+
+/// <summary>
+/// Writes requests to as many batch files as the service's limits ask for, under temporary names in the folder of the
+/// file that was asked for. <see cref="Rename"/> gives them their names; whatever has none when the splitter is
+/// disposed is deleted, so that nothing half-written is ever found under a name.
+/// </summary>
+/// <remarks>Not safe for several threads.</remarks>
+public sealed class FileSplitter : IDisposable
+{
+    private static readonly UTF8Encoding s_strictUtf8 = new(false, throwOnInvalidBytes: true);
+
+    private readonly string _path;
+    private readonly int _maxRequests;
+    private readonly long _maxBytes;
+    private readonly string _token = Guid.NewGuid().ToString("N")[..8];
+    private readonly IdIndex _ids = new();
+    private readonly List<FilePart> _parts = [];
+    private byte[] _id = new byte[256];
+    private LineWriter? _writer;
+    private string _endpoint = "";
+    private int _position;
+
+    /// <param name="path">The file asked for; its folder must exist.</param>
+    /// <param name="maxRequests">Requests in one file, at most.</param>
+    /// <param name="maxBytes">Bytes in one file, at most.</param>
+    public FileSplitter(string path, int maxRequests, long maxBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxRequests);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxBytes);
+        _path = Path.GetFullPath(path);
+        _maxRequests = maxRequests;
+        _maxBytes = maxBytes;
+    }
+
+    /// <summary>Requests written so far.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Writes a request; gives the part that was closed because this request did not fit into it, else null.</summary>
+    /// <exception cref="RequestRefusedException">No file can take the request; the splitter can go on.</exception>
+    /// <exception cref="IOException">The file could not be written.</exception>
+    public FilePart? Add(BatchRequest request)
+    {
+        _position++;
+        long size = LargestLine(request);
+        if (size > _maxBytes || (_writer is not null && _writer.Bytes + size > _maxBytes))
+        {
+            size = LineWriter.MeasureLine(request);
+        }
+
+        Check(request, size);
+        FilePart? closed = _writer is { } writer && (writer.Count >= _maxRequests || writer.Bytes + size > _maxBytes) ? Close() : null;
+        if (_writer is null)
+        {
+            _writer = new LineWriter(new FileStream(TemporaryPath(_parts.Count + 1), FileMode.CreateNew, FileAccess.Write, FileShare.Read, 1));
+            _endpoint = request.Url;
+        }
+
+        _writer.Write(request);
+        Count++;
+        return closed;
+    }
+
+    /// <summary>Closes the part being written; null when there is none.</summary>
+    /// <exception cref="IOException">The file could not be written.</exception>
+    public FilePart? Close()
+    {
+        if (_writer is not { } writer)
+        {
+            return null;
+        }
+
+        var part = new FilePart(TemporaryPath(_parts.Count + 1), writer.Count, writer.Bytes, _endpoint);
+        _parts.Add(part);
+        _writer = null;
+        writer.Dispose();
+        return part;
+    }
+
+    /// <summary>
+    /// Closes the last part and gives all their names: the one asked for where it is one part, else
+    /// <c>name-001.jsonl</c>, <c>name-002.jsonl</c> and so on.
+    /// </summary>
+    /// <param name="overwrite">Whether files of these names may be replaced.</param>
+    /// <exception cref="IOException">A file of such a name exists, or could not be written.</exception>
+    public IReadOnlyList<FilePart> Rename(bool overwrite)
+    {
+        Close();
+        List<FilePart> named = [.. _parts.Select((part, index) => part with { Path = NameOf(index + 1, _parts.Count) })];
+        if (!overwrite && named.Find(part => File.Exists(part.Path)) is { } taken)
+        {
+            throw new IOException($"The file '{taken.Path}' exists already.");
+        }
+
+        for (int i = 0; i < named.Count; i++)
+        {
+            File.Move(_parts[i].Path, named[i].Path, overwrite);
+        }
+
+        _parts.Clear();
+        return named;
+    }
+
+    public void Dispose()
+    {
+        if (_writer is { } writer)
+        {
+            _writer = null;
+            _parts.Add(new FilePart(TemporaryPath(_parts.Count + 1), 0, 0, ""));
+            try
+            {
+                writer.Dispose();
+            }
+            catch (IOException)
+            {
+                // A full disk: the file is deleted below.
+            }
+        }
+
+        foreach (FilePart part in _parts)
+        {
+            File.Delete(part.Path);
+        }
+
+        _parts.Clear();
+    }
+
+    private void Check(BatchRequest request, long size)
+    {
+        if (size > _maxBytes)
+        {
+            throw new RequestRefusedException(RefusalReason.RequestTooLarge,
+                $"The request '{request.CustomId}' takes {size:N0} bytes as a line; a file may hold {_maxBytes:N0}.");
+        }
+
+        int most = Encoding.UTF8.GetMaxByteCount(request.CustomId.Length);
+        if (_id.Length < most)
+        {
+            _id = new byte[most];
+        }
+
+        int length;
+        try
+        {
+            length = s_strictUtf8.GetBytes(request.CustomId, _id);
+        }
+        catch (EncoderFallbackException)
+        {
+            throw new RequestRefusedException(RefusalReason.InvalidCustomId,
+                $"The custom_id '{request.CustomId}' of request {_position} holds half a surrogate pair, which UTF-8 cannot carry.");
+        }
+
+        if (!_ids.TryAdd(_id.AsSpan(0, length), _position, out int first))
+        {
+            throw new RequestRefusedException(RefusalReason.DuplicateCustomId,
+                $"The custom_id '{request.CustomId}' of request {_position} is that of request {first} already; it must be unique.");
+        }
+    }
+
+    /// <summary>What the line can take at most, found without writing it: no character takes more than six bytes.</summary>
+    private static long LargestLine(BatchRequest request) =>
+        request.BodyUtf8.Length + (6L * (request.CustomId.Length + request.Method.Length + request.Url.Length)) + 64;
+
+    private string TemporaryPath(int number) =>
+        Path.Combine(Path.GetDirectoryName(_path)!, string.Create(CultureInfo.InvariantCulture, $".{Path.GetFileName(_path)}.{_token}-{number:000}.tmp"));
+
+    private string NameOf(int number, int count) => count == 1 ? _path
+        : Path.Combine(Path.GetDirectoryName(_path)!, string.Create(
+            CultureInfo.InvariantCulture, $"{Path.GetFileNameWithoutExtension(_path)}-{number:000}{Path.GetExtension(_path)}"));
+}

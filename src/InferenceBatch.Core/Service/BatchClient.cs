@@ -1,0 +1,263 @@
+using System.Buffers;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Service;
+
+/// <summary>
+/// The Batch API, one method a route. Every method throws <see cref="ServiceException"/> when the service says no or
+/// cannot be reached, after the tries its <see cref="RetryPolicy"/> allows, and <see cref="OperationCanceledException"/>.
+/// </summary>
+public sealed class BatchClient
+{
+    private readonly HttpCaller _caller;
+    private readonly TimeProvider _time;
+
+    /// <param name="connection">Where calls go.</param>
+    /// <param name="time">Read for waits; the system's when null.</param>
+    /// <param name="warn">Told what a person should know and no call fails for.</param>
+    /// <param name="http">Sends the calls, and must not follow redirects itself; the process's own when null.</param>
+    public BatchClient(ServiceConnection connection, TimeProvider? time = null, Action<string>? warn = null, HttpMessageInvoker? http = null)
+    {
+        Connection = connection;
+        _time = time ?? TimeProvider.System;
+        _caller = new HttpCaller(connection, http ?? HttpCaller.Shared, _time, warn);
+    }
+
+    public ServiceConnection Connection { get; }
+
+    internal TimeProvider Time => _time;
+
+    private ServiceProfile Profile => Connection.Profile;
+
+    /// <summary>POST /files: sends a file, streamed.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="fileName">The name the service is told; made plain and given <c>.jsonl</c> where it lacks it.</param>
+    /// <param name="expiresAfter">Seconds after which the service may delete it; null for its own rule.</param>
+    /// <param name="progress">Told the bytes of the file sent so far; begins anew with each try.</param>
+    /// <exception cref="IOException">The file cannot be read, or changed meanwhile (<see cref="FileChangedException"/>).</exception>
+    public Task<BatchFile> UploadFileAsync(
+        string path, string fileName, int? expiresAfter = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        List<(string, string)> fields = [("purpose", Profile.Purpose)];
+        if (expiresAfter is { } seconds)
+        {
+            fields.Add(("expires_after[anchor]", "created_at"));
+            fields.Add(("expires_after[seconds]", seconds.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+        }
+
+        var call = new ServiceCall(HttpMethod.Post, Profile.UploadPath)
+        {
+            Content = alive => new UploadContent(path, fileName, fields, new Touch(alive, progress)),
+        };
+        return _caller.CallAsync(call, RetryPolicy.Interactive, BatchFileReader.Read, cancellationToken);
+    }
+
+    /// <summary>GET /files/{id}.</summary>
+    public Task<BatchFile> GetFileAsync(string id, CancellationToken cancellationToken = default) =>
+        _caller.CallAsync(FileCall(HttpMethod.Get, id), RetryPolicy.Interactive, BatchFileReader.Read, cancellationToken);
+
+    /// <summary>DELETE /files/{id}.</summary>
+    public Task DeleteFileAsync(string id, CancellationToken cancellationToken = default) =>
+        _caller.CallAsync(FileCall(HttpMethod.Delete, id), RetryPolicy.Interactive, _ => true, cancellationToken);
+
+    /// <summary>GET /files, page after page.</summary>
+    /// <param name="purpose">Only files of that purpose; null for all.</param>
+    public IAsyncEnumerable<BatchFile> ListFilesAsync(string? purpose = null, CancellationToken cancellationToken = default) =>
+        ListAsync(
+            "files?limit=100" + (purpose is null ? "" : "&purpose=" + Uri.EscapeDataString(purpose)),
+            null, 100, BatchFileReader.Read, file => file.Id, cancellationToken);
+
+    /// <summary>GET /files/{id}/content, from a byte on. A service that knows no ranges answers from the start: see the status.</summary>
+    public Task<HttpResponseMessage> OpenContentAsync(
+        string id, long rangeStart = 0, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
+        _caller.OpenAsync(
+            new ServiceCall(HttpMethod.Get, $"files/{ServiceCall.Escape(id, ServiceErrorKind.FileNotFound)}/content")
+            {
+                NotFound = ServiceErrorKind.FileNotFound,
+                RangeStart = rangeStart,
+            },
+            policy ?? RetryPolicy.Interactive,
+            cancellationToken);
+
+    /// <summary>The content of a file as one stream that survives broken connections.</summary>
+    public Stream ReadContent(string id) => new ContentStream(this, id);
+
+    /// <summary>
+    /// POST /batches. The API has no idempotency key: when it is unknown whether a try was carried out, the newest
+    /// batches are looked through for one with this input file before the next.
+    /// </summary>
+    public async Task<Batch> CreateBatchAsync(NewBatch request, CancellationToken cancellationToken = default)
+    {
+        var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true };
+        DateTimeOffset began = _time.GetUtcNow();
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await _caller.CallAsync(call, RetryPolicy.Interactive, BatchReader.Read, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ServiceException exception) when (exception.IsAmbiguous)
+            {
+                TimeSpan delay = RetryPolicy.DelayAfter(attempt, exception.RetryAfter);
+                await Task.Delay(delay, _time, cancellationToken).ConfigureAwait(false);
+                if (await FindCreatedAsync(request.InputFileId, began, exception, cancellationToken).ConfigureAwait(false) is { } batch)
+                {
+                    return batch;
+                }
+
+                if (!exception.IsTransient || attempt >= RetryPolicy.Interactive.MaxAttempts)
+                {
+                    throw;
+                }
+            }
+        }
+    }
+
+    /// <summary>GET /batches/{id}.</summary>
+    public Task<Batch> GetBatchAsync(string id, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
+        _caller.CallAsync(BatchCall(HttpMethod.Get, id, ""), policy ?? RetryPolicy.Interactive, BatchReader.Read, cancellationToken);
+
+    /// <summary>POST /batches/{id}/cancel.</summary>
+    public Task<Batch> CancelBatchAsync(string id, CancellationToken cancellationToken = default) =>
+        _caller.CallAsync(
+            BatchCall(HttpMethod.Post, id, "/cancel") with { IsCancel = true }, RetryPolicy.Interactive, BatchReader.Read, cancellationToken);
+
+    /// <summary>GET /batches, newest first, page after page.</summary>
+    /// <param name="after">The id to go on behind; null to begin with the newest.</param>
+    /// <param name="pageSize">Batches a call, 1 to 100.</param>
+    public IAsyncEnumerable<Batch> ListBatchesAsync(string? after = null, int pageSize = 100, CancellationToken cancellationToken = default) =>
+        ListAsync($"batches?limit={pageSize}", after, pageSize, BatchReader.Read, batch => batch.Id, cancellationToken);
+
+    /// <summary>GET /models: the ids of the models the service has.</summary>
+    public Task<IReadOnlyList<string>> ListModelsAsync(RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
+        _caller.CallAsync(
+            new ServiceCall(HttpMethod.Get, "models"), policy ?? RetryPolicy.Interactive,
+            json => Page<string?>.Read(json, item => item.Field("id").Text()).Items.OfType<string>().ToList() as IReadOnlyList<string>,
+            cancellationToken);
+
+    /// <remarks>Ends on a page that is short, says there is no more, or ends with the id the page before ended with.</remarks>
+    private async IAsyncEnumerable<T> ListAsync<T>(
+        string path, string? after, int pageSize, Func<JsonElement, T> read, Func<T, string> idOf,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var call = new ServiceCall(HttpMethod.Get, after is null ? path : $"{path}&after={Uri.EscapeDataString(after)}");
+            Page<T> page = await _caller.CallAsync(call, RetryPolicy.Interactive, json => Page<T>.Read(json, read), cancellationToken).ConfigureAwait(false);
+            string? last = page.Items.Count > 0 ? idOf(page.Items[^1]) : null;
+            if (last is null || last == after)
+            {
+                yield break;
+            }
+
+            foreach (T item in page.Items)
+            {
+                yield return item;
+            }
+
+            if (!(page.HasMore ?? page.Items.Count >= pageSize))
+            {
+                yield break;
+            }
+
+            after = last;
+        }
+    }
+
+    private async Task<Batch?> FindCreatedAsync(
+        string inputFileId, DateTimeOffset began, ServiceException cause, CancellationToken cancellationToken)
+    {
+        const int NewestLookedAt = 200;
+        DateTimeOffset earliest = began - TimeSpan.FromMinutes(2); // The two clocks may differ.
+        int looked = 0;
+        try
+        {
+            await foreach (Batch batch in ListBatchesAsync(cancellationToken: cancellationToken).ConfigureAwait(false))
+            {
+                if (batch.InputFileId == inputFileId && !(batch.CreatedAt < earliest))
+                {
+                    return batch;
+                }
+
+                if (++looked == NewestLookedAt)
+                {
+                    break;
+                }
+            }
+        }
+        catch (ServiceException)
+        {
+            throw new ServiceException(
+                ServiceErrorKind.ServiceUnavailable,
+                $"{cause.Message} Whether the batch was created is unknown: look for the input file {inputFileId} with Get-Batch before you try again.",
+                cause)
+            {
+                StatusCode = cause.StatusCode,
+                Error = cause.Error,
+                RequestId = cause.RequestId,
+                NeverSent = true, // Looked for as well as can be: not to be looked for again.
+            };
+        }
+
+        return null;
+    }
+
+    private static ServiceCall FileCall(HttpMethod method, string id) =>
+        new(method, "files/" + ServiceCall.Escape(id, ServiceErrorKind.FileNotFound)) { NotFound = ServiceErrorKind.FileNotFound };
+
+    private static ServiceCall BatchCall(HttpMethod method, string id, string action) =>
+        new(method, $"batches/{ServiceCall.Escape(id, ServiceErrorKind.BatchNotFound)}{action}") { NotFound = ServiceErrorKind.BatchNotFound };
+
+    private static ByteArrayContent JsonContent(NewBatch request)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer, LineJson.WriterOptions))
+        {
+            json.WriteStartObject();
+            json.WriteString("input_file_id", request.InputFileId);
+            json.WriteString("endpoint", request.Endpoint);
+            json.WriteString("completion_window", request.CompletionWindow);
+            if (request.Metadata is { Count: > 0 } metadata)
+            {
+                json.WriteStartObject("metadata");
+                foreach ((string key, string value) in metadata)
+                {
+                    json.WriteString(key, value);
+                }
+
+                json.WriteEndObject();
+            }
+
+            if (request.WebhookUrl is { } webhook)
+            {
+                json.WriteString("webhook_url", webhook.AbsoluteUri);
+            }
+
+            if (request.OutputExpiresAfter is { } seconds)
+            {
+                json.WriteStartObject("output_expires_after");
+                json.WriteString("anchor", "created_at");
+                json.WriteNumber("seconds", seconds);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        return new ByteArrayContent(buffer.WrittenMemory.ToArray()) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+    }
+
+    private sealed class Touch(Action alive, IProgress<long>? progress) : IProgress<long>
+    {
+        public void Report(long value)
+        {
+            alive();
+            progress?.Report(value);
+        }
+    }
+}

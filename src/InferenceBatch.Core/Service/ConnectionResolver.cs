@@ -1,0 +1,69 @@
+namespace InferenceBatch.Service;
+
+/// <summary>
+/// Decides where a call goes: what was given with it, else the session's default, else the environment, else the
+/// Inference.net profile. A session's key goes only to the address it was given for.
+/// </summary>
+/// <param name="environment">Reads an environment variable; read at each call.</param>
+public sealed class ConnectionResolver(Func<string, string?> environment)
+{
+    public const string AddressVariable = "INFERENCE_BASE_URL";
+    public const string KeyVariable = "INFERENCE_API_KEY";
+
+    /// <summary>Resolves an address and a key, each null where the person gave none.</summary>
+    /// <param name="baseUri">As given.</param>
+    /// <param name="apiKey">As given.</param>
+    /// <param name="provider">The name of a profile, as given.</param>
+    /// <param name="session">The session's default.</param>
+    /// <param name="headers">Sent with every call.</param>
+    /// <exception cref="ArgumentException">An address that is none, or a provider that is not known or has no address of its own.</exception>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.ApiKeyMissing"/>.</exception>
+    public ServiceConnection Resolve(
+        Uri? baseUri, string? apiKey, string? provider, ServiceConnection? session, IReadOnlyDictionary<string, string>? headers = null)
+    {
+        ServiceProfile? profile = provider is null ? null : ServiceProfile.Find(provider)
+            ?? throw new ArgumentException($"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}.", nameof(provider));
+        if (baseUri is { IsAbsoluteUri: false })
+        {
+            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.", nameof(baseUri));
+        }
+
+        bool isSession = profile is null && session is not null && (baseUri is null || session.IsAt(baseUri));
+        if (isSession)
+        {
+            return apiKey is null ? session! : session!.WithKey(apiKey);
+        }
+
+        Uri? address = baseUri ?? profile?.BaseUri ?? (profile is null ? FromEnvironment() : null);
+        if (address is null && profile is not null)
+        {
+            throw new ArgumentException($"{profile} has no address common to all customers: give -BaseUri.", nameof(baseUri));
+        }
+
+        if (address is null)
+        {
+            profile = ServiceProfile.InferenceNet;
+        }
+
+        profile ??= ServiceProfile.ForAddress(address!);
+        return new ServiceConnection(
+            address ?? profile.BaseUri!,
+            profile,
+            apiKey ?? NotEmpty(environment(profile.KeyVariable)) ?? NotEmpty(environment(KeyVariable)),
+            headers,
+            address is null || (baseUri is null && address == profile.BaseUri && provider is not null) ? profile.AlternateUri : null);
+    }
+
+    private Uri? FromEnvironment()
+    {
+        if (NotEmpty(environment(AddressVariable)) is not { } text)
+        {
+            return null;
+        }
+
+        return Uri.TryCreate(text, UriKind.Absolute, out Uri? address) ? address
+            : throw new ArgumentException($"The environment variable {AddressVariable} holds '{text}', which is no address.");
+    }
+
+    private static string? NotEmpty(string? text) => string.IsNullOrWhiteSpace(text) ? null : text;
+}

@@ -1,0 +1,158 @@
+using System.Net;
+using System.Net.Http.Headers;
+
+namespace InferenceBatch.Service;
+
+/// <summary>
+/// A file of the service as one forward stream. When the connection breaks or stalls it goes on where it stood: with a
+/// range, or, where the service knows none, from the start again and past what was read already.
+/// </summary>
+/// <remarks>Throws <see cref="ServiceException"/>; <see cref="ServiceErrorKind.DownloadIncomplete"/> when five tries in a row brought nothing.</remarks>
+internal sealed class ContentStream(BatchClient client, string fileId, long start = 0) : Stream
+{
+    private const int MaxFruitlessTries = 5;
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
+
+    private HttpResponseMessage? _response;
+    private Stream? _stream;
+    private long _position = start;
+    private long? _length;
+    private int _fruitless;
+    private bool _isFruitful;
+
+    /// <summary>Whether the service said that the file is still being written.</summary>
+    public bool IsPartial { get; private set; }
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => _length ?? throw new NotSupportedException("The service did not say how long the file is.");
+
+    /// <summary>The size of the whole file in bytes, once the first byte was asked for and where the service says.</summary>
+    public long? TotalBytes => _length;
+
+    public override long Position
+    {
+        get => _position;
+        set => throw new NotSupportedException();
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        while (true)
+        {
+            Exception problem;
+            try
+            {
+                _stream ??= await OpenAsync(cancellationToken).ConfigureAwait(false);
+                int read = await ReadWithPatienceAsync(_stream, buffer, cancellationToken).ConfigureAwait(false);
+                if (read > 0 || _length is null || _position >= _length)
+                {
+                    _position += read;
+                    _isFruitful |= read > 0;
+                    return read;
+                }
+
+                problem = new IOException($"The file ended after {_position} of {_length} bytes.");
+            }
+            catch (Exception exception) when (exception is IOException or HttpRequestException or OperationCanceledException)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                problem = exception;
+            }
+
+            Drop();
+            _fruitless = _isFruitful ? 0 : _fruitless + 1;
+            _isFruitful = false;
+            if (_fruitless >= MaxFruitlessTries)
+            {
+                throw new ServiceException(
+                    ServiceErrorKind.DownloadIncomplete,
+                    $"The file {fileId} broke off after {_position} bytes and could not be continued: {problem.Message}", problem);
+            }
+
+            await Task.Delay(RetryPolicy.DelayAfter(_fruitless + 1, null), client.Time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override int Read(byte[] buffer, int offset, int count) =>
+        throw new NotSupportedException("A download is read asynchronously.");
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        Drop();
+        base.Dispose(disposing);
+    }
+
+    private async Task<Stream> OpenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _response = await client.OpenContentAsync(fileId, _position, cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+        catch (ServiceException exception) when (_position > 0 && exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
+        {
+            // It broke off at its very end, or is not what it was: from the start again, which tells.
+            _response = await client.OpenContentAsync(fileId, 0, cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+
+        IsPartial = _response.Headers.TryGetValues("X-Incomplete", out IEnumerable<string>? values)
+            && values.FirstOrDefault()?.Equals("true", StringComparison.OrdinalIgnoreCase) == true;
+        Stream stream = await _response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        if (_response.StatusCode == HttpStatusCode.PartialContent)
+        {
+            ContentRangeHeaderValue? range = _response.Content.Headers.ContentRange;
+            _length = range?.Length ?? _length;
+            return range?.From is { } from && from != _position
+                ? throw new IOException($"Bytes from {_position} on were asked for, bytes from {from} on came.") : stream;
+        }
+
+        _length = _response.Content.Headers.ContentLength;
+        for (long skipped = 0; skipped < _position;)
+        {
+            byte[] waste = new byte[Math.Min(64 * 1024, _position - skipped)];
+            int read = await ReadWithPatienceAsync(stream, waste, cancellationToken).ConfigureAwait(false);
+            skipped += read > 0 ? read : throw new IOException("The file is shorter than it was.");
+        }
+
+        return stream;
+    }
+
+    private async ValueTask<int> ReadWithPatienceAsync(Stream stream, Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        ValueTask<int> reading = stream.ReadAsync(buffer, cancellationToken);
+        if (reading.IsCompleted)
+        {
+            return await reading.ConfigureAwait(false);
+        }
+
+        // A stalled read is ended by closing the response under it.
+        using var patience = new CancellationTokenSource(s_patience, client.Time);
+        HttpResponseMessage response = _response!;
+        using CancellationTokenRegistration closing = patience.Token.UnsafeRegister(_ => response.Dispose(), null);
+        return await reading.ConfigureAwait(false);
+    }
+
+    private void Drop()
+    {
+        _stream?.Dispose();
+        _response?.Dispose();
+        (_stream, _response) = (null, null);
+    }
+}

@@ -1,0 +1,76 @@
+using System.Runtime.CompilerServices;
+
+namespace InferenceBatch.Service;
+
+/// <summary>
+/// Brings a file of the service to disk: into <c>NAME.part</c>, continued where an earlier try broke off, renamed to
+/// its name once it is whole.
+/// </summary>
+public static class Download
+{
+    /// <summary>Downloads one file, replacing what is at <paramref name="path"/>.</summary>
+    /// <param name="client">The service.</param>
+    /// <param name="fileId">The file.</param>
+    /// <param name="path">Where it goes.</param>
+    /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
+    /// <exception cref="IOException">The disk is full or not writable; what there is of the part stays, to go on from.</exception>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.FileNotFound"/>, <see cref="ServiceErrorKind.DownloadIncomplete"/> and others.</exception>
+    public static async Task ToFileAsync(
+        BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
+    {
+        // The id is part of the name: a part left by another file is not continued with this one.
+        string part = $"{path}.{PlainId(fileId)}.part";
+        try
+        {
+            await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch when (new FileInfo(part) is { Exists: true, Length: 0 })
+        {
+            File.Delete(part); // Nothing to go on from.
+            throw;
+        }
+
+        File.Move(part, path, overwrite: true);
+    }
+
+    private static async Task FillAsync(
+        string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, CancellationToken cancellationToken)
+    {
+        var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
+        await using ConfiguredAsyncDisposable closingFile = file.ConfigureAwait(false);
+        long? total = file.Length > 0 ? await SizeAsync(client, fileId, cancellationToken).ConfigureAwait(false) : null;
+        file.SetLength(file.Length <= total ? file.Length : 0);
+        file.Position = file.Length;
+        if (file.Length == total)
+        {
+            return; // An earlier try ended between the last byte and the new name.
+        }
+
+        var content = new ContentStream(client, fileId, file.Length);
+        await using ConfiguredAsyncDisposable closing = content.ConfigureAwait(false);
+        byte[] buffer = new byte[128 * 1024];
+        int read;
+        while ((read = await content.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+        {
+            await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
+            progress?.Report((file.Position, content.TotalBytes));
+        }
+
+        file.Flush(flushToDisk: true);
+    }
+
+    private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));
+
+    /// <summary>The size of the file; null where the service does not say, and then it is brought anew.</summary>
+    private static async Task<long?> SizeAsync(BatchClient client, string fileId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await client.GetFileAsync(fileId, cancellationToken).ConfigureAwait(false)).Bytes is > 0 and { } bytes ? bytes : null;
+        }
+        catch (ServiceException)
+        {
+            return null; // Some services have no such route.
+        }
+    }
+}

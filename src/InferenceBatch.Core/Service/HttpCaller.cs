@@ -1,0 +1,311 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Model;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Service;
+
+/// <summary>Sends calls: with the key, over redirects without it to strangers, again when that may help, and turns what goes wrong into <see cref="ServiceException"/>.</summary>
+internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoker http, TimeProvider time, Action<string>? warn)
+{
+    private const int MaxRedirects = 5;
+    private const int MaxAnswer = 64 * 1024 * 1024;
+
+    /// <summary>
+    /// Bodies larger than this wait for the service's leave (Expect: 100-continue, RFC 9110 section 10.1.1), so that a
+    /// wrong key is heard of before 200 MB were sent, and not as a broken pipe.
+    /// </summary>
+    private const int AskFirstFrom = 1024 * 1024;
+
+    /// <summary>How long nothing may move before a try is given up.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
+
+    private static readonly string s_userAgent = "InferenceBatch/" + typeof(HttpCaller).Assembly.GetName().Version!.ToString(3);
+
+    private static readonly Lazy<HttpMessageInvoker> s_shared = new(() => new HttpMessageInvoker(
+        new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ConnectTimeout = TimeSpan.FromSeconds(30),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        }));
+
+    /// <summary>One pool of connections for the process; proxies and certificates are the system's.</summary>
+    public static HttpMessageInvoker Shared => s_shared.Value;
+
+    /// <summary>Makes a call and reads its whole answer.</summary>
+    public Task<T> CallAsync<T>(ServiceCall call, RetryPolicy policy, Func<ReadOnlyMemory<byte>, T> read, CancellationToken cancellationToken) =>
+        TryAsync(call, policy, (response, token) => ReadAsync(response, read, token), cancellationToken);
+
+    /// <summary>Makes a call and hands over its answer once the headers are there.</summary>
+    public Task<HttpResponseMessage> OpenAsync(ServiceCall call, RetryPolicy policy, CancellationToken cancellationToken) =>
+        TryAsync(call, policy, (response, _) => Task.FromResult(response), cancellationToken);
+
+    private async Task<T> TryAsync<T>(
+        ServiceCall call, RetryPolicy policy, Func<HttpResponseMessage, CancellationToken, Task<T>> use, CancellationToken cancellationToken)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            ServiceException problem;
+            Uri asked = connection.BaseUri;
+            try
+            {
+                return await TryOnceAsync(call, use, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ServiceException exception)
+            {
+                problem = exception;
+            }
+
+            if (IsElsewhere(problem) && connection.TurnToAlternate())
+            {
+                warn?.Invoke($"The Batch API was not found at the address asked first; using {connection.BaseUri} from now on.");
+                attempt--;
+                continue;
+            }
+
+            if (IsElsewhere(problem) && connection.BaseUri != asked)
+            {
+                attempt--;
+                continue; // Another call turned there meanwhile.
+            }
+
+            if (!problem.IsTransient || (call.IsOnceOnly && problem.IsAmbiguous) || attempt >= policy.MaxAttempts)
+            {
+                throw IsUnknownBatch(call, problem) && attempt > 1 ? NotFound(problem) : problem;
+            }
+
+            await Task.Delay(RetryPolicy.DelayAfter(attempt, problem.RetryAfter), time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<T> TryOnceAsync<T>(
+        ServiceCall call, Func<HttpResponseMessage, CancellationToken, Task<T>> use, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(s_patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
+        HttpResponseMessage? response = null;
+        try
+        {
+            response = await SendAsync(call, () => patience.CancelAfter(s_patience), either.Token).ConfigureAwait(false);
+            if (!response.IsSuccessStatusCode)
+            {
+                throw await RefusalAsync(call, response, either.Token).ConfigureAwait(false);
+            }
+
+            patience.CancelAfter(s_patience);
+            return await use(response, either.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            response?.Dispose();
+            cancellationToken.ThrowIfCancellationRequested();
+            bool isOfTheCall = exception is HttpRequestException or IOException or OperationCanceledException or JsonException;
+            if (!isOfTheCall || exception is FileChangedException or FileNotFoundException)
+            {
+                throw;
+            }
+
+            if (Find<FileChangedException>(exception) is { } changed)
+            {
+                throw changed;
+            }
+
+            throw Unreachable(exception);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(ServiceCall call, Action alive, CancellationToken cancellationToken)
+    {
+        Uri home = connection.BaseUri;
+        var address = new Uri($"{home.AbsoluteUri.TrimEnd('/')}/{call.Path}");
+        HttpMethod method = call.Method;
+        bool asksFirst = true;
+        for (int redirects = 0; ; redirects++)
+        {
+            using var request = new HttpRequestMessage(method, address);
+            request.Headers.TryAddWithoutValidation("User-Agent", s_userAgent);
+            if (SameOrigin(address, home))
+            {
+                connection.Authorize(request.Headers);
+            }
+
+            if (call.RangeStart > 0)
+            {
+                request.Headers.TryAddWithoutValidation("Range", $"bytes={call.RangeStart}-");
+            }
+
+            request.Content = method == call.Method ? call.Content?.Invoke(alive) : null;
+            asksFirst = asksFirst && request.Content?.Headers.ContentLength > AskFirstFrom;
+            request.Headers.ExpectContinue = asksFirst ? true : null;
+            HttpResponseMessage response = await http.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            if (asksFirst && response.StatusCode == HttpStatusCode.ExpectationFailed)
+            {
+                response.Dispose();
+                asksFirst = false;
+                continue;
+            }
+
+            if (redirects == MaxRedirects || Redirect(method, address, response) is not { } next)
+            {
+                return response;
+            }
+
+            response.Dispose();
+            address = next;
+        }
+    }
+
+    /// <summary>A GET follows any redirect; a call with a body only those that keep its method, and only on its own host.</summary>
+    private static Uri? Redirect(HttpMethod method, Uri from, HttpResponseMessage response)
+    {
+        if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308) || response.Headers.Location is not { } location)
+        {
+            return null;
+        }
+
+        var to = new Uri(from, location);
+        bool follows = method == HttpMethod.Get || ((int)response.StatusCode is 307 or 308 && SameOrigin(from, to));
+        return follows && (to.Scheme == Uri.UriSchemeHttps || to.Scheme == from.Scheme) ? to : null;
+    }
+
+    private static bool SameOrigin(Uri one, Uri other) =>
+        one.Scheme == other.Scheme && one.Port == other.Port && one.Host.Equals(other.Host, StringComparison.OrdinalIgnoreCase);
+
+    private static async Task<T> ReadAsync<T>(HttpResponseMessage response, Func<ReadOnlyMemory<byte>, T> read, CancellationToken cancellationToken)
+    {
+        using (response)
+        {
+            return read(await ReadBodyAsync(response, MaxAnswer, cancellationToken).ConfigureAwait(false));
+        }
+    }
+
+    private static async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpResponseMessage response, int limit, CancellationToken cancellationToken)
+    {
+        Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        var body = new MemoryStream();
+        byte[] buffer = new byte[16 * 1024];
+        int read;
+        while (body.Length < limit && (read = await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+        {
+            body.Write(buffer, 0, read);
+        }
+
+        return body.GetBuffer().AsMemory(0, (int)body.Length);
+    }
+
+    private async Task<ServiceException> RefusalAsync(ServiceCall call, HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        ServiceError? error = null;
+        bool isJson = false;
+        try
+        {
+            ReadOnlyMemory<byte> body = await ReadBodyAsync(response, 64 * 1024, cancellationToken).ConfigureAwait(false);
+            error = ErrorReader.ReadBody(body);
+            isJson = error is not null || LooksLikeJson(body.Span);
+        }
+        catch (Exception exception) when (exception is IOException or HttpRequestException)
+        {
+            // The status alone has to do.
+        }
+
+        HttpStatusCode status = response.StatusCode;
+        ServiceErrorKind kind = (int)status switch
+        {
+            401 => ServiceErrorKind.Unauthorized,
+            403 => ServiceErrorKind.PermissionDenied,
+            404 when isJson => call.NotFound,
+            404 or 405 or 501 => ServiceErrorKind.NotSupportedByService,
+            409 when call.IsCancel => ServiceErrorKind.BatchNotCancellable,
+            429 => ServiceErrorKind.RateLimited,
+            408 or >= 500 => ServiceErrorKind.ServiceUnavailable,
+            _ => ServiceErrorKind.ServiceRejected,
+        };
+        string? requestId = response.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null;
+        return new ServiceException(kind, Describe(status, error, requestId, Advice(kind)))
+        {
+            StatusCode = status,
+            Error = error,
+            RequestId = requestId,
+            IsTransient = RetryPolicy.IsTransient(status, response.Headers) && kind != ServiceErrorKind.BatchNotCancellable,
+            RetryAfter = RetryPolicy.ReadRetryAfter(response.Headers, time.GetUtcNow()),
+        };
+    }
+
+    private string Describe(HttpStatusCode status, ServiceError? error, string? requestId, string advice)
+    {
+        var text = new StringBuilder($"{connection.BaseUri} answered {(int)status}");
+        if (error is not null)
+        {
+            bool hasBoth = error.Message.Length > 0 && error.Code is not "error";
+            text.Append(": ").Append(hasBoth ? $"{error.Message.TrimEnd('.')} ({error.Code})" : error.Message.Length > 0 ? error.Message : error.Code);
+        }
+
+        text.Append(text[^1] is '.' or '!' or '?' ? " " : ". ");
+        if (requestId is not null)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"Request id {requestId}. ");
+        }
+
+        return text.Append(advice).ToString().TrimEnd();
+    }
+
+    private static string Advice(ServiceErrorKind kind) => kind switch
+    {
+        ServiceErrorKind.Unauthorized => "Check the key: -ApiKey, Connect-BatchService or the environment.",
+        ServiceErrorKind.PermissionDenied => "The key may not do this; ask the owner of the account.",
+        ServiceErrorKind.RateLimited => "Too many calls; wait a while and try again.",
+        ServiceErrorKind.ServiceUnavailable => "The service has trouble; try again later.",
+        ServiceErrorKind.NotSupportedByService => "The service has no such route; check the address (it usually ends in /v1).",
+        ServiceErrorKind.BatchNotFound => "Get-Batch lists the batches this key can see.",
+        ServiceErrorKind.FileNotFound => "Get-BatchFile lists the files this key can see.",
+        _ => "",
+    };
+
+    private ServiceException Unreachable(Exception cause) => cause switch
+    {
+        OperationCanceledException => new ServiceException(
+            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} did not answer for {s_patience.TotalSeconds:0} seconds.", cause),
+        JsonException => new ServiceException(
+            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} answered, but not as the Batch API does: {cause.Message} Check the address.", cause),
+        _ => new ServiceException(
+            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message}", cause)
+        {
+            NeverSent = cause is HttpRequestException
+            {
+                HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+                    or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,
+            },
+        },
+    };
+
+    private bool IsUnknownBatch(ServiceCall call, ServiceException problem) =>
+        connection.Profile.UnknownBatchIs500 && call.NotFound == ServiceErrorKind.BatchNotFound
+        && problem.StatusCode == HttpStatusCode.InternalServerError;
+
+    private static ServiceException NotFound(ServiceException problem) => new(
+        ServiceErrorKind.BatchNotFound,
+        $"{problem.Message} (This service answers 500 for an id it does not know.)", problem)
+    {
+        StatusCode = problem.StatusCode,
+        Error = problem.Error,
+        RequestId = problem.RequestId,
+    };
+
+    /// <summary>Whether the answer came from something that is not the Batch API at all.</summary>
+    private static bool IsElsewhere(ServiceException problem) =>
+        problem is { Kind: ServiceErrorKind.NotSupportedByService, Error: null, StatusCode: HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed };
+
+    private static bool LooksLikeJson(ReadOnlySpan<byte> body) =>
+        body.TrimStart(" \t\r\n"u8) is [(byte)'{' or (byte)'[', ..];
+
+    private static Exception Innermost(Exception exception) =>
+        exception.InnerException is { } inner ? Innermost(inner) : exception;
+
+    private static T? Find<T>(Exception? exception)
+        where T : Exception =>
+        exception is null ? null : exception as T ?? Find<T>(exception.InnerException);
+}

@@ -1,0 +1,104 @@
+using System.Net.Http.Headers;
+
+namespace InferenceBatch.Service;
+
+/// <summary>
+/// Where calls go and with what key. The key and the values of further headers are in no property and in no text.
+/// </summary>
+public sealed class ServiceConnection
+{
+    private readonly Uri _givenUri;
+    private readonly string? _apiKey;
+    private readonly IReadOnlyDictionary<string, string> _headers;
+    private Uri? _alternateUri;
+
+    /// <param name="baseUri">The base address, version included, such as <c>https://api.inference.net/v1</c>; http or https.</param>
+    /// <param name="profile">What is particular about the service.</param>
+    /// <param name="apiKey">The key; null for none.</param>
+    /// <param name="headers">Sent with every call.</param>
+    /// <param name="alternateUri">See <see cref="ServiceProfile.AlternateUri"/>; null when the address was chosen by a person.</param>
+    /// <exception cref="ArgumentException">The address is not absolute, or not http or https.</exception>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.ApiKeyMissing"/>: no key, and the host is not this machine.</exception>
+    public ServiceConnection(
+        Uri baseUri, ServiceProfile profile, string? apiKey, IReadOnlyDictionary<string, string>? headers = null, Uri? alternateUri = null)
+    {
+        if (!baseUri.IsAbsoluteUri || (baseUri.Scheme != Uri.UriSchemeHttp && baseUri.Scheme != Uri.UriSchemeHttps))
+        {
+            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.", nameof(baseUri));
+        }
+
+        if (string.IsNullOrWhiteSpace(apiKey) && !baseUri.IsLoopback && headers is not { Count: > 0 })
+        {
+            string variables = profile.KeyVariable == ConnectionResolver.KeyVariable
+                ? ConnectionResolver.KeyVariable : $"{profile.KeyVariable} or {ConnectionResolver.KeyVariable}";
+            throw new ServiceException(
+                ServiceErrorKind.ApiKeyMissing,
+                $"No API key for {baseUri}. Give -ApiKey, call Connect-BatchService, or set the environment variable {variables}.");
+        }
+
+        _givenUri = baseUri;
+        BaseUri = baseUri;
+        _alternateUri = alternateUri;
+        Profile = profile;
+        _apiKey = string.IsNullOrWhiteSpace(apiKey) ? null : apiKey.Trim();
+        _headers = headers ?? new Dictionary<string, string>();
+    }
+
+    public Uri BaseUri { get; private set; }
+
+    /// <summary>The provider's name.</summary>
+    public string Provider => Profile.Name;
+
+    public ServiceProfile Profile { get; }
+
+    public bool HasApiKey => _apiKey is not null;
+
+    /// <summary>The names of the further headers sent.</summary>
+    public IReadOnlyList<string> HeaderNames => _headers.Keys.ToArray();
+
+    internal Uri? AlternateUri => _alternateUri;
+
+    public override string ToString() => $"{Provider} ({BaseUri})";
+
+    /// <summary>Whether the other was made from the same address, provider, key and headers, so that what was learnt of the one holds for it too.</summary>
+    public bool IsSameService(ServiceConnection other) =>
+        _givenUri == other._givenUri && Profile == other.Profile && _apiKey == other._apiKey
+        && _headers.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other._headers.OrderBy(pair => pair.Key, StringComparer.Ordinal));
+
+    /// <summary>Whether this is the address calls go to; a slash at its end makes no difference.</summary>
+    internal bool IsAt(Uri address) =>
+        Uri.Compare(BaseUri, address, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
+        && BaseUri.PathAndQuery.TrimEnd('/') == address.PathAndQuery.TrimEnd('/');
+
+    /// <summary>The same service, its further headers included, with another key.</summary>
+    internal ServiceConnection WithKey(string apiKey) => new(BaseUri, Profile, apiKey, _headers, AlternateUri);
+
+    internal void Authorize(HttpRequestHeaders headers)
+    {
+        if (_apiKey is not null && Profile.KeyHeader is { } name)
+        {
+            headers.TryAddWithoutValidation(name, _apiKey);
+        }
+        else if (_apiKey is not null)
+        {
+            headers.TryAddWithoutValidation("Authorization", "Bearer " + _apiKey);
+        }
+
+        foreach ((string header, string value) in _headers)
+        {
+            headers.TryAddWithoutValidation(header, value);
+        }
+    }
+
+    /// <summary>Turns to the alternate address, for good; false when there is none (any more).</summary>
+    internal bool TurnToAlternate()
+    {
+        if (Interlocked.Exchange(ref _alternateUri, null) is not { } alternate)
+        {
+            return false;
+        }
+
+        BaseUri = alternate;
+        return true;
+    }
+}

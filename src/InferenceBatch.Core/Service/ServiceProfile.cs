@@ -1,0 +1,122 @@
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Service;
+
+/// <summary>What is particular about one provider of the Batch API. Facts: the providers' documents.</summary>
+public sealed record ServiceProfile
+{
+    private const long MB = 1024 * 1024;
+
+    public required string Name { get; init; }
+
+    /// <summary>The provider's base address, version included; null where each customer has another.</summary>
+    public Uri? BaseUri { get; init; }
+
+    /// <summary>A second address to use once the first turns out not to serve the Batch API.</summary>
+    public Uri? AlternateUri { get; init; }
+
+    /// <summary>The environment variable the provider's own documents keep the key in; looked at before <c>INFERENCE_API_KEY</c>.</summary>
+    public string KeyVariable { get; init; } = ConnectionResolver.KeyVariable;
+
+    /// <summary>A header that takes the bare key; null for <c>Authorization: Bearer</c>.</summary>
+    public string? KeyHeader { get; init; }
+
+    public string UploadPath { get; init; } = "files";
+
+    public string Purpose { get; init; } = "batch";
+
+    /// <summary>Requests in one file, at most.</summary>
+    public int MaxRequests { get; init; } = 50_000;
+
+    /// <summary>Bytes in one file, at most.</summary>
+    public long MaxBytes { get; init; } = 200 * MB;
+
+    /// <summary>The time to leave between two uploads.</summary>
+    public TimeSpan UploadInterval { get; init; }
+
+    public bool UrlIsOptional { get; init; }
+
+    public bool OneModelOnly { get; init; }
+
+    /// <summary>Endpoints beside <see cref="ValidationRules.KnownEndpoints"/>.</summary>
+    public IReadOnlyList<string> MoreEndpoints { get; init; } = [];
+
+    /// <summary>Whether a file must be waited for until its status is <c>processed</c>.</summary>
+    public bool FilesNeedProcessing { get; init; }
+
+    /// <summary>A 500 on a batch is how this provider answers for an id it does not know.</summary>
+    public bool UnknownBatchIs500 { get; init; }
+
+    /// <summary>Any service that speaks OpenAI's Batch API; nothing else is known of it.</summary>
+    public static ServiceProfile Generic { get; } = new() { Name = "Generic" };
+
+    /// <summary>The default provider.</summary>
+    public static ServiceProfile InferenceNet { get; } = new()
+    {
+        Name = "InferenceNet",
+        BaseUri = new Uri("https://api.inference.net/v1"),
+        AlternateUri = new Uri("https://batch.inference.net/v1"),
+        UploadInterval = TimeSpan.FromMinutes(1),
+        UrlIsOptional = true,
+        UnknownBatchIs500 = true,
+    };
+
+    /// <summary>The service that Start-BatchServer runs.</summary>
+    public static ServiceProfile Local { get; } = new() { Name = "Local", BaseUri = new Uri("http://127.0.0.1:8421/v1") };
+
+    /// <summary>All profiles with a name of their own, the default first.</summary>
+    public static IReadOnlyList<ServiceProfile> All { get; } =
+    [
+        InferenceNet,
+        new() { Name = "OpenAI", BaseUri = new Uri("https://api.openai.com/v1"), KeyVariable = "OPENAI_API_KEY", OneModelOnly = true },
+        new()
+        {
+            Name = "AzureOpenAI", KeyVariable = "AZURE_OPENAI_API_KEY", KeyHeader = "api-key",
+            MaxRequests = 100_000, OneModelOnly = true, FilesNeedProcessing = true,
+        },
+        new() { Name = "Groq", BaseUri = new Uri("https://api.groq.com/openai/v1"), KeyVariable = "GROQ_API_KEY", MaxBytes = 100 * MB },
+        new()
+        {
+            Name = "Together", BaseUri = new Uri("https://api.together.ai/v1"), KeyVariable = "TOGETHER_API_KEY",
+            UploadPath = "files/upload", Purpose = "batch-api",
+        },
+        new() { Name = "DeepInfra", BaseUri = new Uri("https://api.deepinfra.com/v1/openai"), KeyVariable = "DEEPINFRA_API_KEY" },
+        new() { Name = "Doubleword", BaseUri = new Uri("https://api.doubleword.ai/v1"), KeyVariable = "DOUBLEWORD_API_KEY" },
+        new()
+        {
+            Name = "Nebius", BaseUri = new Uri("https://api.studio.nebius.com/v1"), KeyVariable = "NEBIUS_API_KEY",
+            MaxRequests = 5_000_000, MaxBytes = 10 * 1024 * MB,
+        },
+        new() { Name = "Novita", BaseUri = new Uri("https://api.novita.ai/openai/v1"), KeyVariable = "NOVITA_API_KEY" },
+        new()
+        {
+            Name = "ModelStudio", BaseUri = new Uri("https://dashscope.aliyuncs.com/compatible-mode/v1"), KeyVariable = "DASHSCOPE_API_KEY",
+            MoreEndpoints = ["/v1/chat/ds-test"],
+        },
+        Local,
+    ];
+
+    /// <summary>What the provider asks of a batch file.</summary>
+    public ValidationRules RulesFor(string? endpoint = null) => new()
+    {
+        Endpoint = endpoint,
+        Endpoints = [.. ValidationRules.KnownEndpoints, .. MoreEndpoints],
+        MaxRequests = MaxRequests,
+        MaxBytes = MaxBytes,
+        UrlIsOptional = UrlIsOptional,
+        OneModelOnly = OneModelOnly,
+    };
+
+    /// <summary>The profile of that name, in any case; null when there is none.</summary>
+    public static ServiceProfile? Find(string name) =>
+        All.Append(Generic).FirstOrDefault(profile => profile.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>The profile whose host an address names, else <see cref="Generic"/>.</summary>
+    public static ServiceProfile ForAddress(Uri address) =>
+        All.FirstOrDefault(profile => profile != Local && (SameHost(profile.BaseUri, address) || SameHost(profile.AlternateUri, address)))
+        ?? (address.Host.EndsWith(".openai.azure.com", StringComparison.OrdinalIgnoreCase) ? Find("AzureOpenAI")! : Generic);
+
+    public override string ToString() => Name;
+
+    private static bool SameHost(Uri? one, Uri other) => one is not null && one.Host.Equals(other.Host, StringComparison.OrdinalIgnoreCase);
+}

@@ -1,0 +1,86 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace InferenceBatch.Service;
+
+/// <summary>
+/// A multipart form with one file, streamed from disk in memory that does not grow with it. Written by hand because
+/// servers want the file name plain, quoted and once (RFC 7578); the framework's own adds a second, encoded one.
+/// </summary>
+internal sealed class UploadContent : HttpContent
+{
+    private const int BufferSize = 128 * 1024;
+
+    private readonly string _path;
+    private readonly long _length;
+    private readonly byte[] _head;
+    private readonly byte[] _tail;
+    private readonly IProgress<long>? _progress;
+
+    public UploadContent(string path, string fileName, IEnumerable<(string Name, string Value)> fields, IProgress<long>? progress)
+    {
+        _path = path;
+        _progress = progress;
+        _length = new FileInfo(path).Length;
+        string boundary = "InferenceBatch-" + Guid.NewGuid().ToString("N");
+        var head = new StringBuilder();
+        foreach ((string name, string value) in fields)
+        {
+            head.Append(CultureInfo.InvariantCulture, $"--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        }
+
+        head.Append(CultureInfo.InvariantCulture, $"--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{PlainName(fileName)}\"\r\n");
+        head.Append("Content-Type: application/jsonl\r\n\r\n");
+        _head = Encoding.ASCII.GetBytes(head.ToString());
+        _tail = Encoding.ASCII.GetBytes($"\r\n--{boundary}--\r\n");
+        Headers.ContentType = MediaTypeHeaderValue.Parse($"multipart/form-data; boundary={boundary}");
+    }
+
+    /// <summary>A name any server takes: ASCII letters, digits and <c>._- </c>, ending in <c>.jsonl</c>.</summary>
+    public static string PlainName(string fileName)
+    {
+        string plain = string.Concat(fileName.Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' or ' ' ? c : '_'));
+        return plain.EndsWith(".jsonl", StringComparison.Ordinal) ? plain : plain + ".jsonl";
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = _head.Length + _length + _tail.Length;
+        return true;
+    }
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
+        await using ConfiguredAsyncDisposable closing = file.ConfigureAwait(false);
+        await stream.WriteAsync(_head, cancellationToken).ConfigureAwait(false);
+        byte[] buffer = new byte[BufferSize];
+        long sent = 0;
+        while (true)
+        {
+            int read = await file.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+            if (read == 0 || sent + read > _length)
+            {
+                sent += read;
+                break;
+            }
+
+            await stream.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
+            sent += read;
+            _progress?.Report(sent);
+        }
+
+        if (sent != _length)
+        {
+            throw new FileChangedException(_path);
+        }
+
+        await stream.WriteAsync(_tail, cancellationToken).ConfigureAwait(false);
+    }
+}

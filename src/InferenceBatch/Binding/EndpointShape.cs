@@ -1,0 +1,31 @@
+namespace InferenceBatch.Binding;
+
+/// <summary>
+/// What the body of a request looks like at an endpoint. An endpoint that is not known is taken for a chat one, which
+/// is what services that have their own (such as <c>/v1/chat/ds-test</c>) copy. Names of fields: OpenAI's API reference.
+/// </summary>
+/// <param name="InputField">The field that holds the prompt.</param>
+/// <param name="MaxTokensField">The field that bounds the answer; null where there is none.</param>
+/// <param name="TakesMessages">Whether the input can be a conversation, with a system prompt, images, tools and a schema.</param>
+internal sealed record EndpointShape(string InputField, string? MaxTokensField, bool TakesMessages)
+{
+    private static readonly EndpointShape s_chat = new("messages", "max_tokens", true);
+    private static readonly EndpointShape s_responses = new("input", "max_output_tokens", true);
+    private static readonly EndpointShape s_completions = new("prompt", "max_tokens", false);
+    private static readonly EndpointShape s_embeddings = new("input", null, false);
+    private static readonly EndpointShape s_moderations = new("input", null, false) { ModelIsOptional = true };
+
+    /// <summary>Whether a request may go without a model.</summary>
+    public bool ModelIsOptional { get; private init; }
+
+    public bool IsResponses => ReferenceEquals(this, s_responses);
+
+    public static EndpointShape Of(string endpoint) => endpoint switch
+    {
+        "/v1/responses" => s_responses,
+        "/v1/completions" => s_completions,
+        "/v1/embeddings" => s_embeddings,
+        "/v1/moderations" => s_moderations,
+        _ => s_chat,
+    };
+}

@@ -1,0 +1,73 @@
+using System.Collections;
+using System.Management.Automation;
+using System.Text.Json;
+
+namespace InferenceBatch.Binding;
+
+/// <summary>
+/// Lets a parameter take a JSON object as a hashtable, a PSCustomObject or JSON text, and checks and writes it once, at
+/// binding, whatever the number of input objects: the parameter then holds <see cref="RawJson"/>.
+/// </summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
+internal sealed class JsonObjectTransformationAttribute : ArgumentTransformationAttribute
+{
+    /// <summary>Whether the parameter takes several objects; it then holds <see cref="RawJson"/>[].</summary>
+    public bool Many { get; init; }
+
+    public override object Transform(EngineIntrinsics engineIntrinsics, object inputData)
+    {
+        try
+        {
+            return Many ? All(inputData).ToArray() : One(inputData);
+        }
+        catch (UnwritableValueException exception)
+        {
+            throw new ArgumentTransformationMetadataException(exception.Message, exception);
+        }
+        catch (JsonException exception)
+        {
+            throw new ArgumentTransformationMetadataException($"The text is not JSON: {exception.Message}", exception);
+        }
+    }
+
+    private static IEnumerable<RawJson> All(object input) => Unwrapped(input) switch
+    {
+        RawJson[] done => done,
+        string text when text.AsSpan().TrimStart().StartsWith("[") => Items(text),
+        IDictionary or string => [One(input)],
+        IEnumerable items => items.Cast<object>().SelectMany(All),
+        _ => [One(input)],
+    };
+
+    private static RawJson One(object input)
+    {
+        object? plain = Unwrapped(input);
+        if (plain is RawJson done)
+        {
+            return done;
+        }
+
+        byte[] json;
+        if (plain is string text)
+        {
+            JsonText.Check(text);
+            using var document = JsonDocument.Parse(text);
+            json = ObjectJson.ToUtf8(document.RootElement);
+        }
+        else
+        {
+            json = ObjectJson.ToUtf8(input);
+        }
+
+        return json.Length > 0 && json[0] == (byte)'{' ? new RawJson(json)
+            : throw new ArgumentTransformationMetadataException("An object is wanted: a hashtable, a PSCustomObject or JSON text in braces.");
+    }
+
+    private static RawJson[] Items(string text)
+    {
+        using var document = JsonDocument.Parse(text);
+        return [.. document.RootElement.EnumerateArray().Select(item => One(item))];
+    }
+
+    private static object? Unwrapped(object? input) => input is PSObject wrapped ? wrapped.BaseObject : input;
+}

@@ -1,0 +1,209 @@
+using System.Buffers;
+using System.Collections;
+using System.Globalization;
+using System.Management.Automation;
+using System.Management.Automation.Internal;
+using System.Numerics;
+using System.Security;
+using System.Text.Json;
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Binding;
+
+/// <summary>
+/// Writes what a PowerShell script has in its hands (hashtables, PSCustomObjects, arrays, plain values) as compact UTF-8
+/// JSON. Times are ISO 8601, enums their names, bytes base64. A hashtable, having no order of its own, is
+/// written in the order of its names, so that the same script always gives the same bytes.
+/// </summary>
+internal static class ObjectJson
+{
+    /// <summary>Nesting deeper than this is refused; a value that contains itself is found by it.</summary>
+    public const int MaxDepth = 100;
+
+    /// <summary>The value as JSON.</summary>
+    /// <exception cref="UnwritableValueException">JSON has no form for it, it is nested too deep or contains itself.</exception>
+    public static byte[] ToUtf8(object? value)
+    {
+        var output = new ArrayBufferWriter<byte>(256);
+        using var json = new Utf8JsonWriter(output, LineJson.WriterOptions);
+        Write(json, value);
+        json.Flush();
+        return output.WrittenSpan.ToArray();
+    }
+
+    /// <inheritdoc cref="ToUtf8"/>
+    public static void Write(Utf8JsonWriter json, object? value) => Write(json, value, 0);
+
+    private static void Write(Utf8JsonWriter json, object? value, int depth)
+    {
+        if (depth > MaxDepth)
+        {
+            throw new UnwritableValueException($"it is nested deeper than {MaxDepth} levels, or contains itself");
+        }
+
+        object? plain = value is PSObject wrapped ? wrapped.BaseObject : value;
+        if (plain is null or DBNull || ReferenceEquals(value, AutomationNull.Value))
+        {
+            json.WriteNullValue();
+        }
+        else if (!TryWriteScalar(json, plain))
+        {
+            WriteContainer(json, value!, plain, depth);
+        }
+    }
+
+    private static bool TryWriteScalar(Utf8JsonWriter json, object value)
+    {
+        switch (value)
+        {
+            case string text:
+                WriteText(json, text);
+                return true;
+            case bool flag:
+                json.WriteBooleanValue(flag);
+                return true;
+            case SwitchParameter flag:
+                json.WriteBooleanValue(flag.IsPresent);
+                return true;
+            case Enum or char or Guid or Uri or Version or TimeSpan:
+                WriteText(json, Convert.ToString(value, CultureInfo.InvariantCulture)!);
+                return true;
+            case DateTime or DateTimeOffset or DateOnly or TimeOnly:
+                WriteText(json, ((IFormattable)value).ToString("O", CultureInfo.InvariantCulture));
+                return true;
+            case byte[] bytes:
+                json.WriteBase64StringValue(bytes);
+                return true;
+            case RawJson raw:
+                json.WriteRawValue(raw.Utf8.Span, skipInputValidation: true);
+                return true;
+            case JsonElement element:
+                WriteElement(json, element);
+                return true;
+            case double or float or Half:
+                WriteFloating(json, Convert.ToDouble(value, CultureInfo.InvariantCulture), value);
+                return true;
+            case decimal number:
+                json.WriteNumberValue(number);
+                return true;
+            case sbyte or byte or short or ushort or int or uint or long or ulong or BigInteger or Int128 or UInt128:
+                json.WriteRawValue(((IFormattable)value).ToString(null, CultureInfo.InvariantCulture)!);
+                return true;
+            case SecureString or PSCredential:
+                throw new UnwritableValueException("a secret does not belong into a request");
+            case ScriptBlock or Delegate or Type or IntPtr:
+                throw new UnwritableValueException($"JSON has no form for a {value.GetType().Name}");
+            default:
+                return false;
+        }
+    }
+
+    private static void WriteContainer(Utf8JsonWriter json, object value, object plain, int depth)
+    {
+        switch (plain)
+        {
+            case IDictionary map:
+                json.WriteStartObject();
+                foreach (DictionaryEntry entry in plain is Hashtable ? InNameOrder(map) : map)
+                {
+                    WriteProperty(json, Convert.ToString(entry.Key, CultureInfo.InvariantCulture) ?? "", entry.Value, depth);
+                }
+
+                json.WriteEndObject();
+                break;
+            case IEnumerable items:
+                json.WriteStartArray();
+                int index = 0;
+                foreach (object? item in items)
+                {
+                    WriteWithin(json, $"[{index++}]", item, depth);
+                }
+
+                json.WriteEndArray();
+                break;
+            default:
+                json.WriteStartObject();
+                foreach (PSPropertyInfo property in PSObject.AsPSObject(value).Properties)
+                {
+                    if (property.IsGettable)
+                    {
+                        WriteProperty(json, property.Name, Read(property), depth);
+                    }
+                }
+
+                json.WriteEndObject();
+                break;
+        }
+    }
+
+    private static IEnumerable InNameOrder(IDictionary map) =>
+        map.Cast<DictionaryEntry>().OrderBy(entry => Convert.ToString(entry.Key, CultureInfo.InvariantCulture), StringComparer.Ordinal);
+
+    private static void WriteProperty(Utf8JsonWriter json, string name, object? value, int depth)
+    {
+        JsonText.Check(name);
+        json.WritePropertyName(name);
+        WriteWithin(json, name, value, depth);
+    }
+
+    private static void WriteWithin(Utf8JsonWriter json, string place, object? value, int depth)
+    {
+        try
+        {
+            Write(json, value, depth + 1);
+        }
+        catch (UnwritableValueException exception) when (depth < 8)
+        {
+            // Deeper places would only make the message long.
+            exception.Within(place);
+            throw;
+        }
+    }
+
+    private static object? Read(PSPropertyInfo property)
+    {
+        try
+        {
+            return property.Value;
+        }
+        catch (GetValueException)
+        {
+            return null; // A getter that throws has no value to give; ConvertTo-Json does the same.
+        }
+    }
+
+    private static void WriteElement(Utf8JsonWriter json, JsonElement element)
+    {
+        try
+        {
+            element.WriteTo(json);
+        }
+        catch (InvalidOperationException)
+        {
+            throw new UnwritableValueException("the JSON text holds half a surrogate pair (\\ud800 to \\udfff alone), which UTF-8 cannot carry");
+        }
+    }
+
+    private static void WriteText(Utf8JsonWriter json, string text)
+    {
+        JsonText.Check(text);
+        json.WriteStringValue(text);
+    }
+
+    private static void WriteFloating(Utf8JsonWriter json, double number, object original)
+    {
+        if (!double.IsFinite(number))
+        {
+            throw new UnwritableValueException($"JSON has no form for the number {number.ToString(CultureInfo.InvariantCulture)}");
+        }
+
+        if (original is float single)
+        {
+            json.WriteNumberValue(single); // As a double 0.1f would be 0.10000000149011612.
+        }
+        else
+        {
+            json.WriteNumberValue(number);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+using System.Management.Automation;
+using InferenceBatch.Pipeline;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Disconnect-BatchService: forgets the session's default connection.</summary>
+[Cmdlet(VerbsCommunications.Disconnect, "BatchService")]
+[OutputType(typeof(void))]
+public sealed class DisconnectBatchServiceCommand : BatchCommand
+{
+    protected override void EndProcessing() => Session.Default = null;
+}

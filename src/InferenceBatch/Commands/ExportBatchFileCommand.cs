@@ -1,0 +1,123 @@
+using System.Management.Automation;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>
+/// Writes requests to a batch file, or to several where one would be over the service's limits. The files get their
+/// names when all are whole; however the command ends before that, nothing is left behind.
+/// </summary>
+[Cmdlet(VerbsData.Export, "BatchFile", SupportsShouldProcess = true)]
+[OutputType(typeof(FileInfo))]
+public sealed class ExportBatchFileCommand : BatchCommand
+{
+    private const int RequestsBetweenReports = 256;
+
+    private FileSplitter? _splitter;
+    private ProgressReporter? _progress;
+    private string _path = "";
+
+    [Parameter(Mandatory = true, Position = 0)]
+    [Alias("LiteralPath")]
+    [ValidateNotNullOrEmpty]
+    public string Path { get; set; } = "";
+
+    [Parameter(Mandatory = true, ValueFromPipeline = true)]
+    [Alias("Request")]
+    public BatchRequest? InputObject { get; set; }
+
+    /// <summary>Requests in one file, at most.</summary>
+    [Parameter]
+    [ValidateRange(1, int.MaxValue)]
+    public int MaxRequest { get; set; } = new ValidationRules().MaxRequests;
+
+    /// <summary>Bytes in one file, at most; PowerShell reads 200MB as 209,715,200.</summary>
+    [Parameter]
+    [ValidateRange(1, long.MaxValue)]
+    public long MaxSize { get; set; } = new ValidationRules().MaxBytes;
+
+    /// <summary>Replaces files that exist.</summary>
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    protected override void BeginProcessing()
+    {
+        _path = Paths.OutputFile(Path, Force);
+        if (ShouldProcess(_path, "Write batch file"))
+        {
+            _splitter = new FileSplitter(_path, MaxRequest, MaxSize);
+            _progress = new ProgressReporter("Writing requests", WriteProgress);
+        }
+    }
+
+    protected override void ProcessRecord()
+    {
+        if (_splitter is null || InputObject is null)
+        {
+            return;
+        }
+
+        try
+        {
+            _splitter.Add(InputObject);
+        }
+        catch (RequestRefusedException exception)
+        {
+            WriteError(ErrorRecords.Make(exception.Reason.ToString(), exception.Message, InputObject, exception));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            ThrowTerminatingError(ErrorRecords.FileUnwritable(_path, exception));
+        }
+
+        if (_splitter.Count % RequestsBetweenReports == 0)
+        {
+            _progress!.Report(0, 0, () => $"{_splitter.Count:N0} requests");
+        }
+    }
+
+    protected override void EndProcessing()
+    {
+        if (_splitter is null)
+        {
+            return;
+        }
+
+        _progress!.Dispose();
+        if (_splitter.Count == 0)
+        {
+            WriteWarning($"No request came in; '{_path}' was not written.");
+            return;
+        }
+
+        foreach (FilePart part in Rename(_splitter))
+        {
+            WriteObject(Paths.Item(part.Path));
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _splitter?.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private IReadOnlyList<FilePart> Rename(FileSplitter splitter)
+    {
+        try
+        {
+            return splitter.Rename(Force);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            ThrowTerminatingError(ErrorRecords.FileUnwritable(_path, exception));
+            throw;
+        }
+    }
+}

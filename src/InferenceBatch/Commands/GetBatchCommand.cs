@@ -1,0 +1,88 @@
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Get-Batch: batches by id, else the list, newest first.</summary>
+[Cmdlet(VerbsCommon.Get, "Batch", DefaultParameterSetName = ListSet)]
+[OutputType(typeof(Batch))]
+public sealed class GetBatchCommand : ServiceCommand
+{
+    private const string ListSet = "List";
+    private const string IdSet = "Id";
+    private const string BatchSet = "Batch";
+
+    /// <summary>Batches to look at again, each where it came from.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    [ValidateNotNull]
+    public Batch[]? Batch { get; set; }
+
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Alias("BatchId")]
+    [ArgumentCompleter(typeof(BatchIdCompleter))]
+    [ValidateNotNullOrEmpty]
+    public string[]? Id { get; set; }
+
+    [Parameter(ParameterSetName = ListSet)]
+    [ValidateNotNullOrEmpty]
+    public BatchStatus[]? Status { get; set; }
+
+    /// <summary>How many to give, at most.</summary>
+    [Parameter(ParameterSetName = ListSet)]
+    [ValidateRange(1, int.MaxValue)]
+    public int First { get; set; } = int.MaxValue;
+
+    /// <summary>Go on behind this batch.</summary>
+    [Parameter(ParameterSetName = ListSet)]
+    [ArgumentCompleter(typeof(BatchIdCompleter))]
+    [ValidateNotNullOrEmpty]
+    public string? After { get; set; }
+
+    /// <summary>Only batches created then or later; paging stops at the first older one.</summary>
+    [Parameter(ParameterSetName = ListSet)]
+    public DateTimeOffset? Since { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        if (ParameterSetName == ListSet)
+        {
+            ServiceConnection listed = Resolve();
+            RunOrThrow((pump, token) => ListAsync(listed, pump, token), null);
+            return;
+        }
+
+        foreach ((string id, object? origin) in (Batch ?? []).Select(batch => (batch.Id, (object?)batch)).Concat((Id ?? []).Select(id => (id, (object?)null))))
+        {
+            ServiceConnection connection = Resolve(origin);
+            if (TryRun((pump, token) => ClientFor(connection, pump).GetBatchAsync(id, cancellationToken: token), id, out Batch? batch))
+            {
+                WriteObject(Session.Remember(batch, connection));
+            }
+        }
+    }
+
+    private async Task ListAsync(ServiceConnection connection, PipelinePump pump, CancellationToken cancellationToken)
+    {
+        int given = 0;
+        int pageSize = Status is null ? Math.Min(First, 100) : 100;
+        await foreach (Batch batch in ClientFor(connection, pump).ListBatchesAsync(After, pageSize, cancellationToken).ConfigureAwait(false))
+        {
+            if (batch.CreatedAt < Since)
+            {
+                return;
+            }
+
+            if (Status is null || Status.Contains(batch.Status))
+            {
+                await pump.WriteObjectAsync(Session.Remember(batch, connection)).ConfigureAwait(false);
+                if (++given == First)
+                {
+                    return;
+                }
+            }
+        }
+    }
+}

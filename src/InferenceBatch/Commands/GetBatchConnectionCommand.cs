@@ -1,0 +1,13 @@
+using System.Management.Automation;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Get-BatchConnection: where a call would go now.</summary>
+[Cmdlet(VerbsCommon.Get, "BatchConnection")]
+[OutputType(typeof(ServiceConnection))]
+public sealed class GetBatchConnectionCommand : ServiceCommand
+{
+    protected override void EndProcessing() => WriteObject(Resolve());
+}

@@ -1,0 +1,171 @@
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Runs;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>
+/// Get-BatchResult: streams what came back for each request, from the output and the error file, of batches or of files
+/// on disk, joined to the requests where those are given.
+/// </summary>
+[Cmdlet(VerbsCommon.Get, "BatchResult", DefaultParameterSetName = BatchSet)]
+[OutputType(typeof(BatchResult))]
+public sealed class GetBatchResultCommand : BatchInputCommand
+{
+    private const string PathSet = "Path";
+
+    private readonly List<BatchInput> _waiting = [];
+    private ServiceConnection? _waitingAt;
+    private ResultWriter? _results;
+
+    /// <summary>Output and error files on disk.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = PathSet)]
+    [ValidateNotNullOrEmpty]
+    public string[]? Path { get; set; }
+
+    /// <summary>The batch files the requests stand in.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? RequestPath { get; set; }
+
+    /// <summary>The requests, with the objects they were made from.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public BatchRequest[]? Request { get; set; }
+
+    /// <summary>Give results in the order of the requests; needs -RequestPath or -Request.</summary>
+    [Parameter]
+    public SwitchParameter Ordered { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public ResultStatus[]? Status { get; set; }
+
+    /// <summary>Wait for batches that have not ended.</summary>
+    [Parameter(ParameterSetName = BatchSet)]
+    [Parameter(ParameterSetName = IdSet)]
+    public SwitchParameter Wait { get; set; }
+
+    protected override void BeginProcessing()
+    {
+        IRequestSource? requests = ReadRequests();
+        if (Ordered && requests is null)
+        {
+            ThrowTerminatingError(ErrorRecords.Make("InvalidValue", "-Ordered is the order of the requests: give them with -RequestPath or -Request.", null));
+        }
+
+        _results = new ResultWriter(requests, Ordered, Status);
+    }
+
+    protected override void ProcessRecord()
+    {
+        foreach (string path in Path is null ? [] : Paths.Files(Path, literal: false))
+        {
+            if (!TryRun((pump, token) => _results!.WriteFileAsync(path, pump, token), path, out _))
+            {
+                _results!.IsIncomplete = true;
+            }
+        }
+
+        foreach ((string id, Batch? known) in Inputs)
+        {
+            ServiceConnection connection = Resolve(known);
+            if (Wait && known is not { IsFinished: true })
+            {
+                _waitingAt ??= connection;
+                _waiting.Add(new BatchInput(id, known));
+            }
+            else if (!TryRun((pump, token) => WriteBatchAsync(connection, id, known, pump, token), id, out bool complete) || !complete)
+            {
+                _results!.IsIncomplete = true;
+            }
+        }
+    }
+
+    protected override void EndProcessing()
+    {
+        if (_waitingAt is { } connection)
+        {
+            var wait = new BatchWait(this, connection, null, null);
+            wait.RunAndResume(() => RunOrThrow((pump, token) => WriteAsTheyEndAsync(wait, connection, pump, token), _waiting));
+        }
+
+        Run((pump, token) => _results!.FinishAsync(pump));
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _results?.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private async Task WriteAsTheyEndAsync(BatchWait wait, ServiceConnection connection, PipelinePump pump, CancellationToken cancellationToken)
+    {
+        int complete = 0;
+        await foreach (Batch batch in wait.WaitAsync(_waiting, pump, cancellationToken).ConfigureAwait(false))
+        {
+            complete += await WriteBatchAsync(connection, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+        }
+
+        _results!.IsIncomplete |= complete < _waiting.Select(batch => batch.Id).Distinct().Count();
+    }
+
+    /// <summary>Writes the results of one batch; false when they are not all that will ever come.</summary>
+    private async Task<bool> WriteBatchAsync(
+        ServiceConnection connection, string id, Batch? known, PipelinePump pump, CancellationToken cancellationToken)
+    {
+        BatchClient client = ClientFor(connection, pump);
+        Batch batch = known is { IsFinished: true } ? known
+            : Session.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
+        ReportFailure(pump, batch);
+        if (!batch.IsFinished && batch.OutputFileId is null && batch.ErrorFileId is null)
+        {
+            pump.WriteError(ErrorRecords.BatchNotFinished(batch));
+            return false;
+        }
+
+        await _results!.WriteBatchAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);
+        return batch.IsFinished;
+    }
+
+    private IRequestSource? ReadRequests()
+    {
+        if (Request is not null)
+        {
+            var list = new RequestList();
+            foreach (BatchRequest request in Request.Where(request => !list.Add(request)))
+            {
+                WriteError(ErrorRecords.Make("DuplicateCustomId", $"The custom_id '{request.CustomId}' stands twice in -Request; the first is used.", request));
+            }
+
+            return list;
+        }
+
+        if (RequestPath is null)
+        {
+            return null;
+        }
+
+        // Joined to less than was asked for, every result would look like a stranger's: nothing is better.
+        var index = new RequestIndex();
+        foreach (string path in new PathResolver(this, ThrowTerminatingError).Files(RequestPath, literal: false))
+        {
+            try
+            {
+                if (index.Add(path, StopToken) is > 0 and int leftOut)
+                {
+                    WriteWarning($"{leftOut:N0} lines of '{path}' are no requests, or repeat a custom_id, and were left out. Test-BatchFile lists them.");
+                }
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                ThrowTerminatingError(ErrorRecords.From(exception, path));
+            }
+        }
+
+        return index;
+    }
+}

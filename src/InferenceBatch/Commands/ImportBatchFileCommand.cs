@@ -1,0 +1,95 @@
+using System.Management.Automation;
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>
+/// Reads the requests of batch files, one line at a time whatever the file's size. A line that is no request is a
+/// non-terminating <c>InvalidBatchFile</c>; the others are read all the same.
+/// </summary>
+[Cmdlet(VerbsData.Import, "BatchFile", DefaultParameterSetName = PathSet)]
+[OutputType(typeof(BatchRequest))]
+public sealed class ImportBatchFileCommand : BatchFileCommand
+{
+    private string _lastUrl = "";
+
+    private protected override void ProcessFile(string path)
+    {
+        if (Paths.TryOpen(path) is not { } stream)
+        {
+            return;
+        }
+
+        using var reader = new LineReader(stream);
+        while (!Stopping && TryRead(reader, path))
+        {
+            ReadOnlySpan<byte> line = reader.Line.Span;
+            if (reader.Number == 1 && FileValidator.LooksLikeUtf16(line))
+            {
+                WriteError(ErrorRecords.Make("InvalidBatchFile", $"{path}: {FileValidator.Utf16Message}", path));
+                return;
+            }
+
+            if (line.IndexOfAnyExcept(" \t\r"u8) < 0)
+            {
+                continue;
+            }
+
+            if (Read(line, out string problem) is { } request)
+            {
+                WriteObject(request);
+            }
+            else
+            {
+                WriteError(ErrorRecords.Make("InvalidBatchFile", $"{path}, line {reader.Number}: {problem}", path));
+            }
+        }
+    }
+
+    private bool TryRead(LineReader reader, string path)
+    {
+        try
+        {
+            return reader.Read();
+        }
+        catch (IOException exception)
+        {
+            WriteError(ErrorRecords.From(exception, path));
+            return false;
+        }
+    }
+
+    private BatchRequest? Read(ReadOnlySpan<byte> line, out string problem)
+    {
+        if (!RequestLine.Parse(line, out RequestLine request, out LineProblem lineProblem))
+        {
+            problem = lineProblem.Message();
+            return null;
+        }
+
+        problem = request.CustomId.IsEmpty ? "The line has no custom_id."
+            : request.BodyKind != JsonTokenType.StartObject ? "The line has no body."
+            : "";
+        return problem.Length > 0 ? null : new BatchRequest
+        {
+            CustomId = Encoding.UTF8.GetString(request.CustomId),
+            Url = Url(request.Url),
+            BodyUtf8 = request.Body.ToArray(),
+        };
+    }
+
+    /// <summary>The url as text; lines of a file share one, so that it is made once.</summary>
+    private string Url(ReadOnlySpan<byte> url)
+    {
+        if (!Ascii.Equals(url, _lastUrl))
+        {
+            _lastUrl = Encoding.UTF8.GetString(url);
+        }
+
+        return _lastUrl;
+    }
+}

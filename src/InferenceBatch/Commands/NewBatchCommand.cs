@@ -1,0 +1,87 @@
+using System.Collections;
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>New-Batch: creates a batch from a file the service holds. It starts at once, and costs money.</summary>
+[Cmdlet(VerbsCommon.New, "Batch", SupportsShouldProcess = true, DefaultParameterSetName = FileSet)]
+[OutputType(typeof(Batch))]
+public sealed class NewBatchCommand : ServiceCommand
+{
+    private const string FileSet = "File";
+    private const string IdSet = "Id";
+    private const string DefaultEndpoint = "/v1/chat/completions";
+
+    /// <summary>The file, as Send-BatchFile gave it.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = FileSet)]
+    [ValidateNotNull]
+    public BatchFile? File { get; set; }
+
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Alias("FileId")]
+    [ValidateNotNullOrEmpty]
+    public string? InputFileId { get; set; }
+
+    /// <summary>The endpoint all requests of the file are for; from the file, else /v1/chat/completions.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Parameter(ParameterSetName = FileSet)]
+    [ArgumentCompleter(typeof(EndpointCompleter))]
+    public string? Endpoint { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string CompletionWindow { get; set; } = "24h";
+
+    /// <summary>Up to 16 pairs of strings.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Hashtable? Metadata { get; set; }
+
+    /// <summary>Called once when the batch has ended; https.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Uri? WebhookUrl { get; set; }
+
+    /// <summary>Seconds after which the service may delete the output, 3600 to 2592000.</summary>
+    [Parameter]
+    [Alias("OutputExpiresAfterSec")]
+    [SecondsTransformation]
+    [ValidateRange(3600.0, 2592000.0)]
+    public double OutputExpiresAfter { get; set; }
+
+    protected override void BeginProcessing()
+    {
+        if (WebhookUrl is { } url && (!url.IsAbsoluteUri || url.Scheme != Uri.UriSchemeHttps))
+        {
+            ThrowTerminatingError(ErrorRecords.Make("InvalidValue", $"The webhook address '{url}' is not https.", url));
+        }
+    }
+
+    protected override void ProcessRecord()
+    {
+        string id = File?.Id ?? InputFileId!;
+        ServiceConnection connection = Resolve(File);
+        if (!ShouldProcess($"{id} at {connection}", "Create a batch, which starts at once and is billed"))
+        {
+            return;
+        }
+
+        var request = new NewBatch
+        {
+            InputFileId = id,
+            Endpoint = Endpoint ?? File?.Endpoint ?? DefaultEndpoint,
+            CompletionWindow = CompletionWindow,
+            Metadata = MetadataReader.Read(Metadata),
+            WebhookUrl = WebhookUrl,
+            OutputExpiresAfter = OutputExpiresAfter > 0 ? (int)OutputExpiresAfter : null,
+        };
+        if (TryRun((pump, token) => ClientFor(connection, pump).CreateBatchAsync(request, token), id, out Batch? batch))
+        {
+            WriteObject(Session.Remember(batch, connection));
+        }
+    }
+}

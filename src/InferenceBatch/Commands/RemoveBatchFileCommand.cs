@@ -1,0 +1,43 @@
+using System.Management.Automation;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Remove-BatchFile: deletes files the service holds.</summary>
+[Cmdlet(VerbsCommon.Remove, "BatchFile", SupportsShouldProcess = true, DefaultParameterSetName = FileSet)]
+[OutputType(typeof(void))]
+public sealed class RemoveBatchFileCommand : ServiceCommand
+{
+    private const string FileSet = "File";
+    private const string IdSet = "Id";
+
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = FileSet)]
+    [ValidateNotNull]
+    public BatchFile[]? File { get; set; }
+
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Alias("FileId")]
+    [ValidateNotNullOrEmpty]
+    public string[]? Id { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        foreach ((string id, object? origin) in (File ?? []).Select(file => (file.Id, (object?)file)).Concat((Id ?? []).Select(id => (id, (object?)null))))
+        {
+            ServiceConnection connection = Resolve(origin);
+            if (ShouldProcess($"{id} at {connection}", "Delete the file"))
+            {
+                TryRun(
+                    async (pump, token) =>
+                    {
+                        await ClientFor(connection, pump).DeleteFileAsync(id, token).ConfigureAwait(false);
+                        return true;
+                    },
+                    id,
+                    out _);
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Save-BatchFile: downloads files, or the output and error files of batches.</summary>
+[Cmdlet(VerbsData.Save, "BatchFile", SupportsShouldProcess = true, DefaultParameterSetName = FileSet)]
+[OutputType(typeof(FileInfo))]
+public sealed class SaveBatchFileCommand : ServiceCommand
+{
+    private const string IdSet = "Id";
+    private const string FileSet = "File";
+    private const string BatchSet = "Batch";
+
+    private readonly HashSet<string> _saved = new(PathResolver.Comparer);
+    private string? _destination;
+
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
+    [Alias("FileId")]
+    [ValidateNotNullOrEmpty]
+    public string[]? Id { get; set; }
+
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = FileSet)]
+    [ValidateNotNull]
+    public BatchFile[]? File { get; set; }
+
+    /// <summary>Batches whose output and error files are wanted.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    [ValidateNotNull]
+    public Batch[]? Batch { get; set; }
+
+    /// <summary>A file, or a folder that exists; the current folder when not given.</summary>
+    [Parameter(Position = 1)]
+    [ValidateNotNullOrEmpty]
+    public string Destination { get; set; } = ".";
+
+    [Parameter]
+    public SwitchParameter Force { get; set; }
+
+    protected override void BeginProcessing() => _destination = Paths.Output(Destination);
+
+    protected override void ProcessRecord()
+    {
+        if (_destination is null)
+        {
+            return;
+        }
+
+        foreach (string id in Id ?? [])
+        {
+            Save(id, SafeName(id) + ".jsonl", null);
+        }
+
+        foreach (BatchFile file in File ?? [])
+        {
+            Save(file.Id, SafeName(file.FileName ?? file.Id + ".jsonl"), file);
+        }
+
+        foreach (Batch batch in Batch ?? [])
+        {
+            if (batch.OutputFileId is null && batch.ErrorFileId is null)
+            {
+                Fail(batch.IsFinished
+                    ? ErrorRecords.Make("FileNotFound", $"The batch {batch.Id} has neither an output nor an error file.", batch)
+                    : ErrorRecords.BatchNotFinished(batch));
+            }
+
+            SaveOf(batch, batch.OutputFileId, "output");
+            SaveOf(batch, batch.ErrorFileId, "error");
+        }
+    }
+
+    private void SaveOf(Batch batch, string? fileId, string kind)
+    {
+        if (fileId is not null)
+        {
+            Save(fileId, $"{SafeName(batch.Id)}_{kind}.jsonl", batch);
+        }
+    }
+
+    private void Save(string id, string name, object? origin)
+    {
+        bool isFolder = Directory.Exists(_destination) || Path.EndsInDirectorySeparator(Destination);
+        string path = isFolder ? Path.Combine(_destination!, name) : _destination!;
+        ServiceConnection connection = Resolve(origin);
+        if (_saved.Contains(path))
+        {
+            // -Force is for what was there before, not for what this very command has just brought.
+            WriteError(ErrorRecords.SavedTwice(path, id));
+            return;
+        }
+
+        if (System.IO.File.Exists(path) && !Force)
+        {
+            WriteError(ErrorRecords.FileExists(path));
+            return;
+        }
+
+        if (!Directory.Exists(Path.GetDirectoryName(path)))
+        {
+            WriteError(ErrorRecords.FolderNotFound(path));
+            return;
+        }
+
+        if (!ShouldProcess(path, $"Save {id} of {connection}"))
+        {
+            return;
+        }
+
+        if (!TryRun((pump, token) => DownloadAsync(connection, pump, id, path, token), id, out (bool IsSaved, Exception? Problem) end))
+        {
+            return;
+        }
+
+        if (end.Problem is { } problem)
+        {
+            WriteError(ErrorRecords.FileUnwritable(path, problem));
+            return;
+        }
+
+        _saved.Add(path);
+        WriteObject(Paths.Item(path));
+    }
+
+    /// <summary>Downloads; gives what the disk had against it. What the service says is thrown.</summary>
+    private static async Task<(bool IsSaved, Exception? Problem)> DownloadAsync(ServiceConnection connection, PipelinePump pump, string id, string path, CancellationToken cancellationToken)
+    {
+        using ProgressReporter progress = Progress(pump, $"Saving {id}");
+        try
+        {
+            await Download.ToFileAsync(
+                ClientFor(connection, pump), id, path,
+                new ByteProgress<(long Bytes, long? Total)>(at => progress.Report(at.Bytes, at.Total ?? 0, () => ByteProgress.Describe(at.Bytes, at.Total))),
+                cancellationToken).ConfigureAwait(false);
+            return (true, null);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return (false, exception);
+        }
+    }
+
+    /// <summary>A name from a service as a file name: never a path.</summary>
+    private static string SafeName(string name)
+    {
+        string safe = string.Concat(name.Select(c => Path.GetInvalidFileNameChars().Contains(c) || c is '\\' or ':' or '/' ? '_' : c)).TrimStart('.');
+        return safe.Length > 0 ? safe : "_";
+    }
+}

@@ -1,0 +1,65 @@
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Stop-Batch: cancels batches. What was answered before stays, and is billed.</summary>
+[Cmdlet(VerbsLifecycle.Stop, "Batch", SupportsShouldProcess = true, DefaultParameterSetName = BatchSet)]
+[OutputType(typeof(Batch))]
+public sealed class StopBatchCommand : BatchInputCommand
+{
+    private readonly List<BatchInput> _stopping = [];
+    private ServiceConnection? _connection;
+
+    /// <summary>Wait until the batches have ended.</summary>
+    [Parameter]
+    public SwitchParameter Wait { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        foreach ((string id, Batch? known) in Inputs)
+        {
+            ServiceConnection connection = Resolve(known);
+            if (!ShouldProcess($"{id} at {connection}", "Cancel the batch")
+                || !TryRun((pump, token) => ClientFor(connection, pump).CancelBatchAsync(id, token), id, out Batch? batch))
+            {
+                continue;
+            }
+
+            Session.Remember(batch, connection);
+            if (Wait)
+            {
+                _connection ??= connection;
+                _stopping.Add(new BatchInput(batch.Id, batch));
+            }
+            else
+            {
+                WriteObject(batch);
+            }
+        }
+    }
+
+    protected override void EndProcessing()
+    {
+        if (_connection is null)
+        {
+            return;
+        }
+
+        var wait = new BatchWait(this, _connection, null, null);
+        wait.RunAndResume(() => RunOrThrow(
+            async (pump, token) =>
+            {
+                await foreach (Batch batch in wait.WaitAsync(_stopping, pump, token).ConfigureAwait(false))
+                {
+                    await pump.WriteObjectAsync(batch).ConfigureAwait(false);
+                }
+
+                return true;
+            },
+            _stopping));
+    }
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Management.Automation;
+using InferenceBatch.Pipeline;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Stop-BatchServer: ends local services. Their batches are kept, and go on at the next start on the same data folder.</summary>
+[Cmdlet(VerbsLifecycle.Stop, "BatchServer", SupportsShouldProcess = true)]
+[OutputType(typeof(void))]
+public sealed class StopBatchServerCommand : BatchCommand
+{
+    /// <summary>The services; when not given the one the session uses, else the only one there is.</summary>
+    [Parameter(Position = 0, ValueFromPipeline = true)]
+    [ValidateNotNull]
+    public BatchServer[]? Server { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        foreach (BatchServer server in Server ?? Chosen())
+        {
+            if (ShouldProcess($"{server.Uri}, process {server.ProcessId}", "Stop the local batch service"))
+            {
+                Stop(server);
+            }
+        }
+    }
+
+    private BatchServer[] Chosen()
+    {
+        if (MyInvocation.ExpectingInput)
+        {
+            return [];
+        }
+
+        IReadOnlyList<BatchServer> running = ServerRegistry.List();
+        if (running.FirstOrDefault(server => server.Uri == Session.Default?.BaseUri) is { } mine)
+        {
+            return [mine];
+        }
+
+        if (running.Count == 1)
+        {
+            return [running[0]];
+        }
+
+        WriteError(ErrorRecords.Make(
+            "ServerNotFound",
+            running.Count == 0 ? "No local service runs." : $"{running.Count} local services run; say which: Get-BatchServer | Where-Object … | Stop-BatchServer.",
+            null));
+        return [];
+    }
+
+    private void Stop(BatchServer server)
+    {
+        using Process? process = ServerRegistry.FindProcess(server);
+        if (process is not null)
+        {
+            RunOrThrow(
+                async (_, token) =>
+                {
+                    await ServerProcess.StopAsync(process, token).ConfigureAwait(false);
+                    return true;
+                },
+                server);
+        }
+
+        ServerRegistry.Remove(server);
+        if (Session.Default?.BaseUri == server.Uri)
+        {
+            Session.Default = null;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Lines;
+using InferenceBatch.Pipeline;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Checks batch files as the service will, and lists every problem with its line.</summary>
+[Cmdlet(VerbsDiagnostic.Test, "BatchFile", DefaultParameterSetName = PathSet)]
+[OutputType(typeof(BatchFileReport), typeof(bool))]
+public sealed class TestBatchFileCommand : BatchFileCommand
+{
+    /// <summary>The endpoint every line must name; that of the first line by default.</summary>
+    [Parameter]
+    [ArgumentCompleter(typeof(EndpointCompleter))]
+    [ValidateNotNullOrEmpty]
+    public string? Endpoint { get; set; }
+
+    /// <summary>Gives only whether the file is valid.</summary>
+    [Parameter]
+    public SwitchParameter Quiet { get; set; }
+
+    private protected override void ProcessFile(string path)
+    {
+        if (Paths.TryOpen(path) is not { } stream)
+        {
+            return;
+        }
+
+        using (stream)
+        {
+            long size = stream.Length;
+            using var progress = new ProgressReporter($"Checking {System.IO.Path.GetFileName(path)}", WriteProgress);
+            var bytes = new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size)));
+            try
+            {
+                BatchFileReport report = new FileValidator(new ValidationRules { Endpoint = Endpoint }).Validate(stream, path, bytes, StopToken);
+                WriteObject(Quiet ? report.IsValid : report);
+            }
+            catch (IOException exception)
+            {
+                WriteError(ErrorRecords.From(exception, path));
+            }
+            catch (OperationCanceledException)
+            {
+                throw new PipelineStoppedException();
+            }
+        }
+    }
+}

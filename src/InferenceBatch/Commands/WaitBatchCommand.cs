@@ -1,0 +1,65 @@
+using System.Management.Automation;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Runs;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>Wait-Batch: waits for all batches that are piped in, together, and writes each as it ends.</summary>
+[Cmdlet(VerbsLifecycle.Wait, "Batch", DefaultParameterSetName = BatchSet)]
+[OutputType(typeof(Batch))]
+public sealed class WaitBatchCommand : BatchInputCommand
+{
+    private readonly List<BatchInput> _batches = [];
+    private ServiceConnection? _connection;
+
+    /// <summary>Seconds to wait in all; as long as it takes when not given.</summary>
+    [Parameter]
+    [Alias("TimeoutSec")]
+    [SecondsTransformation]
+    public double? Timeout { get; set; }
+
+    /// <summary>End with the first batch that ends.</summary>
+    [Parameter]
+    public SwitchParameter Any { get; set; }
+
+    /// <summary>Seconds between two looks at a batch; else from under a second growing to a minute.</summary>
+    [Parameter]
+    [Alias("PollingIntervalSec")]
+    [SecondsTransformation]
+    [ValidateRange(0.05, 86400.0)]
+    public double? PollingInterval { get; set; }
+
+    protected override void ProcessRecord()
+    {
+        foreach (BatchInput batch in Inputs)
+        {
+            _connection ??= Resolve(batch.Known);
+            _batches.Add(batch);
+        }
+    }
+
+    protected override void EndProcessing()
+    {
+        if (_connection is null)
+        {
+            return;
+        }
+
+        var wait = new BatchWait(this, _connection, Timeout, PollingInterval) { Any = Any };
+        wait.RunAndResume(() => RunOrThrow(
+            async (pump, token) =>
+            {
+                await foreach (Batch batch in wait.WaitAsync(_batches, pump, token).ConfigureAwait(false))
+                {
+                    await pump.WriteObjectAsync(batch).ConfigureAwait(false);
+                    ReportFailure(pump, batch);
+                }
+
+                return true;
+            },
+            _batches));
+    }
+}

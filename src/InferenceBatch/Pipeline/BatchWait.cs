@@ -1,0 +1,88 @@
+using System.Globalization;
+using System.Management.Automation;
+using System.Runtime.CompilerServices;
+using InferenceBatch.Model;
+using InferenceBatch.Runs;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>
+/// A wait for batches as a person sees it: progress while it lasts, an error for each batch that was not waited for to
+/// its end, and on Ctrl+C the line that takes the wait up again.
+/// </summary>
+internal sealed class BatchWait(BatchCommand command, ServiceConnection connection, double? timeoutSeconds, double? pollingSeconds)
+{
+    private BatchWatcher? _watcher;
+
+    public bool Any { get; init; }
+
+    /// <summary>Waits, giving each batch as it ends.</summary>
+    public async IAsyncEnumerable<Batch> WaitAsync(
+        IReadOnlyCollection<BatchInput> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var progress = new ProgressReporter("Waiting for batches", pump.WriteProgress);
+        var seen = new Dictionary<string, Batch>();
+        int ended = 0;
+        void Show(Batch batch)
+        {
+            seen[batch.Id] = batch;
+            long done = seen.Values.Sum(one => one.RequestCounts.Done);
+            long total = seen.Values.Sum(one => one.RequestCounts.Total);
+            progress.Report(done, total, () => Describe(batch, batches.Count, ended, done, total));
+        }
+
+        _watcher = new BatchWatcher(new BatchClient(connection, warn: pump.WriteWarning))
+        {
+            Any = Any,
+            Timeout = timeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            PollingInterval = pollingSeconds is { } pause ? TimeSpan.FromSeconds(pause) : null,
+            OnLook = Show,
+            OnGivenUp = (id, problem) => pump.WriteError(ErrorRecords.From(problem, id)),
+        };
+        foreach ((string _, Batch? known) in batches)
+        {
+            if (known is not null)
+            {
+                Show(known);
+            }
+        }
+
+        await foreach (Batch batch in _watcher.WatchAsync(batches.Select(batch => (batch.Id, batch.Known)), cancellationToken).ConfigureAwait(false))
+        {
+            ended++;
+            yield return Session.Remember(batch, connection);
+        }
+
+        if (!Any || ended == 0)
+        {
+            foreach (string id in _watcher.Waiting)
+            {
+                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeSpan.FromSeconds(timeoutSeconds ?? 0), seen.GetValueOrDefault(id)));
+            }
+        }
+    }
+
+    /// <summary>Runs a wait; when it is stopped by a person, writes the line that takes it up again.</summary>
+    public void RunAndResume(Action wait)
+    {
+        try
+        {
+            wait();
+        }
+        catch (PipelineStoppedException) when (command.Stopping && _watcher?.Waiting.Count > 0)
+        {
+            // The cmdlet's own streams are closed by now; the host's are not.
+            command.Host?.UI?.WriteWarningLine($"The batches go on. To wait for them again: {ResumeLine(_watcher.Waiting)}");
+            throw;
+        }
+    }
+
+    /// <summary>The command that waits for batches again.</summary>
+    public static string ResumeLine(IEnumerable<string> ids) => "Wait-Batch -Id " + string.Join(", ", ids.Select(id => $"'{id.Replace("'", "''", StringComparison.Ordinal)}'"));
+
+    private static string Describe(Batch batch, int count, int ended, long done, long total) =>
+        string.Create(
+            CultureInfo.CurrentCulture,
+            $"{(count == 1 ? batch.RawStatus : $"{ended} of {count} batches ended")}, {done:N0} of {total:N0} requests done");
+}

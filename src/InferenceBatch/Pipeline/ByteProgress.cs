@@ -1,0 +1,20 @@
+using System.Globalization;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>Hands what is reported on at once, on the reporting thread; the framework's own hops to another.</summary>
+internal sealed class ByteProgress<T>(Action<T> report) : IProgress<T>
+{
+    public void Report(T value) => report(value);
+}
+
+/// <summary>How bytes moved are told.</summary>
+internal static class ByteProgress
+{
+    private const double MB = 1024 * 1024;
+
+    /// <summary>Such as <c>3.1 of 190.7 MB</c>.</summary>
+    public static string Describe(long done, long? total) => total is { } all
+        ? string.Create(CultureInfo.CurrentCulture, $"{done / MB:N1} of {all / MB:N1} MB")
+        : string.Create(CultureInfo.CurrentCulture, $"{done / MB:N1} MB");
+}

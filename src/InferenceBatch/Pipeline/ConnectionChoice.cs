@@ -1,0 +1,46 @@
+using System.Collections;
+using System.Management.Automation;
+using System.Net;
+using System.Security;
+using InferenceBatch.Binding;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>Decides where a cmdlet's calls go, from what was given with it, where its input came from, the session and the environment.</summary>
+/// <param name="cmdlet">Ended by an address or provider that is none, and by a missing key.</param>
+/// <param name="connection">As given.</param>
+/// <param name="baseUri">As given.</param>
+/// <param name="apiKey">As given.</param>
+internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? connection, Uri? baseUri, SecureString? apiKey)
+{
+    /// <summary>Where a call for an object goes: what was given with the command, else where the object came from, else the session's default, else the environment's.</summary>
+    public ServiceConnection Resolve(object? item = null)
+    {
+        if (connection is not null)
+        {
+            return connection;
+        }
+
+        return baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin ? origin : Resolve(null, Session.Default, null);
+    }
+
+    /// <summary>A new default: what was given, else the environment's; what the session had so far does not count.</summary>
+    public ServiceConnection ResolveDefault(string? provider, Hashtable? headers) => connection ?? Resolve(provider, null, headers);
+
+    private ServiceConnection Resolve(string? provider, ServiceConnection? session, Hashtable? headers)
+    {
+        try
+        {
+            var resolver = new ConnectionResolver(Environment.GetEnvironmentVariable);
+            return Session.Unify(resolver.Resolve(baseUri, PlainText(apiKey), provider, session, MetadataReader.Read(headers)));
+        }
+        catch (Exception exception) when (exception is ArgumentException or ServiceException)
+        {
+            cmdlet.ThrowTerminatingError(ErrorRecords.From(exception, provider ?? (object?)baseUri));
+            throw;
+        }
+    }
+
+    private static string? PlainText(SecureString? secret) => secret is null ? null : new NetworkCredential("", secret).Password;
+}

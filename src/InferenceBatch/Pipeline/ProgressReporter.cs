@@ -1,0 +1,58 @@
+using System.Management.Automation;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>
+/// Progress of one activity: at most ten records a second however often it is told, and one that removes the bar at
+/// the end. PowerShell itself drops the records under <c>-ProgressAction Ignore</c> and $ProgressPreference.
+/// </summary>
+/// <remarks>Safe for several threads when <paramref name="write"/> is.</remarks>
+/// <param name="activity">What is being done; the bar's title.</param>
+/// <param name="write">Writes a record: the cmdlet's WriteProgress on the pipeline thread, else the pump's.</param>
+/// <param name="time">Where the time is read.</param>
+internal sealed class ProgressReporter(string activity, Action<ProgressRecord> write, TimeProvider? time = null) : IDisposable
+{
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+    private static int s_lastId;
+
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
+    private readonly int _id = Interlocked.Increment(ref s_lastId) & 0x7FFFFFFF;
+    private readonly object _gate = new();
+    private long _last;
+    private bool _shown;
+    private bool _ended;
+
+    /// <summary>Says how far it is.</summary>
+    /// <param name="done">Units done.</param>
+    /// <param name="total">Units in all; 0 or less where that is not known, then no bar is drawn.</param>
+    /// <param name="status">The line below the title, made only when it is shown.</param>
+    public void Report(long done, long total, Func<string> status)
+    {
+        lock (_gate)
+        {
+            if (_ended || (_shown && _time.GetElapsedTime(_last) < s_pause))
+            {
+                return;
+            }
+
+            _last = _time.GetTimestamp();
+            _shown = true;
+            int percent = total > 0 ? (int)Math.Clamp(done * 100.0 / total, 0, 100) : -1;
+            write(new ProgressRecord(_id, activity, status()) { PercentComplete = percent });
+        }
+    }
+
+    /// <summary>Removes the bar.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_shown && !_ended)
+            {
+                write(new ProgressRecord(_id, activity, " ") { RecordType = ProgressRecordType.Completed });
+            }
+
+            _ended = true;
+        }
+    }
+}

@@ -1,0 +1,288 @@
+using System.Globalization;
+using System.Management.Automation;
+using System.Text;
+using InferenceBatch.Binding;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>
+/// The base of cmdlets that build one request for each input object. A prompt that is there but empty is a prompt: what an empty cell of a table means is the
+/// person's to say; only $null, a property that is not there, is <c>PromptMissing</c>.
+/// </summary>
+public abstract class RequestCommand : BatchCommand
+{
+    private const int LongestDescription = 60;
+
+    private readonly IdIndex _ids = new();
+    private EndpointShape _shape = EndpointShape.Of("");
+    private RequestTemplate? _template;
+    private int _position;
+
+    /// <summary>What a request is made from: a text is its prompt; of another object the parameters name the parts.</summary>
+    [Parameter(ValueFromPipeline = true)]
+    [AllowNull]
+    [AllowEmptyString]
+    public object? InputObject { get; set; }
+
+    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
+    [AllowNull]
+    [AllowEmptyString]
+    public string? Prompt { get; set; }
+
+    /// <summary>The system message (<c>instructions</c> at /v1/responses); none where empty.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [AllowNull]
+    [AllowEmptyString]
+    public string? SystemPrompt { get; set; }
+
+    /// <summary>Names the request; where empty <c>request-</c> and the position of its input object, counted from 1.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [Alias("custom_id")]
+    [AllowNull]
+    [AllowEmptyString]
+    public string? CustomId { get; set; }
+
+    /// <summary>Images for the prompt: addresses (https, data), or local files, which travel inside the request.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [AllowNull]
+    [AllowEmptyCollection]
+    [AllowEmptyString]
+    public string[]? Image { get; set; }
+
+    [Parameter]
+    public string? Model { get; set; }
+
+    /// <summary>What the conversation begins with: objects with <c>role</c> and <c>content</c>. The prompt, if any, follows.</summary>
+    [Parameter]
+    [JsonObjectTransformation(Many = true)]
+    [ValidateNotNullOrEmpty]
+    public object[]? Message { get; set; }
+
+    [Parameter]
+    [ValidatePattern("^/")]
+    [ArgumentCompleter(typeof(EndpointCompleter))]
+    public string Endpoint { get; set; } = "/v1/chat/completions";
+
+    /// <summary>Bounds the answer: <c>max_tokens</c>, at /v1/responses <c>max_output_tokens</c>.</summary>
+    [Parameter]
+    [ValidateRange(1, int.MaxValue)]
+    public int? MaxTokens { get; set; }
+
+    [Parameter]
+    [ValidateRange(0.0, double.MaxValue)]
+    public double? Temperature { get; set; }
+
+    [Parameter]
+    [ValidateRange(0.0, 1.0)]
+    public double? TopP { get; set; }
+
+    [Parameter]
+    public long? Seed { get; set; }
+
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? Stop { get; set; }
+
+    /// <summary>A JSON schema the answer is to follow, as a hashtable or JSON.</summary>
+    [Parameter]
+    [JsonObjectTransformation]
+    [ValidateNotNull]
+    public object? ResponseSchema { get; set; }
+
+    /// <summary>Tools, or bare functions, as hashtables or JSON.</summary>
+    [Parameter]
+    [JsonObjectTransformation(Many = true)]
+    [ValidateNotNullOrEmpty]
+    public object[]? Tool { get; set; }
+
+    /// <summary>Any field the service knows, as a hashtable or JSON; merged last, so that it wins.</summary>
+    [Parameter]
+    [JsonObjectTransformation]
+    [ValidateNotNull]
+    public object? Body { get; set; }
+
+    protected override void BeginProcessing()
+    {
+        _shape = EndpointShape.Of(Endpoint);
+        RefuseWhatTheEndpointLacks();
+        _template = new RequestTemplate(
+            _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
+    }
+
+    /// <summary>Builds the request of the current input object; null after an error.</summary>
+    private protected BatchRequest? Build()
+    {
+        _position++;
+        object? input = InputObject;
+        if (input is PSObject { BaseObject: string text })
+        {
+            input = text;
+        }
+
+        string? prompt = Prompt ?? input as string;
+        if (Check(input, prompt) is { } problem)
+        {
+            WriteError(problem);
+            return null;
+        }
+
+        try
+        {
+            string id = string.IsNullOrEmpty(CustomId) ? string.Create(CultureInfo.InvariantCulture, $"request-{_position}") : CustomId;
+            JsonText.Check(id);
+            if (Images(input) is not { } images)
+            {
+                return null;
+            }
+
+            ReadOnlyMemory<byte> body = _template!.Write(prompt, string.IsNullOrEmpty(SystemPrompt) ? null : SystemPrompt, images);
+            if (!_ids.TryAdd(Encoding.UTF8.GetBytes(id), _position, out int first))
+            {
+                WriteError(ErrorRecords.Make(
+                    "DuplicateCustomId", $"{Describe(input)} has the custom_id '{id}', which input object {first} has already; it is left out.", input));
+                return null;
+            }
+
+            return new BatchRequest { CustomId = id, Url = Endpoint, BodyUtf8 = body, InputObject = input };
+        }
+        catch (UnwritableValueException exception)
+        {
+            WriteError(ErrorRecords.Make("InvalidValue", $"{Describe(input)}: {exception.Message}", input, exception));
+            return null;
+        }
+    }
+
+    private ErrorRecord? Check(object? input, string? prompt)
+    {
+        if (!_template!.HasModel && !_shape.ModelIsOptional)
+        {
+            return ErrorRecords.Make("ModelMissing", $"{Describe(input)} has no model: name one with -Model.", input);
+        }
+
+        if (prompt is null && Message is null && !_template.HasInput)
+        {
+            return ErrorRecords.Make("PromptMissing",
+                $"{Describe(input)} has no prompt: say where its text is, such as -Prompt {{ $_.Body }}, or give it a Prompt property.", input);
+        }
+
+        return !_shape.TakesMessages && (Image?.Length > 0 || !string.IsNullOrEmpty(SystemPrompt))
+            ? ErrorRecords.Make("ParameterNotForEndpoint",
+                $"{Describe(input)} has {(Image?.Length > 0 ? "an image" : "a system prompt")}; {Endpoint} takes none.", input)
+            : null;
+    }
+
+    private List<RequestImage>? Images(object? input)
+    {
+        var images = new List<RequestImage>(Image?.Length ?? 0);
+        foreach (string image in Image ?? [])
+        {
+            if (string.IsNullOrEmpty(image))
+            {
+                continue;
+            }
+
+            if (RequestImage.IsAddress(image))
+            {
+                images.Add(RequestImage.FromAddress(image));
+            }
+            else if (Local(image, input) is { } local)
+            {
+                images.Add(local);
+            }
+            else
+            {
+                return null;
+            }
+        }
+
+        return images;
+    }
+
+    private RequestImage? Local(string path, object? input)
+    {
+        if (Paths.Output(path) is not { } full)
+        {
+            return null;
+        }
+
+        if (Directory.Exists(full))
+        {
+            WriteError(ErrorRecords.NotAFile(full));
+            return null;
+        }
+
+        try
+        {
+            return RequestImage.FromFile(full);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            WriteError(ErrorRecords.Make("FileNotFound", $"{Describe(input)}: there is no image '{full}'.", input, exception));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            WriteError(ErrorRecords.Make("FileUnreadable", $"{Describe(input)}: the image cannot be read: {exception.Message}", input, exception));
+        }
+
+        return null;
+    }
+
+    private List<KeyValuePair<string, byte[]>> Fields()
+    {
+        var fields = new List<KeyValuePair<string, byte[]>>();
+        Add(_shape.MaxTokensField ?? "", MaxTokens);
+        Add("temperature", Temperature);
+        Add("top_p", TopP);
+        Add("seed", Seed);
+        Add("stop", Stop);
+        if (ResponseSchema is RawJson schema)
+        {
+            fields.Add(new(_shape.IsResponses ? "text" : "response_format", ResponseFormat.FromSchema(schema, _shape)));
+        }
+
+        if (Tool is not null)
+        {
+            fields.Add(new("tools", ResponseFormat.FromTools(All(Tool), _shape)));
+        }
+
+        return fields;
+
+        void Add(string name, object? value)
+        {
+            if (value is not null)
+            {
+                fields.Add(new(name, ObjectJson.ToUtf8(value)));
+            }
+        }
+    }
+
+    private void RefuseWhatTheEndpointLacks()
+    {
+        string? parameter = MaxTokens is not null && _shape.MaxTokensField is null ? nameof(MaxTokens)
+            : _shape.TakesMessages ? null
+            : Message is not null ? nameof(Message)
+            : ResponseSchema is not null ? nameof(ResponseSchema)
+            : Tool is not null ? nameof(Tool)
+            : null;
+        if (parameter is not null)
+        {
+            ThrowTerminatingError(ErrorRecords.Make("ParameterNotForEndpoint", $"{Endpoint} has no place for -{parameter}.", Endpoint));
+        }
+    }
+
+    private string Describe(object? input)
+    {
+        if (input is null)
+        {
+            return $"Input object {_position}";
+        }
+
+        string text = input.ToString()?.ReplaceLineEndings(" ") ?? "";
+        return $"Input object {_position} ({(text.Length > LongestDescription ? text[..LongestDescription] + "…" : text)})";
+    }
+
+    private static RawJson[] All(object[]? values) =>
+        values is null ? [] : [.. values.Select(value => (RawJson)(value is PSObject wrapped ? wrapped.BaseObject : value))];
+}

@@ -1,0 +1,35 @@
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>Requests from the pipeline on their way to a service: temporary batch files within its limits, in a folder of their own that goes with the spool.</summary>
+internal sealed class RequestSpool : IDisposable
+{
+    private readonly FileSplitter _splitter;
+
+    /// <summary>The folder, readable by this user alone.</summary>
+    public string Folder { get; } = Directory.CreateTempSubdirectory("InferenceBatch-").FullName;
+
+    public RequestSpool(int maxRequests, long maxBytes) =>
+        _splitter = new FileSplitter(Path.Combine(Folder, "requests.jsonl"), maxRequests, maxBytes);
+
+    /// <inheritdoc cref="FileSplitter.Add"/>
+    public void Add(BatchRequest request) => _splitter.Add(request);
+
+    /// <summary>The files; none when there was no request.</summary>
+    public IReadOnlyList<FilePart> Finish() => _splitter.Rename(overwrite: true);
+
+    public void Dispose()
+    {
+        _splitter.Dispose();
+        try
+        {
+            Directory.Delete(Folder, recursive: true);
+        }
+        catch (IOException)
+        {
+            // Held by another process, such as a virus scanner: left to the system's clean-up of temporary files.
+        }
+    }
+}

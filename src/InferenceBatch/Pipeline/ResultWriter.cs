@@ -1,0 +1,103 @@
+using System.Globalization;
+using InferenceBatch.Binding;
+using InferenceBatch.Model;
+using InferenceBatch.Runs;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>Writes results to the pipeline: joined, filtered, in order if asked for, with a warning for what does not add up.</summary>
+/// <param name="requests">What to join to; null for nothing.</param>
+/// <param name="ordered">Whether to hold results back until all are in.</param>
+/// <param name="statuses">Which to write; null for all.</param>
+internal sealed class ResultWriter(IRequestSource? requests, bool ordered, ResultStatus[]? statuses) : IDisposable
+{
+    private static readonly Func<string, object?> s_readValue = JsonValue.ObjectOrArray;
+
+    private readonly ResultSpool? _spool = ordered ? new ResultSpool(requests!.Count, s_readValue) : null;
+    private ResultJoiner? _joiner;
+
+    /// <summary>Set when some results could not be had, so that none may be called missing.</summary>
+    public bool IsIncomplete { get; set; }
+
+    private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool);
+
+    /// <summary>Writes the results of a batch.</summary>
+    public async Task WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
+    {
+        using var progress = new ProgressReporter("Reading results of " + batch.Id, pump.WriteProgress);
+        long lines = 0;
+        await foreach (BatchResult result in ReaderFor(pump, batch.Id).ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
+        {
+            lines++;
+            progress.Report(lines, batch.RequestCounts.Total, () => string.Create(CultureInfo.CurrentCulture, $"{lines:N0} results"));
+            await WriteAsync(result, pump).ConfigureAwait(false);
+        }
+
+        // The counts of a service that counts in percent say nothing here.
+        if (batch.IsFinished && batch.RequestCounts.Done > lines && batch.Json.Contains("\"request_counts\"", StringComparison.Ordinal))
+        {
+            pump.WriteWarning(string.Create(
+                CultureInfo.CurrentCulture, $"The batch {batch.Id} counts {batch.RequestCounts.Done:N0} answers, its files hold {lines:N0}."));
+        }
+    }
+
+    /// <summary>Writes the results of a file on disk.</summary>
+    public async Task<bool> WriteFileAsync(string path, PipelinePump pump, CancellationToken cancellationToken)
+    {
+        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
+        await using (stream.ConfigureAwait(false))
+        {
+            await foreach (BatchResult result in ReaderFor(pump, path).ReadAsync(stream, null, cancellationToken).ConfigureAwait(false))
+            {
+                await WriteAsync(result, pump).ConfigureAwait(false);
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Writes what was held back and what is missing, and warns of what does not add up.</summary>
+    public async Task FinishAsync(PipelinePump pump)
+    {
+        if (Joiner is not { } joiner)
+        {
+            return;
+        }
+
+        foreach (BatchResult result in joiner.Finish(listMissing: !IsIncomplete))
+        {
+            await PostAsync(result, pump).ConfigureAwait(false);
+        }
+
+        if (joiner.Duplicates > 0)
+        {
+            pump.WriteWarning($"{joiner.Duplicates:N0} results repeat a custom_id and were dropped.");
+        }
+
+        if (joiner.NotAskedFor > 0)
+        {
+            pump.WriteWarning($"{joiner.NotAskedFor:N0} results belong to none of the requests given.");
+        }
+    }
+
+    public void Dispose()
+    {
+        _spool?.Dispose();
+        (requests as IDisposable)?.Dispose();
+    }
+
+    private static ResultReader ReaderFor(PipelinePump pump, string source) => new(s_readValue)
+    {
+        OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Make("DownloadIncomplete", $"Line {line} of the results of {source} cannot be read: {why}", source)),
+    };
+
+    private ValueTask WriteAsync(BatchResult result, PipelinePump pump)
+    {
+        BatchResult? joined = Joiner is null ? result : Joiner.Take(result);
+        return joined is null ? default : PostAsync(joined, pump);
+    }
+
+    private ValueTask PostAsync(BatchResult result, PipelinePump pump) =>
+        statuses is null || statuses.Contains(result.Status) ? pump.WriteObjectAsync(result) : default;
+}

@@ -1,0 +1,57 @@
+using System.Globalization;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Runs;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>A run as a person sees it: one progress bar through its phases, an error for each part that went wrong.</summary>
+internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds) : RunObserver, IDisposable
+{
+    private readonly ProgressReporter _progress = new("Running the batch", pump.WriteProgress);
+    private readonly Dictionary<string, Batch> _seen = [];
+    private string _attempt = "";
+
+    public override Task BeforeUploadAsync(FilePart part, int number, int count, CancellationToken cancellationToken) =>
+        UploadPace.WaitAsync(connection, _progress, cancellationToken);
+
+    public override void OnUpload(FilePart part, long bytes) =>
+        _progress.Report(bytes, part.Bytes, () => $"{_attempt}sending {ByteProgress.Describe(bytes, part.Bytes)}");
+
+    public override void OnCreated(Batch batch)
+    {
+        Session.Remember(batch, connection);
+        pump.WriteVerbose($"Created the batch {batch.Id}.");
+        OnLook(batch);
+    }
+
+    public override void OnLook(Batch batch)
+    {
+        _seen[batch.Id] = batch;
+        long done = _seen.Values.Sum(one => one.RequestCounts.Done);
+        long total = _seen.Values.Sum(one => one.RequestCounts.Total);
+        _progress.Report(done, total, () => string.Create(CultureInfo.CurrentCulture, $"{_attempt}{batch.RawStatus}, {done:N0} of {total:N0} requests done"));
+    }
+
+    public override void OnBatchFailed(Batch batch) => pump.WriteError(ErrorRecords.BatchFailed(batch));
+
+    public override void OnLeft(string batchId, ServiceException? why) =>
+        pump.WriteError(why is null
+            ? ErrorRecords.WaitTimeout(batchId, TimeSpan.FromSeconds(timeoutSeconds ?? 0), _seen.GetValueOrDefault(batchId))
+            : ErrorRecords.From(why, batchId));
+
+    public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));
+
+    public override void OnAttempt(int attempt, int requests)
+    {
+        _seen.Clear();
+        if (attempt > 1)
+        {
+            _attempt = $"attempt {attempt}: ";
+            pump.WriteVerbose($"Attempt {attempt} sends {requests:N0} requests again.");
+        }
+    }
+
+    public void Dispose() => _progress.Dispose();
+}

@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>
+/// Which local services this user has started, kept as a small file each in the user's state folder, so that another
+/// shell finds them. A record whose process is gone is removed when it is met.
+/// </summary>
+internal static class ServerRegistry
+{
+    /// <summary>Where a service keeps its data unless told otherwise: the folder <c>inference-batch serve</c> takes by itself.</summary>
+    public static string DefaultDataPath => Path.Combine(StateFolder, "inference-batch");
+
+    private static string RecordFolder => Path.Combine(StateFolder, "InferenceBatch", "servers");
+
+    /// <summary>The user's state folder: XDG_STATE_HOME where that is the custom, else the local application data.</summary>
+    private static string StateFolder
+    {
+        get
+        {
+            string? state = OperatingSystem.IsWindows() || OperatingSystem.IsMacOS()
+                ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify)
+                : Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } xdg ? xdg
+                : Environment.GetEnvironmentVariable("HOME") is { Length: > 0 } home ? Path.Combine(home, ".local", "state")
+                : null;
+            return string.IsNullOrEmpty(state) ? Path.GetTempPath() : state;
+        }
+    }
+
+    /// <summary>The services that run, the oldest first.</summary>
+    public static IReadOnlyList<BatchServer> List()
+    {
+        if (!Directory.Exists(RecordFolder))
+        {
+            return [];
+        }
+
+        var running = new List<BatchServer>();
+        foreach (string path in Directory.EnumerateFiles(RecordFolder, "*.json"))
+        {
+            if (Read(path) is { } server && FindProcess(server) is { } process)
+            {
+                process.Dispose();
+                running.Add(server);
+            }
+            else
+            {
+                File.Delete(path);
+            }
+        }
+
+        running.Sort((one, other) => one.StartedAt.CompareTo(other.StartedAt));
+        return running;
+    }
+
+    public static void Add(BatchServer server)
+    {
+        Directory.CreateDirectory(RecordFolder);
+        string path = PathOf(server);
+        File.WriteAllBytes(path + ".tmp", JsonSerializer.SerializeToUtf8Bytes(server));
+        File.Move(path + ".tmp", path, overwrite: true);
+    }
+
+    public static void Remove(BatchServer server) => File.Delete(PathOf(server));
+
+    /// <summary>The process of a service; null when it is gone, or its number belongs to another by now.</summary>
+    public static Process? FindProcess(BatchServer server)
+    {
+        try
+        {
+            var process = Process.GetProcessById(server.ProcessId);
+            if (!process.HasExited && (process.StartTime.ToUniversalTime() - server.StartedAt.UtcDateTime).Duration() < TimeSpan.FromSeconds(2))
+            {
+                return process;
+            }
+
+            process.Dispose();
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            // Gone, or not ours.
+        }
+
+        return null;
+    }
+
+    private static string PathOf(BatchServer server) =>
+        Path.Combine(RecordFolder, server.ProcessId.ToString(CultureInfo.InvariantCulture) + ".json");
+
+    private static BatchServer? Read(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<BatchServer>(File.ReadAllBytes(path));
+        }
+        catch (Exception exception) when (exception is JsonException or IOException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,24 @@
+using System.Runtime.CompilerServices;
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>Leaves the time between two uploads that a provider asks for (<see cref="ServiceProfile.UploadInterval"/>), shown as progress.</summary>
+internal static class UploadPace
+{
+    private static readonly ConditionalWeakTable<ServiceConnection, StrongBox<DateTimeOffset>> s_last = [];
+
+    /// <summary>Waits until the connection may upload again, and counts the upload that follows.</summary>
+    public static async Task WaitAsync(ServiceConnection connection, ProgressReporter progress, CancellationToken cancellationToken)
+    {
+        StrongBox<DateTimeOffset> last = s_last.GetOrCreateValue(connection);
+        TimeSpan interval = connection.Profile.UploadInterval;
+        while (last.Value + interval - DateTimeOffset.UtcNow is { Ticks: > 0 } left)
+        {
+            progress.Report(0, 0, () => $"{connection.Provider} takes one file each {interval.TotalSeconds:0} seconds: {left.TotalSeconds:0} left");
+            await Task.Delay(left < TimeSpan.FromSeconds(1) ? left : TimeSpan.FromSeconds(1), cancellationToken).ConfigureAwait(false);
+        }
+
+        last.Value = DateTimeOffset.UtcNow;
+    }
+}

@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Views;
+
+/// <summary>What the views of InferenceBatch.Format.ps1xml show in their columns; sized for a window of 80 columns.</summary>
+public static class ViewText
+{
+    private const int BarCells = 5;
+    private const int LongestCounts = 13;
+    private const int IssuesShown = 10;
+
+    /// <summary>The text in a colour of $PSStyle; plain where the output goes to a file or another program.</summary>
+    public static string Paint(object text, string colour, string reset) =>
+        Console.IsOutputRedirected || string.IsNullOrEmpty(colour) ? $"{text}" : $"{colour}{text}{reset}";
+
+    /// <summary>A bar and the percentage of requests that have an answer: <c>███░░  60%</c>.</summary>
+    public static string Bar(RequestCounts counts)
+    {
+        int full = counts.Percent * BarCells / 100;
+        return string.Create(CultureInfo.InvariantCulture, $"{new string('█', full)}{new string('░', BarCells - full)}{counts.Percent,4}%");
+    }
+
+    /// <summary>Completed, failed and all requests: <c>58/2/60</c>; thousands and millions where they would not fit.</summary>
+    public static string Counts(RequestCounts counts)
+    {
+        string exact = counts.ToString();
+        return exact.Length <= LongestCounts ? exact : $"{Short(counts.Completed)}/{Short(counts.Failed)}/{Short(counts.Total)}";
+    }
+
+    /// <summary>How long ago, in its largest unit: <c>12m</c>, <c>3d</c>; empty when not known.</summary>
+    public static string Age(DateTimeOffset? time)
+    {
+        if (time is not { } some)
+        {
+            return "";
+        }
+
+        TimeSpan age = DateTimeOffset.UtcNow - some;
+        return age switch
+        {
+            { Ticks: < 0 } => "0s",
+            { TotalMinutes: < 1 } => $"{age.Seconds}s",
+            { TotalHours: < 1 } => $"{age.Minutes}m",
+            { TotalDays: < 1 } => $"{age.Hours}h",
+            _ => $"{age.Days}d",
+        };
+    }
+
+    /// <summary>A size of at most seven characters: <c>1023 B</c>, <c>190.7 MB</c>.</summary>
+    public static string Size(long? bytes) => bytes switch
+    {
+        null => "",
+        < 1 << 10 => $"{bytes} B",
+        < 1 << 20 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0.0} KB"),
+        < 1 << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1048576.0:0.0} MB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.0} GB"),
+    };
+
+    /// <summary>The beginning of a text on one line: line breaks and control characters become blanks.</summary>
+    public static string OneLine(string? text, int longest)
+    {
+        if (string.IsNullOrEmpty(text))
+        {
+            return "";
+        }
+
+        int length = Math.Min(text.Length, longest);
+        if (length < text.Length && char.IsHighSurrogate(text[length - 1]))
+        {
+            length--;
+        }
+
+        var line = new StringBuilder(length + 1);
+        foreach (char c in text.AsSpan(0, length))
+        {
+            line.Append(char.IsControl(c) ? ' ' : c);
+        }
+
+        return length < text.Length ? line.Append('…').ToString() : line.ToString();
+    }
+
+    /// <summary>The answer's text on one line; for a result without one, what went wrong.</summary>
+    public static string Answer(BatchResult result, int longest) =>
+        OneLine(result.Text ?? result.Error?.ToString() ?? (result.Status == ResultStatus.Missing ? "not in any file that came back" : ""), longest);
+
+    /// <summary>The beginning of a request's body, without reading all of a large one.</summary>
+    public static string Body(BatchRequest request, int longest)
+    {
+        ReadOnlySpan<byte> utf8 = request.BodyUtf8.Span;
+        return OneLine(Encoding.UTF8.GetString(utf8[..Math.Min(utf8.Length, longest * 4)]), longest);
+    }
+
+    /// <summary>What a report says beside its first line: the figures, then the first issues, one a line.</summary>
+    public static IEnumerable<string> Report(BatchFileReport report)
+    {
+        yield return $"  {Plural(report.RequestCount, "request")}, {Size(report.Bytes)}"
+            + (report.Endpoint is null ? "" : $", {report.Endpoint}")
+            + (report.Models.Count == 0 ? "" : $", {OneLine(string.Join(", ", report.Models.Take(3)), 60)}{(report.Models.Count > 3 ? ", …" : "")}");
+        foreach (LineIssue issue in report.Issues.OrderByDescending(issue => issue.Severity).Take(IssuesShown))
+        {
+            string where = issue.Line is { } line ? $"line {line}: " : "";
+            yield return $"  {(issue.Severity == IssueSeverity.Error ? "" : issue.Severity.ToString().ToLowerInvariant() + ", ")}{where}{issue.Code}: {OneLine(issue.Message, 200)}";
+        }
+
+        if (report.Issues.Count > IssuesShown)
+        {
+            yield return $"  {Plural(report.Issues.Count - IssuesShown, "more issue")}: see Issues";
+        }
+    }
+
+    /// <summary>A number with its noun: <c>1 error</c>, <c>50,000 requests</c>.</summary>
+    public static string Plural(int count, string noun) =>
+        string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
+
+    private static string Short(long count) => count switch
+    {
+        < 10_000 => count.ToString(CultureInfo.InvariantCulture),
+        < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{count / 1000}k"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{count / 100_000 / 10.0:0.#}M"),
+    };
+}

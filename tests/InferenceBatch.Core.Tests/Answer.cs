@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Text;
+
+namespace InferenceBatch;
+
+/// <summary>The things a <see cref="FaultServer"/> does.</summary>
+internal static class Answer
+{
+    public static Behaviour Json(string json, int status = 200, params string[] headers) =>
+        Whole(status, "application/json", Encoding.UTF8.GetBytes(json), headers);
+
+    public static Behaviour Html(int status, params string[] headers) =>
+        Whole(status, "text/html", "<!DOCTYPE html><html><body>Not here</body></html>"u8.ToArray(), headers);
+
+    public static Behaviour Empty(int status, params string[] headers) => Whole(status, "application/json", [], headers);
+
+    /// <summary>Sends to another address.</summary>
+    public static Behaviour Redirect(Uri to, int status = 302) => Empty(status, $"Location: {to}");
+
+    public static Behaviour Whole(int status, string contentType, byte[] body, params string[] headers) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        await exchange.SendAsync((byte[])[.. Head(status, body.Length, [$"Content-Type: {contentType}", .. headers]), .. body]);
+    };
+
+    /// <summary>Looks at the request first.</summary>
+    public static Behaviour Choose(Func<Exchange, Behaviour> choose) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        await choose(exchange)(exchange);
+    };
+
+    /// <summary>Answers in pieces of one byte.</summary>
+    public static Behaviour Drip(string json) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        foreach (byte one in (byte[])[.. Head(200, json.Length, ["Content-Type: application/json"]), .. Encoding.ASCII.GetBytes(json)])
+        {
+            await exchange.SendAsync(new[] { one });
+        }
+    };
+
+    /// <summary>Answers in chunks, without a length.</summary>
+    public static Behaviour Chunked(byte[] body, int chunk = 1_000, bool isWhole = true) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        await exchange.SendAsync("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        foreach (byte[] part in body.Chunk(chunk))
+        {
+            await exchange.SendAsync((byte[])[.. Encoding.ASCII.GetBytes($"{part.Length:x}\r\n"), .. part, .. "\r\n"u8]);
+        }
+
+        if (isWhole)
+        {
+            await exchange.SendAsync("0\r\n\r\n");
+        }
+        else
+        {
+            exchange.Close();
+        }
+    };
+
+    /// <summary>Hangs up after the first bytes of the request's body.</summary>
+    public static Behaviour DropInRequest(int bodyBytes) => async exchange =>
+    {
+        await exchange.ReadBodyAsync(bodyBytes);
+        exchange.Abort();
+    };
+
+    /// <summary>Takes the request and hangs up without a word.</summary>
+    public static Behaviour Drop { get; } = DropInRequest(int.MaxValue);
+
+    /// <summary>Refuses before the body came, and hangs up.</summary>
+    public static Behaviour Early(int status, string json) => async exchange =>
+    {
+        await exchange.SendAsync((byte[])[.. Head(status, json.Length, ["Connection: close"]), .. Encoding.ASCII.GetBytes(json)]);
+        exchange.Close();
+    };
+
+    /// <summary>Takes the request and says nothing, for as long as the client waits.</summary>
+    public static Behaviour Stall { get; } = async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        await Task.Delay(Timeout.Infinite, exchange.Stopped);
+    };
+
+    /// <summary>Sends the head and the first bytes of a body, then hangs up.</summary>
+    public static Behaviour CutOff(byte[] body, int after) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        await exchange.SendAsync((byte[])[.. Head(200, body.Length, []), .. body[..after]]);
+        exchange.Close();
+    };
+
+    /// <summary>Sends the head and the first bytes of a body, then nothing.</summary>
+    public static Behaviour StallAfter(byte[] body, int after) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        await exchange.SendAsync((byte[])[.. Head(200, body.Length, []), .. body[..after]]);
+        await Task.Delay(Timeout.Infinite, exchange.Stopped);
+    };
+
+    /// <summary>A file with ranges: 206 from the byte asked for, 416 behind the end; cut off after some bytes where asked.</summary>
+    public static Behaviour File(byte[] content, int? cutAfter = null) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        int from = exchange.Header("Range") is { } range
+            ? int.Parse(range["bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture) : 0;
+        if (from > 0 && from >= content.Length)
+        {
+            await exchange.SendAsync(Head(416, 0, [$"Content-Range: bytes */{content.Length}"]));
+            return;
+        }
+
+        byte[] rest = content[from..];
+        string[] headers = from > 0 ? [$"Content-Range: bytes {from}-{content.Length - 1}/{content.Length}"] : [];
+        await exchange.SendAsync((byte[])[.. Head(from > 0 ? 206 : 200, rest.Length, headers), .. rest[..Math.Min(cutAfter ?? rest.Length, rest.Length)]]);
+        if (cutAfter < rest.Length)
+        {
+            exchange.Close();
+        }
+    };
+
+    private static byte[] Head(int status, int length, string[] headers) =>
+        Encoding.ASCII.GetBytes($"HTTP/1.1 {status} Said\r\nContent-Length: {length}\r\n{string.Concat(headers.Select(header => header + "\r\n"))}\r\n");
+}

@@ -1,0 +1,351 @@
+using System.Globalization;
+using System.Text;
+
+namespace InferenceBatch.Lines;
+
+public sealed class FileValidatorTests
+{
+    private const string Good = """{"custom_id":"ID","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}""";
+
+    [Fact]
+    public void The_documents_own_line_is_valid()
+    {
+        BatchFileReport report = Check("""
+            {"custom_id": "request-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "meta-llama/llama-3.2-1b-instruct/fp-8", "messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 1000}}
+            """);
+        Assert.True(report.IsValid);
+        Assert.Empty(report.Issues);
+        Assert.Equal(1, report.RequestCount);
+        Assert.Equal("/v1/chat/completions", report.Endpoint);
+        Assert.Equal(["meta-llama/llama-3.2-1b-instruct/fp-8"], report.Models);
+    }
+
+    /// <summary>A field of the good line replaced, and what is to be said of it. Codes: reference, "Codes" of validation.</summary>
+    [Theory]
+    [InlineData("\"custom_id\":\"ID\",", "", "missing_required_parameter", "custom_id")]
+    [InlineData("\"ID\"", "null", "missing_required_parameter", "custom_id")]
+    [InlineData("\"ID\"", "\"\"", "invalid_request", "custom_id")]
+    [InlineData("\"ID\"", "17", "invalid_request", "custom_id")]
+    [InlineData("\"ID\"", "{\"a\":[\"b\"]}", "invalid_request", "custom_id")]
+    [InlineData("\"method\":\"POST\",", "", "missing_required_parameter", "method")]
+    [InlineData("\"POST\"", "\"GET\"", "invalid_request", "method")]
+    [InlineData("\"POST\"", "\"post\"", "invalid_request", "method")]
+    [InlineData("\"POST\"", "[1]", "invalid_request", "method")]
+    [InlineData("\"url\":\"/v1/chat/completions\",", "", "missing_required_parameter", "url")]
+    [InlineData("\"/v1/chat/completions\"", "null", "missing_required_parameter", "url")]
+    [InlineData("\"/v1/chat/completions\"", "\"\"", "invalid_url", "url")]
+    [InlineData("\"/v1/chat/completions\"", "\"/v1/images\"", "invalid_url", "url")]
+    [InlineData("\"/v1/chat/completions\"", "\"/v1/embeddings\"", "invalid_url", "url")]
+    [InlineData("\"/v1/chat/completions\"", "\"https://api.inference.net/v1/chat/completions\"", "invalid_url", "url")]
+    [InlineData("\"/v1/chat/completions\"", "\"/v1/chat/completions/\"", "invalid_url", "url")]
+    [InlineData(",\"body\":{\"model\":\"m\",\"messages\":[]}", "", "missing_required_parameter", "body")]
+    [InlineData("{\"model\":\"m\",\"messages\":[]}", "null", "missing_required_parameter", "body")]
+    [InlineData("{\"model\":\"m\",\"messages\":[]}", "\"{}\"", "invalid_request", "body")]
+    [InlineData("{\"model\":\"m\",\"messages\":[]}", "[{\"model\":\"m\"}]", "invalid_request", "body")]
+    [InlineData("\"model\":\"m\",", "", "missing_required_parameter", "body.model")]
+    [InlineData("\"m\"", "null", "missing_required_parameter", "body.model")]
+    [InlineData("\"m\"", "\"\"", "invalid_request", "body.model")]
+    [InlineData("\"m\"", "3", "invalid_request", "body.model")]
+    [InlineData("\"messages\":[]", "\"stream\":true", "streaming_unsupported", "body.stream")]
+    [InlineData("{\"custom_id\"", "[{\"custom_id\"", "invalid_json_line", null)]
+    [InlineData("\"POST\"", "\"POST", "invalid_json_line", null)]
+    [InlineData("[]", "[\"\\ud83d\"]", "invalid_encoding", null)]
+    [InlineData("\"ID\"", "\"first\"", "duplicate_custom_id", "custom_id")]
+    [InlineData("\"ID\"", "\"\\u0066irst\"", "duplicate_custom_id", "custom_id")]
+    public void Each_mistake_has_its_code_its_line_and_its_field(string part, string mistake, string code, string? param)
+    {
+        string bad = Good.Replace(part, mistake, StringComparison.Ordinal);
+        Assert.NotEqual(Good, bad);
+        BatchFileReport report = Check(Line("first"), "", bad, Line("last"));
+        LineIssue issue = Assert.Single(report.Issues, issue => issue.Severity == IssueSeverity.Error);
+        Assert.Equal((3, code, param), (issue.Line, issue.Code, issue.Param));
+        Assert.NotEmpty(issue.Message);
+        Assert.False(report.IsValid);
+        Assert.Equal(1, report.ErrorCount);
+        Assert.Equal(3, report.RequestCount);
+    }
+
+    [Theory]
+    [InlineData("\"messages\":[]", "\"stream\":false")]
+    [InlineData("\"messages\":[]", "\"stream\":null")]
+    [InlineData("\"messages\":[]", "\"x\":{\"stream\":true}")]
+    [InlineData("\"messages\":[]", "\"stream\":true,\"stream\":false")]
+    [InlineData("\"/v1/chat/completions\"", "\"/chat/completions\"")]
+    [InlineData("\"POST\"", "\"\\u0050OST\"")]
+    [InlineData("{\"custom_id\"", "{\"extra\":{\"custom_id\":1},\"custom_id\"")]
+    [InlineData("\"ID\"", "\"\\u0000\"")]
+    [InlineData("\"ID\"", "\"😀 \\\" \\n\"")]
+    public void What_only_looks_like_a_mistake_is_none(string part, string harmless)
+    {
+        string line = Good.Replace(part, harmless, StringComparison.Ordinal);
+        Assert.NotEqual(Good, line);
+        Assert.Empty(Check(Line("first"), line, Line("last")).Issues);
+    }
+
+    [Theory]
+    [InlineData("missing_required_parameter", "Missing required parameter: 'custom_id'.", "{}")]
+    [InlineData("invalid_json_line", "This line is not parseable as valid JSON.", "{")]
+    public void The_services_own_sentences_are_used(string code, string message, string line) =>
+        Assert.Contains(Check(Line("a"), line).Issues, issue => (issue.Code, issue.Message, issue.Line) == (code, message, 2));
+
+    [Fact]
+    public void A_line_may_have_several_mistakes()
+    {
+        BatchFileReport report = Check("{}");
+        Assert.Equal(["custom_id", "method", "body", "url"], report.Issues.Select(issue => issue.Param));
+        Assert.All(report.Issues, issue => Assert.Equal((1, "missing_required_parameter"), (issue.Line, issue.Code)));
+        Assert.Equal(4, report.ErrorCount);
+    }
+
+    [Fact]
+    public void A_duplicate_names_its_first_line_each_time()
+    {
+        BatchFileReport report = Check(Line("a"), Line("b"), Line("a"), Line("a"));
+        Assert.Equal([3, 4], report.Issues.Select(issue => issue.Line));
+        Assert.All(report.Issues, issue =>
+        {
+            Assert.Equal((IssueCodes.DuplicateCustomId, "a"), (issue.Code, issue.CustomId));
+            Assert.Contains("line 1", issue.Message, StringComparison.Ordinal);
+        });
+    }
+
+    [Fact]
+    public void An_id_that_a_later_value_replaced_is_no_duplicate() =>
+        Assert.DoesNotContain(
+            Check("""{"custom_id":"a","custom_id":5}""", Line("a")).Issues, issue => issue.Code == IssueCodes.DuplicateCustomId);
+
+    [Fact]
+    public void One_bad_line_in_50_000_is_found()
+    {
+        BatchFileReport report = Check([.. Enumerable.Range(1, 50_000).Select(i => i == 49_321 ? "{oops" : Line($"request-{i}"))]);
+        LineIssue issue = Assert.Single(report.Issues);
+        Assert.Equal((49_321, IssueCodes.InvalidJson), (issue.Line, issue.Code));
+        Assert.Equal(50_000, report.RequestCount);
+    }
+
+    [Fact]
+    public void One_bad_line_among_50_000_without_url_is_found_where_the_url_is_optional()
+    {
+        string noUrl = Good.Replace("\"url\":\"/v1/chat/completions\",", "", StringComparison.Ordinal);
+        string[] lines = [.. Enumerable.Range(1, 50_000).Select(i => i == 49_321 ? "{oops" : noUrl.Replace("ID", $"r{i}", StringComparison.Ordinal))];
+        BatchFileReport report = Check(new ValidationRules { UrlIsOptional = true }, lines);
+        Assert.Equal(49_321, Assert.Single(report.Issues, issue => issue.Severity == IssueSeverity.Error).Line);
+        LineIssue remark = Assert.Single(report.Issues, issue => issue.Code == IssueCodes.MissingUrl);
+        Assert.Equal((1, IssueSeverity.Remark), (remark.Line, remark.Severity));
+        Assert.Contains(49_999.ToString("N0", CultureInfo.CurrentCulture), remark.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_last_line_counts_without_its_newline()
+    {
+        BatchFileReport report = CheckBytes(Encoding.UTF8.GetBytes(Line("a") + "\n" + Line("b")));
+        Assert.Empty(report.Issues);
+        Assert.Equal(2, report.RequestCount);
+    }
+
+    [Fact]
+    public void Blank_lines_are_counted_and_remarked_on_once()
+    {
+        BatchFileReport report = Check(Line("a"), "", " \t", "{", "");
+        Assert.Equal(2, report.RequestCount);
+        Assert.Equal((4, IssueCodes.InvalidJson), Assert.Single(
+            report.Issues.Where(issue => issue.Severity == IssueSeverity.Error).Select(issue => (issue.Line ?? 0, issue.Code))));
+        LineIssue remark = Assert.Single(report.Issues, issue => issue.Code == IssueCodes.BlankLine);
+        Assert.Equal((2, IssueSeverity.Remark), (remark.Line, remark.Severity));
+        Assert.StartsWith("3 ", remark.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_byte_order_mark_and_CRLF_are_remarks()
+    {
+        byte[] file = Encoding.UTF8.GetBytes("\ufeff" + Line("a") + "\r\n" + Line("b") + "\r\n");
+        BatchFileReport report = CheckBytes(file);
+        Assert.True(report.IsValid);
+        Assert.Equal(2, report.RequestCount);
+        Assert.Equal(file.Length, report.Bytes);
+        Assert.Equal([IssueCodes.CarriageReturn, IssueCodes.ByteOrderMark], report.Issues.Select(issue => issue.Code));
+        Assert.All(report.Issues, issue => Assert.Equal(IssueSeverity.Remark, issue.Severity));
+    }
+
+    public static TheoryData<string, bool> Utf16 => new() { { "utf-16", true }, { "utf-16", false }, { "utf-16BE", true }, { "utf-16BE", false } };
+
+    [Theory]
+    [MemberData(nameof(Utf16))]
+    public void UTF16_is_one_error_that_says_how_to_convert(string name, bool withMark)
+    {
+        var encoding = Encoding.GetEncoding(name);
+        byte[] text = encoding.GetBytes(Line("a") + "\n" + Line("b") + "\n");
+        BatchFileReport report = CheckBytes(withMark ? [.. encoding.GetPreamble(), .. text] : text);
+        LineIssue issue = Assert.Single(report.Issues);
+        Assert.Equal((1, IssueCodes.InvalidEncoding), (issue.Line, issue.Code));
+        Assert.Contains("utf8NoBOM", issue.Message, StringComparison.Ordinal);
+        Assert.Equal(text.Length + (withMark ? 2 : 0), report.Bytes);
+    }
+
+    [Fact]
+    public void Bytes_that_are_not_UTF8_are_refused_with_their_line()
+    {
+        byte[] file = [.. Encoding.UTF8.GetBytes(Line("a") + "\n"), .. Encoding.Latin1.GetBytes(Line("Grüße") + "\n")];
+        LineIssue issue = Assert.Single(CheckBytes(file).Issues);
+        Assert.Equal((2, IssueCodes.InvalidEncoding), (issue.Line, issue.Code));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n \n\r\n")]
+    [InlineData("\ufeff")]
+    public void A_file_without_a_request_is_empty(string text)
+    {
+        BatchFileReport report = CheckBytes(Encoding.UTF8.GetBytes(text));
+        LineIssue issue = Assert.Single(report.Issues, issue => issue.Severity == IssueSeverity.Error);
+        Assert.Equal((null, IssueCodes.EmptyFile), (issue.Line, issue.Code));
+        Assert.Equal(0, report.RequestCount);
+    }
+
+    [Fact]
+    public void A_file_of_NULs_is_an_error_not_a_crash() =>
+        Assert.Equal((1, IssueCodes.InvalidJson), Assert.Single(CheckBytes(new byte[100_000]).Issues.Select(issue => (issue.Line, issue.Code))));
+
+    [Fact]
+    public void Requests_are_taken_to_the_limit_and_not_beyond()
+    {
+        var rules = new ValidationRules { MaxRequests = 3 };
+        Assert.Empty(Check(rules, Line("a"), Line("b"), Line("c")).Issues);
+        LineIssue issue = Assert.Single(Check(rules, Line("a"), Line("b"), Line("c"), Line("d")).Issues);
+        Assert.Equal((null, IssueCodes.TooManyRequests), (issue.Line, issue.Code));
+        Assert.Equal(50_000, new ValidationRules().MaxRequests);
+    }
+
+    [Fact]
+    public void Bytes_are_taken_to_the_limit_and_not_beyond()
+    {
+        int size = Encoding.UTF8.GetByteCount(Line("a")) + 1;
+        Assert.Empty(Check(new ValidationRules { MaxBytes = size }, Line("a")).Issues);
+        LineIssue issue = Assert.Single(Check(new ValidationRules { MaxBytes = size - 1 }, Line("a")).Issues);
+        Assert.Equal((null, IssueCodes.FileTooLarge), (issue.Line, issue.Code));
+        Assert.Equal(200 * 1024 * 1024, new ValidationRules().MaxBytes);
+    }
+
+    [Fact]
+    public void Bytes_are_those_read_not_those_before_the_streams_position()
+    {
+        byte[] line = Encoding.UTF8.GetBytes(Line("a") + "\n");
+        var stream = new MemoryStream([.. new byte[1_000], .. line]) { Position = 1_000 };
+        BatchFileReport report = new FileValidator(new ValidationRules()).Validate(stream, null);
+        Assert.True(report.IsValid);
+        Assert.Equal(line.Length, report.Bytes);
+    }
+
+    [Fact]
+    public void Issues_beyond_the_limit_are_counted_not_listed()
+    {
+        BatchFileReport report = Check(new ValidationRules { MaxIssues = 10, MaxBytes = 1 }, [.. Enumerable.Repeat("{", 25)]);
+        Assert.Equal(26, report.ErrorCount);
+        Assert.Equal(Enumerable.Range(1, 10), report.Issues.Where(issue => issue.Code == IssueCodes.InvalidJson).Select(issue => issue.Line ?? 0));
+        Assert.Equal(IssueCodes.FileTooLarge, report.Issues[0].Code); // The whole file's mistakes are always told.
+        Assert.Equal((IssueCodes.MoreIssues, IssueSeverity.Remark), (report.Issues[^1].Code, report.Issues[^1].Severity));
+        Assert.StartsWith("15 ", report.Issues[^1].Message, StringComparison.Ordinal);
+        Assert.Equal(12, report.Issues.Count);
+    }
+
+    [Fact]
+    public void Exactly_as_many_issues_as_the_limit_are_listed_without_a_word() =>
+        Assert.Equal(10, Check(new ValidationRules { MaxIssues = 10 }, [.. Enumerable.Repeat("{", 10)]).Issues.Count);
+
+    [Fact]
+    public void The_batchs_endpoint_counts_more_than_the_first_lines()
+    {
+        BatchFileReport report = Check(new ValidationRules { Endpoint = "/v1/embeddings" }, Line("a"), Line("b", "/v1/embeddings"));
+        LineIssue issue = Assert.Single(report.Issues);
+        Assert.Equal((1, IssueCodes.InvalidUrl, "url"), (issue.Line, issue.Code, issue.Param));
+        Assert.StartsWith("The URL provided for this request does not match the batch endpoint.", issue.Message, StringComparison.Ordinal);
+        Assert.Equal("/v1/embeddings", report.Endpoint);
+    }
+
+    [Fact]
+    public void An_endpoint_the_service_lacks_is_not_taken_from_the_first_line()
+    {
+        BatchFileReport report = Check(Line("a", "/v1/images"), Line("b"));
+        Assert.Equal((1, IssueCodes.InvalidUrl), Assert.Single(report.Issues.Select(issue => (issue.Line, issue.Code))));
+        Assert.Equal("/v1/chat/completions", report.Endpoint);
+    }
+
+    [Theory]
+    [InlineData("/v1/completions")]
+    [InlineData("/v1/embeddings")]
+    [InlineData("/v1/responses")]
+    [InlineData("/v1/moderations")]
+    [InlineData("/chat/completions")]
+    public void Every_endpoint_of_the_documents_is_known(string url) => Assert.Empty(Check(Line("a", url), Line("b", url)).Issues);
+
+    [Fact]
+    public void Moderations_need_no_model() =>
+        Assert.Empty(Check("""{"custom_id":"a","method":"POST","url":"/v1/moderations","body":{"input":"x"}}""").Issues);
+
+    [Fact]
+    public void Mixed_models_are_a_warning_once_a_model()
+    {
+        BatchFileReport report = Check(Line("1"), Line("2", model: "n"), Line("3", model: "n"), Line("4"), Line("5", model: "o"));
+        Assert.True(report.IsValid);
+        Assert.Equal(["m", "n", "o"], report.Models);
+        Assert.Equal([2, 5], report.Issues.Select(issue => issue.Line));
+        Assert.All(report.Issues, issue => Assert.Equal((IssueCodes.MismatchedModel, IssueSeverity.Warning), (issue.Code, issue.Severity)));
+    }
+
+    [Fact]
+    public void Mixed_models_are_an_error_on_every_line_where_one_is_asked_for()
+    {
+        var sent = new List<int>();
+        var validator = new FileValidator(new ValidationRules { OneModelOnly = true }, span => sent.Add(span.Line));
+        BatchFileReport report = validator.Validate(
+            Stream(Line("1"), Line("2", model: "n"), Line("3", model: "n"), Line("4"), Line("5", model: "n")), null);
+        Assert.Equal([2, 3, 5], report.Issues.Select(issue => issue.Line));
+        Assert.All(report.Issues, issue =>
+            Assert.Equal((IssueCodes.MismatchedModel, IssueSeverity.Error, "body.model"), (issue.Code, issue.Severity, issue.Param)));
+        Assert.Equal([1, 4], sent);
+    }
+
+    [Fact]
+    public void A_model_a_line_does_not_hide_the_bad_line_among_them()
+    {
+        BatchFileReport report = Check([.. Enumerable.Range(1, 5_000).Select(i => i == 4_000 ? "{" : Line($"{i}", model: $"m{i}"))]);
+        Assert.Equal(4_000, Assert.Single(report.Issues, issue => issue.Severity == IssueSeverity.Error).Line);
+        Assert.Equal(100, report.Models.Count);
+    }
+
+    [Fact]
+    public void Each_good_request_is_told_with_its_place()
+    {
+        byte[] file = Encoding.UTF8.GetBytes("\ufeff" + Line("ä") + "\r\n\n{\n" + Line("b") + "\n" + Line("b") + "\n  " + Line("\\\"c"));
+        var spans = new List<RequestSpan>();
+        new FileValidator(new ValidationRules(), spans.Add).Validate(new MemoryStream(file), null);
+        Assert.Equal([1, 4, 6], spans.Select(span => span.Line));
+        Assert.Equal(["\"ä\"", "\"b\"", "\"\\\"c\""], spans.Select(span => Slice(span.IdStart, span.IdLength, span)));
+        Assert.All(spans, span => Assert.Equal("""{"model":"m","messages":[]}""", Slice(span.BodyStart, span.BodyLength, span)));
+        Assert.Equal([Line("ä"), Line("b"), "  " + Line("\\\"c")], spans.Select(span => Slice(0, span.Length, span)));
+
+        string Slice(int start, int length, RequestSpan span) => Encoding.UTF8.GetString(file, (int)span.Offset + start, length);
+    }
+
+    [Fact]
+    public void A_cancelled_check_stops()
+    {
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(
+            () => new FileValidator(new ValidationRules()).Validate(Stream(Line("a")), null, null, cancelled.Token));
+    }
+
+    private static string Line(string id, string url = "/v1/chat/completions", string model = "m") =>
+        Good.Replace("ID", id, StringComparison.Ordinal)
+            .Replace("/v1/chat/completions", url, StringComparison.Ordinal)
+            .Replace("\"m\"", $"\"{model}\"", StringComparison.Ordinal);
+
+    private static MemoryStream Stream(params string[] lines) => new(Encoding.UTF8.GetBytes(string.Concat(lines.Select(line => line + "\n"))));
+
+    private static BatchFileReport Check(params string[] lines) => Check(new ValidationRules(), lines);
+
+    private static BatchFileReport Check(ValidationRules rules, params string[] lines) => new FileValidator(rules).Validate(Stream(lines), null);
+
+    private static BatchFileReport CheckBytes(byte[] file) => new FileValidator(new ValidationRules()).Validate(new MemoryStream(file), null);
+}

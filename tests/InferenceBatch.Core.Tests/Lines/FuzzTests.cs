@@ -1,0 +1,268 @@
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Model;
+using InferenceBatch.Runs;
+using InferenceBatch.Support;
+using InferenceBatch.Wire;
+using Xunit.Abstractions;
+
+namespace InferenceBatch.Lines;
+
+/// <summary>
+/// Mutated lines through the parser and the validator, against System.Text.Json's own parser: never an unhandled
+/// exception, never a wrong "valid". INFERENCE_BATCH_TEST_ROUNDS makes them longer.
+/// </summary>
+public sealed class FuzzTests(ITestOutputHelper output)
+{
+    private static readonly UTF8Encoding s_strictUtf8 = new(false, throwOnInvalidBytes: true);
+
+    private static readonly string[] s_lines =
+    [
+        """{"custom_id":"request-1","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user","content":"Grüße 😀 \ud83d\ude00 \n"}],"max_tokens":1000}}""",
+        """{"custom_id":"r\u00e4\"2","method":"POST","url":"\/v1\/embeddings","body":{"model":"m","input":["a",null,true,-1.5e3],"stream":false}}""",
+        """ { "body" : { "model" : "x" , "stream" : true } , "url" : "/chat/completions" , "method" : "POST" , "custom_id" : "3" } """,
+    ];
+
+    private static readonly string[] s_answers =
+    [
+        """{"id":"r","custom_id":"a","response":{"status_code":200,"request_id":"q","body":{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi \ud83d"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}},"error":null}""",
+        """{"custom_id":"a","error":{"code":"c","message":"m"},"response":{"body":{"error":{"message":"n"},"message":"o","output":[{"content":[{"type":"output_text","text":"t"}]}],"status":"failed"},"status_code":400}}""",
+        """{"custom_id":"a","response":{"status_code":500,"body":"{\"error\":{\"message\":\"m\"}}"}}""",
+        """{"id":"b","status":"failed","errors":{"object":"list","data":[{"code":"c","message":"m","param":null,"line":4}]},"created_at":1714508499,"request_counts":{"total":2,"completed":0,"failed":0},"metadata":{"k":"v"},"usage":{"input_tokens":1}}""",
+        """{"object":"list","data":[{"id":"a","status":"completed"},{"id":"b","created_at":"2025-01-15T10:30:00Z"}],"has_more":true}""",
+    ];
+
+    private static readonly byte[][] s_pieces =
+    [
+        .. new[]
+        {
+            "\"", "\\", "{", "}", "[", "]", ",", ":", "\0", "\ufeff", "\\ud800", "\\udc00", "\\ud83d\\ude00", "\\u0000", "\\u12", "1e999", "-", "0123",
+            "null", "true", "\"custom_id\":\"a\",", "\"custom_id\":null,", "\"\\ud800\":1,", "\"body\":{},", "\"model\":\"\\udfff\",", "\"stream\":true,",
+            "/*x*/", "NaN", " ", "\t", "\r", "😀", "\u2028", "999999999999999999999999999999",
+        }.Select(Encoding.UTF8.GetBytes),
+        [0xFF], [0xC0, 0x80], [0xE2, 0x82], [0xED, 0xA0, 0x80], [0xF0, 0x9F, 0x98],
+    ];
+
+    [Fact]
+    public void A_mutated_line_is_judged_as_System_Text_Json_judges_it()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(A_mutated_line_is_judged_as_System_Text_Json_judges_it));
+        int valid = 0;
+        const int Rounds = 20_000;
+        for (int round = 0; round < Rounds * Seed.Rounds; round++)
+        {
+            byte[] line = Mutated(random);
+            LineProblem wanted = Judge(line, out JsonElement root);
+            bool parsed = RequestLine.Parse(line, out RequestLine request, out LineProblem problem);
+            Check(wanted == problem && parsed == (wanted == LineProblem.None), line, $"{wanted} wanted, {problem} found");
+            if (parsed)
+            {
+                valid++;
+                Check(StringOf(root, "custom_id") == Encoding.UTF8.GetString(request.CustomId), line, "custom_id");
+                Check(StringOf(root, "url") == Encoding.UTF8.GetString(request.Url), line, "url");
+                Check(StringOf(root, "method") == "POST" == request.IsPost, line, "method");
+                JsonElement body = root.TryGetProperty("body", out JsonElement found) && found.ValueKind == JsonValueKind.Object ? found : default;
+                Check((body.ValueKind == JsonValueKind.Object ? body.GetRawText() : "") == Encoding.UTF8.GetString(request.Body), line, "body");
+                Check(StringOf(body, "model") == Encoding.UTF8.GetString(request.Model), line, "model");
+            }
+        }
+
+        // Else the mutations are too wild or too tame to test anything.
+        Assert.InRange(valid, Rounds / 20, Rounds * Seed.Rounds * 19L / 20);
+    }
+
+    [Fact]
+    public void A_file_of_mutated_lines_is_refused_where_a_line_is()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(A_file_of_mutated_lines_is_refused_where_a_line_is));
+        for (int round = 0; round < 150 * Seed.Rounds; round++)
+        {
+            List<byte[]> lines = [.. Enumerable.Range(0, random.Next(1, 40)).Select(_ => Mutated(random).Where(b => b != (byte)'\n').ToArray())];
+            byte[] file = [.. lines.SelectMany(line => (byte[])[.. line, (byte)'\n'])];
+            var good = new List<int>();
+            BatchFileReport report = new FileValidator(new ValidationRules { MaxIssues = int.MaxValue }, span => good.Add(span.Line))
+                .Validate(new ChunkedStream(file, random, 5_000), null);
+            if (FileValidator.LooksLikeUtf16(file))
+            {
+                continue; // One issue for all.
+            }
+
+            HashSet<int> refused = [.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error).Select(issue => issue.Line ?? 0)];
+            Assert.Equal(refused.Count == 0, report.IsValid);
+            for (int i = 0; i < lines.Count; i++)
+            {
+                byte[] line = i == 0 && lines[i].AsSpan().StartsWith("\ufeff"u8) ? lines[i][3..] : lines[i];
+                bool blank = line.All(b => b is (byte)' ' or (byte)'\t' or (byte)'\r');
+                Check(blank || good.Contains(i + 1) != refused.Contains(i + 1), line, "both good and refused, or neither");
+                Check(blank || refused.Contains(i + 1) || Judge(line, out _) == LineProblem.None, line, "taken for valid");
+            }
+        }
+    }
+
+    [Fact]
+    public void Lines_of_a_megabyte_are_judged_alike()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(Lines_of_a_megabyte_are_judged_alike));
+        for (int round = 0; round < 12 * Seed.Rounds; round++)
+        {
+            string filler = string.Concat(Enumerable.Repeat(round % 2 == 0 ? "text \\\" " : "😀\\ud83d\\ude00", (1 << 20) / 8));
+            byte[] line = Encoding.UTF8.GetBytes(s_lines[0].Replace("Grüße", filler, StringComparison.Ordinal));
+            if (round % 3 != 0)
+            {
+                line[random.Next(line.Length)] = (byte)random.Next(256);
+            }
+
+            LineProblem wanted = Judge(line, out _);
+            RequestLine.Parse(line, out _, out LineProblem problem);
+            Assert.Equal(wanted, problem);
+        }
+    }
+
+    [Fact]
+    public void Bytes_of_any_kind_are_never_an_exception()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(Bytes_of_any_kind_are_never_an_exception));
+        for (int round = 0; round < 500 * Seed.Rounds; round++)
+        {
+            byte[] file = new byte[random.Next(5_000)];
+            random.NextBytes(file);
+            BatchFileReport report = new FileValidator(new ValidationRules()).Validate(new MemoryStream(file), null);
+            Assert.False(report.IsValid);
+        }
+    }
+
+    [Fact]
+    public void Mutated_results_and_answers_are_read_or_refused_as_JSON()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(Mutated_results_and_answers_are_read_or_refused_as_JSON));
+        for (int round = 0; round < 15_000 * Seed.Rounds; round++)
+        {
+            byte[] line = Mutated(random, s_answers);
+            bool isObject = Judge(line, out _) is LineProblem.None or LineProblem.LoneSurrogate;
+            Check(Reads(line, bytes => ResultLineReader.Read(bytes)) || !isObject || HasBrokenName(line), line, "a result that is JSON was refused");
+            Reads(line, bytes => BatchReader.Read(bytes));
+            Reads(line, bytes => BatchFileReader.Read(bytes));
+            Reads(line, bytes => Page<Batch>.Read(bytes, BatchReader.Read));
+            ErrorReader.ReadBody(line);
+        }
+
+        static bool Reads(byte[] line, Action<byte[]> read)
+        {
+            try
+            {
+                read(line);
+                return true;
+            }
+            catch (JsonException)
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>What System.Text.Json and a strict UTF-8 decoder say of a line.</summary>
+    private static LineProblem Judge(byte[] line, out JsonElement root)
+    {
+        root = default;
+        try
+        {
+            s_strictUtf8.GetCharCount(line);
+            using var document = JsonDocument.Parse(line, new JsonDocumentOptions { MaxDepth = RequestLine.MaxDepth });
+            root = document.RootElement.Clone();
+        }
+        catch (DecoderFallbackException)
+        {
+            return LineProblem.InvalidUtf8;
+        }
+        catch (JsonException)
+        {
+            return LineProblem.InvalidJson;
+        }
+
+        return root.ValueKind != JsonValueKind.Object ? LineProblem.NotAnObject
+            : HoldsHalfPair(root) ? LineProblem.LoneSurrogate : LineProblem.None;
+    }
+
+    private static bool HoldsHalfPair(JsonElement element)
+    {
+        try
+        {
+            return element.ValueKind switch
+            {
+                JsonValueKind.String => element.GetString() is null,
+                JsonValueKind.Array => element.EnumerateArray().Any(HoldsHalfPair),
+                JsonValueKind.Object => element.EnumerateObject().Any(property => property.Name is null || HoldsHalfPair(property.Value)),
+                _ => false,
+            };
+        }
+        catch (InvalidOperationException)
+        {
+            return true;
+        }
+    }
+
+    private static string StringOf(JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()! : "";
+
+    /// <summary>Half a pair in a name is more than a reader of values bears.</summary>
+    private static bool HasBrokenName(byte[] line) => Encoding.UTF8.GetString(line).Contains("\\ud", StringComparison.OrdinalIgnoreCase);
+
+    private static byte[] Mutated(Random random, string[]? from = null)
+    {
+        from ??= s_lines;
+        List<byte> line = [.. Encoding.UTF8.GetBytes(from[random.Next(from.Length)])];
+        for (int changes = random.Next(4); changes > 0; changes--)
+        {
+            int at = random.Next(line.Count + 1);
+            switch (random.Next(7))
+            {
+                case 0:
+                    line.RemoveRange(at, Math.Min(random.Next(4), line.Count - at));
+                    break;
+                case 1:
+                    line.Insert(at, (byte)random.Next(256));
+                    break;
+                case 2:
+                    line.InsertRange(at, s_pieces[random.Next(s_pieces.Length)]);
+                    break;
+                case 3: // In front of a name, where a member fits.
+                    at = line.IndexOf((byte)'{', Math.Min(at, line.Count - 1));
+                    line.InsertRange(at + 1, s_pieces[random.Next(s_pieces.Length)]);
+                    break;
+                case 4: // A deep value for whatever stands there.
+                    int depth = random.Next(4) == 0 ? random.Next(2_000) : random.Next(RequestLine.MaxDepth - 4, RequestLine.MaxDepth + 2);
+                    byte[] deep = [.. "\"deep\":"u8, .. Enumerable.Repeat((byte)'[', depth), .. Enumerable.Repeat((byte)']', depth), (byte)','];
+                    line.InsertRange(line.IndexOf((byte)'{') + 1, deep);
+                    break;
+                case 5:
+                    line.RemoveRange(at, line.Count - at);
+                    break;
+                default: // A stretch of the line once more.
+                    int length = Math.Min(random.Next(40), line.Count - at);
+                    line.InsertRange(random.Next(line.Count + 1), line.GetRange(at, length));
+                    break;
+            }
+
+            if (line.Count == 0)
+            {
+                line.Add((byte)' ');
+            }
+        }
+
+        return [.. line];
+    }
+
+    private static void Check(bool isRight, byte[] line, string what)
+    {
+        if (!isRight)
+        {
+            Assert.Fail($"{Seed.Hint}\n{what}: {Encoding.UTF8.GetString(line)}\n{Convert.ToBase64String(line)}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+using System.Text;
+using InferenceBatch.Support;
+using Xunit.Abstractions;
+
+namespace InferenceBatch.Lines;
+
+public sealed class LineReaderTests(ITestOutputHelper output)
+{
+    private sealed record Seen(string Line, int Number, long Offset, long NextOffset, bool Terminated, bool CarriageReturn);
+
+    private static readonly byte[] s_mark = [0xEF, 0xBB, 0xBF];
+
+    [Fact]
+    public void An_empty_stream_holds_no_line()
+    {
+        using var reader = new LineReader(new MemoryStream());
+        Assert.False(reader.Read());
+        Assert.False(reader.Read());
+        Assert.Equal(0, reader.Number);
+    }
+
+    [Fact]
+    public void A_byte_order_mark_alone_is_no_line()
+    {
+        using var reader = new LineReader(new MemoryStream(s_mark));
+        Assert.False(reader.Read());
+        Assert.True(reader.HadByteOrderMark);
+    }
+
+    [Theory]
+    [InlineData("a\nb\n", new[] { "a", "b" }, new long[] { 0, 2 })]
+    [InlineData("a\nb", new[] { "a", "b" }, new long[] { 0, 2 })]
+    [InlineData("a\r\nb\r\n", new[] { "a", "b" }, new long[] { 0, 3 })]
+    [InlineData("\n\na", new[] { "", "", "a" }, new long[] { 0, 1, 2 })]
+    [InlineData("\r\n", new[] { "" }, new long[] { 0 })]
+    [InlineData("a\rb\n", new[] { "a\rb" }, new long[] { 0 })]
+    [InlineData("a\r\r\n", new[] { "a\r" }, new long[] { 0 })]
+    [InlineData("a\u2028b\u0085\n", new[] { "a\u2028b\u0085" }, new long[] { 0 })]
+    public void Lines_end_at_LF_alone(string text, string[] lines, long[] offsets)
+    {
+        List<Seen> seen = ReadAll(new MemoryStream(Encoding.UTF8.GetBytes(text)));
+        Assert.Equal(lines, seen.Select(line => line.Line));
+        Assert.Equal(offsets, seen.Select(line => line.Offset));
+        Assert.Equal(Enumerable.Range(1, lines.Length), seen.Select(line => line.Number));
+    }
+
+    [Fact]
+    public void Only_the_last_line_can_lack_its_terminator()
+    {
+        Assert.Equal([true, true], ReadAll(new MemoryStream("a\nb\n"u8.ToArray())).Select(line => line.Terminated));
+        Assert.Equal([true, false], ReadAll(new MemoryStream("a\nb"u8.ToArray())).Select(line => line.Terminated));
+    }
+
+    [Fact]
+    public void A_CR_without_its_LF_belongs_to_the_line()
+    {
+        Seen last = ReadAll(new MemoryStream("a\r\nb\r"u8.ToArray()))[^1];
+        Assert.Equal(new Seen("b\r", 2, 3, 5, Terminated: false, CarriageReturn: false), last);
+    }
+
+    [Fact]
+    public void A_byte_order_mark_is_skipped_and_counts_for_offsets()
+    {
+        using var reader = new LineReader(new MemoryStream([.. s_mark, .. "a\nb\n"u8]));
+        Assert.True(reader.Read());
+        Assert.True(reader.HadByteOrderMark);
+        Assert.Equal("a"u8.ToArray(), reader.Line.ToArray());
+        Assert.Equal(3, reader.Offset);
+        Assert.True(reader.Read());
+        Assert.Equal(5, reader.Offset);
+    }
+
+    [Fact]
+    public void A_byte_order_mark_further_on_is_content()
+    {
+        using var reader = new LineReader(new MemoryStream([.. "a\n"u8, .. s_mark, .. "b\n"u8]));
+        Assert.True(reader.Read());
+        Assert.True(reader.Read());
+        Assert.False(reader.HadByteOrderMark);
+        Assert.Equal([.. s_mark, (byte)'b'], reader.Line.ToArray());
+    }
+
+    [Theory]
+    [InlineData(new byte[] { 0xEF })]
+    [InlineData(new byte[] { 0xEF, 0xBB })]
+    public void A_cut_byte_order_mark_is_content(byte[] start)
+    {
+        using var reader = new LineReader(new ChunkedStream(start, new Random(1), 1));
+        Assert.True(reader.Read());
+        Assert.Equal(start, reader.Line.ToArray());
+    }
+
+    [Fact]
+    public void A_line_longer_than_any_buffer_comes_whole()
+    {
+        byte[] big = new byte[3_000_001];
+        big.AsSpan().Fill((byte)'x');
+        using var reader = new LineReader(new MemoryStream([.. "first\n"u8, .. big, .. "\nlast"u8]));
+        Assert.True(reader.Read());
+        Assert.True(reader.Read());
+        Assert.True(reader.Line.Span.SequenceEqual(big));
+        Assert.Equal(6, reader.Offset);
+        Assert.True(reader.Read());
+        Assert.Equal("last"u8.ToArray(), reader.Line.ToArray());
+        Assert.Equal(6 + 3_000_001 + 1, reader.Offset);
+        Assert.False(reader.Read());
+    }
+
+    [Fact]
+    public void A_line_without_end_is_an_error_not_all_of_the_memory()
+    {
+        using var reader = new LineReader(new MemoryStream([.. "first\n"u8, .. new byte[2_000_000]]), leaveOpen: false, longestLine: 500_000);
+        Assert.True(reader.Read());
+        IOException exception = Assert.Throws<IOException>(() => reader.Read());
+        Assert.Contains("Line 2", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_stream_is_closed_unless_it_was_to_be_left_open()
+    {
+        var stream = new MemoryStream();
+        new LineReader(stream, leaveOpen: true).Dispose();
+        Assert.True(stream.CanRead);
+        new LineReader(stream).Dispose();
+        Assert.False(stream.CanRead);
+    }
+
+    [Fact]
+    public async Task Random_files_in_random_pieces_read_as_a_plain_split_does()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(Random_files_in_random_pieces_read_as_a_plain_split_does));
+        for (int round = 0; round < 300 * Seed.Rounds; round++)
+        {
+            byte[] file = RandomFile(random);
+            List<Seen> wanted = Split(file);
+            int largest = file.Length > 10_000 ? 200_000 : random.Next(3) switch { 0 => 1, 1 => 7, _ => 200 };
+            Assert.Equal(wanted, ReadAll(new ChunkedStream(file, random, largest)));
+            Assert.Equal(wanted, await ReadAllAsync(new ChunkedStream(file, random, largest)));
+        }
+    }
+
+    private static byte[] RandomFile(Random random)
+    {
+        var file = new List<byte>();
+        if (random.Next(4) == 0)
+        {
+            file.AddRange(s_mark);
+        }
+
+        for (int lines = random.Next(20); lines > 0; lines--)
+        {
+            // Once in a while one that the first buffer (128 KiB) cannot hold.
+            int length = random.Next(60) == 0 ? random.Next(100_000, 400_000) : random.Next(12);
+            file.AddRange(Enumerable.Range(0, length).Select(_ => "ab\r "u8[random.Next(4)]));
+            file.AddRange(lines == 1 && random.Next(2) == 0 ? ""u8 : random.Next(3) == 0 ? "\r\n"u8 : "\n"u8);
+        }
+
+        return [.. file];
+    }
+
+    private static List<Seen> Split(byte[] file)
+    {
+        var lines = new List<Seen>();
+        int start = file.AsSpan().StartsWith(s_mark) ? 3 : 0;
+        while (start < file.Length)
+        {
+            int newline = Array.IndexOf(file, (byte)'\n', start);
+            int next = newline < 0 ? file.Length : newline + 1;
+            string line = Encoding.Latin1.GetString(file, start, (newline < 0 ? file.Length : newline) - start);
+            bool carriageReturn = newline >= 0 && line.EndsWith('\r');
+            lines.Add(new Seen(carriageReturn ? line[..^1] : line, lines.Count + 1, start, next, newline >= 0, carriageReturn));
+            start = next;
+        }
+
+        return lines;
+    }
+
+    private static List<Seen> ReadAll(Stream stream)
+    {
+        using var reader = new LineReader(stream);
+        var lines = new List<Seen>();
+        while (reader.Read())
+        {
+            lines.Add(Snapshot(reader));
+        }
+
+        return lines;
+    }
+
+    private static async Task<List<Seen>> ReadAllAsync(Stream stream)
+    {
+        using var reader = new LineReader(stream);
+        var lines = new List<Seen>();
+        while (await reader.ReadAsync())
+        {
+            lines.Add(Snapshot(reader));
+        }
+
+        return lines;
+    }
+
+    private static Seen Snapshot(LineReader reader) => new(
+        Decode(reader.Line.Span), reader.Number, reader.Offset, reader.NextOffset, reader.IsTerminated, reader.HadCarriageReturn);
+
+    /// <summary>UTF-8 for the hand-written texts; the random ones are ASCII.</summary>
+    private static string Decode(ReadOnlySpan<byte> line) => Encoding.UTF8.GetString(line);
+}

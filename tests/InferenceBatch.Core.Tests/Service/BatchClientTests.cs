@@ -1,0 +1,256 @@
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Service;
+
+/// <summary>Each route's method, path, headers and body, and what becomes of its answer.</summary>
+public sealed class BatchClientTests : IDisposable
+{
+    private const string BatchJson = """{"id":"batch_1","object":"batch","status":"in_progress","input_file_id":"file-1"}""";
+
+    private readonly FaultServer _server = new();
+
+    public void Dispose() => _server.Dispose();
+
+    [Fact]
+    public async Task GetBatch_asks_for_the_batch()
+    {
+        _server.On("GET /v1/batches/batch_1", Answer.Json(BatchJson));
+        Batch batch = await Clients.For(_server).GetBatchAsync("batch_1");
+        Assert.Equal(("batch_1", BatchStatus.InProgress), (batch.Id, batch.Status));
+        Exchange request = Assert.Single(_server.Requests);
+        Assert.Equal("Bearer " + Clients.Key, request.Header("Authorization"));
+        Assert.StartsWith("InferenceBatch/", request.Header("User-Agent"), StringComparison.Ordinal);
+        Assert.Null(request.Header("Content-Length"));
+    }
+
+    [Fact]
+    public async Task CancelBatch_posts_to_cancel()
+    {
+        _server.On("POST /v1/batches/batch_1/cancel", Answer.Json("""{"id":"batch_1","status":"cancelling"}"""));
+        Assert.Equal(BatchStatus.Cancelling, (await Clients.For(_server).CancelBatchAsync("batch_1")).Status);
+        Assert.Empty(Assert.Single(_server.Requests).Body);
+    }
+
+    [Fact]
+    public async Task CreateBatch_sends_the_documents_fields()
+    {
+        _server.On("POST /v1/batches", Answer.Json(BatchJson));
+        await Clients.For(_server).CreateBatchAsync(new NewBatch
+        {
+            InputFileId = "file-1",
+            Endpoint = "/v1/chat/completions",
+            Metadata = new Dictionary<string, string> { ["description"] = "nightly \"😀\"" },
+            WebhookUrl = new Uri("https://example.org/hook?a=b"),
+            OutputExpiresAfter = 3600,
+        });
+        Exchange request = Assert.Single(_server.Requests);
+        Assert.Equal("application/json", request.Header("Content-Type"));
+        Assert.Equal(
+            """{"input_file_id":"file-1","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"description":"nightly \"😀\""},"webhook_url":"https://example.org/hook?a=b","output_expires_after":{"anchor":"created_at","seconds":3600}}""",
+            request.BodyText);
+    }
+
+    [Fact]
+    public async Task CreateBatch_sends_nothing_that_was_not_asked_for()
+    {
+        _server.On("POST /v1/batches", Answer.Json("""{"job":{"id":"j","status":"VALIDATING"}}""", 201));
+        Batch batch = await Clients.For(_server).CreateBatchAsync(new NewBatch { InputFileId = "f", Endpoint = "/v1/embeddings" });
+        Assert.Equal(("j", BatchStatus.Validating), (batch.Id, batch.Status));
+        Assert.Equal("""{"input_file_id":"f","endpoint":"/v1/embeddings","completion_window":"24h"}""", Assert.Single(_server.Requests).BodyText);
+    }
+
+    [Fact]
+    public async Task Files_are_read_listed_and_deleted()
+    {
+        _server.On("GET /v1/files/file-1", Answer.Json("""{"id":"file-1","bytes":5}"""))
+            .On("DELETE /v1/files/file-1", Answer.Json("""{"id":"file-1","object":"file","deleted":true}"""))
+            .On("GET /v1/files", Answer.Json("""{"data":[{"id":"file-1"}],"has_more":false}"""));
+        BatchClient client = Clients.For(_server);
+        Assert.Equal(5, (await client.GetFileAsync("file-1")).Bytes);
+        Assert.Equal("file-1", Assert.Single(await client.ListFilesAsync("batch").ToListAsync()).Id);
+        await client.DeleteFileAsync("file-1");
+        Assert.Equal(["GET /v1/files/file-1", "GET /v1/files?limit=100&purpose=batch", "DELETE /v1/files/file-1"], _server.Asked);
+    }
+
+    [Fact]
+    public async Task A_delete_answered_with_nothing_is_done()
+    {
+        _server.On("DELETE /v1/files/file-1", Answer.Empty(204));
+        await Clients.For(_server).DeleteFileAsync("file-1");
+    }
+
+    [Fact]
+    public async Task Models_are_listed()
+    {
+        _server.On("GET /v1/models", Answer.Json("""{"object":"list","data":[{"id":"a"},{"id":"b"},{"object":"model"}]}"""));
+        Assert.Equal(["a", "b"], await Clients.For(_server).ListModelsAsync());
+    }
+
+    [Theory]
+    [InlineData("-K_3", "-K_3")]
+    [InlineData("a b/../c?d#e%", "a%20b%2F..%2Fc%3Fd%23e%25")]
+    [InlineData("日", "%E6%97%A5")]
+    public async Task Ids_are_one_segment_of_the_path_whatever_they_hold(string id, string segment)
+    {
+        _server.On($"GET /v1/batches/{segment}", Answer.Json(BatchJson));
+        await Clients.For(_server).GetBatchAsync(id);
+        Assert.Equal([$"GET /v1/batches/{segment}"], _server.Asked);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" ")]
+    [InlineData(".")]
+    [InlineData("..")]
+    public async Task What_can_be_no_id_is_not_found_and_not_asked_for(string id)
+    {
+        BatchClient client = Clients.For(_server);
+        Assert.Equal(ServiceErrorKind.BatchNotFound, (await Assert.ThrowsAsync<ServiceException>(() => client.GetBatchAsync(id))).Kind);
+        Assert.Equal(ServiceErrorKind.BatchNotFound, (await Assert.ThrowsAsync<ServiceException>(() => client.CancelBatchAsync(id))).Kind);
+        Assert.Equal(ServiceErrorKind.FileNotFound, (await Assert.ThrowsAsync<ServiceException>(() => client.DeleteFileAsync(id))).Kind);
+        Assert.Empty(_server.Requests);
+    }
+
+    [Fact]
+    public async Task Lists_go_on_behind_the_last_id()
+    {
+        _server.On(
+            "GET /v1/batches",
+            Answer.Json("""{"object":"list","data":[{"id":"c"},{"id":"b&1"}],"has_more":true}"""),
+            Answer.Json("""{"object":"list","data":[{"id":"a"}],"has_more":false}"""));
+        Assert.Equal(["c", "b&1", "a"], (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Select(batch => batch.Id));
+        Assert.Equal(["GET /v1/batches?limit=2", "GET /v1/batches?limit=2&after=b%261"], _server.Asked);
+    }
+
+    [Theory]
+    [InlineData("""{"data":[{"id":"a"}]}""", 1)] // Groq: no has_more; the page is short.
+    [InlineData("""[{"id":"a"}]""", 1)] // Together: a bare array.
+    [InlineData("""{"data":[],"has_more":true}""", 0)]
+    [InlineData("""{"value":[]}""", 0)]
+    public async Task A_short_page_is_the_last_where_the_service_does_not_say(string page, int count)
+    {
+        _server.On("GET /v1/batches", Answer.Json(page));
+        Assert.Equal(count, (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Count);
+        Assert.Single(_server.Requests);
+    }
+
+    [Theory]
+    [InlineData("""{"data":[{"id":"b"},{"id":"a"}]}""")]
+    [InlineData("""{"data":[{"id":"b"},{"id":"a"}],"has_more":true}""")]
+    [InlineData("""[{"id":"b"},{"id":"a"}]""")]
+    public async Task A_service_that_repeats_its_page_is_not_asked_for_ever(string page)
+    {
+        _server.On("GET /v1/batches", Answer.Json(page));
+        Assert.Equal(["b", "a"], (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Select(batch => batch.Id));
+        Assert.Equal(2, _server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Only_as_many_pages_are_fetched_as_are_read()
+    {
+        _server.On("GET /v1/batches", Answer.Json("""{"data":[{"id":"b"},{"id":"a"}],"has_more":true}"""));
+        await foreach (Batch batch in Clients.For(_server).ListBatchesAsync(after: "c", pageSize: 2))
+        {
+            Assert.Equal("b", batch.Id);
+            break;
+        }
+
+        Assert.Equal(["GET /v1/batches?limit=2&after=c"], _server.Asked);
+    }
+
+    [Theory]
+    [InlineData(400, """{"error":{"message":"Bad window.","code":"invalid_value"}}""", ServiceErrorKind.ServiceRejected, "Bad window (invalid_value)")]
+    [InlineData(401, """{"error":{"message":"Wrong key."}}""", ServiceErrorKind.Unauthorized, "Wrong key.")]
+    [InlineData(401, "", ServiceErrorKind.Unauthorized, "401")]
+    [InlineData(403, """{"error":"no"}""", ServiceErrorKind.PermissionDenied, "no")]
+    [InlineData(404, """{"error":{"message":"No such batch."}}""", ServiceErrorKind.BatchNotFound, "No such batch.")]
+    [InlineData(404, "{}", ServiceErrorKind.BatchNotFound, "404")]
+    [InlineData(404, "<html>", ServiceErrorKind.NotSupportedByService, "404")]
+    [InlineData(405, "", ServiceErrorKind.NotSupportedByService, "405")]
+    [InlineData(501, """{"error":"later"}""", ServiceErrorKind.NotSupportedByService, "later")]
+    [InlineData(413, "<html>", ServiceErrorKind.ServiceRejected, "413")]
+    [InlineData(422, """{"detail":"Field required"}""", ServiceErrorKind.ServiceRejected, "Field required")]
+    [InlineData(302, "", ServiceErrorKind.ServiceRejected, "302")]
+    public async Task Refusals_are_sorted_and_not_repeated(int status, string body, ServiceErrorKind kind, string words)
+    {
+        _server.On("GET /v1/batches/b", Answer.Json(body, status, "x-request-id: req_7"));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).GetBatchAsync("b"));
+        Assert.Equal(kind, exception.Kind);
+        Assert.Equal(status, (int?)exception.StatusCode);
+        Assert.Equal("req_7", exception.RequestId);
+        Assert.Contains(words, exception.Message, StringComparison.Ordinal);
+        Assert.Contains("req_7", exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(Clients.Key, exception.ToString(), StringComparison.Ordinal);
+        Assert.Single(_server.Requests);
+    }
+
+    [Fact]
+    public async Task A_409_is_the_answer_to_a_cancel()
+    {
+        _server.On("POST /v1/batches/b/cancel", Answer.Json("""{"error":{"message":"Cannot cancel a batch with status 'completed'."}}""", 409));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).CancelBatchAsync("b"));
+        Assert.Equal(ServiceErrorKind.BatchNotCancellable, exception.Kind);
+        Assert.Contains("Cannot cancel a batch with status 'completed'.", exception.Message, StringComparison.Ordinal);
+        Assert.Single(_server.Requests);
+    }
+
+    [Theory]
+    [InlineData(404)]
+    [InlineData(405)]
+    [InlineData(501)]
+    public async Task A_service_without_cancel_says_so(int status)
+    {
+        _server.On("POST /v1/batches/b/cancel", Answer.Html(status));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).CancelBatchAsync("b"));
+        Assert.Equal(ServiceErrorKind.NotSupportedByService, exception.Kind);
+    }
+
+    [Fact]
+    public async Task A_404_of_a_file_is_a_missing_file()
+    {
+        const string Missing = """{"error":{"message":"No such File object: f"}}""";
+        _server.On("GET /v1/files/f", Answer.Json(Missing, 404)).On("GET /v1/files/f/content", Answer.Json(Missing, 404));
+        BatchClient client = Clients.For(_server);
+        Assert.Equal(ServiceErrorKind.FileNotFound, (await Assert.ThrowsAsync<ServiceException>(() => client.GetFileAsync("f"))).Kind);
+        Assert.Equal(ServiceErrorKind.FileNotFound, (await Assert.ThrowsAsync<ServiceException>(() => client.OpenContentAsync("f"))).Kind);
+    }
+
+    [Fact]
+    public async Task Inference_nets_500_for_an_unknown_id_is_not_found_in_the_end()
+    {
+        _server.On("GET /v1/batches/b", Answer.Json("""{"error":"Failed to retrieve batch"}""", 500));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(
+            () => Clients.For(_server, profile: ServiceProfile.InferenceNet).GetBatchAsync("b"));
+        Assert.Equal(ServiceErrorKind.BatchNotFound, exception.Kind);
+        Assert.Contains("Failed to retrieve batch", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(5, _server.Requests.Count);
+        ServiceException elsewhere = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).GetBatchAsync("b"));
+        Assert.Equal(ServiceErrorKind.ServiceUnavailable, elsewhere.Kind);
+    }
+
+    [Fact]
+    public async Task A_dripped_answer_is_an_answer()
+    {
+        _server.On("GET /v1/batches/batch_1", Answer.Drip(BatchJson));
+        Assert.Equal("batch_1", (await Clients.For(_server).GetBatchAsync("batch_1")).Id);
+    }
+
+    [Fact]
+    public async Task A_chunked_answer_is_an_answer()
+    {
+        _server.On("GET /v1/batches/batch_1", Answer.Chunked(System.Text.Encoding.UTF8.GetBytes(BatchJson), chunk: 7));
+        Assert.Equal("batch_1", (await Clients.For(_server).GetBatchAsync("batch_1")).Id);
+    }
+
+    [Fact]
+    public async Task A_cancelled_call_ends_at_once()
+    {
+        _server.On("GET /v1/batches/b", Answer.Stall);
+        using var cancel = new CancellationTokenSource();
+        Task<Batch> call = Clients.For(_server).GetBatchAsync("b", cancellationToken: cancel.Token);
+        await _server.ArrivalAsync();
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+    }
+}

@@ -1,0 +1,131 @@
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Service;
+
+/// <summary>POST /batches has no idempotency key: after an ambiguous failure the batch is looked for before it is made again.</summary>
+public sealed class CreateBatchTests : IDisposable
+{
+    private const string Post = "POST /v1/batches";
+    private const string List = "GET /v1/batches?limit=100";
+
+    private readonly FaultServer _server = new();
+    private readonly FakeTime _time = new();
+
+    public void Dispose() => _server.Dispose();
+
+    public static TheoryData<string> Ambiguities => ["drop", "500", "502 HTML", "truncated", "cut"];
+
+    [Theory]
+    [MemberData(nameof(Ambiguities))]
+    public async Task A_batch_that_was_created_after_all_is_found_and_not_made_twice(string ambiguity)
+    {
+        _server.On(Post, Ambiguous(ambiguity)).On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2"), ("made", "file-1")))));
+        Assert.Equal("made", (await CreateAsync()).Id);
+        Assert.Equal([Post, List], _server.Asked);
+    }
+
+    [Theory]
+    [MemberData(nameof(Ambiguities))]
+    public async Task A_batch_that_was_not_created_is_made_once_more(string ambiguity)
+    {
+        _server.On(Post, Ambiguous(ambiguity), Answer.Json("""{"id":"second"}"""))
+            .On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2")))));
+        Assert.Equal("second", (await CreateAsync()).Id);
+        Assert.Equal([Post, List, Post], _server.Asked);
+        Assert.Single(_time.Waits);
+    }
+
+    [Fact]
+    public async Task A_batch_of_yesterday_with_the_same_file_is_not_this_one()
+    {
+        long yesterday = _time.GetUtcNow().AddDays(-1).ToUnixTimeSeconds();
+        _server.On(Post, Answer.Drop, Answer.Json("""{"id":"new"}"""))
+            .On("GET /v1/batches", Answer.Json($$"""{"data":[{"id":"old","input_file_id":"file-1","created_at":{{yesterday}}}],"has_more":false}"""));
+        Assert.Equal("new", (await CreateAsync()).Id);
+    }
+
+    [Fact]
+    public async Task A_rate_limit_is_not_ambiguous()
+    {
+        _server.On(Post, Answer.Empty(429, "retry-after-ms: 10"), Answer.Json("""{"id":"new"}"""));
+        Assert.Equal("new", (await CreateAsync()).Id);
+        Assert.Equal([Post, Post], _server.Asked);
+    }
+
+    [Fact]
+    public async Task A_connection_that_never_was_is_not_ambiguous()
+    {
+        Uri address = _server.BaseUri;
+        _server.Dispose();
+        var client = new BatchClient(new ServiceConnection(address, ServiceProfile.Generic, null), _time);
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => client.CreateBatchAsync(Request));
+        Assert.DoesNotContain("Whether the batch was created", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(4, _time.Waits.Count);
+    }
+
+    [Fact]
+    public async Task Where_looking_fails_too_it_is_not_tried_again_and_the_error_says_what_is_unknown()
+    {
+        _server.On(Post, Answer.Drop).On("GET /v1/batches", Answer.Html(502));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
+        Assert.Equal(ServiceErrorKind.ServiceUnavailable, exception.Kind);
+        Assert.Contains("file-1", exception.Message, StringComparison.Ordinal);
+        Assert.Single(_server.Asked, asked => asked == Post);
+    }
+
+    [Fact]
+    public async Task X_should_retry_false_is_kept_once_it_was_looked_for()
+    {
+        _server.On(Post, Answer.Empty(500, "x-should-retry: false")).On("GET /v1/batches", Answer.Json("""{"data":[],"has_more":false}"""));
+        await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
+        Assert.Equal([Post, List], _server.Asked);
+    }
+
+    [Fact]
+    public async Task Text_that_cannot_be_sent_is_a_mistake_of_the_caller_not_of_the_network()
+    {
+        NewBatch request = Request with { Metadata = new Dictionary<string, string> { ["k"] = "half \ud83d" } };
+        await Assert.ThrowsAsync<ArgumentException>(() => Clients.For(_server, _time).CreateBatchAsync(request));
+        Assert.Empty(_server.Requests);
+    }
+
+    [Fact]
+    public async Task Five_tries_are_all()
+    {
+        _server.On(Post, Answer.Html(503)).On("GET /v1/batches", Answer.Json("""{"data":[],"has_more":false}"""));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
+        Assert.Equal(503, (int?)exception.StatusCode);
+        Assert.Equal(5, _server.Asked.Count(asked => asked == Post));
+    }
+
+    [Fact]
+    public async Task A_refusal_is_final()
+    {
+        _server.On(Post, Answer.Json("""{"error":{"message":"Invalid value: '25h'.","code":"invalid_value","param":"completion_window"}}""", 400));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
+        Assert.Equal(ServiceErrorKind.ServiceRejected, exception.Kind);
+        Assert.Equal("completion_window", exception.Error?.Param);
+        Assert.Equal([Post], _server.Asked);
+    }
+
+    private static NewBatch Request => new() { InputFileId = "file-1", Endpoint = "/v1/chat/completions" };
+
+    private Task<Batch> CreateAsync() => Clients.For(_server, _time).CreateBatchAsync(Request);
+
+    private static Behaviour Ambiguous(string what) => what switch
+    {
+        "drop" => Answer.Drop,
+        "500" => Answer.Json("""{"error":"internal"}""", 500),
+        "502 HTML" => Answer.Html(502),
+        "truncated" => Answer.Json("""{"id":"ma"""),
+        _ => Answer.CutOff("""{"id":"made"}"""u8.ToArray(), 8),
+    };
+
+    private string Listed(params (string Id, string File)[] batches)
+    {
+        IEnumerable<string> items = batches.Select(batch =>
+            $$"""{"id":"{{batch.Id}}","input_file_id":"{{batch.File}}","created_at":{{_time.GetUtcNow().ToUnixTimeSeconds()}}}""");
+        return $$"""{"object":"list","data":[{{string.Join(',', items)}}],"has_more":false}""";
+    }
+}

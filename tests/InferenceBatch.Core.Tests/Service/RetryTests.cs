@@ -1,0 +1,227 @@
+using System.Globalization;
+using System.Net;
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Service;
+
+/// <summary>Which calls are made again, after how long, and how often. Rules: the reference, "Retry".</summary>
+public sealed class RetryTests : IDisposable
+{
+    private const string Good = """{"id":"b","status":"completed"}""";
+
+    private readonly FaultServer _server = new();
+    private readonly FakeTime _time = new();
+
+    public void Dispose() => _server.Dispose();
+
+    [Theory]
+    [InlineData(408)]
+    [InlineData(409)]
+    [InlineData(429)]
+    [InlineData(500)]
+    [InlineData(502)]
+    [InlineData(503)]
+    [InlineData(504)]
+    [InlineData(529)]
+    public async Task What_may_pass_is_tried_again(int status)
+    {
+        _server.On("GET /v1/batches/b", Answer.Json("""{"error":"not now"}""", status), Answer.Html(status), Answer.Empty(status), Answer.Json(Good));
+        Assert.Equal("b", (await Clients.For(_server, _time).GetBatchAsync("b")).Id);
+        Assert.Equal(4, _server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Waits_double_from_half_a_second_less_up_to_a_quarter()
+    {
+        _server.On("GET /v1/batches/b", Answer.Html(503));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
+        Assert.Equal(ServiceErrorKind.ServiceUnavailable, exception.Kind);
+        Assert.Equal(5, _server.Requests.Count);
+        double[] longest = [0.5, 1, 2, 4];
+        Assert.Equal(longest.Length, _time.Waits.Count);
+        Assert.All(_time.Waits.Zip(longest), pair => Assert.InRange(pair.First.TotalSeconds, pair.Second * 0.75, pair.Second));
+    }
+
+    [Fact]
+    public void No_wait_of_ones_own_is_longer_than_8_seconds()
+    {
+        for (int attempt = 1; attempt < 50; attempt++)
+        {
+            Assert.InRange(RetryPolicy.DelayAfter(attempt, null).TotalSeconds, 0.375, 8);
+        }
+
+        Assert.InRange(RetryPolicy.DelayAfter(int.MaxValue, null).TotalSeconds, 6, 8);
+    }
+
+    [Theory]
+    [InlineData("retry-after-ms: 1500", 1.5)]
+    [InlineData("Retry-After: 7", 7)]
+    [InlineData("Retry-After: 0.25", 0.25)]
+    [InlineData("Retry-After: 120", 120)]
+    [InlineData("Retry-After: Thu, 01 Jan 2026 00:00:30 GMT", 30)]
+    [InlineData("retry-after-ms: 1500\r\nRetry-After: 60", 1.5)]
+    [InlineData("retry-after-ms: soon\r\nRetry-After: 60", 60)]
+    public async Task The_services_own_wait_is_kept(string headers, double seconds)
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(429, headers.Split("\r\n")), Answer.Json(Good));
+        await Clients.For(_server, _time).GetBatchAsync("b");
+        Assert.Equal(TimeSpan.FromSeconds(seconds), Assert.Single(_time.Waits));
+    }
+
+    [Theory]
+    [InlineData("Retry-After: 121")]
+    [InlineData("Retry-After: -5")]
+    [InlineData("Retry-After: 1e300")]
+    [InlineData("Retry-After: NaN")]
+    [InlineData("retry-after-ms: NaN")]
+    [InlineData("retry-after-ms: -1")]
+    [InlineData("Retry-After: later")]
+    [InlineData("Retry-After: Wed, 31 Dec 2025 00:00:00 GMT")]
+    [InlineData("Retry-After: Thu, 01 Jan 2026 01:00:00 GMT")]
+    [InlineData("Retry-After: ")]
+    public async Task A_wait_that_makes_no_sense_is_replaced_by_ones_own(string header)
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(503, header), Answer.Json(Good));
+        await Clients.For(_server, _time).GetBatchAsync("b");
+        Assert.InRange(Assert.Single(_time.Waits).TotalSeconds, 0.375, 0.5);
+    }
+
+    [Fact]
+    public async Task A_wait_of_nothing_is_no_wait()
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(429, "Retry-After: 0"), Answer.Json(Good));
+        await Clients.For(_server, _time).GetBatchAsync("b");
+        Assert.Empty(_time.Waits);
+    }
+
+    [Theory]
+    [InlineData(429)]
+    [InlineData(500)]
+    [InlineData(409)]
+    public async Task X_should_retry_false_is_the_last_word(int status)
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(status, "x-should-retry: false"));
+        await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
+        Assert.Single(_server.Requests);
+    }
+
+    [Fact]
+    public async Task X_should_retry_true_makes_any_refusal_worth_another_try()
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(400, "x-should-retry: true"), Answer.Json(Good));
+        await Clients.For(_server, _time).GetBatchAsync("b");
+        Assert.Equal(2, _server.Requests.Count);
+    }
+
+    [Theory]
+    [InlineData(429, ServiceErrorKind.RateLimited)]
+    [InlineData(503, ServiceErrorKind.ServiceUnavailable)]
+    [InlineData(409, ServiceErrorKind.ServiceRejected)]
+    public async Task After_five_tries_the_last_answer_counts(int status, ServiceErrorKind kind)
+    {
+        _server.On("DELETE /v1/files/f", Answer.Json("""{"error":{"message":"The words."}}""", status));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).DeleteFileAsync("f"));
+        Assert.Equal(kind, exception.Kind);
+        Assert.Contains("The words.", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(5, _server.Requests.Count);
+    }
+
+    public static TheoryData<string> Faults => ["drop", "cut", "cut in a chunk", "truncated", "HTML", "empty", "wrong shape"];
+
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task A_broken_answer_is_asked_for_again(string fault)
+    {
+        Behaviour broken = fault switch
+        {
+            "drop" => Answer.Drop,
+            "cut" => Answer.CutOff("""{"id":"b","status":"completed"}"""u8.ToArray(), 10),
+            "cut in a chunk" => Answer.Chunked("{\"id\":\"b\""u8.ToArray(), isWhole: false),
+            "truncated" => Answer.Json("""{"id":"b","stat"""),
+            "HTML" => Answer.Html(200),
+            "empty" => Answer.Empty(200),
+            _ => Answer.Json("""{"ok":true}"""),
+        };
+        _server.On("GET /v1/batches/b", broken, Answer.Json(Good));
+        Assert.Equal("b", (await Clients.For(_server, _time).GetBatchAsync("b")).Id);
+        Assert.Equal(2, _server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_connection_closed_at_once_is_made_again()
+    {
+        _server.On("GET /v1/batches/b", Answer.Json(Good));
+        _server.RefuseNext(2);
+        Assert.Equal("b", (await Clients.For(_server, _time).GetBatchAsync("b")).Id);
+        Assert.Equal(2, _time.Waits.Count);
+    }
+
+    [Fact]
+    public async Task A_service_that_is_not_there_is_unavailable()
+    {
+        Uri address = _server.BaseUri;
+        _server.Dispose();
+        var client = new BatchClient(new ServiceConnection(address, ServiceProfile.Generic, null), _time);
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => client.GetBatchAsync("b"));
+        Assert.Equal(ServiceErrorKind.ServiceUnavailable, exception.Kind);
+        Assert.Null(exception.StatusCode);
+        Assert.True(exception.NeverSent);
+        Assert.Equal(4, _time.Waits.Count);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_service_that_says_nothing_for_100_seconds_is_asked_again(bool inBody)
+    {
+        _server.On("GET /v1/batches/b", inBody ? Answer.StallAfter(new byte[100], 10) : Answer.Stall, Answer.Json(Good));
+        Task<Batch> call = Clients.For(_server, _time).GetBatchAsync("b");
+        await _server.ArrivalAsync();
+        _time.Advance(TimeSpan.FromSeconds(99));
+        Assert.Single(_server.Requests);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal("b", (await call.WaitAsync(TimeSpan.FromSeconds(30))).Id);
+    }
+
+    [Fact]
+    public async Task One_try_is_one_try()
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(429));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b", RetryPolicy.Once));
+        Assert.True(exception.IsTransient);
+        Assert.Single(_server.Requests);
+        Assert.Empty(_time.Waits);
+    }
+
+    [Fact]
+    public async Task A_wait_is_cut_short_by_cancelling()
+    {
+        var slow = new FakeTime { SkipsWaits = false };
+        _server.On("GET /v1/batches/b", Answer.Empty(429, "Retry-After: 60"));
+        using var cancel = new CancellationTokenSource();
+        Task<Batch> call = Clients.For(_server, slow).GetBatchAsync("b", cancellationToken: cancel.Token);
+        await _server.ArrivalAsync();
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call.WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
+    [Theory]
+    [InlineData("sv-SE")]
+    [InlineData("ar-SA")]
+    public void Headers_read_the_same_everywhere(string culture)
+    {
+        CultureInfo before = CultureInfo.CurrentCulture;
+        try
+        {
+            CultureInfo.CurrentCulture = new CultureInfo(culture);
+            using var response = new HttpResponseMessage(HttpStatusCode.ServiceUnavailable);
+            response.Headers.TryAddWithoutValidation("Retry-After", "1.5");
+            Assert.Equal(TimeSpan.FromSeconds(1.5), RetryPolicy.ReadRetryAfter(response.Headers, _time.GetUtcNow()));
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Model;
+
+namespace InferenceBatch.Wire;
+
+/// <summary>Files, errors and lists as services answer them.</summary>
+public sealed class AnswerReaderTests
+{
+    [Fact]
+    public void The_specifications_file()
+    {
+        BatchFile file = ReadFile("""
+            {"id":"file-abc123","object":"file","bytes":120000,"created_at":1677610602,"expires_at":1677614202,"filename":"salesOverview.jsonl","purpose":"batch","status":"processed"}
+            """);
+        Assert.Equal(("file-abc123", "file-abc123", 120_000L), (file.Id, file.InputFileId, file.Bytes));
+        Assert.Equal(("salesOverview.jsonl", "batch", "processed"), (file.FileName, file.Purpose, file.Status));
+        Assert.Equal(1677610602, file.CreatedAt?.ToUnixTimeSeconds());
+        Assert.Equal(1677614202, file.ExpiresAt?.ToUnixTimeSeconds());
+    }
+
+    [Fact]
+    public void Inference_nets_upload_answer_has_an_id_and_milliseconds()
+    {
+        BatchFile file = ReadFile("""{"id":"_x-Yk3LmN9pQ2rS5tU8vW","created_at":1751884800123}""");
+        Assert.Equal("_x-Yk3LmN9pQ2rS5tU8vW", file.Id);
+        Assert.Equal(1751884800123, file.CreatedAt?.ToUnixTimeMilliseconds());
+        Assert.Null(file.Bytes);
+        Assert.Null(file.FileName);
+        Assert.Null(file.Status);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("[]")]
+    [InlineData("{\"id\":\"\"}")]
+    [InlineData("<!DOCTYPE html>")]
+    [InlineData("")]
+    public void What_is_no_file_is_a_JsonException(string json) => Assert.ThrowsAny<JsonException>(() => ReadFile(json));
+
+    [Theory]
+    [InlineData("""{"error":{"message":"m","type":"invalid_request_error","param":"p","code":"invalid_value"}}""", "invalid_value", "m", "p")]
+    [InlineData("""{"error":{"message":"File type not allowed. Allowed extensions: .jsonl","type":"BadRequestError"}}""", "BadRequestError", "File type not allowed. Allowed extensions: .jsonl", null)]
+    [InlineData("""{"error":"Failed to retrieve batch"}""", "error", "Failed to retrieve batch", null)]
+    [InlineData("""{"error":{"message":"m","code":429}}""", "429", "m", null)]
+    [InlineData("""{"error":{"message":"m","code":null,"type":null,"param":null}}""", "error", "m", null)]
+    [InlineData("""{"error":true,"message":"m"}""", "error", "m", null)]
+    [InlineData("""{"message":"m","code":"InvalidParameter"}""", "InvalidParameter", "m", null)]
+    [InlineData("""{"detail":"Not authenticated"}""", "error", "Not authenticated", null)]
+    [InlineData("""{"detail":[{"loc":["body"],"msg":"field required"}]}""", "error", """[{"loc":["body"],"msg":"field required"}]""", null)]
+    [InlineData("""[{"error":{"message":"m","code":"c"}}]""", "c", "m", null)]
+    [InlineData("\"plain\"", "error", "plain", null)]
+    public void Errors_in_every_shape(string body, string code, string message, string? param) =>
+        Assert.Equal(new ServiceError(code, message, param), ErrorReader.ReadBody(Encoding.UTF8.GetBytes(body)));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("<html><body>502 Bad Gateway</body></html>")]
+    [InlineData("""{"error":{"mess""")]
+    [InlineData("null")]
+    [InlineData("{}")]
+    [InlineData("""{"error":null}""")]
+    [InlineData("""{"error":{}}""")]
+    [InlineData("[]")]
+    [InlineData("5")]
+    public void What_says_nothing_is_no_error(string body) => Assert.Null(ErrorReader.ReadBody(Encoding.UTF8.GetBytes(body)));
+
+    [Fact]
+    public void Errors_nested_without_end_are_no_crash() =>
+        ErrorReader.ReadBody(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("{\"error\":", 50_000)) + "1" + new string('}', 50_000)));
+
+    [Fact]
+    public void A_message_is_shortened_between_characters()
+    {
+        string message = ErrorReader.ReadBody(JsonSerializer.SerializeToUtf8Bytes(new { error = new string('x', 499) + "😀😀😀" }))!.Message;
+        Assert.EndsWith("…", message, StringComparison.Ordinal);
+        Assert.Equal(message, Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(message)));
+    }
+
+    [Theory]
+    [InlineData("""{"object":"list","data":[{"id":"a"},{"id":"b"}],"first_id":"a","last_id":"b","has_more":true}""", "a b", true)]
+    [InlineData("""{"object":"list","data":[{"id":"a"}],"has_more":false}""", "a", false)]
+    [InlineData("""{"object":"list","data":[{"id":"a"}]}""", "a", null)]
+    [InlineData("""{"data":[{"id":"a"}],"has_more":null}""", "a", null)]
+    [InlineData("""{"value":[{"id":"a"}]}""", "a", null)]
+    [InlineData("""[{"id":"a"},{"id":"b"}]""", "a b", null)]
+    [InlineData("[]", "", null)]
+    [InlineData("""{"object":"list","data":[]}""", "", null)]
+    [InlineData("""{"object":"list","data":null,"has_more":false}""", "", false)]
+    public void Lists_in_every_shape(string json, string ids, bool? hasMore)
+    {
+        Page<Batch> page = Page<Batch>.Read(Encoding.UTF8.GetBytes(json), BatchReader.Read);
+        Assert.Equal(ids, string.Join(' ', page.Items));
+        Assert.Equal(hasMore, page.HasMore);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("null")]
+    [InlineData("""{"data":{}}""")]
+    [InlineData("""{"data":[{"no":"id"}]}""")]
+    [InlineData("<html>")]
+    public void What_is_no_list_is_a_JsonException(string json) =>
+        Assert.ThrowsAny<JsonException>(() => Page<Batch>.Read(Encoding.UTF8.GetBytes(json), BatchReader.Read));
+
+    private static BatchFile ReadFile(string json) => BatchFileReader.Read(Encoding.UTF8.GetBytes(json));
+}

@@ -1,0 +1,144 @@
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    $script:Secret = 'sk-secret-4711-connect'
+}
+
+AfterAll { Stop-TestServices }
+
+Describe 'Connect-BatchService' {
+    AfterEach {
+        Disconnect-BatchService
+        Remove-Item Env:INFERENCE_API_KEY, Env:INFERENCE_BASE_URL, Env:GROQ_API_KEY -ErrorAction Ignore
+    }
+
+    Context 'what it sets' {
+        It 'sets where calls go, and writes nothing' {
+            Connect-BatchService -BaseUri http://127.0.0.1:1/v1 | Should -BeNullOrEmpty
+            (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:1/v1'
+        }
+
+        It 'writes the connection with -PassThru' {
+            $connection = Connect-BatchService Groq -ApiKey $Secret -PassThru
+            $connection | Should -BeOfType ([InferenceBatch.Service.ServiceConnection])
+            $connection.Provider | Should -Be 'Groq'
+            $connection.BaseUri | Should -Be 'https://api.groq.com/openai/v1'
+            $connection.HasApiKey | Should -BeTrue
+        }
+
+        It 'takes a connection made earlier' {
+            $first = Connect-BatchService -BaseUri http://127.0.0.1:1/v1 -PassThru
+            Disconnect-BatchService
+            Connect-BatchService -Connection $first
+            Get-BatchConnection | Should -Be $first
+        }
+
+        It 'knows the provider <_>' -ForEach 'InferenceNet', 'OpenAI', 'Groq', 'Together', 'DeepInfra', 'Doubleword', 'Nebius', 'Novita', 'ModelStudio', 'Local' {
+            (Connect-BatchService $_ -ApiKey $Secret -PassThru).Provider | Should -BeExactly $_
+        }
+
+        It 'takes AzureOpenAI with the address of the resource' {
+            (Connect-BatchService AzureOpenAI -BaseUri https://res.openai.azure.com/openai/v1 -ApiKey $Secret -PassThru).Provider | Should -Be 'AzureOpenAI'
+        }
+
+        It 'takes a known host as that provider' {
+            (Connect-BatchService -BaseUri https://api.openai.com/v1 -ApiKey $Secret -PassThru).Provider | Should -Be 'OpenAI'
+        }
+
+        It 'reads the key of the provider''s own variable' {
+            $env:GROQ_API_KEY = $Secret
+            (Connect-BatchService Groq -PassThru).HasApiKey | Should -BeTrue
+        }
+    }
+
+    Context 'what it sends' {
+        BeforeAll { $script:Faults = [FaultServer]::new() }
+        AfterAll { $Faults.Dispose() }
+        BeforeEach {
+            $Faults.Reset()
+            $Faults.On('GET /v1/batches/', @(New-Answer (New-WireBatch 'b1')))
+        }
+
+        It 'sends nothing itself' {
+            Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey $Secret
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'sends the key given as <Kind>' -ForEach @(
+            @{ Kind = 'text'; Key = 'sk-secret-4711-connect' }
+            @{ Kind = 'SecureString'; Key = (ConvertTo-SecureString 'sk-secret-4711-connect' -AsPlainText -Force) }
+            @{ Kind = 'text with a line break, as files end'; Key = "sk-secret-4711-connect`n" }
+        ) {
+            Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey $Key
+            Get-Batch b1 | Out-Null
+            $Faults.Calls[0].Headers['Authorization'] | Should -Be "Bearer $Secret"
+        }
+
+        It 'sends the headers given with every call' {
+            Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey $Secret -Header @{ 'X-Team' = 'blue'; 'X-Number' = 7 }
+            Get-Batch b1 | Out-Null
+            $Faults.Calls[0].Headers['X-Team'] | Should -Be 'blue'
+            $Faults.Calls[0].Headers['X-Number'] | Should -Be '7'
+        }
+
+        It 'keeps the headers when a call brings its own key' {
+            Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey other -Header @{ 'X-Team' = 'blue' }
+            Get-Batch b1 -ApiKey $Secret | Out-Null
+            $Faults.Calls[0].Headers['Authorization'] | Should -Be "Bearer $Secret"
+            $Faults.Calls[0].Headers['X-Team'] | Should -Be 'blue'
+        }
+
+        It 'sends the key in the header AzureOpenAI wants' {
+            Connect-BatchService AzureOpenAI -BaseUri $Faults.BaseUri -ApiKey $Secret
+            Get-Batch b1 | Out-Null
+            $Faults.Calls[0].Headers['api-key'] | Should -Be $Secret
+            $Faults.Calls[0].Headers.ContainsKey('Authorization') | Should -BeFalse
+        }
+    }
+
+    Context 'what it refuses' {
+        It 'a missing key for a host that is not this machine: ApiKeyMissing, naming the variable' {
+            $problem = Get-ErrorOf { Connect-BatchService Groq }
+            Get-ErrorId $problem | Should -Be 'ApiKeyMissing'
+            $problem.CategoryInfo.Category | Should -Be 'AuthenticationError'
+            $problem.TargetObject | Should -Be 'Groq'
+            "$problem" | Should -Match 'GROQ_API_KEY'
+        }
+
+        It 'ends the pipeline where there is no key' {
+            { Connect-BatchService OpenAI -ErrorAction SilentlyContinue } | Should -Throw -ErrorId 'ApiKeyMissing,*'
+        }
+
+        It 'an unknown provider, listing those there are' {
+            $problem = Get-ErrorOf { Connect-BatchService Nowhere -ApiKey $Secret }
+            Get-ErrorId $problem | Should -Be 'InvalidValue'
+            $problem.TargetObject | Should -Be 'Nowhere'
+            "$problem" | Should -Match 'InferenceNet.*OpenAI.*Local'
+        }
+
+        It 'an address that is none: <_>' -ForEach 'ftp://host/v1', 'not/an/address', 'file:///etc/passwd' {
+            $problem = Get-ErrorOf { Connect-BatchService -BaseUri $_ -ApiKey $Secret }
+            Get-ErrorId $problem | Should -Be 'InvalidValue'
+            $problem.TargetObject | Should -Be $_
+        }
+
+        It 'a refused connection leaves the one before' {
+            Connect-BatchService -BaseUri http://127.0.0.1:1/v1
+            Get-ErrorOf { Connect-BatchService Nowhere -ApiKey $Secret } | Should -Not -BeNullOrEmpty
+            (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:1/v1'
+        }
+    }
+
+    Context 'secrets' {
+        It 'shows the key in no property and no text of the connection' {
+            $connection = Connect-BatchService -BaseUri https://example.org/v1 -ApiKey $Secret -Header @{ 'X-Token' = "$Secret-2" } -PassThru
+            $shown = ($connection | Format-List * -Force | Out-String -Width 500) + ($connection | Out-String) + "$connection" + (ConvertTo-Json $connection -Depth 5)
+            $shown | Should -Not -Match $Secret
+            $shown | Should -Match 'X-Token'
+        }
+
+        It 'completes providers, and takes none for a key' {
+            $words = (TabExpansion2 'Connect-BatchService Inf' 24).CompletionMatches.CompletionText
+            $words | Should -Contain 'InferenceNet'
+        }
+    }
+}

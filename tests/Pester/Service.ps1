@@ -1,0 +1,140 @@
+# For the tests of cmdlets that call a service; dot-sourced in their BeforeAll. The module is the one built at the
+# repository's root. No variable of the person who runs the tests decides where a call goes, and the local services that
+# tests start are recorded in TestDrive.
+
+$script:Root = Split-Path (Split-Path $PSScriptRoot)
+Import-Module (Join-Path $Root InferenceBatch.psd1) -Force
+if (-not ('FaultServer' -as [type])) {
+    # The runtime's own rules for text and sockets, none of the warnings of a project.
+    Add-Type -Path (Join-Path $PSScriptRoot FaultServer.cs) -IgnoreWarnings -WarningAction Ignore
+}
+
+$ProgressPreference = 'SilentlyContinue'
+$script:OldEnvironment = @{}
+Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_|.*_PROXY$|.*_API_KEY$|NO_COLOR$|XDG_STATE_HOME$|TMPDIR$)' | ForEach-Object { $OldEnvironment[$_.Name] = $_.Value }
+Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_|.*_PROXY$|.*_API_KEY$)' | Remove-Item
+$env:NO_COLOR = '1'
+$env:XDG_STATE_HOME = Join-Path $TestDrive state
+$env:TMPDIR = (New-Item (Join-Path $TestDrive temp) -ItemType Directory -Force).FullName
+
+# Starts the local service on a data folder of its own; -Setting are its further options, as environment variables take them.
+function Start-TestService([string] $Upstream = 'echo', [hashtable] $Setting = @{}) {
+    foreach ($name in $Setting.Keys) { Set-Item "Env:INFERENCE_BATCH_$name" $Setting[$name] }
+    try {
+        Start-BatchServer $Upstream -DataPath (Join-Path $TestDrive "data-$([guid]::NewGuid().ToString('N').Substring(0, 8))")
+    }
+    finally {
+        foreach ($name in $Setting.Keys) { Remove-Item "Env:INFERENCE_BATCH_$name" }
+    }
+}
+
+# To be called in AfterAll: ends what the file started, and gives the environment back.
+function Stop-TestServices {
+    Get-BatchServer | Stop-BatchServer
+    Disconnect-BatchService
+    'NO_COLOR', 'XDG_STATE_HOME', 'TMPDIR' | ForEach-Object { Remove-Item "Env:$_" -ErrorAction Ignore }
+    foreach ($name in $OldEnvironment.Keys) { Set-Item "Env:$name" $OldEnvironment[$name] }
+}
+
+# A scripted answer. Objects become JSON; text and bytes go as they are.
+function New-Answer {
+    param($Body = '', [int] $Status = 200, [hashtable] $Header = @{}, [string] $ContentType, [switch] $Drop, [int] $CutAfter = -1, [int] $StallAfter = -1, [switch] $Ranges)
+    $answer = [FaultAnswer]::new()
+    $answer.Status = $Status
+    $answer.Drop = $Drop
+    $answer.CutAfter = $CutAfter
+    $answer.StallAfter = $StallAfter
+    $answer.Ranges = $Ranges
+    # No test waits for a pause between tries that it is not about.
+    if ($Status -ge 400 -and -not ($Header.Keys -match 'retry')) { $answer.Headers['retry-after-ms'] = '1' }
+    foreach ($name in $Header.Keys) { $answer.Headers[$name] = $Header[$name] }
+    if ($ContentType) { $answer.ContentType = $ContentType }
+    $answer.Body = if ($Body -is [byte[]]) { , $Body }
+    elseif ($Body -is [string]) { , [Text.Encoding]::UTF8.GetBytes($Body) }
+    else { , [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json $Body -Depth 20 -Compress)) }
+    $answer
+}
+
+# An error as the Batch API words it.
+function New-Refusal([int] $Status, [string] $Message = "refused with $Status", [string] $Code = 'scripted', [hashtable] $Header = @{}) {
+    New-Answer @{ error = @{ message = $Message; type = 'invalid_request_error'; param = $null; code = $Code } } -Status $Status -Header ($Header + @{ 'x-request-id' = "req-$Status" })
+}
+
+# A batch object as the reference gives it.
+function New-WireBatch([string] $Id, [string] $Status = 'completed', [hashtable] $With = @{}) {
+    $batch = [ordered]@{
+        id = $Id; object = 'batch'; endpoint = '/v1/chat/completions'; errors = $null; input_file_id = "file-of-$Id"
+        completion_window = '24h'; status = $Status; output_file_id = $null; error_file_id = $null; created_at = 1714508499
+        in_progress_at = 1714508500; expires_at = 1714536634; completed_at = $null; failed_at = $null; expired_at = $null
+        request_counts = @{ total = 2; completed = 0; failed = 0 }; metadata = $null
+    }
+    foreach ($name in $With.Keys) { $batch[$name] = $With[$name] }
+    $batch
+}
+
+# An output line as the reference gives it.
+function New-WireLine([string] $CustomId, [string] $Text = "answer to $CustomId", [hashtable] $With = @{}) {
+    $line = [ordered]@{
+        id = "batch_req_$CustomId"; custom_id = $CustomId
+        response = @{
+            status_code = 200; request_id = "req_$CustomId"
+            body = @{ model = 'm'; choices = @(@{ index = 0; message = @{ role = 'assistant'; content = $Text }; finish_reason = 'stop' }); usage = @{ prompt_tokens = 3; completion_tokens = 4; total_tokens = 7 } }
+        }
+        error = $null
+    }
+    foreach ($name in $With.Keys) { $line[$name] = $With[$name] }
+    ConvertTo-Json $line -Depth 20 -Compress
+}
+
+# Writes a batch file of so many requests and gives its path.
+function New-InputFile([int] $Count = 3, [string] $Name = 'in.jsonl') {
+    $path = Join-Path $TestDrive $Name
+    [string[]](1..$Count) | New-BatchRequest -Model echo | Export-BatchFile $path -Force | Out-Null
+    $path
+}
+
+# The error records a script block leaves, terminating or not.
+function Get-ErrorOf([scriptblock] $Script) {
+    $found = @()
+    try { $null = & { $ErrorActionPreference = 'Continue'; & $Script } -ErrorVariable unused 2>&1 | ForEach-Object { if ($_ -is [Management.Automation.ErrorRecord]) { $found += $_ } } }
+    catch { $found += $_ }
+    $found
+}
+
+function Get-ErrorId($ErrorRecord) { $ErrorRecord.FullyQualifiedErrorId.Split(',')[0] }
+
+# What the module has left in the folder for temporary files.
+function Get-Leftover { Get-ChildItem -LiteralPath $env:TMPDIR -Filter 'InferenceBatch-*' -Force | ForEach-Object Name }
+
+# Waits for something that another process or thread brings about; false after so many seconds.
+function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
+    $clock = [Diagnostics.Stopwatch]::StartNew()
+    while (-not (& $Condition)) {
+        if ($clock.Elapsed.TotalSeconds -gt $Seconds) { return $false }
+        [Threading.Thread]::Sleep(20)
+    }
+    $true
+}
+
+# Runs a script in another PowerShell: its own culture, session and streams.
+function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}) {
+    $path = Join-Path $TestDrive "child-$([guid]::NewGuid().ToString('N').Substring(0, 8)).ps1"
+    Set-Content -LiteralPath $path -Value "`$ProgressPreference = 'SilentlyContinue'`nImport-Module '$(Join-Path $Root InferenceBatch.psd1)'`n$Script"
+    $start = [Diagnostics.ProcessStartInfo]::new((Get-Process -Id $PID).Path)
+    foreach ($argument in '-NoProfile', '-NonInteractive', '-File', $path) { $start.ArgumentList.Add($argument) }
+    foreach ($name in $Environment.Keys) { $start.Environment[$name] = $Environment[$name] }
+    $start.RedirectStandardOutput = $true
+    $start.RedirectStandardError = $true
+    $start.RedirectStandardInput = $true
+    $process = [Diagnostics.Process]::Start($start)
+    $process.StandardInput.Close()
+    $process
+}
+
+function Invoke-ChildShell([string] $Script, [hashtable] $Environment = @{}) {
+    $process = Start-ChildShell $Script $Environment
+    $errors = $process.StandardError.ReadToEndAsync()
+    $output = $process.StandardOutput.ReadToEnd()
+    $process.WaitForExit()
+    [pscustomobject]@{ Output = $output; Error = $errors.Result; ExitCode = $process.ExitCode }
+}
