@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using InferenceBatch.Server.Execution;
@@ -63,14 +64,30 @@ public sealed class FileRouteTests : IAsyncLifetime
     [Fact]
     public async Task An_upload_over_the_limit_is_413_before_it_is_all_sent()
     {
-        using var content = new EndlessContent();
-        using var form = new MultipartFormDataContent { { content, "file", "in.jsonl" } };
-        form.Headers.ContentLength = null;
-        using var request = new HttpRequestMessage(HttpMethod.Post, "files") { Content = form };
-        request.Headers.TransferEncodingChunked = true;
-        request.Headers.ExpectContinue = true;
-        using HttpResponseMessage response = await _api.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-        AssertError(await ApiCaller.ReadAsync(response, 413), "file", "file_too_large");
+        // A raw socket: HttpClient reads no answer before it has sent everything.
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(_service.Address.Host, _service.Address.Port);
+        NetworkStream stream = socket.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(
+            "POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + Chunk("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n")));
+        byte[] chunk = Encoding.ASCII.GetBytes(Chunk(new string('x', 16 * 1024)));
+        while (!stream.DataAvailable)
+        {
+            await stream.WriteAsync(chunk);
+        }
+
+        byte[] answer = new byte[2000];
+        string text = Encoding.ASCII.GetString(answer, 0, await stream.ReadAsync(answer));
+        Assert.StartsWith("HTTP/1.1 413 ", text, StringComparison.Ordinal);
+        Assert.Contains("\"code\":\"file_too_large\"", text, StringComparison.Ordinal);
+        AssertNothingKept();
+    }
+
+    [Fact]
+    public async Task A_length_over_the_limit_is_413()
+    {
+        AssertError(await PostAsync(413, ("purpose", null, "batch"), ("file", "in.jsonl", new string('x', 1_200_000))), "file", "file_too_large");
         AssertNothingKept();
     }
 
@@ -219,22 +236,5 @@ public sealed class FileRouteTests : IAsyncLifetime
         Assert.Equal("invalid_request_error", error.GetProperty("type").GetString());
     }
 
-    /// <summary>A body without end: only an early answer ends it.</summary>
-    private sealed class EndlessContent : HttpContent
-    {
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        {
-            byte[] chunk = Encoding.ASCII.GetBytes(new string('x', 64 * 1024));
-            while (true)
-            {
-                await stream.WriteAsync(chunk);
-            }
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
-    }
+    private static string Chunk(string text) => $"{text.Length:x}\r\n{text}\r\n";
 }

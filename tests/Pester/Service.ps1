@@ -89,7 +89,7 @@ function New-WireLine([string] $CustomId, [string] $Text = "answer to $CustomId"
 # Writes a batch file of so many requests and gives its path.
 function New-InputFile([int] $Count = 3, [string] $Name = 'in.jsonl') {
     $path = Join-Path $TestDrive $Name
-    1..$Count | ForEach-Object { "Question $_" } | New-BatchRequest -Model echo | Export-BatchFile $path -Force | Out-Null
+    [string[]](1..$Count) | New-BatchRequest -Model echo | Export-BatchFile $path -Force | Out-Null
     $path
 }
 

@@ -16,7 +16,7 @@ public static class ErrorReader
     {
         try
         {
-            using var document = JsonDocument.Parse(body);
+            using JsonDocument document = BrokenText.Parse(body);
             return Read(document.RootElement);
         }
         catch (JsonException)

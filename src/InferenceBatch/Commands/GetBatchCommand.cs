@@ -13,6 +13,12 @@ public sealed class GetBatchCommand : ServiceCommand
 {
     private const string ListSet = "List";
     private const string IdSet = "Id";
+    private const string BatchSet = "Batch";
+
+    /// <summary>Batches to look at again, each where it came from.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
+    [ValidateNotNull]
+    public Batch[]? Batch { get; set; }
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("BatchId")]
@@ -41,15 +47,16 @@ public sealed class GetBatchCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        ServiceConnection connection = Resolve();
-        if (Id is null)
+        if (ParameterSetName == ListSet)
         {
-            RunOrThrow((pump, token) => ListAsync(connection, pump, token), null);
+            ServiceConnection listed = Resolve();
+            RunOrThrow((pump, token) => ListAsync(listed, pump, token), null);
             return;
         }
 
-        foreach (string id in Id)
+        foreach ((string id, object? origin) in (Batch ?? []).Select(batch => (batch.Id, (object?)batch)).Concat((Id ?? []).Select(id => (id, (object?)null))))
         {
+            ServiceConnection connection = Resolve(origin);
             if (TryRun((pump, token) => ClientFor(connection, pump).GetBatchAsync(id, cancellationToken: token), id, out Batch? batch))
             {
                 WriteObject(Session.Remember(batch, connection));

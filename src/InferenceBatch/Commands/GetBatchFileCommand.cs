@@ -12,6 +12,12 @@ public sealed class GetBatchFileCommand : ServiceCommand
 {
     private const string ListSet = "List";
     private const string IdSet = "Id";
+    private const string FileSet = "File";
+
+    /// <summary>Files to look at again, each where it came from.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = FileSet)]
+    [ValidateNotNull]
+    public BatchFile[]? File { get; set; }
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("FileId", "InputFileId")]
@@ -25,15 +31,15 @@ public sealed class GetBatchFileCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        ServiceConnection connection = Resolve();
-        if (Id is null)
+        if (ParameterSetName == ListSet)
         {
+            ServiceConnection listed = Resolve();
             RunOrThrow(
                 async (pump, token) =>
                 {
-                    await foreach (BatchFile file in ClientFor(connection, pump).ListFilesAsync(Purpose, token).ConfigureAwait(false))
+                    await foreach (BatchFile file in ClientFor(listed, pump).ListFilesAsync(Purpose, token).ConfigureAwait(false))
                     {
-                        await pump.WriteObjectAsync(Session.Remember(file, connection)).ConfigureAwait(false);
+                        await pump.WriteObjectAsync(Session.Remember(file, listed)).ConfigureAwait(false);
                     }
 
                     return true;
@@ -42,8 +48,9 @@ public sealed class GetBatchFileCommand : ServiceCommand
             return;
         }
 
-        foreach (string id in Id)
+        foreach ((string id, object? origin) in (File ?? []).Select(file => (file.Id, (object?)file)).Concat((Id ?? []).Select(id => (id, (object?)null))))
         {
+            ServiceConnection connection = Resolve(origin);
             if (TryRun((pump, token) => ClientFor(connection, pump).GetFileAsync(id, token), id, out BatchFile? file))
             {
                 WriteObject(Session.Remember(file, connection));

@@ -13,28 +13,13 @@ namespace InferenceBatch.Commands;
 /// </summary>
 [Cmdlet(VerbsCommon.Get, "BatchResult", DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(BatchResult))]
-public sealed class GetBatchResultCommand : ServiceCommand
+public sealed class GetBatchResultCommand : BatchInputCommand
 {
-    private const string BatchSet = "Batch";
-    private const string IdSet = "Id";
     private const string PathSet = "Path";
 
     private readonly List<BatchInput> _waiting = [];
     private ServiceConnection? _waitingAt;
     private ResultWriter? _results;
-
-    /// <summary>Batches, or their ids.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
-    [BatchTransformation]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNull]
-    public Batch[]? Batch { get; set; }
-
-    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
-    [Alias("BatchId")]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNullOrEmpty]
-    public string[]? Id { get; set; }
 
     /// <summary>Output and error files on disk.</summary>
     [Parameter(Mandatory = true, ParameterSetName = PathSet)]
@@ -85,7 +70,7 @@ public sealed class GetBatchResultCommand : ServiceCommand
             }
         }
 
-        foreach ((string id, Batch? known) in BatchInput.Of(Batch, Id))
+        foreach ((string id, Batch? known) in Inputs)
         {
             ServiceConnection connection = Resolve(known);
             if (Wait && known is not { IsFinished: true })

@@ -7,7 +7,7 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Commands;
 
 /// <summary>Save-BatchFile: downloads files, or the output and error files of batches.</summary>
-[Cmdlet(VerbsData.Save, "BatchFile", SupportsShouldProcess = true, DefaultParameterSetName = IdSet)]
+[Cmdlet(VerbsData.Save, "BatchFile", SupportsShouldProcess = true, DefaultParameterSetName = FileSet)]
 [OutputType(typeof(FileInfo))]
 public sealed class SaveBatchFileCommand : ServiceCommand
 {
@@ -15,6 +15,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
     private const string FileSet = "File";
     private const string BatchSet = "Batch";
 
+    private readonly HashSet<string> _saved = new(PathResolver.Comparer);
     private string? _destination;
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
@@ -85,9 +86,22 @@ public sealed class SaveBatchFileCommand : ServiceCommand
         bool isFolder = Directory.Exists(_destination) || Path.EndsInDirectorySeparator(Destination);
         string path = isFolder ? Path.Combine(_destination!, name) : _destination!;
         ServiceConnection connection = Resolve(origin);
+        if (_saved.Contains(path))
+        {
+            // -Force is for what was there before, not for what this very command has just brought.
+            WriteError(ErrorRecords.SavedTwice(path, id));
+            return;
+        }
+
         if (System.IO.File.Exists(path) && !Force)
         {
             WriteError(ErrorRecords.FileExists(path));
+            return;
+        }
+
+        if (!Directory.Exists(Path.GetDirectoryName(path)))
+        {
+            WriteError(ErrorRecords.FolderNotFound(path));
             return;
         }
 
@@ -96,20 +110,37 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             return;
         }
 
-        if (TryRun((pump, token) => DownloadAsync(connection, pump, id, path, token), id, out _))
+        if (!TryRun((pump, token) => DownloadAsync(connection, pump, id, path, token), id, out (bool IsSaved, Exception? Problem) end))
         {
-            WriteObject(new FileInfo(path));
+            return;
         }
+
+        if (end.Problem is { } problem)
+        {
+            WriteError(ErrorRecords.FileUnwritable(path, problem));
+            return;
+        }
+
+        _saved.Add(path);
+        WriteObject(Paths.Item(path));
     }
 
-    private static async Task<bool> DownloadAsync(ServiceConnection connection, PipelinePump pump, string id, string path, CancellationToken cancellationToken)
+    /// <summary>Downloads; gives what the disk had against it. What the service says is thrown.</summary>
+    private static async Task<(bool IsSaved, Exception? Problem)> DownloadAsync(ServiceConnection connection, PipelinePump pump, string id, string path, CancellationToken cancellationToken)
     {
         using ProgressReporter progress = Progress(pump, $"Saving {id}");
-        await Download.ToFileAsync(
-            ClientFor(connection, pump), id, path,
-            new ByteProgress<(long Bytes, long? Total)>(at => progress.Report(at.Bytes, at.Total ?? 0, () => ByteProgress.Describe(at.Bytes, at.Total))),
-            cancellationToken).ConfigureAwait(false);
-        return true;
+        try
+        {
+            await Download.ToFileAsync(
+                ClientFor(connection, pump), id, path,
+                new ByteProgress<(long Bytes, long? Total)>(at => progress.Report(at.Bytes, at.Total ?? 0, () => ByteProgress.Describe(at.Bytes, at.Total))),
+                cancellationToken).ConfigureAwait(false);
+            return (true, null);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return (false, exception);
+        }
     }
 
     /// <summary>A name from a service as a file name: never a path.</summary>

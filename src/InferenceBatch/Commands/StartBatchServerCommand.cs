@@ -56,7 +56,6 @@ public sealed class StartBatchServerCommand : BatchCommand
         WriteObject(server);
     }
 
-    private static bool SamePath(string one, string other) => string.Equals(
-        Path.TrimEndingDirectorySeparator(Path.GetFullPath(one)), Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)),
-        OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal);
+    private static bool SamePath(string one, string other) => PathResolver.Comparer.Equals(
+        Path.TrimEndingDirectorySeparator(Path.GetFullPath(one)), Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)));
 }

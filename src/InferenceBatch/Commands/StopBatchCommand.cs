@@ -9,26 +9,10 @@ namespace InferenceBatch.Commands;
 /// <summary>Stop-Batch: cancels batches. What was answered before stays, and is billed.</summary>
 [Cmdlet(VerbsLifecycle.Stop, "Batch", SupportsShouldProcess = true, DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(Batch))]
-public sealed class StopBatchCommand : ServiceCommand
+public sealed class StopBatchCommand : BatchInputCommand
 {
-    private const string BatchSet = "Batch";
-    private const string IdSet = "Id";
-
     private readonly List<BatchInput> _stopping = [];
     private ServiceConnection? _connection;
-
-    /// <summary>Batches, or their ids.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
-    [BatchTransformation]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNull]
-    public Batch[]? Batch { get; set; }
-
-    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
-    [Alias("BatchId")]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNullOrEmpty]
-    public string[]? Id { get; set; }
 
     /// <summary>Wait until the batches have ended.</summary>
     [Parameter]
@@ -36,7 +20,7 @@ public sealed class StopBatchCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        foreach ((string id, Batch? known) in BatchInput.Of(Batch, Id))
+        foreach ((string id, Batch? known) in Inputs)
         {
             ServiceConnection connection = Resolve(known);
             if (!ShouldProcess($"{id} at {connection}", "Cancel the batch")

@@ -10,26 +10,10 @@ namespace InferenceBatch.Commands;
 /// <summary>Wait-Batch: waits for all batches that are piped in, together, and writes each as it ends.</summary>
 [Cmdlet(VerbsLifecycle.Wait, "Batch", DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(Batch))]
-public sealed class WaitBatchCommand : ServiceCommand
+public sealed class WaitBatchCommand : BatchInputCommand
 {
-    private const string BatchSet = "Batch";
-    private const string IdSet = "Id";
-
     private readonly List<BatchInput> _batches = [];
     private ServiceConnection? _connection;
-
-    /// <summary>Batches, or their ids.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
-    [BatchTransformation]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNull]
-    public Batch[]? Batch { get; set; }
-
-    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
-    [Alias("BatchId")]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNullOrEmpty]
-    public string[]? Id { get; set; }
 
     /// <summary>Seconds to wait in all; as long as it takes when not given.</summary>
     [Parameter]
@@ -50,7 +34,7 @@ public sealed class WaitBatchCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        foreach (BatchInput batch in BatchInput.Of(Batch, Id))
+        foreach (BatchInput batch in Inputs)
         {
             _connection ??= Resolve(batch.Known);
             _batches.Add(batch);

@@ -5,10 +5,4 @@ namespace InferenceBatch.Pipeline;
 /// <summary>A batch as a command was given it.</summary>
 /// <param name="Id">Its id.</param>
 /// <param name="Known">What the service last said of it; null when only the id was given.</param>
-internal readonly record struct BatchInput(string Id, Batch? Known)
-{
-    /// <summary>What was given as -Batch and as -Id.</summary>
-    public static IEnumerable<BatchInput> Of(Batch[]? batches, string[]? ids) =>
-        (batches ?? []).Select(batch => new BatchInput(batch.Id, batch.Json.Length > 0 ? batch : null))
-            .Concat((ids ?? []).Select(id => new BatchInput(id, null)));
-}
+internal readonly record struct BatchInput(string Id, Batch? Known);

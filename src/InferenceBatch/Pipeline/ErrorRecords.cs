@@ -93,6 +93,10 @@ internal static class ErrorRecords
     public static ErrorRecord FileExists(string path) =>
         Make("FileExists", $"The file '{path}' exists already. Use -Force to replace it.", path);
 
+    /// <summary>A second file for the path one was just saved to.</summary>
+    public static ErrorRecord SavedTwice(string path, string id) =>
+        Make("FileExists", $"'{path}' was saved just now; {id} would replace it. Give a folder as -Destination.", path);
+
     /// <summary>A batch the service refused, with the first of the service's reasons.</summary>
     public static ErrorRecord BatchFailed(Batch batch)
     {

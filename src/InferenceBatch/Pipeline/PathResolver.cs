@@ -13,6 +13,10 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
 
     private readonly Action<ErrorRecord> _fail = fail ?? cmdlet.WriteError;
 
+    /// <summary>Whether two full paths are the same, as this system's file systems usually see it.</summary>
+    public static StringComparer Comparer { get; } =
+        OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
+
     /// <summary>The existing files the paths name; wildcards and PSDrives count unless they are literal.</summary>
     public IEnumerable<string> Files(IEnumerable<string> paths, bool literal)
     {
@@ -82,6 +86,13 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
             return null;
         }
     }
+
+    /// <summary>
+    /// The FileInfo of a file as the provider gives it, with all that its view shows; one made with new has no size,
+    /// mode or owner there.
+    /// </summary>
+    public object Item(string fullPath) =>
+        cmdlet.InvokeProvider.Item.Get([$"{FileSystem}::{fullPath}"], force: true, literalPath: true)[0];
 
     private string[] Literal(string path)
     {

@@ -79,16 +79,11 @@ public sealed class DownloadTests : IDisposable
     public async Task A_stalled_download_goes_on_after_100_seconds()
     {
         _server.On(Route, Answer.StallAfter(_content, 70_000), Answer.File(_content));
-        var read = new TaskCompletionSource();
+        var waiting = new TaskCompletionSource<Task>();
         Task download = Download.ToFileAsync(
-            Clients.For(_server, _time), "f", Target, new Now(seen => _ = seen.Bytes == 70_000 && read.TrySetResult()));
-        await read.Task.WaitAsync(TimeSpan.FromSeconds(30));
-        while (!download.IsCompleted && _server.Requests.Count < 2)
-        {
-            _time.Advance(TimeSpan.FromSeconds(101)); // Until the client has begun to wait.
-            await Task.Delay(10);
-        }
-
+            Clients.For(_server, _time), "f", Target, new Now(seen => _ = seen.Bytes == 70_000 && waiting.TrySetResult(_time.NextLimit())));
+        await await waiting.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        _time.Advance(TimeSpan.FromSeconds(101));
         await download.WaitAsync(TimeSpan.FromSeconds(30));
         AssertWhole();
         Assert.Equal("bytes=70000-", _server.Requests[1].Header("Range"));

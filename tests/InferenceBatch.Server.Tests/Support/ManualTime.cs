@@ -67,7 +67,8 @@ internal sealed class ManualTime : TimeProvider
                 time._timers.Remove(this);
                 time._timers.Add(this);
                 isDue = dueTime == TimeSpan.Zero;
-                Due = dueTime <= TimeSpan.Zero ? DateTimeOffset.MaxValue : time._now + dueTime;
+                TimeSpan next = isDue ? period : dueTime;
+                Due = next > TimeSpan.Zero ? time._now + next : DateTimeOffset.MaxValue;
                 Period = period;
             }
 

@@ -55,10 +55,16 @@ internal sealed class ServerProcess : IDisposable
     public static async Task<ServerProcess> ServeAsync(string dataPath, params string[] more)
     {
         ServerProcess server = Start(["serve", "--urls", "http://127.0.0.1:0", "--data", dataPath, .. more]);
-        string? line = await server._process.StandardOutput.ReadLineAsync().WaitAsync(s_patience);
-        Assert.True(line?.StartsWith(Ready, StringComparison.Ordinal) == true, $"'{line}' {(line is null ? await server._errors : "")}");
-        server.Address = new Uri(line![Ready.Length..]);
+        await server.ReadyAsync();
         return server;
+    }
+
+    /// <summary>Waits until it says that it listens.</summary>
+    public async Task ReadyAsync()
+    {
+        string? line = await _process.StandardOutput.ReadLineAsync().WaitAsync(s_patience);
+        Assert.True(line?.StartsWith(Ready, StringComparison.Ordinal) == true, $"'{line}' {(line is null ? await _errors : "")}");
+        Address = new Uri(line![Ready.Length..]);
     }
 
     /// <summary>SIGKILL.</summary>

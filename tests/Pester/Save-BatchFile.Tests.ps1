@@ -1,0 +1,179 @@
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    $script:Server = Start-TestService
+    $script:Faults = [FaultServer]::new()
+    $script:Source = New-InputFile 20
+    $script:Sent = Send-BatchFile $Source
+    $script:Bytes = [byte[]]([IO.File]::ReadAllBytes($Source))
+    function Get-Hash($Path) { (Get-FileHash -LiteralPath $Path).Hash }
+}
+
+AfterAll {
+    $Faults.Dispose()
+    Stop-TestServices
+}
+
+Describe 'Save-BatchFile' {
+    BeforeEach {
+        $Faults.Reset()
+        $script:Folder = (New-Item (Join-Path $TestDrive "to-$([guid]::NewGuid().ToString('N').Substring(0, 6))") -ItemType Directory).FullName
+    }
+
+    Context 'where it writes' {
+        It 'to a file' {
+            $saved = Save-BatchFile $Sent.Id (Join-Path $Folder mine.jsonl)
+            $saved | Should -BeOfType ([IO.FileInfo])
+            $saved.FullName | Should -Be (Join-Path $Folder mine.jsonl)
+            Get-Hash $saved | Should -Be (Get-Hash $Source)
+            (Get-ChildItem $Folder -Force).Name | Should -Be 'mine.jsonl'
+        }
+
+        It 'into a folder, named after the id where only that is known' {
+            (Save-BatchFile $Sent.Id $Folder).Name | Should -Be "$($Sent.Id).jsonl"
+        }
+
+        It 'into a folder, with the file''s own name' {
+            ($Sent | Save-BatchFile -Destination $Folder).FullName | Should -Be (Join-Path $Folder in.jsonl)
+        }
+
+        It 'into the current folder where nothing is said' {
+            Push-Location $Folder
+            try { (Save-BatchFile $Sent.Id).DirectoryName | Should -Be $Folder } finally { Pop-Location }
+        }
+
+        It 'takes a PSDrive' {
+            New-Item TestDrive:/drive -ItemType Directory | Out-Null
+            Save-BatchFile $Sent.Id TestDrive:/drive/x.jsonl | Out-Null
+            'TestDrive:/drive/x.jsonl' | Should -Exist
+        }
+
+        It 'a name from the service never leads out of the folder' {
+            $Faults.On('GET /v1/files/f1', @(New-Answer @{ id = 'f1'; filename = '../../evil.jsonl' }))
+            $Faults.On('GET /v1/files/f1/content', @(New-Answer 'x'))
+            $saved = Get-BatchFile f1 -BaseUri $Faults.BaseUri | Save-BatchFile -Destination $Folder
+            $saved.DirectoryName | Should -Be $Folder
+        }
+
+        It 'the output and the error file of a batch' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' -With @{ output_file_id = 'out'; error_file_id = 'err' })))
+            $Faults.On('GET /v1/files/out/content', @(New-Answer "ok`n"))
+            $Faults.On('GET /v1/files/err/content', @(New-Answer "bad`n"))
+            $saved = Get-Batch b1 -BaseUri $Faults.BaseUri | Save-BatchFile -Destination $Folder
+            $saved.Name | Should -Be 'b1_output.jsonl', 'b1_error.jsonl'
+            Get-Content $saved[1] | Should -Be 'bad'
+        }
+    }
+
+    Context 'what it does not overwrite' {
+        It 'an existing file, without -Force: FileExists' {
+            $path = Join-Path $Folder mine.jsonl
+            Set-Content $path 'precious'
+            $problem = Get-ErrorOf { Save-BatchFile $Sent.Id $path }
+            Get-ErrorId $problem | Should -Be 'FileExists'
+            $problem.CategoryInfo.Category | Should -Be 'ResourceExists'
+            $problem.TargetObject | Should -Be $path
+            Get-Content $path | Should -Be 'precious'
+        }
+
+        It 'replaces it with -Force' {
+            $path = Join-Path $Folder mine.jsonl
+            Set-Content $path 'old'
+            Save-BatchFile $Sent.Id $path -Force | Out-Null
+            Get-Hash $path | Should -Be (Get-Hash $Source)
+        }
+
+        It 'one file of this call by another, even with -Force' {
+            $other = Send-BatchFile (New-InputFile 2 'two.jsonl')
+            $path = Join-Path $Folder one.jsonl
+            $saved = $Sent.Id, $other.Id | Save-BatchFile -Destination $path -Force -ErrorAction SilentlyContinue -ErrorVariable problem
+            @($saved).Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be 'FileExists'
+            Get-Hash $path | Should -Be (Get-Hash $Source)
+        }
+    }
+
+    Context '-WhatIf' {
+        It 'writes nothing and asks for nothing' {
+            Save-BatchFile f1 $Folder -WhatIf -BaseUri $Faults.BaseUri | Should -BeNullOrEmpty
+            $Faults.Calls | Should -BeNullOrEmpty
+            Get-ChildItem $Folder -Force | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'what goes wrong' {
+        It '<What> leaves nothing behind: <Id>' -ForEach @(
+            @{ What = 'an unknown file'; Status = 404; Id = 'FileNotFound' }
+            @{ What = 'a wrong key'; Status = 401; Id = 'Unauthorized' }
+            @{ What = 'a key that may not'; Status = 403; Id = 'PermissionDenied' }
+            @{ What = 'trouble at the service'; Status = 500; Id = 'ServiceUnavailable' }
+        ) {
+            $Faults.On('GET /v1/files/f1/content', @(New-Refusal $Status))
+            $problem = Get-ErrorOf { Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be $Id
+            $problem.TargetObject | Should -Be 'f1'
+            Get-ChildItem $Folder -Force | Should -BeNullOrEmpty
+        }
+
+        It 'a folder that does not exist, named by the error' {
+            $path = Join-Path $Folder none/x.jsonl
+            $problem = Get-ErrorOf { Save-BatchFile $Sent.Id $path }
+            Get-ErrorId $problem | Should -Be 'FileNotFound'
+            $problem.TargetObject | Should -Be $path
+            "$problem" | Should -Match 'folder'
+        }
+
+        It 'a place that cannot be written: FileUnwritable, asking for nothing' -Skip:(-not $IsLinux) {
+            $problem = Get-ErrorOf { Save-BatchFile f1 /proc/x.jsonl -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'FileUnwritable'
+            $problem.CategoryInfo.Category | Should -Be 'WriteError'
+            $problem.TargetObject | Should -Be '/proc/x.jsonl'
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'a destination of another provider' {
+            Get-ErrorId (Get-ErrorOf { Save-BatchFile $Sent.Id Env:x }) | Should -Be 'NotAFileSystemPath'
+        }
+
+        It 'a batch without files says which it is' {
+            $Faults.On('GET /v1/batches/run', @(New-Answer (New-WireBatch 'run' 'in_progress')))
+            $Faults.On('GET /v1/batches/end', @(New-Answer (New-WireBatch 'end' 'failed')))
+            Get-ErrorId (Get-ErrorOf { Get-Batch run -BaseUri $Faults.BaseUri | Save-BatchFile -Destination $Folder }) | Should -Be 'BatchNotFinished'
+            Get-ErrorId (Get-ErrorOf { Get-Batch end -BaseUri $Faults.BaseUri | Save-BatchFile -Destination $Folder }) | Should -Be 'FileNotFound'
+        }
+    }
+
+    Context 'a download that breaks off' {
+        It 'goes on where it stood' {
+            $Faults.On('GET /v1/files/f1/content', @((New-Answer $Bytes -CutAfter 500 -Ranges), (New-Answer $Bytes -Ranges)))
+            $saved = Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri
+            Get-Hash $saved | Should -Be (Get-Hash $Source)
+            $Faults.Calls[1].Headers['Range'] | Should -Be 'bytes=500-'
+        }
+
+        It 'begins anew where the service knows no ranges' {
+            $Faults.On('GET /v1/files/f1/content', @((New-Answer $Bytes -CutAfter 500), (New-Answer $Bytes)))
+            Get-Hash (Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri) | Should -Be (Get-Hash $Source)
+        }
+
+        It 'is taken up by the next call, and no half file has the name of a whole one' {
+            $Faults.On('GET /v1/files/f1/content', @((New-Answer $Bytes -CutAfter 700 -Ranges), (New-Refusal 403)))
+            $path = Join-Path $Folder mine.jsonl
+            Get-ErrorId (Get-ErrorOf { Save-BatchFile f1 $path -BaseUri $Faults.BaseUri }) | Should -Be 'PermissionDenied'
+            $path | Should -Not -Exist
+            $Faults.Reset()
+            $Faults.On('GET /v1/files/f1', @(New-Answer @{ id = 'f1'; bytes = $Bytes.Length }))
+            $Faults.On('GET /v1/files/f1/content', @(New-Answer $Bytes -Ranges))
+            Get-Hash (Save-BatchFile f1 $path -BaseUri $Faults.BaseUri) | Should -Be (Get-Hash $Source)
+            ($Faults.Calls | Where-Object Path -Like '*/content').Headers['Range'] | Should -Be 'bytes=700-'
+            (Get-ChildItem $Folder -Force).Name | Should -Be 'mine.jsonl'
+        }
+
+        It 'ends with DownloadIncomplete where nothing more comes' {
+            $Faults.On('GET /v1/files/f1/content', @(New-Answer $Bytes -CutAfter 0 -Ranges))
+            $problem = Get-ErrorOf { Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'DownloadIncomplete'
+            $problem.TargetObject | Should -Be 'f1'
+            Get-ChildItem $Folder -Force | Should -BeNullOrEmpty
+        }
+    }
+}

@@ -1,0 +1,259 @@
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    $script:Server = Start-TestService 'echo?latency=300ms'
+    $script:Faults = [FaultServer]::new()
+    $script:File = Send-BatchFile (New-InputFile 2)
+    # A batch that needs so many looks before it has ended.
+    function Set-Batch([string] $Id, [int] $Looks = 1, [string] $End = 'completed', [hashtable] $With = @{}) {
+        $answers = @(1..$Looks | ForEach-Object { New-Answer (New-WireBatch $Id 'in_progress') }) + @(New-Answer (New-WireBatch $Id $End $With))
+        $Faults.On("GET /v1/batches/$Id", $answers)
+    }
+}
+
+AfterAll {
+    $Faults.Dispose()
+    Stop-TestServices
+}
+
+Describe 'Wait-Batch' {
+    BeforeEach { $Faults.Reset() }
+
+    Context 'binding' {
+        It 'waits for the batch New-Batch gives' {
+            $batch = $File | New-Batch | Wait-Batch
+            $batch.Status | Should -Be 'Completed'
+            $batch.RequestCounts.Completed | Should -Be 2
+        }
+
+        It 'takes ids as argument, from the pipeline, and by property name' {
+            $made = 1..3 | ForEach-Object { $File | New-Batch }
+            (Wait-Batch $made[0].Id).Id | Should -Be $made[0].Id
+            ($made[1].Id | Wait-Batch).Id | Should -Be $made[1].Id
+            ([pscustomobject]@{ BatchId = $made[2].Id } | Wait-Batch).Id | Should -Be $made[2].Id
+        }
+
+        It 'asks nothing about a batch that is known to have ended' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1')))
+            $batch = Get-Batch b1 -BaseUri $Faults.BaseUri
+            $Faults.Reset()
+            ($batch | Wait-Batch).Id | Should -Be 'b1'
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'waits once for a batch named twice' {
+            Set-Batch b1
+            @(Wait-Batch b1, b1 -BaseUri $Faults.BaseUri -PollingInterval 0.05).Count | Should -Be 1
+        }
+
+        It 'is content with nothing' {
+            @() | Wait-Batch | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'many together' {
+        It 'writes each as it ends, not in the order they came' {
+            Set-Batch slow -Looks 12
+            Set-Batch quick -Looks 2
+            (Wait-Batch slow, quick -BaseUri $Faults.BaseUri -PollingInterval 0.05).Id | Should -Be 'quick', 'slow'
+        }
+
+        It 'hands the first on while others still run' {
+            Set-Batch never -Looks 100000
+            Set-Batch quick
+            $clock = [Diagnostics.Stopwatch]::StartNew()
+            (Wait-Batch never, quick -BaseUri $Faults.BaseUri -PollingInterval 0.05 | Select-Object -First 1).Id | Should -Be 'quick'
+            $clock.Elapsed.TotalSeconds | Should -BeLessThan 10
+            $after = $Faults.Calls.Count
+            [Threading.Thread]::Sleep(200)
+            $Faults.Calls.Count | Should -Be $after
+        }
+
+        It 'ends with the first under -Any, without an error for the others' {
+            Set-Batch never -Looks 100000
+            Set-Batch quick
+            (Wait-Batch never, quick -Any -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction Stop).Id | Should -Be 'quick'
+        }
+
+        It 'waits for fifty of the real service' {
+            $made = 1..50 | ForEach-Object { $File | New-Batch }
+            $ended = $made | Wait-Batch
+            $ended.Count | Should -Be 50
+            $ended.Status | Select-Object -Unique | Should -Be 'Completed'
+        }
+
+        It 'asks each service for its own batches' {
+            $other = [FaultServer]::new()
+            try {
+                Set-Batch here -Looks 2
+                $other.On('GET /v1/batches/there', @((New-Answer (New-WireBatch 'there' 'in_progress')), (New-Answer (New-WireBatch 'there' 'in_progress')), (New-Answer (New-WireBatch 'there'))))
+                $batches = @(Get-Batch here -BaseUri $Faults.BaseUri -ApiKey here-key) + @(Get-Batch there -BaseUri $other.BaseUri -ApiKey there-key)
+                ($batches | Wait-Batch -PollingInterval 0.05 -ErrorAction Stop).Id | Sort-Object | Should -Be 'here', 'there'
+                $other.Calls | ForEach-Object { $_.Headers['Authorization'] } | Select-Object -Unique | Should -Be 'Bearer there-key'
+                $Faults.Calls | ForEach-Object { $_.Headers['Authorization'] } | Select-Object -Unique | Should -Be 'Bearer here-key'
+            }
+            finally { $other.Dispose() }
+        }
+    }
+
+    Context 'the pace' {
+        It 'looks within a second, and at most six times in five' {
+            Set-Batch b1 -Looks 4
+            Wait-Batch b1 -BaseUri $Faults.BaseUri | Out-Null
+            $times = $Faults.Calls.At
+            ($times[1] - $times[0]).TotalSeconds | Should -BeLessThan 1
+            $Faults.Calls.Count | Should -Be 5
+            ($times[4] - $times[0]).TotalSeconds | Should -BeGreaterThan 1.5
+        }
+
+        It 'takes -PollingInterval as seconds, fractions and time spans too: <Value>' -ForEach @{ Value = 0.2 }, @{ Value = '0.2' }, @{ Value = [timespan]::FromSeconds(0.2) } {
+            Set-Batch b1 -Looks 3
+            Wait-Batch b1 -BaseUri $Faults.BaseUri -PollingInterval $Value | Out-Null
+            $times = $Faults.Calls.At
+            ($times[3] - $times[0]).TotalSeconds | Should -BeGreaterThan 0.5
+        }
+
+        It 'refuses what is no duration: <_>' -ForEach '-1', 'soon', 0, ([double]::NaN) {
+            { Wait-Batch b1 -PollingInterval $_ -BaseUri $Faults.BaseUri } | Should -Throw
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'trouble on the way' {
+        It 'goes on through <Name>' -ForEach @(
+            @{ Name = '429'; Trouble = { New-Refusal 429 } }
+            @{ Name = '500'; Trouble = { New-Refusal 500 } }
+            @{ Name = '503 with HTML'; Trouble = { New-Answer '<html></html>' 503 -ContentType 'text/html' } }
+            @{ Name = 'dropped connections'; Trouble = { New-Answer -Drop } }
+            @{ Name = 'half an answer'; Trouble = { New-Answer (New-WireBatch 'b1') -CutAfter 20 } }
+        ) {
+            # Eight in a row: more than a call a person waits on would bear.
+            $Faults.On('GET /v1/batches/b1', @(1..8 | ForEach-Object { & $Trouble }) + @(New-Answer (New-WireBatch 'b1')))
+            (Wait-Batch b1 -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction Stop).Status | Should -Be 'Completed'
+            $Faults.Calls.Count | Should -Be 9
+        }
+
+        It 'gives up only the batch whose answer cannot change: <Status> is <Id>' -ForEach @(
+            @{ Status = 401; Id = 'Unauthorized' }
+            @{ Status = 403; Id = 'PermissionDenied' }
+            @{ Status = 404; Id = 'BatchNotFound' }
+        ) {
+            $Faults.On('GET /v1/batches/bad', @(New-Refusal $Status))
+            Set-Batch good -Looks 3
+            $ended = Wait-Batch bad, good -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction SilentlyContinue -ErrorVariable problem
+            $ended.Id | Should -Be 'good'
+            $problem.Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be $Id
+            $problem[0].TargetObject | Should -Be 'bad'
+        }
+
+        It 'a batch that failed is written like any other, and BatchFailed lists the service''s line errors once' {
+            $errors = @{ data = @(@{ code = 'duplicate_custom_id'; message = 'Twice.'; line = 7 }, @{ code = 'invalid_url'; message = 'Wrong.'; line = 9 }) }
+            Set-Batch b1 -End failed -With @{ errors = $errors }
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'failed' @{ errors = $errors })))
+            $batch = Wait-Batch b1 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            $batch.Status | Should -Be 'Failed'
+            $problem.Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be 'BatchFailed'
+            $problem[0].CategoryInfo.Category | Should -Be 'InvalidResult'
+            $problem[0].TargetObject.Id | Should -Be 'b1'
+            "$($problem[0])" | Should -Match 'duplicate_custom_id' -Because 'the codes are the service''s'
+            "$($problem[0])" | Should -Match '7'
+            "$($problem[0])" | Should -Match 'invalid_url'
+        }
+
+        It 'a file the service finds bad fails in the real service too, with its line' {
+            $path = Join-Path $TestDrive bad.jsonl
+            (Get-Content (New-InputFile 2))[0], '{"custom_id":"x"}' | Set-Content $path
+            $batch = Send-BatchFile $path -SkipValidation | New-Batch | Wait-Batch -ErrorAction SilentlyContinue -ErrorVariable problem
+            $batch.Status | Should -Be 'Failed'
+            $batch.Errors[0].Line | Should -Be 2
+            Get-ErrorId $problem[0] | Should -Be 'BatchFailed'
+        }
+    }
+
+    Context '-Timeout' {
+        It 'an error for each batch still running, with the line that waits again' {
+            Set-Batch b1 -Looks 100000
+            Set-Batch "b'2" -Looks 100000
+            $Faults.On("GET /v1/batches/b%272", @(New-Answer (New-WireBatch "b'2" 'in_progress')))
+            Set-Batch quick
+            $clock = [Diagnostics.Stopwatch]::StartNew()
+            $ended = Wait-Batch b1, "b'2", quick -TimeoutSec 1 -PollingInterval 0.05 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            $clock.Elapsed.TotalSeconds | Should -BeLessThan 8
+            $ended.Id | Should -Be 'quick'
+            $problem.Count | Should -Be 2
+            Get-ErrorId $problem[0] | Should -Be 'WaitTimeout'
+            $problem[0].CategoryInfo.Category | Should -Be 'OperationTimeout'
+            $problem.TargetObject.Id | Sort-Object | Should -Be "b'2", 'b1'
+            ($problem -match "Wait-Batch -Id 'b1'").Count | Should -Be 1
+            ($problem -match "Wait-Batch -Id 'b''2'").Count | Should -Be 1
+        }
+
+        It 'under -Any an error for each where none ended' {
+            Set-Batch b1 -Looks 100000
+            Wait-Batch b1 -Any -Timeout 0.3 -PollingInterval 0.05 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem | Should -BeNullOrEmpty
+            $problem.Count | Should -Be 1
+        }
+
+        It 'of 0 looks once' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1')))
+            (Wait-Batch b1 -Timeout 0 -BaseUri $Faults.BaseUri).Id | Should -Be 'b1'
+        }
+
+        It 'holds while the service does not answer at all' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1') -StallAfter 0))
+            $clock = [Diagnostics.Stopwatch]::StartNew()
+            $problem = Get-ErrorOf { Wait-Batch b1 -Timeout 1 -BaseUri $Faults.BaseUri }
+            $clock.Elapsed.TotalSeconds | Should -BeLessThan 10
+            Get-ErrorId $problem | Should -Be 'WaitTimeout'
+            $problem.TargetObject | Should -Be 'b1'
+        }
+    }
+
+    Context 'progress' {
+        It 'tells how far it is, ten times a second at most, and ends with a record that removes it' {
+            Set-Batch b1 -Looks 30
+            $ps = [powershell]::Create()
+            try {
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.05').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri)
+                $clock = [Diagnostics.Stopwatch]::StartNew()
+                $null = $ps.Invoke()
+                $records = @($ps.Streams.Progress | Where-Object Activity -Match 'Waiting')
+                $records.Count | Should -BeGreaterThan 2
+                $records.Count | Should -BeLessOrEqual ($clock.Elapsed.TotalSeconds * 10 + 2)
+                $records[-1].RecordType | Should -Be 'Completed'
+                ($records.RecordType -eq 'Completed').Count | Should -Be 1
+            }
+            finally { $ps.Dispose() }
+        }
+
+        It 'is silent under -ProgressAction Ignore' {
+            Set-Batch b1 -Looks 5
+            $ps = [powershell]::Create()
+            try {
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.05 -ProgressAction Ignore').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri)
+                $null = $ps.Invoke()
+                $ps.Streams.Progress | Where-Object Activity -Match 'Waiting' | Should -BeNullOrEmpty
+            }
+            finally { $ps.Dispose() }
+        }
+    }
+
+    Context 'Ctrl+C' -Skip:$IsWindows {
+        It 'ends at once, and writes the line that waits again' {
+            Set-Batch b1 -Looks 100000
+            $shell = Start-ChildShell "Wait-Batch b1 -BaseUri $($Faults.BaseUri) -PollingInterval 0.2; 'not reached'"
+            try {
+                Wait-Until { $Faults.Calls.Count -gt 2 } 60 | Should -BeTrue
+                $clock = [Diagnostics.Stopwatch]::StartNew()
+                kill -INT $shell.Id
+                $shell.WaitForExit(10000) | Should -BeTrue
+                $clock.Elapsed.TotalSeconds | Should -BeLessThan 5
+                $text = $shell.StandardOutput.ReadToEnd() + $shell.StandardError.ReadToEnd()
+                ($text -replace '\s+', ' ') | Should -Match "Wait-Batch -Id 'b1'"
+                $text | Should -Not -Match 'not reached'
+            }
+            finally { if (-not $shell.HasExited) { $shell.Kill() } }
+        }
+    }
+}
