@@ -98,6 +98,10 @@ internal sealed class FaultServer : IDisposable
                     _requests.Enqueue(exchange);
                     _arrived.Release();
                     await Next($"{exchange.Method} {exchange.Path.Split('?')[0]}")(exchange);
+                    if (exchange.IsClosed)
+                    {
+                        return;
+                    }
                 }
             }
             catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException or OperationCanceledException)
@@ -151,6 +155,8 @@ internal sealed class Exchange
 
     /// <summary>Set when the server stops: what stalls is to end then.</summary>
     public CancellationToken Stopped { get; }
+
+    public bool IsClosed { get; private set; }
 
     public string? Header(string name) => Headers.GetValueOrDefault(name);
 
@@ -208,10 +214,18 @@ internal sealed class Exchange
     }
 
     /// <summary>Says that nothing more comes.</summary>
-    public void Close() => _socket.Dispose();
+    public void Close()
+    {
+        IsClosed = true;
+        _socket.Dispose();
+    }
 
     /// <summary>Breaks the connection off, as a crash does.</summary>
-    public void Abort() => Abort(_socket);
+    public void Abort()
+    {
+        IsClosed = true;
+        Abort(_socket);
+    }
 
     public static void Abort(Socket socket)
     {

@@ -36,5 +36,6 @@ internal sealed class IssueList(int maxOfLines)
         }
     }
 
-    public IReadOnlyList<LineIssue> ByLine() => [.. _issues.OrderBy(issue => issue.Line ?? 0)];
+    // An array, for PowerShell cannot index what a collection expression makes of an IReadOnlyList.
+    public LineIssue[] ByLine() => [.. _issues.OrderBy(issue => issue.Line ?? 0)];
 }

@@ -17,16 +17,22 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(0.25);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(60);
 
+    /// <summary>What a look gets that begins as the time runs out.</summary>
+    private static readonly TimeSpan s_lastLook = TimeSpan.FromSeconds(10);
+
     private readonly TimeProvider _time = time ?? TimeProvider.System;
 
     /// <summary>The wait between two looks at one batch; null for the growing pace.</summary>
     public TimeSpan? PollingInterval { get; init; }
 
-    /// <summary>How long to wait in all; null for as long as it takes.</summary>
+    /// <summary>How long to wait in all; null for as long as it takes. Each batch is looked at once at least, with zero too.</summary>
     public TimeSpan? Timeout { get; init; }
 
     /// <summary>Whether to end with the first batch that ends.</summary>
     public bool Any { get; init; }
+
+    /// <summary>Which service a batch is asked of; the one given for all when null.</summary>
+    public Func<string, BatchClient>? ClientOf { get; init; }
 
     /// <summary>Told each batch whenever it was looked at.</summary>
     public Action<Batch>? OnLook { get; init; }
@@ -63,7 +69,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
             waiting.Add(id);
             // What was just described needs no look at once; a bare id does, if only to learn that it is wrong.
-            var batch = new Watched(id) { Wait = PollingInterval ?? s_firstWait, WasSeen = known is not null };
+            var batch = new Watched(id) { Wait = PollingInterval ?? s_firstWait, WasSeen = known is not null, WasLookedAt = known is not null };
             watched.Enqueue(batch, known is null ? TimeSpan.Zero : batch.Wait < s_longestWait ? batch.Wait : s_longestWait);
         }
 
@@ -79,21 +85,19 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         while (watched.TryDequeue(out Watched? next, out TimeSpan due))
         {
             TimeSpan passed = _time.GetElapsedTime(began);
-            if (due > passed)
+            if (Timeout <= passed && (due > passed || next.WasLookedAt))
             {
-                TimeSpan wait = due - passed;
-                if (Timeout is { } end && end - passed < wait)
-                {
-                    wait = end - passed;
-                }
-
-                if (wait > TimeSpan.Zero)
-                {
-                    await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
-                }
+                yield break;
             }
 
-            if (await LookAsync(next, cancellationToken).ConfigureAwait(false) is { } ended)
+            if (due > passed)
+            {
+                TimeSpan wait = Timeout < due ? Timeout.Value - passed : due - passed;
+                await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
+            }
+
+            TimeSpan? left = Timeout - _time.GetElapsedTime(began);
+            if (await LookAsync(next, left < s_lastLook ? s_lastLook : left, cancellationToken).ConfigureAwait(false) is { } ended)
             {
                 waiting.Remove(next.Id);
                 yield return ended;
@@ -110,26 +114,29 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             {
                 watched.Enqueue(next, _time.GetElapsedTime(began) + next.TakeWait(PollingInterval));
             }
-
-            if (Timeout is { } limit && _time.GetElapsedTime(began) >= limit)
-            {
-                yield break;
-            }
         }
     }
 
-    private async Task<Batch?> LookAsync(Watched watched, CancellationToken cancellationToken)
+    private async Task<Batch?> LookAsync(Watched watched, TimeSpan? atMost, CancellationToken cancellationToken)
     {
+        watched.WasLookedAt = true;
+        BatchClient service = ClientOf?.Invoke(watched.Id) ?? client;
+        using var late = new CancellationTokenSource(atMost ?? System.Threading.Timeout.InfiniteTimeSpan, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            Batch batch = await client.GetBatchAsync(watched.Id, RetryPolicy.Once, cancellationToken).ConfigureAwait(false);
+            Batch batch = await service.GetBatchAsync(watched.Id, RetryPolicy.Once, either.Token).ConfigureAwait(false);
             watched.Saw();
             OnLook?.Invoke(batch);
             return batch.IsFinished ? batch : null;
         }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The service stalls and the time is over.
+        }
         catch (ServiceException exception) when (exception.IsTransient)
         {
-            watched.Failed(exception, client.Connection.Profile);
+            watched.Failed(exception, service.Connection.Profile);
             if (watched.IsGivenUp)
             {
                 OnGivenUp?.Invoke(watched.Id, new ServiceException(
@@ -160,7 +167,10 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
         public TimeSpan Wait { get; set; }
 
+        /// <summary>Whether the service has described it.</summary>
         public bool WasSeen { get; set; }
+
+        public bool WasLookedAt { get; set; }
 
         public bool IsGivenUp { get; private set; }
 

@@ -22,6 +22,35 @@ public static class ResultLineReader
     public static BatchResult Read(ReadOnlySpan<byte> line, string? batchId = null, Func<string, object?>? valueReader = null)
     {
         var fields = new Fields();
+        try
+        {
+            ReadLine(line, ref fields);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new JsonException("The line holds a name that is not valid UTF-8 or half a surrogate pair.", exception);
+        }
+
+        ServiceError? error = ErrorOf(in fields);
+        return new BatchResult
+        {
+            CustomId = fields.CustomId ?? "",
+            Status = StatusOf(error),
+            StatusCode = fields.StatusCode,
+            Text = fields.Text ?? (error is null ? fields.PlainBody : null),
+            FinishReason = fields.FinishReason,
+            PromptTokens = fields.PromptTokens,
+            CompletionTokens = fields.CompletionTokens,
+            TotalTokens = fields.TotalTokens ?? fields.PromptTokens + fields.CompletionTokens,
+            Error = error,
+            BatchId = batchId,
+            JsonUtf8 = line.ToArray(),
+            ValueReader = valueReader,
+        };
+    }
+
+    private static void ReadLine(ReadOnlySpan<byte> line, ref Fields fields)
+    {
         var reader = new Utf8JsonReader(line, s_options);
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
@@ -41,7 +70,7 @@ public static class ResultLineReader
             }
             else if (reader.ValueTextEquals("error"u8))
             {
-                fields.Error = ReadError(ref reader);
+                fields.LineError = ReadError(ref reader);
             }
             else
             {
@@ -51,42 +80,33 @@ public static class ResultLineReader
         }
 
         reader.Read(); // Anything after the object throws.
-        ResultStatus status = StatusOf(ref fields);
-        return new BatchResult
-        {
-            CustomId = fields.CustomId ?? "",
-            Status = status,
-            StatusCode = fields.StatusCode,
-            Text = fields.Text,
-            FinishReason = fields.FinishReason,
-            PromptTokens = fields.PromptTokens,
-            CompletionTokens = fields.CompletionTokens,
-            TotalTokens = fields.TotalTokens ?? fields.PromptTokens + fields.CompletionTokens,
-            Error = status == ResultStatus.Succeeded ? null : fields.Error,
-            BatchId = batchId,
-            JsonUtf8 = line.ToArray(),
-            ValueReader = valueReader,
-        };
     }
 
-    private static ResultStatus StatusOf(ref Fields fields)
+    /// <summary>What went wrong, the line's own error before that of the answer's body; null for a success.</summary>
+    private static ServiceError? ErrorOf(in Fields fields)
     {
-        bool answered = fields.StatusCode is >= 200 and <= 299 || (fields.StatusCode is null && fields.HasBody);
-        if (fields.Error is null && answered)
+        if ((fields.LineError ?? fields.BodyError) is { } error)
         {
-            return ResultStatus.Succeeded;
+            return error;
         }
 
-        fields.Error ??= fields.StatusCode is { } code
-            ? new ServiceError($"http_{code}", $"The request was answered with status {code}.")
-            : new ServiceError("no_response", "The line holds neither an answer nor an error.");
-        return fields.Error.Code switch
+        return fields.StatusCode switch
         {
-            "batch_expired" => ResultStatus.Expired,
-            "batch_cancelled" or "batch_canceled" => ResultStatus.Cancelled,
-            _ => ResultStatus.Failed,
+            >= 200 and <= 299 => null,
+            null when fields.HasBody => null,
+            null => new ServiceError("no_response", "The line holds neither an answer nor an error."),
+            { } code => new ServiceError(
+                $"http_{code}", ErrorReader.Shorten(fields.PlainBody ?? fields.BodyMessage ?? $"The request was answered with status {code}.")),
         };
     }
+
+    private static ResultStatus StatusOf(ServiceError? error) => error?.Code switch
+    {
+        null => ResultStatus.Succeeded,
+        "batch_expired" => ResultStatus.Expired,
+        "batch_cancelled" or "batch_canceled" => ResultStatus.Cancelled,
+        _ => ResultStatus.Failed,
+    };
 
     private static void ReadResponse(ref Utf8JsonReader reader, ref Fields fields)
     {
@@ -101,7 +121,7 @@ public static class ResultLineReader
         {
             if (reader.ValueTextEquals("status_code"u8))
             {
-                fields.StatusCode = (int?)ReadWhole(ref reader);
+                fields.StatusCode = ReadWhole(ref reader) is >= 0 and <= 999 and { } code ? (int)code : null;
             }
             else if (reader.ValueTextEquals("body"u8))
             {
@@ -120,7 +140,7 @@ public static class ResultLineReader
     {
         if (reader.TokenType == JsonTokenType.String)
         {
-            ReadStringBody(reader.GetString()!, ref fields);
+            ReadStringBody(BrokenText.ReadString(ref reader), ref fields);
             return;
         }
 
@@ -151,16 +171,17 @@ public static class ResultLineReader
             }
             else if (reader.ValueTextEquals("error"u8))
             {
-                fields.Error ??= ReadError(ref reader);
+                fields.BodyError = ReadError(ref reader);
             }
             else if (reader.ValueTextEquals("status"u8))
             {
                 // /v1/responses says here how the answer ended: completed, incomplete …
-                fields.FinishReason ??= ReadText(ref reader);
+                string? ending = ReadText(ref reader);
+                fields.FinishReason ??= ending;
             }
-            else if (reader.ValueTextEquals("message"u8) && fields.StatusCode is < 200 or > 299)
+            else if (reader.ValueTextEquals("message"u8))
             {
-                fields.Error ??= ReadText(ref reader) is { } message ? new ServiceError($"http_{fields.StatusCode}", message) : null;
+                fields.BodyMessage = ReadText(ref reader);
             }
             else
             {
@@ -188,14 +209,7 @@ public static class ResultLineReader
             // Plain text, then.
         }
 
-        if (fields.StatusCode is null or (>= 200 and <= 299))
-        {
-            fields.Text = text;
-        }
-        else
-        {
-            fields.Error ??= new ServiceError($"http_{fields.StatusCode}", text);
-        }
+        fields.PlainBody = text;
     }
 
     private static void ReadChoice(ref Utf8JsonReader reader, ref Fields fields)
@@ -237,7 +251,7 @@ public static class ResultLineReader
             reader.Read();
             if (isContent && reader.TokenType == JsonTokenType.String)
             {
-                fields.Text = reader.GetString();
+                fields.Text = BrokenText.ReadString(ref reader);
             }
             else if (isContent && reader.TokenType == JsonTokenType.StartArray)
             {
@@ -380,15 +394,7 @@ public static class ResultLineReader
         switch (reader.TokenType)
         {
             case JsonTokenType.String:
-                try
-                {
-                    return reader.GetString();
-                }
-                catch (InvalidOperationException)
-                {
-                    throw new JsonException("The line holds text that is not valid UTF-8 or half a surrogate pair.");
-                }
-
+                return BrokenText.ReadString(ref reader);
             case JsonTokenType.Number:
                 return Encoding.UTF8.GetString(reader.ValueSpan);
             default:
@@ -426,6 +432,9 @@ public static class ResultLineReader
         public long? PromptTokens;
         public long? CompletionTokens;
         public long? TotalTokens;
-        public ServiceError? Error;
+        public string? PlainBody;
+        public string? BodyMessage;
+        public ServiceError? BodyError;
+        public ServiceError? LineError;
     }
 }

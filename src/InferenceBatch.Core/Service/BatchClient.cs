@@ -30,6 +30,8 @@ public sealed class BatchClient
 
     public ServiceConnection Connection { get; }
 
+    internal TimeProvider Time => _time;
+
     private ServiceProfile Profile => Connection.Profile;
 
     /// <summary>POST /files: sends a file, streamed.</summary>
@@ -83,7 +85,7 @@ public sealed class BatchClient
             cancellationToken);
 
     /// <summary>The content of a file as one stream that survives broken connections.</summary>
-    public Stream ReadContent(string id) => new ContentStream(this, id, _time);
+    public Stream ReadContent(string id) => new ContentStream(this, id);
 
     /// <summary>
     /// POST /batches. The API has no idempotency key: when it is unknown whether a try was carried out, the newest
@@ -108,7 +110,7 @@ public sealed class BatchClient
                     return batch;
                 }
 
-                if (exception.IsFinal || attempt >= RetryPolicy.Interactive.MaxAttempts)
+                if (!exception.IsTransient || attempt >= RetryPolicy.Interactive.MaxAttempts)
                 {
                     throw;
                 }

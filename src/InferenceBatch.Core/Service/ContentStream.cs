@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 
 namespace InferenceBatch.Service;
 
@@ -7,7 +8,7 @@ namespace InferenceBatch.Service;
 /// range, or, where the service knows none, from the start again and past what was read already.
 /// </summary>
 /// <remarks>Throws <see cref="ServiceException"/>; <see cref="ServiceErrorKind.DownloadIncomplete"/> when five tries in a row brought nothing.</remarks>
-internal sealed class ContentStream(BatchClient client, string fileId, TimeProvider time, long start = 0) : Stream
+internal sealed class ContentStream(BatchClient client, string fileId, long start = 0) : Stream
 {
     private const int MaxFruitlessTries = 5;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
@@ -17,6 +18,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, TimeProvi
     private long _position = start;
     private long? _length;
     private int _fruitless;
+    private bool _isFruitful;
 
     /// <summary>Whether the service said that the file is still being written.</summary>
     public bool IsPartial { get; private set; }
@@ -50,7 +52,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, TimeProvi
                 if (read > 0 || _length is null || _position >= _length)
                 {
                     _position += read;
-                    _fruitless = read > 0 ? 0 : _fruitless;
+                    _isFruitful |= read > 0;
                     return read;
                 }
 
@@ -62,15 +64,17 @@ internal sealed class ContentStream(BatchClient client, string fileId, TimeProvi
                 problem = exception;
             }
 
-            Close();
-            if (++_fruitless >= MaxFruitlessTries)
+            Drop();
+            _fruitless = _isFruitful ? 0 : _fruitless + 1;
+            _isFruitful = false;
+            if (_fruitless >= MaxFruitlessTries)
             {
                 throw new ServiceException(
                     ServiceErrorKind.DownloadIncomplete,
                     $"The file {fileId} broke off after {_position} bytes and could not be continued: {problem.Message}", problem);
             }
 
-            await Task.Delay(RetryPolicy.DelayAfter(_fruitless, null), time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(RetryPolicy.DelayAfter(_fruitless + 1, null), client.Time, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -98,14 +102,25 @@ internal sealed class ContentStream(BatchClient client, string fileId, TimeProvi
 
     private async Task<Stream> OpenAsync(CancellationToken cancellationToken)
     {
-        _response = await client.OpenContentAsync(fileId, _position, cancellationToken: cancellationToken).ConfigureAwait(false);
+        try
+        {
+            _response = await client.OpenContentAsync(fileId, _position, cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+        catch (ServiceException exception) when (_position > 0 && exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
+        {
+            // It broke off at its very end, or is not what it was: from the start again, which tells.
+            _response = await client.OpenContentAsync(fileId, 0, cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
+
         IsPartial = _response.Headers.TryGetValues("X-Incomplete", out IEnumerable<string>? values)
             && values.FirstOrDefault()?.Equals("true", StringComparison.OrdinalIgnoreCase) == true;
         Stream stream = await _response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
         if (_response.StatusCode == HttpStatusCode.PartialContent)
         {
-            _length = _response.Content.Headers.ContentRange?.Length ?? _length;
-            return stream;
+            ContentRangeHeaderValue? range = _response.Content.Headers.ContentRange;
+            _length = range?.Length ?? _length;
+            return range?.From is { } from && from != _position
+                ? throw new IOException($"Bytes from {_position} on were asked for, bytes from {from} on came.") : stream;
         }
 
         _length = _response.Content.Headers.ContentLength;
@@ -128,7 +143,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, TimeProvi
         }
 
         // A stalled read is ended by closing the response under it.
-        using var patience = new CancellationTokenSource(s_patience, time);
+        using var patience = new CancellationTokenSource(s_patience, client.Time);
         HttpResponseMessage response = _response!;
         using CancellationTokenRegistration closing = patience.Token.UnsafeRegister(_ => response.Dispose(), null);
         return await reading.ConfigureAwait(false);

@@ -22,7 +22,7 @@ public static class Download
         string part = $"{path}.{PlainId(fileId)}.part";
         try
         {
-            await FetchAsync(client, fileId, part, progress, cancellationToken).ConfigureAwait(false);
+            await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
         }
         catch when (new FileInfo(part) is { Exists: true, Length: 0 })
         {
@@ -33,41 +33,44 @@ public static class Download
         File.Move(part, path, overwrite: true);
     }
 
-    private static async Task FetchAsync(
-        BatchClient client, string fileId, string part, IProgress<(long Bytes, long? Total)>? progress, CancellationToken cancellationToken)
+    private static async Task FillAsync(
+        string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, CancellationToken cancellationToken)
     {
         var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
-        await using (file.ConfigureAwait(false))
+        await using ConfiguredAsyncDisposable closingFile = file.ConfigureAwait(false);
+        long? total = file.Length > 0 ? await SizeAsync(client, fileId, cancellationToken).ConfigureAwait(false) : null;
+        file.SetLength(file.Length <= total ? file.Length : 0);
+        file.Position = file.Length;
+        if (file.Length == total)
         {
-            long start = file.Length > 0 && await IsFinalAsync(client, fileId, cancellationToken).ConfigureAwait(false) ? file.Length : 0;
-            file.SetLength(start);
-            file.Position = start;
-            var content = new ContentStream(client, fileId, TimeProvider.System, start);
-            await using ConfiguredAsyncDisposable closing = content.ConfigureAwait(false);
-            byte[] buffer = new byte[128 * 1024];
-            int read;
-            while ((read = await content.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
-            {
-                await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
-                progress?.Report((file.Position, content.TotalBytes));
-            }
-
-            file.Flush(flushToDisk: true);
+            return; // An earlier try ended between the last byte and the new name.
         }
+
+        var content = new ContentStream(client, fileId, file.Length);
+        await using ConfiguredAsyncDisposable closing = content.ConfigureAwait(false);
+        byte[] buffer = new byte[128 * 1024];
+        int read;
+        while ((read = await content.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
+        {
+            await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
+            progress?.Report((file.Position, content.TotalBytes));
+        }
+
+        file.Flush(flushToDisk: true);
     }
 
     private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));
 
-    /// <summary>Whether what is on disk can be the start of the file: asked of the service by its size.</summary>
-    private static async Task<bool> IsFinalAsync(BatchClient client, string fileId, CancellationToken cancellationToken)
+    /// <summary>The size of the file; null where the service does not say, and then it is brought anew.</summary>
+    private static async Task<long?> SizeAsync(BatchClient client, string fileId, CancellationToken cancellationToken)
     {
         try
         {
-            return (await client.GetFileAsync(fileId, cancellationToken).ConfigureAwait(false)).Bytes > 0;
+            return (await client.GetFileAsync(fileId, cancellationToken).ConfigureAwait(false)).Bytes is > 0 and { } bytes ? bytes : null;
         }
         catch (ServiceException)
         {
-            return false; // Some services have no such route; then the file is brought anew.
+            return null; // Some services have no such route.
         }
     }
 }

@@ -13,6 +13,12 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
     private const int MaxRedirects = 5;
     private const int MaxAnswer = 64 * 1024 * 1024;
 
+    /// <summary>
+    /// Bodies larger than this wait for the service's leave (Expect: 100-continue, RFC 9110 section 10.1.1), so that a
+    /// wrong key is heard of before 200 MB were sent, and not as a broken pipe.
+    /// </summary>
+    private const int AskFirstFrom = 1024 * 1024;
+
     /// <summary>How long nothing may move before a try is given up.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
 
@@ -44,6 +50,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         for (int attempt = 1; ; attempt++)
         {
             ServiceException problem;
+            Uri asked = connection.BaseUri;
             try
             {
                 return await TryOnceAsync(call, use, cancellationToken).ConfigureAwait(false);
@@ -58,6 +65,12 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
                 warn?.Invoke($"The Batch API was not found at the address asked first; using {connection.BaseUri} from now on.");
                 attempt--;
                 continue;
+            }
+
+            if (IsElsewhere(problem) && connection.BaseUri != asked)
+            {
+                attempt--;
+                continue; // Another call turned there meanwhile.
             }
 
             if (!problem.IsTransient || (call.IsOnceOnly && problem.IsAmbiguous) || attempt >= policy.MaxAttempts)
@@ -90,7 +103,8 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         {
             response?.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
-            if (exception is ServiceException or FileChangedException or FileNotFoundException or UnauthorizedAccessException)
+            bool isOfTheCall = exception is HttpRequestException or IOException or OperationCanceledException or JsonException;
+            if (!isOfTheCall || exception is FileChangedException or FileNotFoundException)
             {
                 throw;
             }
@@ -106,13 +120,15 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
     private async Task<HttpResponseMessage> SendAsync(ServiceCall call, Action alive, CancellationToken cancellationToken)
     {
-        var address = new Uri($"{connection.BaseUri.AbsoluteUri.TrimEnd('/')}/{call.Path}");
+        Uri home = connection.BaseUri;
+        var address = new Uri($"{home.AbsoluteUri.TrimEnd('/')}/{call.Path}");
         HttpMethod method = call.Method;
+        bool asksFirst = true;
         for (int redirects = 0; ; redirects++)
         {
             using var request = new HttpRequestMessage(method, address);
             request.Headers.TryAddWithoutValidation("User-Agent", s_userAgent);
-            if (SameOrigin(address, connection.BaseUri))
+            if (SameOrigin(address, home))
             {
                 connection.Authorize(request.Headers);
             }
@@ -123,7 +139,16 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             }
 
             request.Content = method == call.Method ? call.Content?.Invoke(alive) : null;
+            asksFirst = asksFirst && request.Content?.Headers.ContentLength > AskFirstFrom;
+            request.Headers.ExpectContinue = asksFirst ? true : null;
             HttpResponseMessage response = await http.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            if (asksFirst && response.StatusCode == HttpStatusCode.ExpectationFailed)
+            {
+                response.Dispose();
+                asksFirst = false;
+                continue;
+            }
+
             if (redirects == MaxRedirects || Redirect(method, address, response) is not { } next)
             {
                 return response;
@@ -196,8 +221,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             404 or 405 or 501 => ServiceErrorKind.NotSupportedByService,
             409 when call.IsCancel => ServiceErrorKind.BatchNotCancellable,
             429 => ServiceErrorKind.RateLimited,
-            _ when RetryPolicy.IsTransient(status, response.Headers) => ServiceErrorKind.ServiceUnavailable,
-            >= 500 => ServiceErrorKind.ServiceUnavailable,
+            408 or >= 500 => ServiceErrorKind.ServiceUnavailable,
             _ => ServiceErrorKind.ServiceRejected,
         };
         string? requestId = response.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null;
@@ -206,7 +230,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             StatusCode = status,
             Error = error,
             RequestId = requestId,
-            IsFinal = !RetryPolicy.IsTransient(status, response.Headers),
+            IsTransient = RetryPolicy.IsTransient(status, response.Headers) && kind != ServiceErrorKind.BatchNotCancellable,
             RetryAfter = RetryPolicy.ReadRetryAfter(response.Headers, time.GetUtcNow()),
         };
     }
@@ -216,11 +240,8 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         var text = new StringBuilder($"{connection.BaseUri} answered {(int)status}");
         if (error is not null)
         {
-            text.Append(": ").Append(error.Message.Length > 0 ? error.Message : error.Code);
-            if (error.Code is not "error" && error.Message.Length > 0)
-            {
-                text.Append(CultureInfo.InvariantCulture, $" ({error.Code})");
-            }
+            bool hasBoth = error.Message.Length > 0 && error.Code is not "error";
+            text.Append(": ").Append(hasBoth ? $"{error.Message.TrimEnd('.')} ({error.Code})" : error.Message.Length > 0 ? error.Message : error.Code);
         }
 
         text.Append(text[^1] is '.' or '!' or '?' ? " " : ". ");

@@ -45,14 +45,15 @@ public sealed record RetryPolicy
     {
         TimeSpan? asked = null;
         if (headers.TryGetValues("retry-after-ms", out IEnumerable<string>? milliseconds)
-            && double.TryParse(milliseconds.First(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number))
+            && double.TryParse(milliseconds.First(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+            && double.IsFinite(number))
         {
             asked = TimeSpan.FromMilliseconds(Math.Clamp(number, -1, 1e9));
         }
         else if (headers.TryGetValues("retry-after", out IEnumerable<string>? after))
         {
             string text = after.First();
-            asked = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number)
+            asked = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number) && double.IsFinite(number)
                 ? TimeSpan.FromSeconds(Math.Clamp(number, -1, 1e6))
                 : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date)
                     ? date - now : null;

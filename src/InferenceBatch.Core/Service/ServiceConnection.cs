@@ -10,6 +10,7 @@ public sealed class ServiceConnection
     private readonly Uri _givenUri;
     private readonly string? _apiKey;
     private readonly IReadOnlyDictionary<string, string> _headers;
+    private Uri? _alternateUri;
 
     /// <param name="baseUri">The base address, version included, such as <c>https://api.inference.net/v1</c>; http or https.</param>
     /// <param name="profile">What is particular about the service.</param>
@@ -37,7 +38,7 @@ public sealed class ServiceConnection
 
         _givenUri = baseUri;
         BaseUri = baseUri;
-        AlternateUri = alternateUri;
+        _alternateUri = alternateUri;
         Profile = profile;
         _apiKey = string.IsNullOrWhiteSpace(apiKey) ? null : apiKey.Trim();
         _headers = headers ?? new Dictionary<string, string>();
@@ -53,9 +54,9 @@ public sealed class ServiceConnection
     public bool HasApiKey => _apiKey is not null;
 
     /// <summary>The names of the further headers sent.</summary>
-    public IReadOnlyList<string> HeaderNames => [.. _headers.Keys];
+    public IReadOnlyList<string> HeaderNames => _headers.Keys.ToArray();
 
-    internal Uri? AlternateUri { get; private set; }
+    internal Uri? AlternateUri => _alternateUri;
 
     public override string ToString() => $"{Provider} ({BaseUri})";
 
@@ -92,13 +93,12 @@ public sealed class ServiceConnection
     /// <summary>Turns to the alternate address, for good; false when there is none (any more).</summary>
     internal bool TurnToAlternate()
     {
-        if (AlternateUri is null)
+        if (Interlocked.Exchange(ref _alternateUri, null) is not { } alternate)
         {
             return false;
         }
 
-        BaseUri = AlternateUri;
-        AlternateUri = null;
+        BaseUri = alternate;
         return true;
     }
 }

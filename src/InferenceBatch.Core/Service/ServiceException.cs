@@ -7,7 +7,11 @@ namespace InferenceBatch.Service;
 public sealed class ServiceException : Exception
 {
     public ServiceException(ServiceErrorKind kind, string message, Exception? innerException = null)
-        : base(message, innerException) => Kind = kind;
+        : base(message, innerException)
+    {
+        Kind = kind;
+        IsTransient = kind is ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable;
+    }
 
     public ServiceErrorKind Kind { get; }
 
@@ -23,11 +27,8 @@ public sealed class ServiceException : Exception
     /// <summary>How long the service asked to wait before the next try; null when it did not say.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>Whether the same call may succeed later.</summary>
-    public bool IsTransient => !IsFinal && Kind is (ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable);
-
-    /// <summary>Whether the service said that no other try can help (<c>x-should-retry: false</c>).</summary>
-    public bool IsFinal { get; init; }
+    /// <summary>Whether the same call may succeed later: by its kind, unless the answer said more.</summary>
+    public bool IsTransient { get; init; }
 
     /// <summary>Whether the service may have carried the call out all the same (5xx or a lost connection).</summary>
     public bool IsAmbiguous => Kind == ServiceErrorKind.ServiceUnavailable && !NeverSent;

@@ -44,10 +44,11 @@ public static class ErrorReader
     /// <summary>Reads a batch's <c>errors</c>: null, an array, <c>{"data":[…]}</c>, one object or a string.</summary>
     public static IReadOnlyList<ServiceError> ReadList(JsonElement? element)
     {
+        // Arrays, for PowerShell cannot index what a collection expression makes of an IReadOnlyList.
         JsonElement? items = element?.Field("data") ?? element;
         return items?.ValueKind == JsonValueKind.Array
-            ? [.. items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>()]
-            : Read(items) is { } one ? [one] : [];
+            ? items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>().ToArray()
+            : Read(items) is { } one ? (ServiceError[])[one] : [];
     }
 
     private static ServiceError? ReadObject(JsonElement element)
@@ -66,6 +67,7 @@ public static class ErrorReader
 
     private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
 
-    private static string Shorten(string text) => text.Length <= LongestMessage ? text
+    /// <summary>Cuts what is no message any more, such as a page of HTML.</summary>
+    internal static string Shorten(string text) => text.Length <= LongestMessage ? text
         : text[..(char.IsHighSurrogate(text[LongestMessage - 1]) ? LongestMessage - 1 : LongestMessage)] + "…";
 }

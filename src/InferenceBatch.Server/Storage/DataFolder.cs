@@ -56,7 +56,11 @@ internal sealed class DataFolder : IDisposable
         }
     }
 
-    public void Dispose() => _lock.Dispose();
+    public void Dispose()
+    {
+        File.Delete(HolderPath(Path));
+        _lock.Dispose();
+    }
 
     private static FileStream TakeLock(string folder)
     {
@@ -64,30 +68,29 @@ internal sealed class DataFolder : IDisposable
         try
         {
             var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            stream.SetLength(0);
-            stream.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
-            stream.Flush();
+            // A file of its own: nobody can read one that is locked.
+            File.WriteAllText(HolderPath(folder), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
             return stream;
         }
         catch (IOException) when (File.Exists(path))
         {
-            throw new DataFolderInUseException(folder, ReadHolder(path));
+            throw new DataFolderInUseException(folder, ReadHolder(folder));
         }
     }
 
-    private static string? ReadHolder(string path)
+    private static string? ReadHolder(string folder)
     {
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            using var reader = new StreamReader(stream);
-            return reader.ReadToEnd() is { Length: > 0 } id ? id : null;
+            return File.ReadAllText(HolderPath(folder)) is { Length: > 0 } id ? id : null;
         }
         catch (IOException)
         {
             return null;
         }
     }
+
+    private static string HolderPath(string folder) => System.IO.Path.Combine(folder, "process-id");
 
     /// <summary>Prompts and answers are nobody else's business: the owner alone may look in.</summary>
     private static void MakePrivate(string path)

@@ -13,25 +13,12 @@ namespace InferenceBatch.Commands;
 /// </summary>
 [Cmdlet(VerbsCommon.Get, "BatchResult", DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(BatchResult))]
-public sealed class GetBatchResultCommand : ServiceCommand
+public sealed class GetBatchResultCommand : BatchInputCommand
 {
-    private const string BatchSet = "Batch";
-    private const string IdSet = "Id";
     private const string PathSet = "Path";
 
-    private readonly List<(string Id, Batch? Known)> _waiting = [];
-    private ServiceConnection? _waitingAt;
+    private readonly List<BatchInput> _waiting = [];
     private ResultWriter? _results;
-
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
-    [ValidateNotNull]
-    public Batch[]? Batch { get; set; }
-
-    [Parameter(Mandatory = true, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
-    [Alias("BatchId")]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNullOrEmpty]
-    public string[]? Id { get; set; }
 
     /// <summary>Output and error files on disk.</summary>
     [Parameter(Mandatory = true, ParameterSetName = PathSet)]
@@ -82,13 +69,12 @@ public sealed class GetBatchResultCommand : ServiceCommand
             }
         }
 
-        foreach ((string id, Batch? known) in (Batch ?? []).Select(batch => (batch.Id, (Batch?)batch)).Concat((Id ?? []).Select(id => (id, (Batch?)null))))
+        foreach ((string id, Batch? known) in Inputs)
         {
             ServiceConnection connection = Resolve(known);
             if (Wait && known is not { IsFinished: true })
             {
-                _waitingAt ??= connection;
-                _waiting.Add((id, known));
+                _waiting.Add(new BatchInput(id, known) { Connection = connection });
             }
             else if (!TryRun((pump, token) => WriteBatchAsync(connection, id, known, pump, token), id, out bool complete) || !complete)
             {
@@ -99,10 +85,10 @@ public sealed class GetBatchResultCommand : ServiceCommand
 
     protected override void EndProcessing()
     {
-        if (_waitingAt is { } connection)
+        if (_waiting.Count > 0)
         {
-            var wait = new BatchWait(this, connection, null, null);
-            wait.RunAndResume(() => RunOrThrow((pump, token) => WriteAsTheyEndAsync(wait, connection, pump, token), _waiting));
+            var wait = new BatchWait(this, null, null);
+            wait.RunAndResume(() => RunOrThrow((pump, token) => WriteAsTheyEndAsync(wait, pump, token), _waiting));
         }
 
         Run((pump, token) => _results!.FinishAsync(pump));
@@ -114,12 +100,20 @@ public sealed class GetBatchResultCommand : ServiceCommand
         base.Dispose(disposing);
     }
 
-    private async Task WriteAsTheyEndAsync(BatchWait wait, ServiceConnection connection, PipelinePump pump, CancellationToken cancellationToken)
+    private async Task WriteAsTheyEndAsync(BatchWait wait, PipelinePump pump, CancellationToken cancellationToken)
     {
         int complete = 0;
         await foreach (Batch batch in wait.WaitAsync(_waiting, pump, cancellationToken).ConfigureAwait(false))
         {
-            complete += await WriteBatchAsync(connection, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+            try
+            {
+                complete += await WriteBatchAsync(Session.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+            }
+            catch (Exception exception) when (exception is ServiceException or IOException)
+            {
+                // The results of the others are still to come.
+                pump.WriteError(ErrorRecords.From(exception, batch.Id));
+            }
         }
 
         _results!.IsIncomplete |= complete < _waiting.Select(batch => batch.Id).Distinct().Count();
@@ -161,8 +155,9 @@ public sealed class GetBatchResultCommand : ServiceCommand
             return null;
         }
 
+        // Joined to less than was asked for, every result would look like a stranger's: nothing is better.
         var index = new RequestIndex();
-        foreach (string path in Paths.Files(RequestPath, literal: false))
+        foreach (string path in new PathResolver(this, ThrowTerminatingError).Files(RequestPath, literal: false))
         {
             try
             {

@@ -9,23 +9,9 @@ namespace InferenceBatch.Commands;
 /// <summary>Stop-Batch: cancels batches. What was answered before stays, and is billed.</summary>
 [Cmdlet(VerbsLifecycle.Stop, "Batch", SupportsShouldProcess = true, DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(Batch))]
-public sealed class StopBatchCommand : ServiceCommand
+public sealed class StopBatchCommand : BatchInputCommand
 {
-    private const string BatchSet = "Batch";
-    private const string IdSet = "Id";
-
-    private readonly List<(string Id, Batch? Known)> _stopping = [];
-    private ServiceConnection? _connection;
-
-    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
-    [ValidateNotNull]
-    public Batch[]? Batch { get; set; }
-
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
-    [Alias("BatchId")]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNullOrEmpty]
-    public string[]? Id { get; set; }
+    private readonly List<BatchInput> _stopping = [];
 
     /// <summary>Wait until the batches have ended.</summary>
     [Parameter]
@@ -33,9 +19,9 @@ public sealed class StopBatchCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        foreach ((string id, object? origin) in (Batch ?? []).Select(batch => (batch.Id, (object?)batch)).Concat((Id ?? []).Select(id => (id, (object?)null))))
+        foreach ((string id, Batch? known) in Inputs)
         {
-            ServiceConnection connection = Resolve(origin);
+            ServiceConnection connection = Resolve(known);
             if (!ShouldProcess($"{id} at {connection}", "Cancel the batch")
                 || !TryRun((pump, token) => ClientFor(connection, pump).CancelBatchAsync(id, token), id, out Batch? batch))
             {
@@ -45,8 +31,7 @@ public sealed class StopBatchCommand : ServiceCommand
             Session.Remember(batch, connection);
             if (Wait)
             {
-                _connection ??= connection;
-                _stopping.Add((batch.Id, batch));
+                _stopping.Add(new BatchInput(batch.Id, batch) { Connection = connection });
             }
             else
             {
@@ -57,12 +42,12 @@ public sealed class StopBatchCommand : ServiceCommand
 
     protected override void EndProcessing()
     {
-        if (_connection is null)
+        if (_stopping.Count == 0)
         {
             return;
         }
 
-        var wait = new BatchWait(this, _connection, null, null);
+        var wait = new BatchWait(this, null, null);
         wait.RunAndResume(() => RunOrThrow(
             async (pump, token) =>
             {

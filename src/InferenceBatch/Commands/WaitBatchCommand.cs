@@ -10,23 +10,9 @@ namespace InferenceBatch.Commands;
 /// <summary>Wait-Batch: waits for all batches that are piped in, together, and writes each as it ends.</summary>
 [Cmdlet(VerbsLifecycle.Wait, "Batch", DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(Batch))]
-public sealed class WaitBatchCommand : ServiceCommand
+public sealed class WaitBatchCommand : BatchInputCommand
 {
-    private const string BatchSet = "Batch";
-    private const string IdSet = "Id";
-
-    private readonly List<(string Id, Batch? Known)> _batches = [];
-    private ServiceConnection? _connection;
-
-    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
-    [ValidateNotNull]
-    public Batch[]? Batch { get; set; }
-
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
-    [Alias("BatchId")]
-    [ArgumentCompleter(typeof(BatchIdCompleter))]
-    [ValidateNotNullOrEmpty]
-    public string[]? Id { get; set; }
+    private readonly List<BatchInput> _batches = [];
 
     /// <summary>Seconds to wait in all; as long as it takes when not given.</summary>
     [Parameter]
@@ -47,27 +33,20 @@ public sealed class WaitBatchCommand : ServiceCommand
 
     protected override void ProcessRecord()
     {
-        foreach (Batch batch in Batch ?? [])
+        foreach (BatchInput batch in Inputs)
         {
-            _connection ??= Resolve(batch);
-            _batches.Add((batch.Id, batch));
-        }
-
-        foreach (string id in Id ?? [])
-        {
-            _connection ??= Resolve();
-            _batches.Add((id, null));
+            _batches.Add(batch with { Connection = Resolve(batch.Known) });
         }
     }
 
     protected override void EndProcessing()
     {
-        if (_connection is null)
+        if (_batches.Count == 0)
         {
             return;
         }
 
-        var wait = new BatchWait(this, _connection, Timeout, PollingInterval) { Any = Any };
+        var wait = new BatchWait(this, Timeout, PollingInterval) { Any = Any };
         wait.RunAndResume(() => RunOrThrow(
             async (pump, token) =>
             {

@@ -5,15 +5,17 @@ namespace InferenceBatch.Pipeline;
 
 /// <summary>
 /// Turns what a person gives as -Path, -LiteralPath or -Destination into full paths of the file system. Each path that
-/// cannot be used is a non-terminating error with the path as its target.
+/// cannot be used is an error with the path as its target, non-terminating unless <paramref name="fail"/> makes it otherwise.
 /// </summary>
-internal sealed class PathResolver(PSCmdlet cmdlet)
+internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = null)
 {
     private const string FileSystem = "FileSystem";
 
     /// <summary>Whether two full paths are the same, as this system's file systems usually see it.</summary>
     public static StringComparer Comparer { get; } =
         OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
+
+    private readonly Action<ErrorRecord> _fail = fail ?? cmdlet.WriteError;
 
     /// <summary>The existing files the paths name; wildcards and PSDrives count unless they are literal.</summary>
     public IEnumerable<string> Files(IEnumerable<string> paths, bool literal)
@@ -24,11 +26,11 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
             {
                 if (Directory.Exists(resolved))
                 {
-                    cmdlet.WriteError(ErrorRecords.NotAFile(resolved));
+                    _fail(ErrorRecords.NotAFile(resolved));
                 }
                 else if (!File.Exists(resolved))
                 {
-                    cmdlet.WriteError(ErrorRecords.FileNotFound(path, resolved));
+                    _fail(ErrorRecords.FileNotFound(path, resolved));
                 }
                 else
                 {
@@ -80,7 +82,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            cmdlet.WriteError(ErrorRecords.From(exception, path));
+            _fail(ErrorRecords.From(exception, path));
             return null;
         }
     }
@@ -94,7 +96,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
         }
         catch (RuntimeException exception)
         {
-            cmdlet.WriteError(CannotResolve(path, exception));
+            _fail(CannotResolve(path, exception));
             return [];
         }
     }
@@ -116,14 +118,14 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
 
             if (found.Count == 0)
             {
-                cmdlet.WriteError(ErrorRecords.NothingMatches(path));
+                _fail(ErrorRecords.NothingMatches(path));
             }
 
             return found;
         }
         catch (RuntimeException exception)
         {
-            cmdlet.WriteError(CannotResolve(path, exception));
+            _fail(CannotResolve(path, exception));
             return [];
         }
     }
@@ -139,7 +141,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet)
             return true;
         }
 
-        cmdlet.WriteError(ErrorRecords.NotAFileSystemPath(path, provider.Name));
+        _fail(ErrorRecords.NotAFileSystemPath(path, provider.Name));
         return false;
     }
 }

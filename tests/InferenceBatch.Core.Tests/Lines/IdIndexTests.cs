@@ -56,17 +56,16 @@ public sealed class IdIndexTests(ITestOutputHelper output)
         {
             string id = $"request-{random.Next(600_000)}";
             bool isNew = wanted.TryAdd(id, i);
-            Assert.Equal(isNew, index.TryAdd(Encoding.UTF8.GetBytes(id), i, out int existing));
-            Assert.Equal(wanted[id], existing);
+            bool added = index.TryAdd(Encoding.UTF8.GetBytes(id), i, out int existing);
+            Assert.True(added == isNew && existing == wanted[id], id);
         }
 
         Assert.Equal(wanted.Count, index.Count);
         for (int i = 0; i < 600_000; i++)
         {
             string id = $"request-{i}";
-            bool isThere = index.TryGet(Encoding.UTF8.GetBytes(id), out int value);
-            Assert.Equal(wanted.TryGetValue(id, out int first), isThere);
-            Assert.Equal(first, value);
+            bool found = index.TryGet(Encoding.UTF8.GetBytes(id), out int value);
+            Assert.True(found == wanted.TryGetValue(id, out int first) && value == first, id);
         }
     }
 }

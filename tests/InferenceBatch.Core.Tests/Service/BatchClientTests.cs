@@ -160,7 +160,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Theory]
-    [InlineData(400, """{"error":{"message":"Bad window.","code":"invalid_value"}}""", ServiceErrorKind.ServiceRejected, "Bad window. (invalid_value)")]
+    [InlineData(400, """{"error":{"message":"Bad window.","code":"invalid_value"}}""", ServiceErrorKind.ServiceRejected, "Bad window (invalid_value)")]
     [InlineData(401, """{"error":{"message":"Wrong key."}}""", ServiceErrorKind.Unauthorized, "Wrong key.")]
     [InlineData(401, "", ServiceErrorKind.Unauthorized, "401")]
     [InlineData(403, """{"error":"no"}""", ServiceErrorKind.PermissionDenied, "no")]

@@ -75,6 +75,22 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Fact]
+    public async Task X_should_retry_false_is_kept_once_it_was_looked_for()
+    {
+        _server.On(Post, Answer.Empty(500, "x-should-retry: false")).On("GET /v1/batches", Answer.Json("""{"data":[],"has_more":false}"""));
+        await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
+        Assert.Equal([Post, List], _server.Asked);
+    }
+
+    [Fact]
+    public async Task Text_that_cannot_be_sent_is_a_mistake_of_the_caller_not_of_the_network()
+    {
+        NewBatch request = Request with { Metadata = new Dictionary<string, string> { ["k"] = "half \ud83d" } };
+        await Assert.ThrowsAsync<ArgumentException>(() => Clients.For(_server, _time).CreateBatchAsync(request));
+        Assert.Empty(_server.Requests);
+    }
+
+    [Fact]
     public async Task Five_tries_are_all()
     {
         _server.On(Post, Answer.Html(503)).On("GET /v1/batches", Answer.Json("""{"data":[],"has_more":false}"""));

@@ -197,7 +197,7 @@ public sealed class RetryTests : IDisposable
     [Fact]
     public async Task A_wait_is_cut_short_by_cancelling()
     {
-        var slow = new FakeTime { Skips = _ => false };
+        var slow = new FakeTime { SkipsWaits = false };
         _server.On("GET /v1/batches/b", Answer.Empty(429, "Retry-After: 60"));
         using var cancel = new CancellationTokenSource();
         Task<Batch> call = Clients.For(_server, slow).GetBatchAsync("b", cancellationToken: cancel.Token);

@@ -1,20 +1,18 @@
 namespace InferenceBatch.Support;
 
 /// <summary>
-/// Time that a test moves. Waits that <see cref="Skips"/> accepts are over at once: time moves on by them, and they are
-/// listed in <see cref="Waits"/>. Others end when <see cref="Advance"/> gets there.
+/// Time that a test moves. Unless told otherwise, a wait is over at once: time moves on by it, and it is listed in
+/// <see cref="Waits"/>. A time limit is no wait: it is over when <see cref="Advance"/> gets there.
 /// </summary>
 internal sealed class FakeTime : TimeProvider
 {
-    /// <summary>How long the client waits for a sign of life; not a wait that passes by itself.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
-
     private readonly Lock _lock = new();
     private readonly List<FakeTimer> _timers = [];
     private readonly List<TimeSpan> _waits = [];
+    private TaskCompletionSource? _nextLimit;
     private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    public Func<TimeSpan, bool> Skips { get; init; } = wait => wait != s_patience;
+    public bool SkipsWaits { get; init; } = true;
 
     public IReadOnlyList<TimeSpan> Waits
     {
@@ -52,14 +50,33 @@ internal sealed class FakeTime : TimeProvider
         due.ForEach(timer => timer.Fire());
     }
 
+    /// <summary>Ends when the next time limit is set.</summary>
+    public Task NextLimit()
+    {
+        lock (_lock)
+        {
+            return (_nextLimit ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
-        var timer = new FakeTimer(this, () => callback(state));
+        bool isWait = state is not CancellationTokenSource;
+        var timer = new FakeTimer(this, isWait, () => callback(state));
         timer.Change(dueTime, period);
+        if (!isWait)
+        {
+            lock (_lock)
+            {
+                _nextLimit?.SetResult();
+                _nextLimit = null;
+            }
+        }
+
         return timer;
     }
 
-    private sealed class FakeTimer(FakeTime time, Action fire) : ITimer
+    private sealed class FakeTimer(FakeTime time, bool isWait, Action fire) : ITimer
     {
         public DateTimeOffset Due { get; set; }
 
@@ -67,7 +84,7 @@ internal sealed class FakeTime : TimeProvider
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            bool skip = dueTime != Timeout.InfiniteTimeSpan && time.Skips(dueTime);
+            bool skip = dueTime != Timeout.InfiniteTimeSpan && isWait && time.SkipsWaits;
             lock (time._lock)
             {
                 if (skip)

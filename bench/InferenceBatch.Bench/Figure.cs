@@ -1,0 +1,76 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace InferenceBatch.Bench;
+
+/// <summary>One row of the table. What could not be measured has no numbers, and a note that says why.</summary>
+/// <param name="Number">The figure's number in the design; it is <c>figure</c> in results.json.</param>
+/// <param name="Name">What was measured, and against what.</param>
+/// <param name="Ours">Median of ours.</param>
+/// <param name="Theirs">Median of what it is compared with, or the bound.</param>
+/// <param name="Unit">Of both.</param>
+/// <param name="Ratio">Ours against theirs, so that for an aim with ≥ more is better.</param>
+/// <param name="Aim">Such as <c>≥ 12</c>.</param>
+/// <param name="Met">Whether the ratio reaches the aim.</param>
+/// <param name="Note">What a reader needs to know to judge the numbers.</param>
+internal sealed record Figure(
+    [property: JsonPropertyName("figure")] int Number,
+    string Name,
+    double? Ours,
+    double? Theirs,
+    string Unit,
+    double? Ratio,
+    string Aim,
+    bool? Met,
+    string Note)
+{
+    private static readonly JsonSerializerOptions s_json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>A figure whose ratio is to be at least the aim.</summary>
+    public static Figure AtLeast(int number, string name, double ours, double theirs, string unit, double ratio, double aim, string note) =>
+        new(number, name, Round(ours), Round(theirs), unit, Round(ratio), $"≥ {Text(aim)}", ratio >= aim, note);
+
+    /// <summary>A figure whose ratio, ours divided by theirs, is to be at most the aim.</summary>
+    public static Figure AtMost(int number, string name, double ours, double theirs, string unit, double aim, string note) =>
+        new(number, name, Round(ours), Round(theirs), unit, Round(ours / theirs), $"≤ {Text(aim)}", ours / theirs <= aim, note);
+
+    /// <summary>A figure that has nobody to be compared with here.</summary>
+    public static Figure LeftOut(int number, string name, string unit, string aim, string why) =>
+        new(number, name, null, null, unit, null, aim, null, "left out: " + why);
+
+    public static void Print(IReadOnlyList<Figure> figures)
+    {
+        int width = figures.Max(figure => figure.Name.Length);
+        Console.WriteLine();
+        Console.WriteLine($"{"#",2}  {"figure".PadRight(width)}  {"ours",10}  {"theirs",10}  {"unit",-7}  {"ratio",7}  {"aim",-7}  {"met",-3}");
+        foreach (Figure figure in figures)
+        {
+            Console.WriteLine(
+                $"{figure.Number,2}  {figure.Name.PadRight(width)}  {Text(figure.Ours),10}  {Text(figure.Theirs),10}  {figure.Unit,-7}  "
+                + $"{Text(figure.Ratio),7}  {figure.Aim,-7}  {figure.Met switch { true => "yes", false => "NO", null => "-" },-3}");
+        }
+
+        Console.WriteLine();
+        foreach (Figure figure in figures.Where(figure => figure.Note.Length > 0))
+        {
+            Console.WriteLine($"{figure.Number,2}  {figure.Name}: {figure.Note}");
+        }
+    }
+
+    public static void Write(IReadOnlyList<Figure> figures, string path)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        File.WriteAllText(path + ".tmp", JsonSerializer.Serialize(figures, s_json) + "\n");
+        File.Move(path + ".tmp", path, overwrite: true);
+    }
+
+    private static double Round(double value) => Math.Round(value, value >= 1000 ? 0 : value >= 10 ? 1 : 3);
+
+    private static string Text(double? value) => value?.ToString("#,0.###", CultureInfo.InvariantCulture) ?? "-";
+}

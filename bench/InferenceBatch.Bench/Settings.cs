@@ -1,0 +1,76 @@
+namespace InferenceBatch.Bench;
+
+/// <summary>What the command line asks for.</summary>
+internal sealed record Settings
+{
+    private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,4,5] [--quick]";
+
+    /// <summary>The figures there are, each with what measures it, in a folder for its files.</summary>
+    public static IReadOnlyList<(int Number, Func<Settings, string, Task<IReadOnlyList<Figure>>> Measure)> Measurements { get; } =
+    [
+        (1, CmdletFigures.BuildAsync),
+        (2, ValidationFigures.MeasureAsync),
+        (4, CmdletFigures.JoinAsync),
+        (5, DispatchFigures.MeasureAsync),
+    ];
+
+    /// <summary>Where results.json goes; null for nowhere.</summary>
+    public string? ResultsPath { get; private init; }
+
+    /// <summary>The command that runs PowerShell 7.4 or later; null where there is none.</summary>
+    public string[]? PowerShell { get; private init; }
+
+    public IReadOnlyList<int> Figures { get; private init; } = [.. Measurements.Select(measurement => measurement.Number)];
+
+    /// <summary>A twentieth of the lines and one round: shows that everything runs, says nothing about speed.</summary>
+    public bool IsQuick { get; private init; }
+
+    public int Rounds => IsQuick ? 1 : 5;
+
+    /// <summary>Lines of a full batch file.</summary>
+    public int Lines => IsQuick ? 2_500 : 50_000;
+
+    /// <summary>The repository's root, where a build has left bin/.</summary>
+    public string Root { get; private init; } = "";
+
+    public string Manifest => Path.Combine(Root, "InferenceBatch.psd1");
+
+    public string[] Service => ["dotnet", Path.Combine(Root, "bin", "server", "inference-batch.dll")];
+
+    /// <exception cref="ArgumentException">The command line is wrong, or nothing was built.</exception>
+    public static Settings Read(string[] arguments)
+    {
+        var settings = new Settings { Root = FindRoot(), PowerShell = Child.Find("pwsh") is { } found ? [found] : null };
+        for (int i = 0; i < arguments.Length; i++)
+        {
+            string Value() => ++i < arguments.Length ? arguments[i] : throw new ArgumentException(Usage);
+            settings = arguments[i] switch
+            {
+                "--results" => settings with { ResultsPath = Value() },
+                "--powershell" => settings with { PowerShell = Value().Split(' ', StringSplitOptions.RemoveEmptyEntries) },
+                "--figures" => settings with { Figures = [.. Value().Split(',').Select(Number)] },
+                "--quick" => settings with { IsQuick = true },
+                _ => throw new ArgumentException(Usage),
+            };
+        }
+
+        return settings;
+    }
+
+    private static int Number(string text) =>
+        int.TryParse(text, out int number) && Measurements.Any(measurement => measurement.Number == number) ? number : throw new ArgumentException(Usage);
+
+    private static string FindRoot()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "InferenceBatch.sln")))
+            {
+                return File.Exists(Path.Combine(folder.FullName, "bin", "server", "inference-batch.dll")) ? folder.FullName
+                    : throw new ArgumentException("Nothing is built yet: ./build.sh build");
+            }
+        }
+
+        throw new ArgumentException("The bench is run from within the repository.");
+    }
+}

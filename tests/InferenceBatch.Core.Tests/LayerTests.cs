@@ -1,0 +1,46 @@
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+
+namespace InferenceBatch;
+
+/// <summary>Who may know whom, read off the sources' using lines (docs/architecture.md).</summary>
+public sealed partial class LayerTests
+{
+    private static readonly string s_root = Path.GetFullPath(Path.Combine(Folder(), "..", ".."));
+
+    public static TheoryData<string, string[]> Rooms => new()
+    {
+        { "src/InferenceBatch.Core/Model", [] },
+        { "src/InferenceBatch.Core/Wire", ["Model"] },
+        { "src/InferenceBatch.Core/Lines", ["Model", "Wire"] },
+        { "src/InferenceBatch.Core/Service", ["Model", "Wire", "Lines"] },
+        { "src/InferenceBatch.Core/Runs", ["Model", "Wire", "Lines", "Service"] },
+        { "src/InferenceBatch.Server/Storage", ["Model", "Wire", "Lines"] },
+        { "src/InferenceBatch.Server/Execution", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution"] },
+        { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution"] },
+        { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution", "Server.Api"] },
+        { "src/InferenceBatch", ["Model", "Wire", "Lines", "Service", "Runs", "Commands", "Pipeline", "Binding", "Views"] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Rooms))]
+    public void A_room_knows_only_those_it_may(string folder, string[] allowed)
+    {
+        string[] files = Directory.GetFiles(Path.Combine(s_root, folder), "*.cs", SearchOption.AllDirectories);
+        Assert.NotEmpty(files);
+        string own = folder.Contains("Core/", StringComparison.Ordinal) ? folder.Split('/')[^1] : "";
+        var strangers =
+            from file in files
+            where !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
+            from Match match in Mention().Matches(File.ReadAllText(file))
+            let room = match.Groups["room"].Value
+            where room != own && !allowed.Any(name => room == name || room.StartsWith(name + ".", StringComparison.Ordinal))
+            select $"{Path.GetRelativePath(s_root, file)} knows {room}";
+        Assert.Empty(strangers.Distinct());
+    }
+
+    [GeneratedRegex(@"using (static )?InferenceBatch\.(?<room>[\w.]+);")]
+    private static partial Regex Mention();
+
+    private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
+}

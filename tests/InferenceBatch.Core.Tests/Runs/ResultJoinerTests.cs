@@ -1,0 +1,135 @@
+using System.Text;
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+using Xunit.Abstractions;
+
+namespace InferenceBatch.Runs;
+
+public sealed class ResultJoinerTests(ITestOutputHelper output)
+{
+    [Fact]
+    public void Each_result_gets_its_request_and_its_object()
+    {
+        RequestList requests = Requests("a", "b");
+        var joiner = new ResultJoiner(requests);
+        BatchResult result = joiner.Take(Result("b"))!;
+        Assert.Equal("b", result.Request?.CustomId);
+        Assert.Equal("object b", result.InputObject);
+        Assert.Equal(1, joiner.Missing);
+    }
+
+    [Fact]
+    public void What_never_came_back_is_listed_in_input_order()
+    {
+        var joiner = new ResultJoiner(Requests("a", "b", "c", "d"));
+        joiner.Take(Result("c"));
+        List<BatchResult> missing = [.. joiner.Finish()];
+        Assert.Equal(["a", "b", "d"], missing.Select(result => result.CustomId));
+        Assert.All(missing, result => Assert.Equal((ResultStatus.Missing, $"object {result.CustomId}"), (result.Status, result.InputObject)));
+        Assert.Empty(joiner.Finish(listMissing: false));
+    }
+
+    [Fact]
+    public void A_repeated_id_counts_once()
+    {
+        var joiner = new ResultJoiner(Requests("a"));
+        Assert.NotNull(joiner.Take(Result("a")));
+        Assert.Null(joiner.Take(Result("a")));
+        Assert.Equal((1, 0, 0), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+    }
+
+    [Fact]
+    public void What_nobody_asked_for_is_given_and_counted()
+    {
+        var joiner = new ResultJoiner(Requests("a"));
+        BatchResult stranger = joiner.Take(Result("z"))!;
+        Assert.Null(stranger.Request);
+        Assert.Equal((0, 1, 1), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+    }
+
+    [Fact]
+    public void Ordered_results_come_at_the_end_in_the_order_of_the_requests()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(Ordered_results_come_at_the_end_in_the_order_of_the_requests));
+        string[] ids = [.. Enumerable.Range(1, 2_000).Select(i => $"request-{i}")];
+        string[] coming = [.. ids.Where(_ => random.Next(10) > 0), .. ids.Where(_ => random.Next(20) == 0)];
+        random.Shuffle(coming);
+        using var spool = new ResultSpool(ids.Length, text => text + "!");
+        var joiner = new ResultJoiner(Requests(ids), spool);
+        Assert.All(coming, id => Assert.Null(joiner.Take(Result(id, $"batch_{id.Length}"))));
+        List<BatchResult> results = [.. joiner.Finish()];
+        Assert.Equal(ids, results.Select(result => result.CustomId));
+        Assert.All(results, result =>
+        {
+            bool came = coming.Contains(result.CustomId);
+            Assert.Equal(came ? ResultStatus.Succeeded : ResultStatus.Missing, result.Status);
+            Assert.Equal($"object {result.CustomId}", result.InputObject);
+            Assert.Equal(came ? $"text of {result.CustomId}" : null, result.Text);
+            Assert.Equal(came ? $"batch_{result.CustomId.Length}" : null, result.BatchId);
+            Assert.Equal(came ? $"text of {result.CustomId}!" : null, result.Value);
+        });
+        Assert.Equal(coming.Length - coming.Distinct().Count(), joiner.Duplicates);
+        Assert.Equal(ids.Length - coming.Distinct().Count(), joiner.Missing);
+    }
+
+    [Fact]
+    public void A_list_takes_each_id_once()
+    {
+        RequestList requests = Requests("a", "b");
+        Assert.False(requests.Add(new BatchRequest { CustomId = "a", Url = "/v1/embeddings", BodyUtf8 = "{}"u8.ToArray() }));
+        Assert.Equal((2, 1, -1), (requests.Count, requests.Find("b"), requests.Find("B")));
+    }
+
+    [Fact]
+    public void An_index_finds_requests_in_files_and_reads_them_again()
+    {
+        string first = WriteFile("\ufeff" + Line("a") + "\r\n\r\n" + Line("😀\\n") + "\r\noops\r\n" + Line("a") + "\r\n");
+        string second = WriteFile(Line("c") + "\n" + Line("a"));
+        try
+        {
+            using var index = new RequestIndex();
+            Assert.Equal(2, index.Add(first)); // One that is no request, one that repeats an id.
+            Assert.Equal(1, index.Add(second));
+            Assert.Equal(3, index.Count);
+            Assert.Equal((0, 1, 2, -1), (index.Find("a"), index.Find("😀\n"), index.Find("c"), index.Find("d")));
+            BatchRequest request = index.Read(1);
+            Assert.Equal(("😀\n", "POST", "/v1/chat/completions"), (request.CustomId, request.Method, request.Url));
+            Assert.Equal("""{"model":"m","n":"😀\\n"}""", request.Body);
+            Assert.Equal("c", index.Read(2).CustomId);
+            Assert.Equal(-1, index.Find(new string('x', 100_000)));
+
+            File.WriteAllText(second, "short");
+            Assert.Throws<IOException>(() => index.Read(2));
+        }
+        finally
+        {
+            File.Delete(first);
+            File.Delete(second);
+        }
+    }
+
+    private static string Line(string id) =>
+        """{"custom_id":"ID","method":"POST","url":"/v1/chat/completions","body":{"model":"m","n":"😀\\n"}}""".Replace("ID", id, StringComparison.Ordinal);
+
+    private static string WriteFile(string text)
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"requests-{Guid.NewGuid():N}.jsonl");
+        File.WriteAllText(path, text, new UTF8Encoding(false));
+        return path;
+    }
+
+    private static RequestList Requests(params string[] ids)
+    {
+        var list = new RequestList();
+        Assert.All(ids, id => Assert.True(list.Add(new BatchRequest
+        {
+            CustomId = id, Url = "/v1/chat/completions", BodyUtf8 = "{}"u8.ToArray(), InputObject = $"object {id}",
+        })));
+        return list;
+    }
+
+    private static BatchResult Result(string id, string? batchId = null) => ResultLineReader.Read(
+        Encoding.UTF8.GetBytes("{\"custom_id\":\"" + id + "\",\"response\":{\"status_code\":200,\"body\":{\"choices\":[{\"text\":\"text of " + id + "\"}]}}}"),
+        batchId, text => text + "!");
+}

@@ -1,0 +1,191 @@
+using System.Text;
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Service;
+
+/// <summary>POST /files: the multipart form on the wire.</summary>
+public sealed class UploadTests : IDisposable
+{
+    private const string Uploaded = """{"id":"file-1","object":"file","bytes":3}""";
+
+    private readonly FaultServer _server = new();
+    private readonly FakeTime _time = new();
+    private readonly string _path = Path.Combine(Path.GetTempPath(), $"upload-{Guid.NewGuid():N}.jsonl");
+
+    public void Dispose()
+    {
+        _server.Dispose();
+        File.Delete(_path);
+    }
+
+    [Fact]
+    public async Task The_form_holds_the_purpose_and_the_files_own_bytes()
+    {
+        byte[] content = WriteFile(300_000);
+        _server.On("POST /v1/files", Answer.Json(Uploaded));
+        BatchFile file = await Clients.For(_server, _time).UploadFileAsync(_path, "input.jsonl");
+        Assert.Equal("file-1", file.Id);
+        Exchange request = Assert.Single(_server.Requests);
+        Assert.Equal(request.Body.Length.ToString(System.Globalization.CultureInfo.InvariantCulture), request.Header("Content-Length"));
+        List<(string Head, byte[] Body)> parts = Parts(request);
+        Assert.Equal(2, parts.Count);
+        Assert.Equal("Content-Disposition: form-data; name=\"purpose\"", parts[0].Head);
+        Assert.Equal("batch", Encoding.ASCII.GetString(parts[0].Body));
+        Assert.StartsWith("Content-Disposition: form-data; name=\"file\"; filename=\"input.jsonl\"\r\n", parts[1].Head, StringComparison.Ordinal);
+        Assert.True(parts[1].Body.AsSpan().SequenceEqual(content));
+    }
+
+    [Fact]
+    public async Task An_empty_file_is_sent_as_one()
+    {
+        WriteFile(0);
+        _server.On("POST /v1/files", Answer.Json(Uploaded));
+        await Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl");
+        Assert.Empty(Parts(Assert.Single(_server.Requests))[1].Body);
+    }
+
+    [Theory]
+    [InlineData("input.jsonl", "input.jsonl")]
+    [InlineData("input.txt", "input.txt.jsonl")]
+    [InlineData("input", "input.jsonl")]
+    [InlineData("INPUT.JSONL", "INPUT.JSONL.jsonl")]
+    [InlineData("my file (1).jsonl", "my file _1_.jsonl")]
+    [InlineData("a\"b\\c\r\nd.jsonl", "a_b_c__d.jsonl")]
+    [InlineData("Grüße😀.jsonl", "Gr__e__.jsonl")]
+    [InlineData("../../etc/passwd", ".._.._etc_passwd.jsonl")]
+    public async Task The_name_is_plain_ASCII_and_ends_in_jsonl(string name, string sent)
+    {
+        WriteFile(10);
+        _server.On("POST /v1/files", Answer.Json(Uploaded));
+        await Clients.For(_server, _time).UploadFileAsync(_path, name);
+        string head = Parts(Assert.Single(_server.Requests))[1].Head;
+        Assert.Contains($"filename=\"{sent}\"", head, StringComparison.Ordinal);
+        Assert.DoesNotContain("filename*", head, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Expiry_and_the_profiles_words_are_fields_before_the_file()
+    {
+        WriteFile(10);
+        _server.On("POST /v1/files/upload", Answer.Json(Uploaded));
+        await Clients.For(_server, _time, ServiceProfile.Find("Together")).UploadFileAsync(_path, "a.jsonl", expiresAfter: 3600);
+        List<(string Head, byte[] Body)> parts = Parts(Assert.Single(_server.Requests));
+        Assert.Equal(
+            ["purpose batch-api", "expires_after[anchor] created_at", "expires_after[seconds] 3600"],
+            parts[..^1].Select(part => part.Head.Split('"')[1] + " " + Encoding.ASCII.GetString(part.Body)));
+        Assert.Contains("name=\"file\"", parts[^1].Head, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Progress_counts_the_files_bytes_to_the_last()
+    {
+        WriteFile(1_000_000);
+        _server.On("POST /v1/files", Answer.Json(Uploaded));
+        var seen = new Seen();
+        await Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl", progress: seen);
+        Assert.Equal(seen.Values.Order(), seen.Values);
+        Assert.Equal(1_000_000, seen.Values[^1]);
+        Assert.True(seen.Values.Count > 3);
+    }
+
+    [Fact]
+    public async Task A_broken_upload_is_sent_again_from_the_start()
+    {
+        byte[] content = WriteFile(5_000_000);
+        _server.On("POST /v1/files", Answer.DropInRequest(100_000), Answer.Html(502), Answer.Json(Uploaded));
+        var seen = new Seen();
+        await Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl", progress: seen);
+        Assert.Equal(3, _server.Requests.Count);
+        Assert.True(Parts(_server.Requests[2])[1].Body.AsSpan().SequenceEqual(content));
+        Assert.Equal(content.Length, seen.Values[^1]);
+    }
+
+    /// <summary>A server may refuse on the headers alone; its words are worth more than "broken pipe".</summary>
+    [Theory]
+    [InlineData(401, ServiceErrorKind.Unauthorized)]
+    [InlineData(413, ServiceErrorKind.ServiceRejected)]
+    public async Task A_refusal_before_the_body_was_sent_is_heard(int status, ServiceErrorKind kind)
+    {
+        WriteFile(20_000_000);
+        _server.On("POST /v1/files", Answer.Early(status, """{"error":{"message":"Not this."}}"""));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
+        Assert.Equal(kind, exception.Kind);
+        Assert.Contains("Not this.", exception.Message, StringComparison.Ordinal);
+        Assert.Single(_server.Requests);
+    }
+
+    [Fact]
+    public async Task A_server_that_cannot_be_asked_first_gets_the_body_at_once()
+    {
+        byte[] content = WriteFile(3_000_000);
+        _server.On("POST /v1/files", Answer.Early(417, ""), Answer.Json(Uploaded));
+        await Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl");
+        Assert.Equal(["100-continue", null], _server.Requests.Select(request => request.Header("Expect")));
+        Assert.Equal(content.Length, Parts(_server.Requests[1])[1].Body.Length);
+        Assert.Empty(_time.Waits);
+    }
+
+    [Fact]
+    public async Task A_file_that_shrinks_meanwhile_is_not_sent()
+    {
+        WriteFile(30_000_000);
+        _server.On("POST /v1/files", async exchange =>
+        {
+            await exchange.ReadBodyAsync(1_000);
+            using (var file = new FileStream(_path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            {
+                file.SetLength(20_000_000);
+            }
+
+            await exchange.ReadBodyAsync(29_000_000);
+        });
+        await Assert.ThrowsAsync<FileChangedException>(() => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
+        Assert.Single(_server.Requests);
+    }
+
+    [Fact]
+    public async Task A_missing_file_is_told_as_one()
+    {
+        await Assert.ThrowsAsync<FileNotFoundException>(() => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
+        Assert.Empty(_server.Requests);
+    }
+
+    private byte[] WriteFile(int length)
+    {
+        byte[] content = new byte[length];
+        new Random(5).NextBytes(content);
+        File.WriteAllBytes(_path, content);
+        return content;
+    }
+
+    /// <summary>The parts of a form, read as RFC 7578 and RFC 2046 have it.</summary>
+    private static List<(string Head, byte[] Body)> Parts(Exchange request)
+    {
+        string type = request.Header("Content-Type")!;
+        Assert.StartsWith("multipart/form-data; boundary=", type, StringComparison.Ordinal);
+        byte[] between = Encoding.ASCII.GetBytes("\r\n--" + type[(type.IndexOf('=', StringComparison.Ordinal) + 1)..].Trim('"'));
+        byte[] body = [.. "\r\n"u8, .. request.Body];
+        var parts = new List<(string, byte[])>();
+        int at = between.Length;
+        Assert.True(body.AsSpan().StartsWith(between));
+        while (!body.AsSpan(at).StartsWith("--"u8))
+        {
+            Assert.True(body.AsSpan(at).StartsWith("\r\n"u8));
+            int headEnd = at + body.AsSpan(at).IndexOf("\r\n\r\n"u8);
+            int end = at + body.AsSpan(at).IndexOf(between);
+            parts.Add((Encoding.UTF8.GetString(body, at + 2, headEnd - at - 2), body[(headEnd + 4)..end]));
+            at = end + between.Length;
+        }
+
+        Assert.Equal("--\r\n", Encoding.ASCII.GetString(body, at, body.Length - at));
+        return parts;
+    }
+
+    private sealed class Seen : IProgress<long>
+    {
+        public List<long> Values { get; } = [];
+
+        public void Report(long value) => Values.Add(value);
+    }
+}

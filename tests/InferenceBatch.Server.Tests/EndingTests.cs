@@ -1,0 +1,184 @@
+using System.Text.Json;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>How batches end other than by being done: cancel, expiry; and what can be read before the end.</summary>
+public sealed class EndingTests
+{
+    [Fact]
+    public async Task Cancel_keeps_what_is_done_and_names_the_rest()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt is "prompt 1" or "prompt 2" ? call.OkAsync() : call.StallAsync());
+        await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { Concurrency = 3, CancelGrace = TimeSpan.Zero });
+        string id = await service.Api.SubmitAsync(Requests.File(5));
+        await service.Api.DoneAsync(id, 2);
+        await service.Api.CancelAsync(id);
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("cancelled", batch.GetProperty("status").GetString());
+        Assert.True(batch.GetProperty("cancelling_at").GetInt64() > 0);
+        Assert.True(batch.GetProperty("cancelled_at").GetInt64() > 0);
+        await AssertHalfDoneAsync(service, batch, "batch_cancelled", "This request could not be executed because the batch was cancelled.");
+    }
+
+    [Fact]
+    public async Task Cancel_lets_lines_in_flight_end_within_the_grace()
+    {
+        var release = new TaskCompletionSource();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            await release.Task;
+            await call.OkAsync();
+        });
+        await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { Concurrency = 2, CancelGrace = TimeSpan.FromSeconds(30) });
+        string id = await service.Api.SubmitAsync(Requests.File(5));
+        await UntilAsync(() => upstream.AtOnce == 2);
+        Assert.Equal("cancelling", (await service.Api.CancelAsync(id)).GetProperty("status").GetString());
+        Assert.Equal("cancelling", (await service.Api.CancelAsync(id)).GetProperty("status").GetString());
+        release.SetResult();
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("""{"total":5,"completed":2,"failed":3}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Equal(2, upstream.Attempts.Count);
+    }
+
+    [Fact]
+    public async Task A_batch_expires_when_its_window_ends()
+    {
+        var time = new ManualTime();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt is "prompt 1" or "prompt 2" ? call.OkAsync() : call.StallAsync());
+        await using TestService service = await StartAsync(
+            upstream, time, new EngineSettings { Concurrency = 3, RequestTimeout = TimeSpan.FromDays(2) });
+        string id = await service.Api.SubmitAsync(Requests.File(5));
+        await service.Api.DoneAsync(id, 2);
+        time.Move(TimeSpan.FromHours(24));
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("expired", batch.GetProperty("status").GetString());
+        Assert.Equal(batch.GetProperty("expires_at").GetInt64(), batch.GetProperty("expired_at").GetInt64());
+        await AssertHalfDoneAsync(service, batch, "batch_expired", "This request could not be executed before the completion window expired.");
+    }
+
+    [Fact]
+    public async Task A_line_that_waits_for_its_turn_again_expires_too()
+    {
+        var time = new ManualTime();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(429, "{}", headers: ("Retry-After", "60")));
+        await using TestService service = await StartAsync(upstream, time, new EngineSettings { CompletionWindow = TimeSpan.FromSeconds(30) });
+        string id = await service.Api.SubmitAsync(Requests.File(1));
+        await UntilAsync(() => upstream.Attempts.Count == 1 && upstream.AtOnce == 0);
+        time.Move(TimeSpan.FromSeconds(30));
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("expired", batch.GetProperty("status").GetString());
+        Assert.Equal(1, upstream.Attempts["prompt 1"]);
+    }
+
+    [Fact]
+    public async Task A_running_batch_shows_its_results_so_far()
+    {
+        var release = new TaskCompletionSource();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            if (call.Prompt == "prompt 4")
+            {
+                await release.Task;
+            }
+
+            await (call.Prompt == "prompt 3" ? call.AnswerAsync(400, "{}") : call.OkAsync());
+        });
+        await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { Concurrency = 1 });
+        string input = await service.Api.UploadAsync(Requests.File(4));
+        string id = (await service.Api.CreateAsync(input)).GetProperty("id").GetString()!;
+        JsonElement batch = await service.Api.DoneAsync(id, 3);
+        Assert.Equal("in_progress", batch.GetProperty("status").GetString());
+        Assert.Equal("""{"total":4,"completed":2,"failed":1}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Single(await service.Api.LinesAsync(batch.GetProperty("error_file_id")));
+
+        string output = batch.GetProperty("output_file_id").GetString()!;
+        using (HttpResponseMessage part = await service.Api.Http.GetAsync($"files/{output}/content?offset=1"))
+        {
+            Assert.Equal("true", part.Headers.GetValues("X-Incomplete").Single());
+            Assert.Equal("2", part.Headers.GetValues("X-Last-Line").Single());
+            Assert.Equal("r-2", JsonDocument.Parse(await part.Content.ReadAsStringAsync()).RootElement.GetProperty("custom_id").GetString());
+        }
+
+        Assert.Equal("batch_output", (await service.Api.GetAsync($"files/{output}")).GetProperty("purpose").GetString());
+        foreach (string file in new[] { input, output })
+        {
+            using HttpResponseMessage delete = await service.Api.Http.DeleteAsync($"files/{file}");
+            Assert.Equal("file_in_use", (await ApiCaller.ReadAsync(delete, 409)).GetProperty("error").GetProperty("code").GetString());
+        }
+
+        release.SetResult();
+        JsonElement ended = await service.Api.EndAsync(id);
+        Assert.Equal(output, ended.GetProperty("output_file_id").GetString());
+        using HttpResponseMessage whole = await service.Api.Http.GetAsync($"files/{output}/content?offset=2");
+        Assert.Equal("false", whole.Headers.GetValues("X-Incomplete").Single());
+        Assert.Equal("r-4", JsonDocument.Parse(await whole.Content.ReadAsStringAsync()).RootElement.GetProperty("custom_id").GetString());
+    }
+
+    [Fact]
+    public async Task Expired_files_are_gone()
+    {
+        var time = new ManualTime();
+        await using TestService service = await TestService.StartAsync(time: time);
+        using var form = new MultipartFormDataContent();
+        form.Add(new StringContent("batch"), "purpose");
+        form.Add(new StringContent("created_at"), "expires_after[anchor]");
+        form.Add(new StringContent("3600"), "expires_after[seconds]");
+        form.Add(new StringContent("{}"), "file", "in.jsonl");
+        using HttpResponseMessage response = await service.Api.Http.PostAsync("files", form);
+        string id = (await ApiCaller.ReadAsync(response, 200)).GetProperty("id").GetString()!;
+        time.Move(TimeSpan.FromSeconds(3599));
+        await service.Api.GetAsync($"files/{id}");
+        time.Move(TimeSpan.FromSeconds(1));
+        await service.Api.GetAsync($"files/{id}", 404);
+        time.Move(TimeSpan.FromHours(1));
+        Assert.Empty(Directory.GetFiles(Path.Combine(service.DataPath, "files")));
+    }
+
+    [Fact]
+    public async Task A_small_batch_does_not_wait_behind_a_large_one()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            await Task.Delay(5);
+            await call.OkAsync();
+        });
+        await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { Concurrency = 4 });
+        string large = await service.Api.SubmitAsync(Requests.File(2000));
+        await service.Api.DoneAsync(large, 10);
+        JsonElement small = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(3)));
+        Assert.Equal("completed", small.GetProperty("status").GetString());
+        JsonElement still = await service.Api.GetAsync($"batches/{large}");
+        Assert.Equal("in_progress", still.GetProperty("status").GetString());
+        Assert.True(upstream.MostAtOnce <= 4);
+        await service.Api.CancelAsync(large);
+    }
+
+    private static Task<TestService> StartAsync(FaultUpstream upstream, TimeProvider time, EngineSettings engine) =>
+        TestService.StartAsync(settings => settings with { Upstream = upstream.Address, Engine = engine }, time);
+
+    private static async Task AssertHalfDoneAsync(TestService service, JsonElement batch, string code, string message)
+    {
+        Assert.Equal("""{"total":5,"completed":2,"failed":3}""", batch.GetProperty("request_counts").GetRawText());
+        List<JsonElement> output = await service.Api.LinesAsync(batch.GetProperty("output_file_id"));
+        Assert.Equal(["r-1", "r-2"], output.Select(line => line.GetProperty("custom_id").GetString()!).Order());
+        List<JsonElement> errors = await service.Api.LinesAsync(batch.GetProperty("error_file_id"));
+        Assert.Equal(["r-3", "r-4", "r-5"], errors.Select(line => line.GetProperty("custom_id").GetString()!));
+        Assert.All(errors, line =>
+        {
+            Assert.Equal(JsonValueKind.Null, line.GetProperty("response").ValueKind);
+            Assert.Equal($$"""{"code":"{{code}}","message":"{{message}}"}""", line.GetProperty("error").GetRawText());
+        });
+    }
+
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        for (int i = 0; i < 3000 && !isSo(); i++)
+        {
+            await Task.Delay(10);
+        }
+
+        Assert.True(isSo());
+    }
+}

@@ -1,0 +1,125 @@
+using System.ClientModel;
+using System.ClientModel.Primitives;
+using System.Text.Json;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Tests.Support;
+using OpenAI;
+using OpenAI.Batch;
+using OpenAI.Files;
+
+#pragma warning disable OPENAI001 // The package's batch client is marked as experimental.
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>OpenAI's own .NET package through the whole life of files and batches.</summary>
+public sealed class OfficialClientTests
+{
+    [Fact]
+    public async Task A_batch_from_upload_to_content()
+    {
+        await using TestService service = await TestService.StartAsync();
+        (OpenAIFileClient files, BatchClient batches) = Clients(service);
+
+        OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(3)), "in.jsonl", FileUploadPurpose.Batch);
+        Assert.Equal("in.jsonl", input.Filename);
+        Assert.Equal(FilePurpose.Batch, input.Purpose);
+
+        CreateBatchOperation operation = await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false);
+        Assert.StartsWith("batch_", operation.BatchId, StringComparison.Ordinal);
+        JsonElement batch = await EndAsync(operation);
+        Assert.Equal("completed", batch.GetProperty("status").GetString());
+        Assert.Equal(3, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
+        Assert.Equal("v", batch.GetProperty("metadata").GetProperty("k").GetString());
+
+        BinaryData content = await files.DownloadFileAsync(batch.GetProperty("output_file_id").GetString());
+        var texts = content.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)
+            .ToDictionary(
+                line => line.GetProperty("custom_id").GetString()!,
+                line => line.GetProperty("response").GetProperty("body").GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
+        Assert.Equal(new Dictionary<string, string?> { ["r-1"] = "prompt 1", ["r-2"] = "prompt 2", ["r-3"] = "prompt 3" }, texts);
+
+        OpenAIFile output = await files.GetFileAsync(batch.GetProperty("output_file_id").GetString());
+        Assert.Equal(FilePurpose.BatchOutput, output.Purpose);
+        Assert.Equal(2, (await files.GetFilesAsync()).Value.Count);
+        Assert.True((await files.DeleteFileAsync(input.Id)).Value.Deleted);
+        ClientResultException gone = await Assert.ThrowsAsync<ClientResultException>(async () => await files.GetFileAsync(input.Id));
+        Assert.Equal(404, gone.Status);
+    }
+
+    [Fact]
+    public async Task Lists_are_paged_newest_first()
+    {
+        await using TestService service = await TestService.StartAsync();
+        (OpenAIFileClient files, BatchClient batches) = Clients(service);
+        OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(1)), "in.jsonl", FileUploadPurpose.Batch);
+        var made = new List<string>();
+        for (int i = 0; i < 5; i++)
+        {
+            made.Insert(0, (await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false)).BatchId);
+        }
+
+        var listed = new List<string>();
+        int pages = 0;
+        await foreach (ClientResult page in batches.GetBatchesAsync(after: null, limit: 2, options: null).GetRawPagesAsync())
+        {
+            pages++;
+            listed.AddRange(Parse(page).GetProperty("data").EnumerateArray().Select(batch => batch.GetProperty("id").GetString()!));
+        }
+
+        Assert.Equal(made, listed);
+        Assert.Equal(3, pages);
+    }
+
+    [Fact]
+    public async Task Cancel_ends_a_running_batch()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
+        await using TestService service = await TestService.StartAsync(settings => settings with
+        {
+            Upstream = upstream.Address,
+            Engine = new EngineSettings { CancelGrace = TimeSpan.Zero },
+        });
+        (OpenAIFileClient files, BatchClient batches) = Clients(service);
+        OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(3)), "in.jsonl", FileUploadPurpose.Batch);
+        CreateBatchOperation operation = await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false);
+        await service.Api.UntilAsync(operation.BatchId, batch => batch.GetProperty("status").GetString() == "in_progress");
+
+        JsonElement cancelling = Parse(await operation.CancelAsync(options: null));
+        Assert.Contains(cancelling.GetProperty("status").GetString(), new[] { "cancelling", "cancelled" });
+        JsonElement ended = await EndAsync(operation);
+        Assert.Equal("cancelled", ended.GetProperty("status").GetString());
+        ClientResult again = await operation.CancelAsync(options: null);
+        Assert.Equal("cancelled", Parse(again).GetProperty("status").GetString());
+    }
+
+    private static (OpenAIFileClient Files, BatchClient Batches) Clients(TestService service)
+    {
+        var key = new ApiKeyCredential("any");
+        var endpoint = new Uri(service.Address, "/v1");
+        return (new OpenAIFileClient(key, new OpenAIClientOptions { Endpoint = endpoint }), new BatchClient(key, new BatchClientOptions { Endpoint = endpoint }));
+    }
+
+    private static BinaryContent Body(string fileId) => BinaryContent.Create(BinaryData.FromObjectAsJson(new
+    {
+        input_file_id = fileId,
+        endpoint = "/v1/chat/completions",
+        completion_window = "24h",
+        metadata = new { k = "v" },
+    }));
+
+    private static async Task<JsonElement> EndAsync(CreateBatchOperation operation)
+    {
+        while (true)
+        {
+            JsonElement batch = Parse(await operation.GetBatchAsync(options: null));
+            if (batch.GetProperty("status").GetString() is "completed" or "failed" or "expired" or "cancelled")
+            {
+                return batch;
+            }
+
+            await Task.Delay(10);
+        }
+    }
+
+    private static JsonElement Parse(ClientResult result) => JsonDocument.Parse(result.GetRawResponse().Content).RootElement;
+}

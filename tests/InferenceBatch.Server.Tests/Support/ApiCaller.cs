@@ -1,0 +1,109 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+
+namespace InferenceBatch.Server.Tests.Support;
+
+/// <summary>Calls the API as any HTTP client would.</summary>
+internal sealed class ApiCaller : IDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    public ApiCaller(Uri service, string? key = null)
+    {
+        Http = new HttpClient { BaseAddress = new Uri(service, "/v1/") };
+        if (key is not null)
+        {
+            Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        }
+    }
+
+    public HttpClient Http { get; }
+
+    public async Task<string> UploadAsync(string jsonl) => await UploadAsync(Encoding.UTF8.GetBytes(jsonl));
+
+    public async Task<string> UploadAsync(byte[] bytes)
+    {
+        using var form = new MultipartFormDataContent();
+        using var purpose = new StringContent("batch");
+        using var file = new ByteArrayContent(bytes);
+        form.Add(purpose, "purpose");
+        form.Add(file, "file", "in.jsonl");
+        using HttpResponseMessage response = await Http.PostAsync("files", form);
+        return (await ReadAsync(response, 200)).GetProperty("id").GetString()!;
+    }
+
+    public async Task<JsonElement> CreateAsync(string fileId, string endpoint = "/v1/chat/completions")
+    {
+        using HttpResponseMessage response = await Http.PostAsJsonAsync(
+            "batches", new { input_file_id = fileId, endpoint, completion_window = "24h" });
+        return await ReadAsync(response, 200);
+    }
+
+    /// <summary>Uploads and creates; gives the batch's id.</summary>
+    public async Task<string> SubmitAsync(string jsonl, string endpoint = "/v1/chat/completions") =>
+        (await CreateAsync(await UploadAsync(jsonl), endpoint)).GetProperty("id").GetString()!;
+
+    public async Task<JsonElement> GetAsync(string path, int status = 200)
+    {
+        using HttpResponseMessage response = await Http.GetAsync(path);
+        return await ReadAsync(response, status);
+    }
+
+    public async Task<JsonElement> CancelAsync(string id, int status = 200)
+    {
+        using HttpResponseMessage response = await Http.PostAsync($"batches/{id}/cancel", null);
+        return await ReadAsync(response, status);
+    }
+
+    /// <summary>Asks for the batch until it is as wanted.</summary>
+    public async Task<JsonElement> UntilAsync(string id, Func<JsonElement, bool> isWanted)
+    {
+        using var patience = new CancellationTokenSource(s_patience);
+        while (true)
+        {
+            JsonElement batch = await GetAsync($"batches/{id}");
+            if (isWanted(batch))
+            {
+                return batch;
+            }
+
+            Assert.False(patience.IsCancellationRequested, $"The batch never became what was waited for: {batch}");
+            await Task.Delay(10);
+        }
+    }
+
+    /// <summary>Asks for the batch until it has ended.</summary>
+    public Task<JsonElement> EndAsync(string id) => UntilAsync(
+        id, batch => batch.GetProperty("status").GetString() is "completed" or "failed" or "expired" or "cancelled");
+
+    /// <summary>Asks for the batch until some lines have an answer.</summary>
+    public Task<JsonElement> DoneAsync(string id, int lines) => UntilAsync(
+        id, batch => batch.GetProperty("request_counts") is var counts
+            && counts.GetProperty("completed").GetInt32() + counts.GetProperty("failed").GetInt32() >= lines);
+
+    /// <summary>The lines of a result file, parsed; none for a null id.</summary>
+    public async Task<List<JsonElement>> LinesAsync(JsonElement fileId)
+    {
+        if (fileId.ValueKind == JsonValueKind.Null)
+        {
+            return [];
+        }
+
+        string text = await Http.GetStringAsync($"files/{fileId.GetString()}/content");
+        Assert.EndsWith("\n", text, StringComparison.Ordinal);
+        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+    }
+
+    public static async Task<JsonElement> ReadAsync(HttpResponseMessage response, int status)
+    {
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.True((int)response.StatusCode == status, $"{(int)response.StatusCode} {text}");
+        Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
+        Assert.StartsWith("req_", response.Headers.GetValues("x-request-id").Single(), StringComparison.Ordinal);
+        return JsonDocument.Parse(text).RootElement;
+    }
+
+    public void Dispose() => Http.Dispose();
+}

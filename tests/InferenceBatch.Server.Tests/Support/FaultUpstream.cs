@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace InferenceBatch.Server.Tests.Support;
+
+/// <summary>
+/// An upstream on a real socket that does to each request what the test says. It counts what it is sent by prompt, and
+/// how many requests it has at once.
+/// </summary>
+internal sealed class FaultUpstream : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly Func<Call, Task> _answer;
+    private int _atOnce;
+    private int _mostAtOnce;
+
+    private FaultUpstream(WebApplication app, Func<Call, Task> answer)
+    {
+        _app = app;
+        _answer = answer;
+    }
+
+    /// <summary>As <c>--upstream</c> takes it.</summary>
+    public string Address => _app.Urls.First() + "/v1";
+
+    /// <summary>How often each prompt came.</summary>
+    public ConcurrentDictionary<string, int> Attempts { get; } = new();
+
+    public ConcurrentQueue<(string Path, string? Authorization)> Heads { get; } = new();
+
+    public int AtOnce => Volatile.Read(ref _atOnce);
+
+    public int MostAtOnce => Volatile.Read(ref _mostAtOnce);
+
+    public static async Task<FaultUpstream> StartAsync(Func<Call, Task> answer)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddRoutingCore();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        WebApplication app = builder.Build();
+        var upstream = new FaultUpstream(app, answer);
+        app.Run(upstream.HandleAsync);
+        await app.StartAsync();
+        return upstream;
+    }
+
+    public async ValueTask DisposeAsync() => await _app.DisposeAsync();
+
+    private async Task HandleAsync(HttpContext context)
+    {
+        int atOnce = Interlocked.Increment(ref _atOnce);
+        for (int most = MostAtOnce; atOnce > most; most = MostAtOnce)
+        {
+            Interlocked.CompareExchange(ref _mostAtOnce, atOnce, most);
+        }
+
+        try
+        {
+            Heads.Enqueue((context.Request.Path, context.Request.Headers.Authorization));
+            using JsonDocument body = await JsonDocument.ParseAsync(context.Request.Body);
+            string prompt = body.RootElement.GetProperty("messages")[0].GetProperty("content").GetString()!;
+            int attempt = Attempts.AddOrUpdate(prompt, 1, (_, count) => count + 1);
+            await _answer(new Call(context, prompt, attempt));
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _atOnce);
+        }
+    }
+
+    /// <summary>One request and the ways to answer it.</summary>
+    internal sealed record Call(HttpContext Context, string Prompt, int Attempt)
+    {
+        public Task OkAsync() => AnswerAsync(200, $$$$"""
+            {"id":"c-1","object":"chat.completion","created":1,"model":"test-model",
+             "choices":[{"index":0,"message":{"role":"assistant","content":{{{{JsonSerializer.Serialize("re: " + Prompt)}}}} },"finish_reason":"stop"}],
+             "usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":1}}}
+            """);
+
+        public async Task AnswerAsync(int status, string body, string contentType = "application/json", params (string Name, string Value)[] headers)
+        {
+            Context.Response.StatusCode = status;
+            Context.Response.ContentType = contentType;
+            foreach ((string name, string value) in headers)
+            {
+                Context.Response.Headers[name] = value;
+            }
+
+            await Context.Response.WriteAsync(body);
+        }
+
+        public Task Drop()
+        {
+            Context.Abort();
+            return Task.CompletedTask;
+        }
+
+        /// <summary>Sends the beginning of an answer, then closes the connection.</summary>
+        public async Task DropInsideAsync()
+        {
+            byte[] part = Encoding.UTF8.GetBytes("""{"id":"c-1","choices":[""");
+            Context.Response.ContentLength = 1000;
+            await Context.Response.Body.WriteAsync(part);
+            await Context.Response.Body.FlushAsync();
+            Context.Abort();
+        }
+
+        /// <summary>Never answers; ends when the caller gives up.</summary>
+        public async Task StallAsync()
+        {
+            try
+            {
+                await Task.Delay(Timeout.Infinite, Context.RequestAborted);
+            }
+            catch (OperationCanceledException)
+            {
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+namespace InferenceBatch.Server.Tests.Support;
+
+/// <summary>A folder of the test's own, gone when it ends.</summary>
+internal sealed class TempFolder : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("inference-batch-test-").FullName;
+
+    public string File(string name, string? content = null)
+    {
+        string path = System.IO.Path.Combine(Path, name);
+        if (content is not null)
+        {
+            System.IO.File.WriteAllText(path, content);
+        }
+
+        return path;
+    }
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}

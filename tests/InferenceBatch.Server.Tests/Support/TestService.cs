@@ -1,0 +1,48 @@
+using System.Net;
+using InferenceBatch.Server.Api;
+
+namespace InferenceBatch.Server.Tests.Support;
+
+/// <summary>The real service in this process: real sockets, a data folder of its own.</summary>
+internal sealed class TestService : IAsyncDisposable
+{
+    private readonly TempFolder? _ownFolder;
+    private readonly ServiceHost _host;
+
+    private TestService(ServiceHost host, string dataPath, TempFolder? ownFolder)
+    {
+        DataPath = dataPath;
+        _host = host;
+        _ownFolder = ownFolder;
+        Api = new ApiCaller(host.Addresses[0]);
+    }
+
+    public Uri Address => _host.Addresses[0];
+
+    public string DataPath { get; }
+
+    /// <summary>Calls the service without a key.</summary>
+    public ApiCaller Api { get; }
+
+    /// <summary>Starts it with the echo model, unless <paramref name="configure"/> says otherwise.</summary>
+    public static async Task<TestService> StartAsync(
+        Func<ServiceSettings, ServiceSettings>? configure = null, TimeProvider? time = null, TempFolder? folder = null)
+    {
+        TempFolder? own = folder is null ? new TempFolder() : null;
+        var settings = new ServiceSettings
+        {
+            Addresses = [new IPEndPoint(IPAddress.Loopback, 0)],
+            DataPath = (folder ?? own)!.Path,
+        };
+        ServiceHost host = await ServiceHost.StartAsync(
+            configure?.Invoke(settings) ?? settings, time ?? TimeProvider.System, _ => { }, CancellationToken.None);
+        return new TestService(host, settings.DataPath, own);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Api.Dispose();
+        await _host.DisposeAsync();
+        _ownFolder?.Dispose();
+    }
+}

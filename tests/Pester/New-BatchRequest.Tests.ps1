@@ -1,0 +1,330 @@
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+
+    function Get-Body {
+        param([Parameter(ValueFromPipeline)] $Request)
+
+        process { $Request.Body | ConvertFrom-Json }
+    }
+}
+
+Describe 'New-BatchRequest' {
+    Context 'what it gives' {
+        It 'makes one chat request of a text' {
+            $request = New-BatchRequest 'What is the capital of France?' -Model 'meta-llama/llama-3.2-1b-instruct/fp-8' -MaxTokens 1000
+            $request | Should -BeOfType InferenceBatch.Model.BatchRequest
+            $request.CustomId | Should -BeExactly 'request-1'
+            $request.Method | Should -BeExactly 'POST'
+            $request.Url | Should -BeExactly '/v1/chat/completions'
+            $request.Body | Should -BeExactly (
+                '{"model":"meta-llama/llama-3.2-1b-instruct/fp-8","messages":[{"role":"user","content":"What is the capital of France?"}],"max_tokens":1000}')
+        }
+
+        It 'keeps the object it was made from' {
+            $row = [pscustomobject]@{ Prompt = 'x'; Id = 7 }
+            $request = $row | New-BatchRequest -Model m
+            [object]::ReferenceEquals($request.InputObject, $row) | Should -BeTrue
+        }
+
+        It 'streams: the first request is there before the second object is asked for' {
+            $asked = [System.Collections.Generic.List[int]]::new()
+            $first = & { foreach ($i in 1..100) { $asked.Add($i); "p$i" } } | New-BatchRequest -Model m | Select-Object -First 1
+            $first.CustomId | Should -BeExactly 'request-1'
+            $asked.Count | Should -Be 1
+        }
+
+        It 'escapes only what JSON requires' {
+            $text = "quote `" slash / back \ tab `t line`r`nbell $([char]7) <b>&'+ ünï 漢字 😀 $([char]0x2028)"
+            $request = New-BatchRequest $text -Model m
+            $request.Body | Should -BeLike '*<b>&''+ ünï 漢字 😀*'
+            $request.Body | Should -Not -Match '\\u(?!0007)'
+            ($request | Get-Body).messages[0].content | Should -BeExactly $text
+        }
+    }
+
+    Context 'input' {
+        It 'takes the texts of the pipeline as prompts' {
+            $content = 'a', 'b' | New-BatchRequest -Model m | Get-Body | ForEach-Object { $_.messages[0].content }
+            $content | Should -Be 'a', 'b'
+        }
+
+        It 'binds Prompt, SystemPrompt and CustomId by property name' {
+            $row = [pscustomobject]@{ Prompt = 'p'; SystemPrompt = 's'; CustomId = 'c' }
+            $request = $row | New-BatchRequest -Model m
+            $request.CustomId | Should -BeExactly 'c'
+            ($request | Get-Body).messages | ForEach-Object { "$($_.role)=$($_.content)" } | Should -Be 'system=s', 'user=p'
+        }
+
+        It 'does not take other columns by accident' {
+            $row = [pscustomobject]@{ Prompt = 'p'; Model = 'wrong'; System = 'wrong'; Endpoint = '/wrong'; Body = '{"wrong":1}'; Temperature = 2; Message = 'wrong' }
+            $request = $row | New-BatchRequest -Model m
+            $request.Url | Should -BeExactly '/v1/chat/completions'
+            $request.Body | Should -BeExactly '{"model":"m","messages":[{"role":"user","content":"p"}]}'
+        }
+
+        It 'takes script blocks for Prompt, SystemPrompt, CustomId and Image' {
+            $row = [pscustomobject]@{ Text = 'p'; Role = 's'; Id = 42; Picture = 'https://example.org/a.png' }
+            $request = $row | New-BatchRequest -Model m -Prompt { $_.Text } -SystemPrompt { $_.Role } -CustomId { "row-$($_.Id)" } -Image { $_.Picture }
+            $request.CustomId | Should -BeExactly 'row-42'
+            $body = $request | Get-Body
+            $body.messages[0].content | Should -BeExactly 's'
+            $body.messages[1].content[0].text | Should -BeExactly 'p'
+            $body.messages[1].content[1].image_url.url | Should -BeExactly 'https://example.org/a.png'
+        }
+
+        It 'takes an empty text for a prompt' {
+            $row = [pscustomobject]@{ Text = '' }
+            $body = $row | New-BatchRequest -Model m -Prompt { $_.Text } | Get-Body
+            $body.messages[0].content | Should -BeExactly ''
+        }
+
+        It 'leaves out an empty system prompt' {
+            $row = [pscustomobject]@{ Prompt = 'p'; SystemPrompt = '' }
+            ($row | New-BatchRequest -Model m | Get-Body).messages | Should -HaveCount 1
+        }
+    }
+
+    Context 'custom_id' {
+        It 'numbers requests in input order, dropped ones included' {
+            $ids = 'a', $null, 'c' | New-BatchRequest -Model m -ErrorAction SilentlyContinue | ForEach-Object CustomId
+            $ids | Should -Be 'request-1', 'request-3'
+        }
+
+        It 'drops a duplicate and names both places' {
+            $rows = 1, 2, 1 | ForEach-Object { [pscustomobject]@{ Prompt = 'p'; CustomId = "id-$_"; Tag = [guid]::NewGuid() } }
+            $requests = $rows | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
+            $requests.CustomId | Should -Be 'id-1', 'id-2'
+            $failures | Should -HaveCount 1
+            Get-ErrorId $failures[0] | Should -BeExactly 'DuplicateCustomId'
+            $failures[0].TargetObject | Should -Be $rows[2]
+            $failures[0].Exception.Message | Should -BeLike "Input object 3 *'id-1'*input object 1 *"
+        }
+
+        It 'finds a default id that is taken' {
+            $rows = [pscustomobject]@{ Prompt = 'p'; CustomId = 'request-2' }, [pscustomobject]@{ Prompt = 'p' }
+            $null = $rows | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
+            Get-ErrorId $failures[0] | Should -BeExactly 'DuplicateCustomId'
+        }
+    }
+
+    Context 'endpoints' {
+        It 'writes <Endpoint> as <Expected>' -ForEach @(
+            @{ Endpoint = '/v1/completions'; Expected = '{"model":"m","prompt":"p","max_tokens":5}' }
+            @{ Endpoint = '/v1/responses'; Expected = '{"model":"m","input":"p","max_output_tokens":5}' }
+            @{ Endpoint = '/v1/chat/ds-test'; Expected = '{"model":"m","messages":[{"role":"user","content":"p"}],"max_tokens":5}' }
+        ) {
+            $request = New-BatchRequest 'p' -Model m -MaxTokens 5 -Endpoint $Endpoint
+            $request.Url | Should -BeExactly $Endpoint
+            $request.Body | Should -BeExactly $Expected
+        }
+
+        It 'writes the text to embed as input' {
+            (New-BatchRequest 'p' -Model m -Endpoint /v1/embeddings).Body | Should -BeExactly '{"model":"m","input":"p"}'
+        }
+
+        It 'asks no model for moderations' {
+            (New-BatchRequest 'p' -Endpoint /v1/moderations).Body | Should -BeExactly '{"input":"p"}'
+        }
+
+        It 'writes a system prompt as instructions of a response' {
+            (New-BatchRequest 'p' -Model m -Endpoint /v1/responses -SystemPrompt s).Body |
+                Should -BeExactly '{"model":"m","instructions":"s","input":"p"}'
+        }
+
+        It 'refuses what an endpoint has no place for' {
+            $failure = Get-Failure { New-BatchRequest 'p' -Model m -Endpoint /v1/embeddings -MaxTokens 5 }
+            Get-ErrorId $failure | Should -BeExactly 'ParameterNotForEndpoint'
+            $failure = Get-Failure { New-BatchRequest 'p' -Model m -Endpoint /v1/completions -ResponseSchema @{} }
+            Get-ErrorId $failure | Should -BeExactly 'ParameterNotForEndpoint'
+            $null = New-BatchRequest 'p' -Model m -Endpoint /v1/completions -SystemPrompt s -ErrorVariable failures -ErrorAction SilentlyContinue
+            Get-ErrorId $failures[0] | Should -BeExactly 'ParameterNotForEndpoint'
+        }
+    }
+
+    Context 'parameters of the model' {
+        It 'writes them under the names of the API' {
+            $body = New-BatchRequest p -Model m -MaxTokens 5 -Temperature 0 -TopP 0.9 -Seed 7 -Stop 'a', 'b' | Get-Body
+            $body.max_tokens | Should -Be 5
+            $body.temperature | Should -Be 0
+            $body.top_p | Should -Be 0.9
+            $body.seed | Should -Be 7
+            $body.stop | Should -Be 'a', 'b'
+        }
+
+        It 'puts -Message between the system prompt and the prompt' {
+            $examples = @{ role = 'user'; content = 'e' }, [pscustomobject]@{ role = 'assistant'; content = 'f' }
+            $messages = New-BatchRequest p -Model m -SystemPrompt s -Message $examples | Get-Body | ForEach-Object messages
+            $messages.role | Should -Be 'system', 'user', 'assistant', 'user'
+            $messages.content | Should -Be 's', 'e', 'f', 'p'
+        }
+
+        It 'needs no prompt beside -Message' {
+            (New-BatchRequest -Model m -Message @{ role = 'user'; content = 'only' } | Get-Body).messages.content | Should -Be 'only'
+        }
+
+        It 'wraps a schema, as strict only where strict mode would take it' {
+            $schema = [ordered]@{
+                type = 'object'; properties = [ordered]@{ answer = @{ type = 'string' } }; required = @('answer'); additionalProperties = $false
+            }
+            $format = (New-BatchRequest p -Model m -ResponseSchema $schema | Get-Body).response_format
+            $format.type | Should -BeExactly 'json_schema'
+            $format.json_schema.name | Should -Not -BeNullOrEmpty
+            $format.json_schema.strict | Should -BeTrue
+            $format.json_schema.schema.required | Should -Be 'answer'
+
+            $schema.Remove('additionalProperties')
+            (New-BatchRequest p -Model m -ResponseSchema $schema | Get-Body).response_format.json_schema.psobject.Properties.Name |
+                Should -Not -Contain 'strict'
+        }
+
+        It 'takes a schema as JSON, and puts it where a response has it' {
+            $format = (New-BatchRequest p -Model m -Endpoint /v1/responses -ResponseSchema '{"name":"n","schema":{"type":"object"}}' | Get-Body).text.format
+            $format.type | Should -BeExactly 'json_schema'
+            $format.name | Should -BeExactly 'n'
+            $format.schema.type | Should -BeExactly 'object'
+        }
+
+        It 'wraps a bare function and leaves a whole tool alone' {
+            $tools = (New-BatchRequest p -Model m -Tool @{ name = 'f'; parameters = @{} }, '{"type":"custom","x":1}' | Get-Body).tools
+            $tools[0].type | Should -BeExactly 'function'
+            $tools[0].function.name | Should -BeExactly 'f'
+            $tools[1].x | Should -Be 1
+        }
+    }
+
+    Context '-Body' {
+        It 'wins over every other parameter and adds any field' {
+            $body = New-BatchRequest p -Model m -MaxTokens 5 -Body @{ model = 'n'; max_tokens = 9; reasoning_effort = 'low' } | Get-Body
+            $body.model | Should -BeExactly 'n'
+            $body.max_tokens | Should -Be 9
+            $body.reasoning_effort | Should -BeExactly 'low'
+            $body.messages[0].content | Should -BeExactly 'p'
+        }
+
+        It 'is enough alone, as JSON too' {
+            (New-BatchRequest -Body '{"model":"m", "messages":[]}').Body | Should -BeExactly '{"model":"m","messages":[]}'
+        }
+
+        It 'writes what PowerShell has in its hands' {
+            $value = [ordered]@{
+                text = 'é'; int = 1; big = [long]::MaxValue; real = 0.1; money = 1.10d; yes = $true; none = $null; list = @(1, @(2), @())
+                when = [datetime]::new(2024, 1, 2, 3, 4, 5, [System.DateTimeKind]::Utc); colour = [DayOfWeek]::Friday; object = [pscustomobject]@{ a = 1 }
+                wrapped = [psobject]::AsPSObject('w')
+            }
+            (New-BatchRequest p -Model m -Body @{ v = $value }).Body | Should -BeLike (
+                '*"v":{"text":"é","int":1,"big":9223372036854775807,"real":0.1,"money":1.10,"yes":true,"none":null,"list":[[]1,[[]2],[[]]],' +
+                '"when":"2024-01-02T03:04:05.0000000Z","colour":"Friday","object":{"a":1},"wrapped":"w"}*')
+        }
+
+        It 'writes the same hashtable the same way in every process' {
+            $command = '(New-BatchRequest p -Body @{ model = 1; b = 2; a = 3; z = 4; k = 5 }).Body'
+            $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
+            $other = pwsh -NoProfile -NonInteractive -Command "Import-Module '$module'; $command"
+            $other | Should -BeExactly (Invoke-Expression $command)
+        }
+
+        It 'refuses <Name>' -ForEach @(
+            @{ Name = 'what is no JSON'; Value = 'nonsense'; Message = '*not JSON*' }
+            @{ Name = 'JSON that is no object'; Value = '[1]'; Message = '*object is wanted*' }
+            @{ Name = 'a number JSON has no form for'; Value = @{ a = [double]::NaN }; Message = "*'a'*NaN*" }
+            @{ Name = 'a script block'; Value = @{ a = @(1, @{ b = { 1 } }) }; Message = "*'a``[1``].b'*ScriptBlock*" }
+            @{ Name = 'a secret'; Value = @{ key = [securestring]::new() }; Message = "*'key'*secret*" }
+            @{ Name = 'half a surrogate pair'; Value = @{ a = "x$([char]0xD800)" }; Message = "*'a'*surrogate*" }
+            @{ Name = 'half a surrogate pair in JSON'; Value = '{"a":"\ud800"}'; Message = '*surrogate*' }
+        ) {
+            (Get-Failure { New-BatchRequest p -Model m -Body $Value }).Exception.Message | Should -BeLike $Message
+        }
+
+        It 'refuses a value that contains itself' {
+            $loop = @{}
+            $loop.self = $loop
+            (Get-Failure { New-BatchRequest p -Model m -Body $loop }).Exception.Message | Should -BeLike '*contains itself*'
+        }
+    }
+
+    Context '-Image' {
+        BeforeAll {
+            $png = Join-Path $TestDrive 'dot.dat'
+            [System.IO.File]::WriteAllBytes($png, [byte[]](0x89, 0x50, 0x4E, 0x47, 1, 2, 3))
+        }
+
+        It 'sends a local file as a data URL of the type its bytes say' {
+            $content = (New-BatchRequest p -Model m -Image $png | Get-Body).messages[0].content
+            $content[0].text | Should -BeExactly 'p'
+            $content[1].type | Should -BeExactly 'image_url'
+            $content[1].image_url.url | Should -BeExactly 'data:image/png;base64,iVBORwECAw=='
+        }
+
+        It 'resolves a PSDrive' {
+            Push-Location $TestDrive
+            try {
+                (New-BatchRequest p -Model m -Image TestDrive:/dot.dat, ./dot.dat | Get-Body).messages[0].content | Should -HaveCount 3
+            } finally {
+                Pop-Location
+            }
+        }
+
+        It 'writes a response''s own kind of image' {
+            $content = (New-BatchRequest p -Model m -Endpoint /v1/responses -Image https://example.org/a.png | Get-Body).input[0].content
+            $content[0].type | Should -BeExactly 'input_text'
+            $content[1].type | Should -BeExactly 'input_image'
+            $content[1].image_url | Should -BeExactly 'https://example.org/a.png'
+        }
+
+        It 'gives <Id> for <Name> and goes on' -ForEach @(
+            @{ Name = 'a file that is not there'; Path = 'nowhere.png'; Id = 'FileNotFound' }
+            @{ Name = 'a folder'; Path = '.'; Id = 'NotAFile' }
+            @{ Name = 'a file that is no image'; Path = 'notes.txt'; Id = 'InvalidValue' }
+        ) {
+            Set-Content (Join-Path $TestDrive notes.txt) 'text'
+            $rows = [pscustomobject]@{ Prompt = 'a'; Image = Join-Path $TestDrive $Path }, [pscustomobject]@{ Prompt = 'b' }
+            $requests = $rows | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
+            $requests | Should -HaveCount 1
+            $failures | Should -HaveCount 1
+            Get-ErrorId $failures[0] | Should -BeExactly $Id
+        }
+    }
+
+    Context 'bad input' {
+        It 'gives PromptMissing for an object without the property a script block reads, and goes on' {
+            $rows = [pscustomobject]@{ Body = 'a' }, [pscustomobject]@{ Other = 'x' }, [pscustomobject]@{ Body = 'c' }
+            $requests = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -ErrorVariable failures -ErrorAction SilentlyContinue
+            $requests | Should -HaveCount 2
+            $failures | Should -HaveCount 1
+            Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
+            $failures[0].CategoryInfo.Category | Should -Be 'InvalidData'
+            $failures[0].TargetObject | Should -Be $rows[1]
+            $failures[0].Exception.Message | Should -BeLike 'Input object 2 (@{Other=x}) *'
+        }
+
+        It 'gives PromptMissing for <Name>' -ForEach @(
+            @{ Name = '$null'; Value = @($null) }
+            @{ Name = 'a number'; Value = @(5) }
+            @{ Name = 'an object with a $null prompt'; Value = @([pscustomobject]@{ Prompt = $null }) }
+        ) {
+            $null = $Value | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
+            Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
+        }
+
+        It 'gives ModelMissing, for each object, without a model' {
+            $null = 'a', 'b' | New-BatchRequest -ErrorVariable failures -ErrorAction SilentlyContinue
+            $failures | Should -HaveCount 2
+            Get-ErrorId $failures[0] | Should -BeExactly 'ModelMissing'
+            $failures[0].TargetObject | Should -BeExactly 'a'
+        }
+
+        It 'refuses half a surrogate pair, naming the row, and replaces nothing' {
+            $requests = "x$([char]0xDC00)", 'ok' | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
+            $requests | Should -HaveCount 1
+            Get-ErrorId $failures[0] | Should -BeExactly 'InvalidValue'
+            $failures[0].Exception.Message | Should -BeLike 'Input object 1 *surrogate*'
+        }
+    }
+
+    Context 'completion' {
+        It 'completes the endpoints' {
+            $line = 'New-BatchRequest -Endpoint /v1/e'
+            (TabExpansion2 $line $line.Length).CompletionMatches.CompletionText | Should -Be '/v1/embeddings'
+        }
+    }
+}

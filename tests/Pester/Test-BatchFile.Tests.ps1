@@ -1,0 +1,70 @@
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+}
+
+Describe 'Test-BatchFile' {
+    BeforeAll {
+        $valid = Join-Path $TestDrive 'valid.jsonl'
+        $null = 'a', 'b', 'c' | New-BatchRequest -Model m | Export-BatchFile $valid
+        $invalid = Join-Path $TestDrive 'invalid.jsonl'
+        $line = '{"custom_id":"x","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}'
+        Set-Content $invalid $line, 'nonsense', $line
+    }
+
+    Context 'the report' {
+        It 'says what a valid file holds' {
+            $report = Test-BatchFile $valid
+            $report | Should -BeOfType InferenceBatch.Lines.BatchFileReport
+            $report.Path | Should -BeExactly $valid
+            $report.IsValid | Should -BeTrue
+            $report.RequestCount | Should -Be 3
+            $report.Bytes | Should -Be (Get-Item $valid).Length
+            $report.Endpoint | Should -BeExactly '/v1/chat/completions'
+            $report.Models | Should -Be 'm'
+            $report.Issues | Should -BeNullOrEmpty
+        }
+
+        It 'lists every bad line, with the service''s own codes' {
+            $report = Test-BatchFile $invalid
+            $report.IsValid | Should -BeFalse
+            $report.ErrorCount | Should -Be 2
+            $report.Issues | ForEach-Object { "$($_.Line) $($_.Code) $($_.Severity)" } |
+                Should -Be '2 invalid_json_line Error', '3 duplicate_custom_id Error'
+            $report.Issues[1].CustomId | Should -BeExactly 'x'
+        }
+
+        It 'gives one report a file' {
+            Test-BatchFile (Join-Path $TestDrive '*valid.jsonl') | Should -HaveCount 2
+            $valid, $invalid | Test-BatchFile | Should -HaveCount 2
+        }
+    }
+
+    Context 'parameters' {
+        It 'gives only a truth under -Quiet' {
+            Test-BatchFile $valid -Quiet | Should -BeTrue
+            Test-BatchFile $invalid -Quiet | Should -BeFalse
+            Test-BatchFile $valid -Quiet | Should -BeOfType bool
+        }
+
+        It 'checks against -Endpoint' {
+            $report = Test-BatchFile $valid -Endpoint /v1/embeddings
+            $report.IsValid | Should -BeFalse
+            $report.Issues[0].Code | Should -BeExactly 'invalid_url'
+        }
+    }
+
+    Context 'what cannot be read' {
+        It 'gives FileNotFound, and neither report nor truth' {
+            Test-BatchFile (Join-Path $TestDrive nowhere.jsonl) -Quiet -ErrorVariable failures -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+            Get-ErrorId $failures[0] | Should -BeExactly 'FileNotFound'
+        }
+    }
+
+    Context 'progress' {
+        It 'is silent under -ProgressAction Ignore' {
+            $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
+            $command = "Import-Module '$module'; Test-BatchFile '$valid' -Quiet"
+            pwsh -NoProfile -NonInteractive -OutputFormat XML -Command "$command -ProgressAction Ignore" 2>&1 | Should -Not -BeLike '*Checking*'
+        }
+    }
+}
