@@ -98,15 +98,14 @@ internal sealed class LocalBatch : IDisposable
             {
                 return;
             }
-#pragma warning disable CA1031 // A full or failing disk: nothing is lost, the files say where to go on.
             catch (Exception exception)
-#pragma warning restore CA1031
             {
+                // A full or failing disk: nothing is lost, the files say where to go on.
                 Log.BatchWaits(_engine.Logger, _record.Id, s_retryWait.TotalSeconds, exception.Message);
             }
             finally
             {
-                CloseRun();
+                await CloseRunAsync();
             }
 
             try
@@ -120,7 +119,7 @@ internal sealed class LocalBatch : IDisposable
         }
     }
 
-    public void Dispose() => CloseRun();
+    public void Dispose() => _run?.Dispose();
 
     private async Task GoOnAsync(CancellationToken stop)
     {
@@ -245,7 +244,6 @@ internal sealed class LocalBatch : IDisposable
                 files);
         }
 
-        CloseRun();
     }
 
     private static void AddErrorToRest(LineRun run, BatchStatus outcome)
@@ -296,11 +294,14 @@ internal sealed class LocalBatch : IDisposable
         }
     }
 
-    private void CloseRun()
+    private async Task CloseRunAsync()
     {
-        LineRun? run = _run;
-        _run = null;
-        run?.Dispose();
+        if (_run is { } run)
+        {
+            _run = null;
+            await _engine.Dispatcher.StopAsync(run, TimeSpan.Zero);
+            run.Dispose();
+        }
     }
 
     private void Save(BatchRecord record, params IReadOnlyList<FileRecord> newFiles)
