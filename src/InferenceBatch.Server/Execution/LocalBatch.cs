@@ -195,7 +195,8 @@ internal sealed class LocalBatch : IDisposable
         TimeSpan grace = stop.IsCancellationRequested ? _engine.Settings.StopGrace
             : first == _cancelled.Task ? _engine.Settings.CancelGrace
             : TimeSpan.Zero;
-        await _engine.Dispatcher.StopAsync(run, grace);
+        // A cancel's grace may be long; a stop of the service does not wait for it.
+        await _engine.Dispatcher.StopAsync(run, grace, stop.IsCancellationRequested ? CancellationToken.None : stop);
         if (run.Finished.IsCompleted && first != _cancelled.Task)
         {
             return BatchStatus.Completed;
