@@ -43,6 +43,19 @@ public sealed class EndingTests
     }
 
     [Fact]
+    public async Task Cancel_right_after_create_answers_every_line_with_it()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
+        await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { CancelGrace = TimeSpan.Zero });
+        string id = await service.Api.SubmitAsync(Requests.File(3000));
+        await service.Api.CancelAsync(id);
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("cancelled", batch.GetProperty("status").GetString());
+        Assert.Equal("""{"total":3000,"completed":0,"failed":3000}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Equal(3000, (await service.Api.LinesAsync(batch.GetProperty("error_file_id"))).Count);
+    }
+
+    [Fact]
     public async Task A_batch_expires_when_its_window_ends()
     {
         var time = new ManualTime();

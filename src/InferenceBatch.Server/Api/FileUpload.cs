@@ -148,7 +148,8 @@ internal sealed class FileUpload(BatchEngine engine, HttpContext context)
                 }
                 catch (IOException exception)
                 {
-                    throw new ApiException(507, $"The file could not be stored: {exception.Message}", null, "storage_failed");
+                    Log.RequestFailed(engine.Logger, context.Request.Method, context.Request.Path, exception.Message);
+                    throw Answers.StorageFailed();
                 }
             }
         }

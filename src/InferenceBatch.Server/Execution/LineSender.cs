@@ -96,10 +96,8 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             }
             catch (IOException exception)
             {
-                Log.LogUnwritable(logger, exception.Message);
+                await WaitForDiskAsync(run, exception);
             }
-
-            await Task.Delay(s_diskWait, time, run.Aborted);
         }
     }
 
@@ -120,11 +118,20 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             }
             catch (IOException exception)
             {
-                Log.LogUnwritable(logger, exception.Message);
+                await WaitForDiskAsync(run, exception);
             }
-
-            await Task.Delay(s_diskWait, time, run.Aborted);
         }
+    }
+
+    /// <summary>The line keeps its place in flight: so nothing more is sent than what there is room to keep.</summary>
+    private async Task WaitForDiskAsync(LineRun run, IOException exception)
+    {
+        if (run.NoteDiskFailure())
+        {
+            Log.LogUnwritable(logger, exception.Message);
+        }
+
+        await Task.Delay(s_diskWait, time, run.Aborted);
     }
 
     /// <summary>A result line holds JSON: a body that is HTML or text becomes the message of an error object.</summary>

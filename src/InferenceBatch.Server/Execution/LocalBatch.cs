@@ -128,8 +128,9 @@ internal sealed class LocalBatch : IDisposable
         var rules = new ValidationRules
         {
             Endpoint = _record.Endpoint,
-            MaxRequests = _engine.Settings.MaxRequests,
-            MaxBytes = _engine.Settings.MaxFileBytes,
+            // A batch that was let in stays in, whatever limits a later start has.
+            MaxRequests = _record.OutputFileId is null ? _engine.Settings.MaxRequests : int.MaxValue,
+            MaxBytes = _record.OutputFileId is null ? _engine.Settings.MaxFileBytes : long.MaxValue,
             MaxIssues = MaxIssues,
         };
         (BatchFileReport report, RequestSpan[] spans) = await _engine.Check.RunAsync(input, rules, stop);
@@ -141,8 +142,7 @@ internal sealed class LocalBatch : IDisposable
         }
 
         Begin(report);
-        OpenRun(input, spans);
-        LineRun run = _run!;
+        LineRun run = _run = _engine.ResultFiles.Open(_record, input, spans);
         BatchStatus outcome = _record.Status switch
         {
             BatchStatus.Cancelling => BatchStatus.Cancelled,
@@ -173,21 +173,6 @@ internal sealed class LocalBatch : IDisposable
         }
     }
 
-    private void OpenRun(string input, RequestSpan[] spans)
-    {
-        string key = _record.Id["batch_".Length..];
-        _run = new LineRun(_record.Endpoint, input, spans, onLine => ResultLog.Open(
-            key, LogPath("output", _record.OutputFileId!), LogPath("error", _record.ErrorFileId!), _engine.Sync, onLine));
-    }
-
-    /// <summary>A crash may have come after the rename: then the log stands where it was to go.</summary>
-    private string LogPath(string kind, string fileId)
-    {
-        string partial = Path.Combine(_engine.Folder.BatchesPath, $"{_record.Id}.{kind}.partial");
-        string final = _engine.Files.PathOf(fileId);
-        return !File.Exists(partial) && File.Exists(final) ? final : partial;
-    }
-
     /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
     private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
     {
@@ -197,10 +182,10 @@ internal sealed class LocalBatch : IDisposable
             return run.Finished.IsCompleted ? BatchStatus.Completed : BatchStatus.Expired;
         }
 
-        _engine.Dispatcher.Add(run);
-        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         Task window = Task.Delay(left, _engine.Time, over.Token);
+        _engine.Dispatcher.Add(run);
+        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
         Task first = await Task.WhenAny(run.Finished, _cancelled.Task, window);
         await over.CancelAsync();
         if (first == run.Finished)
@@ -241,9 +226,7 @@ internal sealed class LocalBatch : IDisposable
         }
 
         DateTimeOffset now = _engine.Time.GetUtcNow();
-        FileRecord? output = KeepLog(run.Log.Output, _record.OutputFileId!, "output", now);
-        FileRecord? errors = KeepLog(run.Log.Errors, _record.ErrorFileId!, "error", now);
-        DataFolder.SyncFolder(_engine.Folder.FilesPath);
+        List<FileRecord> files = _engine.ResultFiles.Keep(_record, run.Log, now);
         lock (_gate)
         {
             Save(
@@ -251,15 +234,15 @@ internal sealed class LocalBatch : IDisposable
                 {
                     Status = outcome,
                     Outcome = BatchStatus.Unknown,
-                    OutputFileId = output?.Id,
-                    ErrorFileId = errors?.Id,
+                    OutputFileId = files.Find(file => file.Id == _record.OutputFileId)?.Id,
+                    ErrorFileId = files.Find(file => file.Id == _record.ErrorFileId)?.Id,
                     Counts = run.Counts,
                     Usage = run.Usage,
                     CompletedAt = outcome == BatchStatus.Completed ? now : null,
                     ExpiredAt = outcome == BatchStatus.Expired ? now : null,
                     CancelledAt = outcome == BatchStatus.Cancelled ? now : null,
                 },
-                [.. new[] { output, errors }.OfType<FileRecord>()]);
+                files);
         }
 
         CloseRun();
@@ -275,33 +258,6 @@ internal sealed class LocalBatch : IDisposable
         {
             run.AddErrorToRest("batch_expired", ExpiredMessage);
         }
-    }
-
-    private FileRecord? KeepLog(LogFile log, string fileId, string kind, DateTimeOffset now)
-    {
-        string path = _engine.Files.PathOf(fileId);
-        if (log.Lines == 0)
-        {
-            File.Delete(log.Path);
-            return null;
-        }
-
-        if (log.Path != path)
-        {
-            File.Move(log.Path, path);
-        }
-
-        return new FileRecord
-        {
-            Id = fileId,
-            Owner = _record.Owner,
-            Name = $"{_record.Id}_{kind}.jsonl",
-            Purpose = "batch_output",
-            Bytes = log.Length,
-            Lines = log.Lines,
-            CreatedAt = now,
-            ExpiresAt = now + _record.OutputExpiresAfter,
-        };
     }
 
     private void Fail(IReadOnlyList<ServiceError> errors)
