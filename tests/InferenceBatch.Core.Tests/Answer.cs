@@ -27,7 +27,6 @@ internal static class Answer
     public static Behaviour Choose(Func<Exchange, Behaviour> choose) => async exchange =>
     {
         await exchange.ReadBodyAsync();
-        exchange.Headers.Remove("Content-Length");
         await choose(exchange)(exchange);
     };
 

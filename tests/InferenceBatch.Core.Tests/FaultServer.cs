@@ -133,6 +133,7 @@ internal sealed class Exchange
 {
     private readonly Socket _socket;
     private readonly Stream _input;
+    private bool _bodyWasRead;
 
     private Exchange(Socket socket, Stream input, string requestLine, CancellationToken stopped)
     {
@@ -179,10 +180,16 @@ internal sealed class Exchange
         return exchange;
     }
 
-    /// <summary>Reads the body, or its first bytes.</summary>
+    /// <summary>Reads the body, or some more bytes of it; once it was read, nothing.</summary>
     public async Task ReadBodyAsync(int atMost = int.MaxValue)
     {
-        if (Headers.ContainsKey("Expect"))
+        if (_bodyWasRead)
+        {
+            return;
+        }
+
+        _bodyWasRead = atMost == int.MaxValue;
+        if (Headers.ContainsKey("Expect") && Body.Length == 0)
         {
             await SendAsync("HTTP/1.1 100 Continue\r\n\r\n");
         }
@@ -199,7 +206,7 @@ internal sealed class Exchange
         }
         else if (Header("Content-Length") is { } length)
         {
-            await ReadMoreAsync(Math.Min(int.Parse(length, System.Globalization.CultureInfo.InvariantCulture), atMost));
+            await ReadMoreAsync(Math.Min(int.Parse(length, System.Globalization.CultureInfo.InvariantCulture) - Body.Length, atMost));
         }
     }
 

@@ -188,6 +188,22 @@ public sealed class CommandTests : IDisposable
         Assert.Equal(200, upstream.Attempts.Count);
     }
 
+    [Fact]
+    public async Task Run_keeps_a_second_one_out_of_its_files()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
+        string[] command = ["run", _folder.File("in.jsonl", Requests.File(2)), "--upstream", upstream.Address];
+        using ServerProcess run = ServerProcess.Start(command);
+        while (upstream.AtOnce < 2)
+        {
+            await Task.Delay(5);
+        }
+
+        (int exitCode, _, string errors) = await ServerProcess.RunAsync(command);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("Another inference-batch", errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("somebody's notes, with no line break")]
     [InlineData("{\"a\":1}\n")]

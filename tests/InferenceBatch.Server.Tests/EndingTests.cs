@@ -43,6 +43,19 @@ public sealed class EndingTests
     }
 
     [Fact]
+    public async Task Cancel_right_after_create_answers_every_line_with_it()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
+        await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { CancelGrace = TimeSpan.Zero });
+        string id = await service.Api.SubmitAsync(Requests.File(3000));
+        await service.Api.CancelAsync(id);
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("cancelled", batch.GetProperty("status").GetString());
+        Assert.Equal("""{"total":3000,"completed":0,"failed":3000}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Equal(3000, (await service.Api.LinesAsync(batch.GetProperty("error_file_id"))).Count);
+    }
+
+    [Fact]
     public async Task A_batch_expires_when_its_window_ends()
     {
         var time = new ManualTime();
@@ -153,6 +166,51 @@ public sealed class EndingTests
         Assert.Equal("in_progress", still.GetProperty("status").GetString());
         Assert.True(upstream.MostAtOnce <= 4);
         await service.Api.CancelAsync(large);
+    }
+
+    [Fact]
+    public async Task A_batch_that_is_overdue_at_the_start_expires_unsent()
+    {
+        var time = new ManualTime();
+        using var folder = new TempFolder();
+        string id;
+        await using (FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync()))
+        await using (TestService service = await TestService.StartAsync(settings => settings with
+        {
+            Upstream = upstream.Address,
+            Engine = new EngineSettings { StopGrace = TimeSpan.Zero },
+        }, time, folder))
+        {
+            id = await service.Api.SubmitAsync(Requests.File(2));
+            await UntilAsync(() => upstream.AtOnce == 2);
+        }
+
+        time.Move(TimeSpan.FromHours(25));
+        await using FaultUpstream unused = await FaultUpstream.StartAsync(call => call.OkAsync());
+        await using TestService again = await TestService.StartAsync(settings => settings with { Upstream = unused.Address }, time, folder);
+        JsonElement batch = await again.Api.EndAsync(id);
+        Assert.Equal("expired", batch.GetProperty("status").GetString());
+        Assert.Empty(unused.Attempts);
+    }
+
+    [Fact]
+    public async Task An_upstream_that_goes_away_and_comes_back_costs_no_line()
+    {
+        int port;
+        await using (FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.OkAsync()))
+        {
+            port = new Uri(upstream.Address).Port;
+        }
+
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = $"http://127.0.0.1:{port}/v1" });
+        string id = await service.Api.SubmitAsync(Requests.File(200));
+        await Task.Delay(2000);
+        Assert.Equal(
+            """{"total":200,"completed":0,"failed":0}""",
+            (await service.Api.GetAsync($"batches/{id}")).GetProperty("request_counts").GetRawText());
+        await using FaultUpstream back = await FaultUpstream.StartAsync(call => call.OkAsync(), port);
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal(200, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
     }
 
     private static Task<TestService> StartAsync(FaultUpstream upstream, TimeProvider time, EngineSettings engine) =>

@@ -15,7 +15,8 @@ function Get-Failure {
 
     try {
         $null = & $Script
-    } catch {
+    }
+    catch {
         return $_
     }
 

@@ -41,6 +41,12 @@ Describe 'Export-BatchFile' {
             ($requests | Export-BatchFile batchdrive:/there.jsonl).FullName | Should -BeExactly (Join-Path $folder there.jsonl)
         }
 
+        It 'is given as Get-Item gives it, size and folder included' {
+            $file = $requests | Export-BatchFile $path
+            $file.PSPath | Should -BeExactly (Get-Item $path).PSPath
+            $file | Out-String | Should -Match ([string]$file.Length)
+        }
+
         It 'takes a name with wildcard characters as it is' {
             ($requests | Export-BatchFile (Join-Path $folder 'a[1].jsonl')).Name | Should -BeExactly 'a[1].jsonl'
         }
@@ -151,7 +157,8 @@ Describe 'Export-BatchFile' {
                 kill -INT $child.Id
                 $child.WaitForExit(30000) | Should -BeTrue
                 Get-Name | Should -BeNullOrEmpty
-            } finally {
+            }
+            finally {
                 if (-not $child.HasExited) {
                     $child.Kill()
                 }

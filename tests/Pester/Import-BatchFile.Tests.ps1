@@ -107,7 +107,8 @@ Describe 'Import-BatchFile' {
                 $null = Import-BatchFile $path -ErrorVariable failures -ErrorAction SilentlyContinue
                 Get-ErrorId $failures[0] | Should -BeExactly 'FileUnreadable'
                 $failures[0].TargetObject | Should -BeExactly $path
-            } finally {
+            }
+            finally {
                 $lock.Dispose()
             }
         }

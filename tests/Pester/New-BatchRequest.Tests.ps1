@@ -220,7 +220,7 @@ Describe 'New-BatchRequest' {
             $command = '(New-BatchRequest p -Body @{ model = 1; b = 2; a = 3; z = 4; k = 5 }).Body'
             $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
             $other = pwsh -NoProfile -NonInteractive -Command "Import-Module '$module'; $command"
-            $other | Should -BeExactly (Invoke-Expression $command)
+            $other | Should -BeExactly (& ([scriptblock]::Create($command)))
         }
 
         It 'refuses <Name>' -ForEach @(
@@ -259,7 +259,8 @@ Describe 'New-BatchRequest' {
             Push-Location $TestDrive
             try {
                 (New-BatchRequest p -Model m -Image TestDrive:/dot.dat, ./dot.dat | Get-Body).messages[0].content | Should -HaveCount 3
-            } finally {
+            }
+            finally {
                 Pop-Location
             }
         }

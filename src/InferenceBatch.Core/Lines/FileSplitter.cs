@@ -12,6 +12,8 @@ namespace InferenceBatch.Lines;
 /// <remarks>Not safe for several threads.</remarks>
 public sealed class FileSplitter : IDisposable
 {
+    private static readonly UTF8Encoding s_strictUtf8 = new(false, throwOnInvalidBytes: true);
+
     private readonly string _path;
     private readonly int _maxRequests;
     private readonly long _maxBytes;
@@ -141,7 +143,17 @@ public sealed class FileSplitter : IDisposable
             _id = new byte[most];
         }
 
-        int length = Encoding.UTF8.GetBytes(request.CustomId, _id);
+        int length;
+        try
+        {
+            length = s_strictUtf8.GetBytes(request.CustomId, _id);
+        }
+        catch (EncoderFallbackException)
+        {
+            throw new RequestRefusedException(RefusalReason.InvalidCustomId,
+                $"The custom_id '{request.CustomId}' of request {_position} holds half a surrogate pair, which UTF-8 cannot carry.");
+        }
+
         if (!_ids.TryAdd(_id.AsSpan(0, length), _position, out int first))
         {
             throw new RequestRefusedException(RefusalReason.DuplicateCustomId,

@@ -13,8 +13,12 @@ public sealed class LineReader : IDisposable
 {
     private const int FirstBufferSize = 128 * 1024;
 
+    /// <summary>Longer than any file a service takes; what has no line break in a gigabyte is no JSONL.</summary>
+    private const int LongestLine = 1 << 30;
+
     private readonly Stream _stream;
     private readonly bool _leaveOpen;
+    private readonly int _longest;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBufferSize);
     private int _start;
     private int _searched;
@@ -26,9 +30,15 @@ public sealed class LineReader : IDisposable
     /// <param name="stream">Read from its present position, which counts as offset 0.</param>
     /// <param name="leaveOpen">Whether disposing the reader leaves the stream open.</param>
     public LineReader(Stream stream, bool leaveOpen = false)
+        : this(stream, leaveOpen, LongestLine)
+    {
+    }
+
+    internal LineReader(Stream stream, bool leaveOpen, int longestLine)
     {
         _stream = stream;
         _leaveOpen = leaveOpen;
+        _longest = longestLine;
     }
 
     /// <summary>The current line without its terminator.</summary>
@@ -53,7 +63,7 @@ public sealed class LineReader : IDisposable
     public long NextOffset => _bufferOffset + _start;
 
     /// <summary>Goes to the next line; false at the end of the stream.</summary>
-    /// <exception cref="IOException">The stream could not be read.</exception>
+    /// <exception cref="IOException">The stream could not be read, or a line is longer than a gigabyte.</exception>
     public bool Read()
     {
         while (!TryTake())
@@ -172,7 +182,12 @@ public sealed class LineReader : IDisposable
 
         if (_end == _buffer.Length)
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(checked(_buffer.Length * 2));
+            if (_end >= _longest)
+            {
+                throw new IOException($"Line {Number + 1} is longer than {_longest:N0} bytes: this is no JSONL file.");
+            }
+
+            byte[] larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(_buffer.Length * 2L, Array.MaxLength));
             _buffer.AsSpan(0, _end).CopyTo(larger);
             ArrayPool<byte>.Shared.Return(_buffer);
             _buffer = larger;

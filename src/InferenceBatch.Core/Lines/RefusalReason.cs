@@ -8,4 +8,7 @@ public enum RefusalReason
 
     /// <summary>Its <c>custom_id</c> belongs to an earlier request.</summary>
     DuplicateCustomId,
+
+    /// <summary>Its <c>custom_id</c> holds half a surrogate pair, which UTF-8 cannot carry.</summary>
+    InvalidCustomId,
 }

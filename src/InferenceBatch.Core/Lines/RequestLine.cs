@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace InferenceBatch.Lines;
 
@@ -56,7 +55,7 @@ public ref struct RequestLine
     {
         result = default;
         result._line = line;
-        if (!Utf8.IsValid(line))
+        if (!Utf8Check.IsValid(line))
         {
             problem = LineProblem.InvalidUtf8;
             return false;

@@ -20,7 +20,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     /// <summary>What a look gets that begins as the time runs out.</summary>
     private static readonly TimeSpan s_lastLook = TimeSpan.FromSeconds(10);
 
-    private readonly TimeProvider _time = time ?? TimeProvider.System;
+    private readonly TimeProvider _time = time ?? client.Time;
 
     /// <summary>The wait between two looks at one batch; null for the growing pace.</summary>
     public TimeSpan? PollingInterval { get; init; }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Wire;
@@ -24,11 +25,11 @@ public static class ResultLineReader
         var fields = new Fields();
         try
         {
-            ReadLine(line, ref fields);
+            ReadLine(Utf8.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
         }
         catch (InvalidOperationException exception)
         {
-            throw new JsonException("The line holds a name that is not valid UTF-8 or half a surrogate pair.", exception);
+            throw new JsonException("The line holds a name with half a surrogate pair.", exception);
         }
 
         ServiceError? error = ErrorOf(in fields);

@@ -10,7 +10,7 @@ public static class BatchFileReader
     /// <exception cref="JsonException">Not JSON, or an object without an id.</exception>
     public static BatchFile Read(ReadOnlyMemory<byte> json)
     {
-        using var document = JsonDocument.Parse(json);
+        using JsonDocument document = BrokenText.Parse(json);
         return Read(document.RootElement);
     }
 

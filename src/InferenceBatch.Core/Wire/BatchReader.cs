@@ -13,7 +13,7 @@ public static class BatchReader
     /// <exception cref="JsonException">Not JSON, or an object without an id.</exception>
     public static Batch Read(ReadOnlyMemory<byte> json)
     {
-        using var document = JsonDocument.Parse(json);
+        using JsonDocument document = BrokenText.Parse(json);
         return Read(document.RootElement);
     }
 

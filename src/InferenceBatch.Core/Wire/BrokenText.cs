@@ -1,15 +1,24 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace InferenceBatch.Wire;
 
 /// <summary>
 /// Text that System.Text.Json refuses to read: a model's answer cut off within an emoji ends in half a surrogate pair,
-/// and some services send it on. What cannot be read becomes U+FFFD; the rest is worth having.
+/// and some services send it on, or cut between the bytes of a character. What cannot be read becomes U+FFFD; the rest
+/// is worth having.
 /// </summary>
 internal static class BrokenText
 {
+    /// <summary>Parses an answer; bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <exception cref="JsonException">Not JSON.</exception>
+    public static JsonDocument Parse(ReadOnlyMemory<byte> json) => JsonDocument.Parse(Utf8.IsValid(json.Span) ? json : Repaired(json.Span));
+
+    /// <summary>The bytes with U+FFFD for what is not UTF-8.</summary>
+    public static byte[] Repaired(ReadOnlySpan<byte> json) => Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(json));
+
     /// <summary>The text of a JSON string.</summary>
     public static string ReadString(JsonElement element)
     {

@@ -11,10 +11,11 @@ public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
     /// <exception cref="JsonException">Not JSON, or none of those.</exception>
     internal static Page<T> Read(ReadOnlyMemory<byte> json, Func<JsonElement, T> readItem)
     {
-        using var document = JsonDocument.Parse(json);
+        using JsonDocument document = BrokenText.Parse(json);
         JsonElement root = document.RootElement;
         JsonElement items = root.Field("data", "value") ?? root;
-        bool isEmpty = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("data"u8, out JsonElement data) && data.ValueKind == JsonValueKind.Null;
+        bool isEmpty = root.ValueKind == JsonValueKind.Object && items.ValueKind == JsonValueKind.Object
+            && root.EnumerateObject().Any(field => BrokenText.ReadName(field) == "data" && field.Value.ValueKind == JsonValueKind.Null);
         if (items.ValueKind != JsonValueKind.Array && !isEmpty)
         {
             throw new JsonException("The answer holds no list.");

@@ -40,6 +40,10 @@ internal static class Answers
         _ => new ApiException(status, ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } phrase ? phrase + "." : $"Status {status}."),
     };
 
+    /// <summary>The disk refused; what it said names paths, and stays in the log.</summary>
+    public static ApiException StorageFailed() =>
+        new(507, "The service could not store or read its data: its disk is full or failing. Its log says more.", null, "storage_failed");
+
     private static string TypeOf(int status) => status switch
     {
         401 => "authentication_error",

@@ -71,7 +71,7 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
                 return bad.StatusCode == 400 ? new ApiException(400, bad.Message) : Answers.ErrorOf(context, bad.StatusCode);
             case IOException or SqliteException or UnauthorizedAccessException:
                 Log.RequestFailed(logger, context.Request.Method, context.Request.Path, exception.Message);
-                return new ApiException(507, $"The service could not store or read its data: {exception.Message}", null, "storage_failed");
+                return Answers.StorageFailed();
             default:
                 Log.RequestBroke(logger, context.Request.Method, context.Request.Path, exception);
                 return new ApiException(500, "The service failed to answer; its log says more.", null, "internal_error");

@@ -97,7 +97,7 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
             {
                 Id = id,
                 Owner = batch.Owner,
-                Name = $"{batch.Id}_{(id == batch.OutputFileId ? "output" : "error")}.jsonl",
+                Name = ResultFiles.NameOf(batch, id),
                 Purpose = "batch_output",
                 Bytes = log.Length,
                 CreatedAt = batch.InProgressAt ?? batch.CreatedAt,

@@ -6,6 +6,8 @@ namespace InferenceBatch.Server.Execution;
 /// <summary>What all batches share: the data folder, the upstream and the limits.</summary>
 internal sealed class BatchEngine : IDisposable
 {
+    private readonly GroupSync _sync;
+
     public BatchEngine(DataFolder folder, IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
     {
         Folder = folder;
@@ -15,7 +17,8 @@ internal sealed class BatchEngine : IDisposable
         Logger = logger;
         Database = Database.Open(folder.DatabasePath);
         Files = new FileStore(folder, Database, time);
-        Sync = new GroupSync();
+        _sync = new GroupSync();
+        ResultFiles = new ResultFiles(folder, Files, _sync);
         Dispatcher = new LineDispatcher(upstream, settings, time, logger);
     }
 
@@ -33,7 +36,7 @@ internal sealed class BatchEngine : IDisposable
 
     public FileStore Files { get; }
 
-    public GroupSync Sync { get; }
+    public ResultFiles ResultFiles { get; }
 
     public LineDispatcher Dispatcher { get; }
 
@@ -42,7 +45,7 @@ internal sealed class BatchEngine : IDisposable
     public void Dispose()
     {
         Dispatcher.Dispose();
-        Sync.Dispose();
+        _sync.Dispose();
         Check.Dispose();
         Database.Dispose();
         Upstream.Dispose();

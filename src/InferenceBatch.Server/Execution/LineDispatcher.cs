@@ -15,7 +15,10 @@ internal sealed class LineDispatcher : IDisposable
     private readonly LineSender _sender;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
+    private readonly ITimer _pauseTimer;
+    private readonly OutageGuard _outage = new();
     private int _inFlight;
+    private bool _isPaused;
 
     public LineDispatcher(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
     {
@@ -23,6 +26,7 @@ internal sealed class LineDispatcher : IDisposable
         _sender = new LineSender(upstream, settings, time, logger);
         _time = time;
         _timer = time.CreateTimer(_ => EndWaits(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _pauseTimer = time.CreateTimer(_ => EndPause(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Begins to send a run's lines.</summary>
@@ -56,7 +60,14 @@ internal sealed class LineDispatcher : IDisposable
         }
     }
 
-    public void Dispose() => _timer.Dispose();
+    public void Dispose()
+    {
+        _timer.Dispose();
+        _pauseTimer.Dispose();
+    }
+
+    /// <summary>Lines that may be in flight now: while the upstream is away, one at a time to see whether it is back.</summary>
+    private int Limit => _isPaused ? 0 : _outage.IsAway ? 1 : _controller.Limit;
 
     private void StartWorkers()
     {
@@ -65,7 +76,7 @@ internal sealed class LineDispatcher : IDisposable
             Work work;
             lock (_gate)
             {
-                if (_inFlight >= _controller.Limit || !TryTake(out work))
+                if (_inFlight >= Limit || !TryTake(out work))
                 {
                     return;
                 }
@@ -87,15 +98,16 @@ internal sealed class LineDispatcher : IDisposable
             lock (_gate)
             {
                 _controller.Ended(work.Ticket, end.WasStrained, wasFull: _inFlight >= _controller.Limit);
+                NoteOutage(end.WasUnreachable);
                 if (end.WaitToTryAgain is { } wait)
                 {
                     Wait(work with { Attempts = work.Attempts + 1 }, wait);
                 }
 
                 work.Run.Turn.Ended();
-                goesOn = _inFlight <= _controller.Limit && TryTake(out work);
+                goesOn = _inFlight <= Limit && TryTake(out work);
                 _inFlight -= goesOn ? 0 : 1;
-                hasRoom = _inFlight < _controller.Limit && _round.Count > 0;
+                hasRoom = _inFlight < Limit && _round.Count > 0;
             }
 
             if (hasRoom)
@@ -142,6 +154,31 @@ internal sealed class LineDispatcher : IDisposable
         }
 
         _waiting.Enqueue(work, due);
+    }
+
+    private void NoteOutage(bool wasUnreachable)
+    {
+        if (!wasUnreachable)
+        {
+            _outage.Reached();
+            _isPaused = false;
+        }
+        else if (!_isPaused && _outage.Missed() is { Ticks: > 0 } wait)
+        {
+            // Lines that were in flight beside the one that began the pause say nothing new.
+            _isPaused = true;
+            _pauseTimer.Change(wait, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void EndPause()
+    {
+        lock (_gate)
+        {
+            _isPaused = false;
+        }
+
+        StartWorkers();
     }
 
     private void EndWaits()

@@ -20,6 +20,7 @@ internal sealed class LineRun : IDisposable
     private int _completed;
     private int _failed;
     private LineUsage _usage;
+    private bool _diskFails;
 
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="inputPath">The file the spans point into.</param>
@@ -117,6 +118,17 @@ internal sealed class LineRun : IDisposable
         Count(index, isSuccess: false, default);
     }
 
+    /// <summary>Whether this is the first refusal since something was written: one to tell of.</summary>
+    public bool NoteDiskFailure()
+    {
+        lock (_gate)
+        {
+            bool isFirst = !_diskFails;
+            _diskFails = true;
+            return isFirst;
+        }
+    }
+
     /// <summary>Ends every line that has no answer, for one reason. Not while lines are in flight.</summary>
     /// <exception cref="IOException">Not all could be written; it can be tried again.</exception>
     public void AddErrorToRest(string code, string message)
@@ -181,6 +193,7 @@ internal sealed class LineRun : IDisposable
     private void Mark(int index, bool isSuccess, in LineUsage usage)
     {
         _done[index] = true;
+        _diskFails = false;
         _completed += isSuccess ? 1 : 0;
         _failed += isSuccess ? 0 : 1;
         _usage += usage;

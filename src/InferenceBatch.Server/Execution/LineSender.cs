@@ -44,7 +44,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             }
             catch (UpstreamException exception)
             {
-                return await EndAsync(run, index, attempts + 1, customId, FailedCode, exception.Message);
+                return await EndAsync(run, index, attempts + 1, customId, FailedCode, exception.Message) with { WasUnreachable = true };
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
@@ -59,7 +59,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         catch (IOException exception)
         {
             Log.InputUnreadable(logger, span.Line, exception.Message);
-            return new LineEnd(false, s_diskWait);
+            return new LineEnd(false, false, s_diskWait);
         }
         finally
         {
@@ -82,7 +82,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
 
         if (!answer.IsSuccess && (answer.ShouldRetry ?? RetryRule.IsPassing(answer.StatusCode)) && _retry.MayTryAgain(attempts))
         {
-            return new LineEnd(isStrain, RetryRule.Wait(attempts, answer.RetryAfter));
+            return new LineEnd(isStrain, false, RetryRule.Wait(attempts, answer.RetryAfter));
         }
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
@@ -92,14 +92,12 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             try
             {
                 run.AddAnswer(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, usage);
-                return new LineEnd(isStrain, null);
+                return new LineEnd(isStrain, false, null);
             }
             catch (IOException exception)
             {
-                Log.LogUnwritable(logger, exception.Message);
+                await WaitForDiskAsync(run, exception);
             }
-
-            await Task.Delay(s_diskWait, time, run.Aborted);
         }
     }
 
@@ -108,7 +106,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
     {
         if (_retry.MayTryAgain(attempts))
         {
-            return new LineEnd(true, RetryRule.Wait(attempts, null));
+            return new LineEnd(true, false, RetryRule.Wait(attempts, null));
         }
 
         while (true)
@@ -116,15 +114,24 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             try
             {
                 run.AddError(index, customId, code, message);
-                return new LineEnd(true, null);
+                return new LineEnd(true, false, null);
             }
             catch (IOException exception)
             {
-                Log.LogUnwritable(logger, exception.Message);
+                await WaitForDiskAsync(run, exception);
             }
-
-            await Task.Delay(s_diskWait, time, run.Aborted);
         }
+    }
+
+    /// <summary>The line keeps its place in flight: so nothing more is sent than what there is room to keep.</summary>
+    private async Task WaitForDiskAsync(LineRun run, IOException exception)
+    {
+        if (run.NoteDiskFailure())
+        {
+            Log.LogUnwritable(logger, exception.Message);
+        }
+
+        await Task.Delay(s_diskWait, time, run.Aborted);
     }
 
     /// <summary>A result line holds JSON: a body that is HTML or text becomes the message of an error object.</summary>
@@ -134,7 +141,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, LineJson.WriterOptions))
         {
-            Wire.WireWriter.WriteError(json, text.Length > LongestForeignText ? text[..LongestForeignText] : text, "upstream_error", null, null);
+            Wire.WireWriter.WriteError(json, Wire.TextCut.Start(text, LongestForeignText), "upstream_error", null, null);
         }
 
         return buffer.WrittenSpan.ToArray();

@@ -22,7 +22,6 @@ internal sealed class LocalBatch : IDisposable
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly BatchEngine _engine;
-    private readonly string _folder;
     private BatchRecord _record;
     private volatile LineRun? _run;
 
@@ -30,7 +29,6 @@ internal sealed class LocalBatch : IDisposable
     {
         _record = record;
         _engine = engine;
-        _folder = Path.Combine(engine.Folder.BatchesPath, record.Id);
         if (record.Status == BatchStatus.Cancelling)
         {
             _cancelled.SetResult();
@@ -130,8 +128,9 @@ internal sealed class LocalBatch : IDisposable
         var rules = new ValidationRules
         {
             Endpoint = _record.Endpoint,
-            MaxRequests = _engine.Settings.MaxRequests,
-            MaxBytes = _engine.Settings.MaxFileBytes,
+            // A batch that was let in stays in, whatever limits a later start has.
+            MaxRequests = _record.OutputFileId is null ? _engine.Settings.MaxRequests : int.MaxValue,
+            MaxBytes = _record.OutputFileId is null ? _engine.Settings.MaxFileBytes : long.MaxValue,
             MaxIssues = MaxIssues,
         };
         (BatchFileReport report, RequestSpan[] spans) = await _engine.Check.RunAsync(input, rules, stop);
@@ -143,8 +142,7 @@ internal sealed class LocalBatch : IDisposable
         }
 
         Begin(report);
-        OpenRun(input, spans);
-        LineRun run = _run!;
+        LineRun run = _run = _engine.ResultFiles.Open(_record, input, spans);
         BatchStatus outcome = _record.Status switch
         {
             BatchStatus.Cancelling => BatchStatus.Cancelled,
@@ -175,31 +173,19 @@ internal sealed class LocalBatch : IDisposable
         }
     }
 
-    private void OpenRun(string input, RequestSpan[] spans)
-    {
-        Directory.CreateDirectory(_folder);
-        string key = _record.Id["batch_".Length..];
-        _run = new LineRun(_record.Endpoint, input, spans, onLine => ResultLog.Open(
-            key, LogPath("output.partial", _record.OutputFileId!), LogPath("error.partial", _record.ErrorFileId!), _engine.Sync, onLine));
-        DataFolder.SyncFolder(_folder);
-        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
-    }
-
-    /// <summary>A crash may have come after the rename: then the log stands where it was to go.</summary>
-    private string LogPath(string name, string fileId)
-    {
-        string partial = Path.Combine(_folder, name);
-        string final = _engine.Files.PathOf(fileId);
-        return !File.Exists(partial) && File.Exists(final) ? final : partial;
-    }
-
     /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
     private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
     {
-        _engine.Dispatcher.Add(run);
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         TimeSpan left = _record.ExpiresAt - _engine.Time.GetUtcNow();
-        Task window = Task.Delay(left > TimeSpan.Zero ? left : TimeSpan.Zero, _engine.Time, over.Token);
+        if (left <= TimeSpan.Zero)
+        {
+            return run.Finished.IsCompleted ? BatchStatus.Completed : BatchStatus.Expired;
+        }
+
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task window = Task.Delay(left, _engine.Time, over.Token);
+        _engine.Dispatcher.Add(run);
+        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
         Task first = await Task.WhenAny(run.Finished, _cancelled.Task, window);
         await over.CancelAsync();
         if (first == run.Finished)
@@ -240,9 +226,7 @@ internal sealed class LocalBatch : IDisposable
         }
 
         DateTimeOffset now = _engine.Time.GetUtcNow();
-        FileRecord? output = KeepLog(run.Log.Output, _record.OutputFileId!, "output", now);
-        FileRecord? errors = KeepLog(run.Log.Errors, _record.ErrorFileId!, "error", now);
-        DataFolder.SyncFolder(_engine.Folder.FilesPath);
+        List<FileRecord> files = _engine.ResultFiles.Keep(_record, run.Log, now);
         lock (_gate)
         {
             Save(
@@ -250,19 +234,18 @@ internal sealed class LocalBatch : IDisposable
                 {
                     Status = outcome,
                     Outcome = BatchStatus.Unknown,
-                    OutputFileId = output?.Id,
-                    ErrorFileId = errors?.Id,
+                    OutputFileId = files.Find(file => file.Id == _record.OutputFileId)?.Id,
+                    ErrorFileId = files.Find(file => file.Id == _record.ErrorFileId)?.Id,
                     Counts = run.Counts,
                     Usage = run.Usage,
                     CompletedAt = outcome == BatchStatus.Completed ? now : null,
                     ExpiredAt = outcome == BatchStatus.Expired ? now : null,
                     CancelledAt = outcome == BatchStatus.Cancelled ? now : null,
                 },
-                [.. new[] { output, errors }.OfType<FileRecord>()]);
+                files);
         }
 
         CloseRun();
-        Directory.Delete(_folder, recursive: true);
     }
 
     private static void AddErrorToRest(LineRun run, BatchStatus outcome)
@@ -275,33 +258,6 @@ internal sealed class LocalBatch : IDisposable
         {
             run.AddErrorToRest("batch_expired", ExpiredMessage);
         }
-    }
-
-    private FileRecord? KeepLog(LogFile log, string fileId, string kind, DateTimeOffset now)
-    {
-        string path = _engine.Files.PathOf(fileId);
-        if (log.Lines == 0)
-        {
-            File.Delete(log.Path);
-            return null;
-        }
-
-        if (log.Path != path)
-        {
-            File.Move(log.Path, path);
-        }
-
-        return new FileRecord
-        {
-            Id = fileId,
-            Owner = _record.Owner,
-            Name = $"{_record.Id}_{kind}.jsonl",
-            Purpose = "batch_output",
-            Bytes = log.Length,
-            Lines = log.Lines,
-            CreatedAt = now,
-            ExpiresAt = now + _record.OutputExpiresAfter,
-        };
     }
 
     private void Fail(IReadOnlyList<ServiceError> errors)

@@ -16,6 +16,7 @@ internal sealed class LogFile : IDisposable
     private readonly SafeFileHandle _handle;
     private long _length;
     private long _lines;
+    private long _syncedLength;
     private bool _isTorn;
 
     private LogFile(string path)
@@ -73,7 +74,16 @@ internal sealed class LogFile : IDisposable
     }
 
     /// <summary>Returns once everything added is on the disk.</summary>
-    public void Sync() => RandomAccess.FlushToDisk(_handle);
+    /// <exception cref="IOException">The disk refused.</exception>
+    public void Sync()
+    {
+        long length = Length;
+        if (length != Interlocked.Read(ref _syncedLength))
+        {
+            RandomAccess.FlushToDisk(_handle);
+            Interlocked.Exchange(ref _syncedLength, length);
+        }
+    }
 
     public void Dispose() => _handle.Dispose();
 

@@ -94,7 +94,7 @@ public sealed class ExportBatchFileCommand : BatchCommand
 
         foreach (FilePart part in Rename(_splitter))
         {
-            WriteObject(new FileInfo(part.Path));
+            WriteObject(Paths.Item(part.Path));
         }
     }
 

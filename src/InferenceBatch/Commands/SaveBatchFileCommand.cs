@@ -122,7 +122,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
         }
 
         _saved.Add(path);
-        WriteObject(new FileInfo(path));
+        WriteObject(Paths.Item(path));
     }
 
     /// <summary>Downloads; gives what the disk had against it. What the service says is thrown.</summary>

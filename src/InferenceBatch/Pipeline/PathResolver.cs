@@ -87,6 +87,13 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
         }
     }
 
+    /// <summary>
+    /// The FileInfo of a file as the provider gives it, with all that its view shows; one made with new has no size,
+    /// mode or owner there.
+    /// </summary>
+    public object Item(string fullPath) =>
+        cmdlet.InvokeProvider.Item.Get([$"{FileSystem}::{fullPath}"], force: true, literalPath: true)[0];
+
     private string[] Literal(string path)
     {
         try

@@ -12,108 +12,131 @@ public sealed class FileSplitterTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void One_part_keeps_the_name()
+    public void One_part_keeps_the_name_that_was_asked_for()
     {
-        using var splitter = new FileSplitter(Target, 10, 10_000);
-        splitter.Add(Request("a"));
+        using var splitter = new FileSplitter(Target, 3, 1_000_000);
+        Assert.All(Requests(3), request => Assert.Null(splitter.Add(request)));
         FilePart part = Assert.Single(splitter.Rename(overwrite: false));
-        Assert.Equal(Target, part.Path);
-        Assert.Equal(1, part.RequestCount);
-        Assert.Equal(new FileInfo(Target).Length, part.Bytes);
-        Assert.Equal("/v1/completions", part.Endpoint);
-        Assert.Equal(["requests.jsonl"], Names());
+        Assert.Equal((Target, 3, new FileInfo(Target).Length, "/v1/embeddings"), (part.Path, part.RequestCount, part.Bytes, part.Endpoint));
+        Assert.Equal([Target], Directory.GetFiles(_folder));
     }
 
     [Fact]
-    public void A_part_is_given_as_soon_as_the_next_request_does_not_fit()
+    public void One_request_more_is_another_part()
     {
-        using var splitter = new FileSplitter(Target, 2, 10_000);
-        Assert.Null(splitter.Add(Request("a")));
-        Assert.Null(splitter.Add(Request("b")));
-        FilePart closed = Assert.IsType<FilePart>(splitter.Add(Request("c")));
-        Assert.Equal(2, closed.RequestCount);
-        Assert.Equal(closed.Bytes, new FileInfo(closed.Path).Length);
-        Assert.Equal(1, Assert.IsType<FilePart>(splitter.Close()).RequestCount);
-        Assert.Null(splitter.Close());
-        Assert.Equal(["requests-001.jsonl", "requests-002.jsonl"], splitter.Rename(overwrite: false).Select(part => Path.GetFileName(part.Path)));
-        Assert.Equal(3, splitter.Count);
+        using var splitter = new FileSplitter(Target, 3, 1_000_000);
+        FilePart?[] closed = [.. Requests(7).Select(splitter.Add)];
+        Assert.Equal([4, 7], Enumerable.Range(1, 7).Where(i => closed[i - 1] is not null));
+        IReadOnlyList<FilePart> parts = splitter.Rename(overwrite: false);
+        Assert.Equal(["requests-001.jsonl", "requests-002.jsonl", "requests-003.jsonl"], parts.Select(part => Path.GetFileName(part.Path)));
+        Assert.Equal([3, 3, 1], parts.Select(part => part.RequestCount));
+        Assert.Equal(parts.Select(part => part.Path), Directory.GetFiles(_folder).Order());
+        Assert.Equal(Enumerable.Range(1, 7).Select(i => $"r{i}"), parts.SelectMany(part => IdsOf(part.Path)));
     }
 
     [Theory]
     [InlineData(0, 1)]
-    [InlineData(-1, 2)]
-    public void A_part_is_filled_to_the_last_byte(int spare, int parts)
+    [InlineData(1, 2)]
+    public void A_part_is_filled_to_the_last_byte_and_not_beyond(int missing, int parts)
     {
-        int size = LineWriter.MeasureLine(Request("a"));
-        using var splitter = new FileSplitter(Target, 10, (3 * size) + spare);
-        foreach (string id in new[] { "a", "b", "c" })
-        {
-            splitter.Add(Request(id));
-        }
-
-        IReadOnlyList<FilePart> named = splitter.Rename(overwrite: false);
-        Assert.Equal(parts, named.Count);
-        Assert.All(named, part => Assert.True(new FileInfo(part.Path).Length <= (3 * size) + spare));
+        long size = Requests(4).Sum(LineWriter.MeasureLine);
+        using var splitter = new FileSplitter(Target, 100, size - missing);
+        Assert.All(Requests(4), request => splitter.Add(request));
+        IReadOnlyList<FilePart> written = splitter.Rename(overwrite: false);
+        Assert.Equal(parts, written.Count);
+        Assert.All(written, part => Assert.Equal(part.Bytes, new FileInfo(part.Path).Length));
+        Assert.All(written, part => Assert.InRange(part.Bytes, 1, size - missing));
     }
 
     [Fact]
-    public void A_request_that_no_file_can_hold_is_refused_and_the_rest_goes_on()
+    public void A_request_no_file_can_hold_is_refused_and_the_others_go_on()
     {
-        using var splitter = new FileSplitter(Target, 10, 200);
+        BatchRequest large = Request("large", 500);
+        using var splitter = new FileSplitter(Target, 100, LineWriter.MeasureLine(large) - 1);
         splitter.Add(Request("a"));
-        var refused = Assert.Throws<RequestRefusedException>(() => splitter.Add(Request("large", new string('x', 300))));
+        RequestRefusedException refused = Assert.Throws<RequestRefusedException>(() => splitter.Add(large));
         Assert.Equal(RefusalReason.RequestTooLarge, refused.Reason);
         Assert.Contains("'large'", refused.Message, StringComparison.Ordinal);
         splitter.Add(Request("b"));
-        Assert.Equal(2, Assert.Single(splitter.Rename(overwrite: false)).RequestCount);
+        Assert.Equal(["a", "b"], IdsOf(Assert.Single(splitter.Rename(overwrite: false)).Path));
+        Assert.Equal(2, splitter.Count);
     }
 
     [Fact]
-    public void An_id_is_unique_over_all_parts_and_the_refusal_names_both_places()
+    public void A_repeated_id_is_refused_across_parts_and_names_both_places()
     {
-        using var splitter = new FileSplitter(Target, 1, 10_000);
-        splitter.Add(Request("ü"));
+        using var splitter = new FileSplitter(Target, 1, 1_000_000);
+        splitter.Add(Request("ä"));
         splitter.Add(Request("b"));
-        var refused = Assert.Throws<RequestRefusedException>(() => splitter.Add(Request("ü")));
+        RequestRefusedException refused = Assert.Throws<RequestRefusedException>(() => splitter.Add(Request("ä")));
         Assert.Equal(RefusalReason.DuplicateCustomId, refused.Reason);
         Assert.Contains("request 3", refused.Message, StringComparison.Ordinal);
         Assert.Contains("request 1", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(2, splitter.Rename(overwrite: false).Count);
     }
 
     [Fact]
-    public void Nothing_is_left_of_parts_that_got_no_name()
+    public void An_id_with_half_a_surrogate_pair_is_refused()
     {
-        using (var splitter = new FileSplitter(Target, 1, 10_000))
+        using var splitter = new FileSplitter(Target, 10, 1_000_000);
+        Assert.Equal(RefusalReason.InvalidCustomId, Assert.Throws<RequestRefusedException>(() => splitter.Add(Request("a\ud83d"))).Reason);
+        splitter.Add(Request("a\ufffd"));
+        Assert.Equal(["a\ufffd"], IdsOf(Assert.Single(splitter.Rename(overwrite: false)).Path));
+    }
+
+    [Fact]
+    public void What_was_not_named_is_gone()
+    {
+        using (var splitter = new FileSplitter(Target, 2, 1_000_000))
         {
-            splitter.Add(Request("a"));
-            splitter.Add(Request("b"));
-            Assert.Equal(2, Names().Length);
+            Assert.All(Requests(5), request => splitter.Add(request));
+            Assert.False(File.Exists(Target));
+            Assert.NotEmpty(Directory.GetFiles(_folder));
         }
 
-        Assert.Empty(Names());
+        Assert.Empty(Directory.GetFiles(_folder));
     }
 
     [Fact]
-    public void A_name_that_is_taken_stops_all_of_them_unless_it_may_be_replaced()
+    public void A_file_that_is_there_is_replaced_only_when_that_is_meant()
     {
-        string taken = Path.Combine(_folder, "requests-002.jsonl");
-        File.WriteAllText(taken, "mine");
-        using var splitter = new FileSplitter(Target, 1, 10_000);
-        splitter.Add(Request("a"));
-        splitter.Add(Request("b"));
-        Assert.Throws<IOException>(() => splitter.Rename(overwrite: false));
-        Assert.Equal("mine", File.ReadAllText(taken));
-        Assert.False(File.Exists(Path.Combine(_folder, "requests-001.jsonl")));
-        Assert.Equal(2, splitter.Rename(overwrite: true).Count);
-        Assert.Contains("\"b\"", File.ReadAllText(taken), StringComparison.Ordinal);
+        File.WriteAllText(Path.Combine(_folder, "requests-002.jsonl"), "mine");
+        using (var splitter = new FileSplitter(Target, 2, 1_000_000))
+        {
+            Assert.All(Requests(3), request => splitter.Add(request));
+            Assert.Throws<IOException>(() => splitter.Rename(overwrite: false));
+        }
+
+        Assert.Equal("mine", File.ReadAllText(Assert.Single(Directory.GetFiles(_folder))));
+        using (var splitter = new FileSplitter(Target, 2, 1_000_000))
+        {
+            Assert.All(Requests(3), request => splitter.Add(request));
+            splitter.Rename(overwrite: true);
+        }
+
+        Assert.Equal(["r3"], IdsOf(Path.Combine(_folder, "requests-002.jsonl")));
     }
 
-    private static BatchRequest Request(string id, string text = "p") => new()
+    [Fact]
+    public void Nothing_added_is_no_file()
+    {
+        using var splitter = new FileSplitter(Target, 2, 1_000_000);
+        Assert.Empty(splitter.Rename(overwrite: false));
+        Assert.Empty(Directory.GetFiles(_folder));
+    }
+
+    private static IEnumerable<BatchRequest> Requests(int count) => Enumerable.Range(1, count).Select(i => Request($"r{i}"));
+
+    private static BatchRequest Request(string id, int filler = 10) => new()
     {
         CustomId = id,
-        Url = "/v1/completions",
-        BodyUtf8 = Encoding.UTF8.GetBytes($$"""{"model":"m","prompt":"{{text}}"}"""),
+        Url = "/v1/embeddings",
+        BodyUtf8 = Encoding.UTF8.GetBytes("{\"model\":\"m\",\"input\":\"" + new string('x', filler) + "\"}"),
     };
 
-    private string[] Names() => [.. Directory.GetFiles(_folder, "*", new EnumerationOptions { AttributesToSkip = 0 }).Select(path => Path.GetFileName(path)!).Order()];
+    private static List<string> IdsOf(string path) => [.. File.ReadAllLines(path).Select(line =>
+    {
+        Assert.True(RequestLine.Parse(Encoding.UTF8.GetBytes(line), out RequestLine request, out _));
+        return Encoding.UTF8.GetString(request.CustomId);
+    })];
 }

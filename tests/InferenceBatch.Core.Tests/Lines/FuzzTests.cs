@@ -1,6 +1,9 @@
 using System.Text;
 using System.Text.Json;
+using InferenceBatch.Model;
+using InferenceBatch.Runs;
 using InferenceBatch.Support;
+using InferenceBatch.Wire;
 using Xunit.Abstractions;
 
 namespace InferenceBatch.Lines;
@@ -20,6 +23,15 @@ public sealed class FuzzTests(ITestOutputHelper output)
         """ { "body" : { "model" : "x" , "stream" : true } , "url" : "/chat/completions" , "method" : "POST" , "custom_id" : "3" } """,
     ];
 
+    private static readonly string[] s_answers =
+    [
+        """{"id":"r","custom_id":"a","response":{"status_code":200,"request_id":"q","body":{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi \ud83d"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}},"error":null}""",
+        """{"custom_id":"a","error":{"code":"c","message":"m"},"response":{"body":{"error":{"message":"n"},"message":"o","output":[{"content":[{"type":"output_text","text":"t"}]}],"status":"failed"},"status_code":400}}""",
+        """{"custom_id":"a","response":{"status_code":500,"body":"{\"error\":{\"message\":\"m\"}}"}}""",
+        """{"id":"b","status":"failed","errors":{"object":"list","data":[{"code":"c","message":"m","param":null,"line":4}]},"created_at":1714508499,"request_counts":{"total":2,"completed":0,"failed":0},"metadata":{"k":"v"},"usage":{"input_tokens":1}}""",
+        """{"object":"list","data":[{"id":"a","status":"completed"},{"id":"b","created_at":"2025-01-15T10:30:00Z"}],"has_more":true}""",
+    ];
+
     private static readonly byte[][] s_pieces =
     [
         .. new[]
@@ -37,22 +49,22 @@ public sealed class FuzzTests(ITestOutputHelper output)
         output.WriteLine(Seed.Hint);
         Random random = Seed.For(nameof(A_mutated_line_is_judged_as_System_Text_Json_judges_it));
         int valid = 0;
-        const int Rounds = 60_000;
+        const int Rounds = 20_000;
         for (int round = 0; round < Rounds * Seed.Rounds; round++)
         {
             byte[] line = Mutated(random);
             LineProblem wanted = Judge(line, out JsonElement root);
             bool parsed = RequestLine.Parse(line, out RequestLine request, out LineProblem problem);
-            Assert.True(wanted == problem && parsed == (wanted == LineProblem.None), $"{Seed.Hint}: {wanted} wanted, {problem} found: {Show(line)}");
+            Check(wanted == problem && parsed == (wanted == LineProblem.None), line, $"{wanted} wanted, {problem} found");
             if (parsed)
             {
                 valid++;
-                Assert.True(StringOf(root, "custom_id") == Encoding.UTF8.GetString(request.CustomId), Show(line));
-                Assert.True(StringOf(root, "url") == Encoding.UTF8.GetString(request.Url), Show(line));
-                Assert.True(StringOf(root, "method") == "POST" == request.IsPost, Show(line));
+                Check(StringOf(root, "custom_id") == Encoding.UTF8.GetString(request.CustomId), line, "custom_id");
+                Check(StringOf(root, "url") == Encoding.UTF8.GetString(request.Url), line, "url");
+                Check(StringOf(root, "method") == "POST" == request.IsPost, line, "method");
                 JsonElement body = root.TryGetProperty("body", out JsonElement found) && found.ValueKind == JsonValueKind.Object ? found : default;
-                Assert.True((body.ValueKind == JsonValueKind.Object ? body.GetRawText() : "") == Encoding.UTF8.GetString(request.Body), Show(line));
-                Assert.True(StringOf(body, "model") == Encoding.UTF8.GetString(request.Model), Show(line));
+                Check((body.ValueKind == JsonValueKind.Object ? body.GetRawText() : "") == Encoding.UTF8.GetString(request.Body), line, "body");
+                Check(StringOf(body, "model") == Encoding.UTF8.GetString(request.Model), line, "model");
             }
         }
 
@@ -65,7 +77,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
     {
         output.WriteLine(Seed.Hint);
         Random random = Seed.For(nameof(A_file_of_mutated_lines_is_refused_where_a_line_is));
-        for (int round = 0; round < 300 * Seed.Rounds; round++)
+        for (int round = 0; round < 150 * Seed.Rounds; round++)
         {
             List<byte[]> lines = [.. Enumerable.Range(0, random.Next(1, 40)).Select(_ => Mutated(random).Where(b => b != (byte)'\n').ToArray())];
             byte[] file = [.. lines.SelectMany(line => (byte[])[.. line, (byte)'\n'])];
@@ -83,11 +95,8 @@ public sealed class FuzzTests(ITestOutputHelper output)
             {
                 byte[] line = i == 0 && lines[i].AsSpan().StartsWith("\ufeff"u8) ? lines[i][3..] : lines[i];
                 bool blank = line.All(b => b is (byte)' ' or (byte)'\t' or (byte)'\r');
-                Assert.True(blank || good.Contains(i + 1) != refused.Contains(i + 1), $"{Seed.Hint}: line {i + 1} both or neither: {Show(line)}");
-                if (!blank && Judge(line, out _) != LineProblem.None)
-                {
-                    Assert.True(refused.Contains(i + 1), $"{Seed.Hint}: taken for valid: {Show(line)}");
-                }
+                Check(blank || good.Contains(i + 1) != refused.Contains(i + 1), line, "both good and refused, or neither");
+                Check(blank || refused.Contains(i + 1) || Judge(line, out _) == LineProblem.None, line, "taken for valid");
             }
         }
     }
@@ -123,6 +132,36 @@ public sealed class FuzzTests(ITestOutputHelper output)
             random.NextBytes(file);
             BatchFileReport report = new FileValidator(new ValidationRules()).Validate(new MemoryStream(file), null);
             Assert.False(report.IsValid);
+        }
+    }
+
+    [Fact]
+    public void Mutated_results_and_answers_are_read_or_refused_as_JSON()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(Mutated_results_and_answers_are_read_or_refused_as_JSON));
+        for (int round = 0; round < 15_000 * Seed.Rounds; round++)
+        {
+            byte[] line = Mutated(random, s_answers);
+            bool isObject = Judge(line, out _) is LineProblem.None or LineProblem.LoneSurrogate;
+            Check(Reads(line, bytes => ResultLineReader.Read(bytes)) || !isObject || HasBrokenName(line), line, "a result that is JSON was refused");
+            Reads(line, bytes => BatchReader.Read(bytes));
+            Reads(line, bytes => BatchFileReader.Read(bytes));
+            Reads(line, bytes => Page<Batch>.Read(bytes, BatchReader.Read));
+            ErrorReader.ReadBody(line);
+        }
+
+        static bool Reads(byte[] line, Action<byte[]> read)
+        {
+            try
+            {
+                read(line);
+                return true;
+            }
+            catch (JsonException)
+            {
+                return false;
+            }
         }
     }
 
@@ -171,9 +210,13 @@ public sealed class FuzzTests(ITestOutputHelper output)
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
             ? value.GetString()! : "";
 
-    private static byte[] Mutated(Random random)
+    /// <summary>Half a pair in a name is more than a reader of values bears.</summary>
+    private static bool HasBrokenName(byte[] line) => Encoding.UTF8.GetString(line).Contains("\\ud", StringComparison.OrdinalIgnoreCase);
+
+    private static byte[] Mutated(Random random, string[]? from = null)
     {
-        List<byte> line = [.. Encoding.UTF8.GetBytes(s_lines[random.Next(s_lines.Length)])];
+        from ??= s_lines;
+        List<byte> line = [.. Encoding.UTF8.GetBytes(from[random.Next(from.Length)])];
         for (int changes = random.Next(4); changes > 0; changes--)
         {
             int at = random.Next(line.Count + 1);
@@ -215,5 +258,11 @@ public sealed class FuzzTests(ITestOutputHelper output)
         return [.. line];
     }
 
-    private static string Show(byte[] line) => $"{Encoding.UTF8.GetString(line)} ({Convert.ToBase64String(line)})";
+    private static void Check(bool isRight, byte[] line, string what)
+    {
+        if (!isRight)
+        {
+            Assert.Fail($"{Seed.Hint}\n{what}: {Encoding.UTF8.GetString(line)}\n{Convert.ToBase64String(line)}");
+        }
+    }
 }

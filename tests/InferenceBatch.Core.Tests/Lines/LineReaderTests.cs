@@ -107,6 +107,15 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_line_without_end_is_an_error_not_all_of_the_memory()
+    {
+        using var reader = new LineReader(new MemoryStream([.. "first\n"u8, .. new byte[2_000_000]]), leaveOpen: false, longestLine: 500_000);
+        Assert.True(reader.Read());
+        IOException exception = Assert.Throws<IOException>(() => reader.Read());
+        Assert.Contains("Line 2", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_stream_is_closed_unless_it_was_to_be_left_open()
     {
         var stream = new MemoryStream();

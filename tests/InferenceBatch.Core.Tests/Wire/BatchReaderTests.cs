@@ -220,6 +220,13 @@ public sealed class BatchReaderTests
     }
 
     [Fact]
+    public void Bytes_that_are_not_UTF8_in_an_answer_are_no_reason_either()
+    {
+        byte[] json = Encoding.Latin1.GetBytes("""{"id":"a","status":"failed","errors":"Größe"}""");
+        Assert.Equal("Gr\ufffd\ufffde", Assert.Single(BatchReader.Read(json).Errors).Message);
+    }
+
+    [Fact]
     public void Elapsed_ends_when_the_batch_does()
     {
         Assert.Equal(TimeSpan.FromSeconds(90), Read("""{"id":"a","status":"failed","created_at":1714508500,"failed_at":1714508590}""").Elapsed);

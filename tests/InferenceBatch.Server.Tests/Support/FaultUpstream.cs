@@ -38,11 +38,11 @@ internal sealed class FaultUpstream : IAsyncDisposable
 
     public int MostAtOnce => Volatile.Read(ref _mostAtOnce);
 
-    public static async Task<FaultUpstream> StartAsync(Func<Call, Task> answer)
+    public static async Task<FaultUpstream> StartAsync(Func<Call, Task> answer, int port = 0)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRoutingCore();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
         WebApplication app = builder.Build();
         var upstream = new FaultUpstream(app, answer);
         app.Run(upstream.HandleAsync);

@@ -1,0 +1,214 @@
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Service;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>Whole runs against a scripted service: send, wait, join, send again what may pass.</summary>
+public sealed class RunEngineTests : IDisposable
+{
+    private readonly FaultServer _server = new();
+    private readonly FakeTime _time = new();
+    private readonly string _folder = Directory.CreateTempSubdirectory("run-").FullName;
+    private readonly List<List<string>> _sent = [];
+    private readonly Recorder _seen = new();
+
+    public void Dispose()
+    {
+        _server.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Every_request_is_answered_once_whatever_the_number_of_parts()
+    {
+        Serve((_, id) => Good(id));
+        List<BatchResult> results = await RunAsync(25, partSize: 10);
+        Assert.Equal(Ids(25).Order(), results.Select(result => result.CustomId).Order());
+        Assert.All(results, result => Assert.Equal((ResultStatus.Succeeded, result.CustomId, "object " + result.CustomId), (result.Status, result.Text, result.InputObject)));
+        Assert.Equal([10, 10, 5], _sent.Select(lines => lines.Count));
+    }
+
+    [Fact]
+    public async Task Ordered_results_come_in_the_order_of_the_requests()
+    {
+        Serve((attempt, id) => attempt == 1 && id is "r3" or "r9" ? Failed(id, 500) : id == "r5" ? Failed(id, 400) : Good(id), reverse: true);
+        List<BatchResult> results = await RunAsync(12, partSize: 5, ordered: true);
+        Assert.Equal(Ids(12), results.Select(result => result.CustomId));
+        Assert.Equal(["r5"], results.Where(result => result.Status == ResultStatus.Failed).Select(result => result.CustomId));
+    }
+
+    /// <summary>Which lines are sent again: 2-cmdlets.md, "Invoke-Batch".</summary>
+    [Theory]
+    [InlineData("408", true)]
+    [InlineData("409", true)]
+    [InlineData("429", true)]
+    [InlineData("500", true)]
+    [InlineData("503", true)]
+    [InlineData("0", true)]
+    [InlineData("inference_failed", true)]
+    [InlineData("batch_expired", true)]
+    [InlineData("missing", true)]
+    [InlineData("400", false)]
+    [InlineData("404", false)]
+    [InlineData("422", false)]
+    [InlineData("batch_cancelled", false)]
+    public async Task What_may_pass_is_sent_again_and_nothing_else(string trouble, bool isSentAgain)
+    {
+        Serve((attempt, id) => attempt > 1 || id != "r2" ? Good(id)
+            : trouble == "missing" ? null
+            : int.TryParse(trouble, out int status) ? Failed(id, status) : Errored(id, trouble));
+        List<BatchResult> results = await RunAsync(3);
+        Assert.Equal(Ids(3).Order(), results.Select(result => result.CustomId).Order());
+        Assert.Equal(isSentAgain, results.Single(result => result.CustomId == "r2").Status == ResultStatus.Succeeded);
+        Assert.Equal(isSentAgain ? [["r1", "r2", "r3"], ["r2"]] : [["r1", "r2", "r3"]], _sent);
+    }
+
+    [Fact]
+    public async Task Three_tries_are_all()
+    {
+        Serve((_, id) => id == "r1" ? Failed(id, 500) : id == "r2" ? null : Good(id));
+        List<BatchResult> results = await RunAsync(3);
+        Assert.Equal([["r1", "r2", "r3"], ["r1", "r2"], ["r1", "r2"]], _sent);
+        Assert.Equal(ResultStatus.Failed, results.Single(result => result.CustomId == "r1").Status);
+        Assert.Equal(ResultStatus.Missing, results.Single(result => result.CustomId == "r2").Status);
+    }
+
+    [Fact]
+    public async Task Repeated_and_unasked_lines_change_nothing()
+    {
+        Serve((_, id) => Good(id) + Good(id) + (id == "r1" ? Good("stranger") : ""));
+        Assert.Equal(Ids(3).Order(), (await RunAsync(3)).Select(result => result.CustomId).Order());
+    }
+
+    [Fact]
+    public async Task A_batch_that_failed_validation_is_not_sent_again_and_its_lines_say_why()
+    {
+        Serve((_, id) => Good(id), finalStatus: """
+            "status":"failed","errors":{"object":"list","data":[{"code":"invalid_request","message":"Bad line.","line":2}]}
+            """);
+        List<BatchResult> results = await RunAsync(3);
+        Assert.Single(_sent);
+        Assert.Equal(3, results.Count);
+        Assert.All(results, result => Assert.Equal(ResultStatus.Failed, result.Status));
+        Assert.Equal("Bad line.", results.Single(result => result.CustomId == "r2").Error?.Message);
+        Assert.Equal(["batch-1"], _seen.Failed);
+    }
+
+    [Fact]
+    public async Task A_part_that_cannot_be_sent_fails_its_requests_and_not_the_others()
+    {
+        Serve((_, id) => Good(id), upload: number => number == 2 ? Answer.Json("""{"error":{"message":"Quota is used up."}}""", 400) : null);
+        List<BatchResult> results = await RunAsync(6, partSize: 2);
+        Assert.Equal(Ids(6).Order(), results.Select(result => result.CustomId).Order());
+        Assert.Equal(["r3", "r4"], results.Where(result => result.Status == ResultStatus.Failed).Select(result => result.CustomId));
+        Assert.All(results.Where(result => result.Status == ResultStatus.Failed), result =>
+            Assert.Contains("Quota is used up.", result.Error?.Message, StringComparison.Ordinal));
+        Assert.Single(_seen.Problems);
+    }
+
+    [Fact]
+    public async Task Results_that_cannot_be_fetched_are_not_paid_for_twice()
+    {
+        Serve((_, id) => Good(id), content: Answer.Json("""{"error":{"message":"No such file."}}""", 404));
+        Assert.Empty(await RunAsync(3));
+        Assert.Single(_sent);
+        Assert.Single(_seen.Problems);
+    }
+
+    [Fact]
+    public async Task A_timeout_leaves_the_batch_open_and_names_it()
+    {
+        Serve((_, id) => Good(id), finalStatus: "\"status\":\"in_progress\"");
+        RunEngine engine = Engine(2, out IReadOnlyList<FilePart> parts, TimeSpan.FromSeconds(50));
+        Assert.Empty(await engine.RunAsync(parts).ToListAsync());
+        Assert.Equal(["batch-1"], engine.OpenBatches);
+        Assert.Equal(["batch-1"], _seen.Left);
+    }
+
+    /// <summary>A service that takes files and batches, and answers each line as it is told.</summary>
+    /// <param name="answer">The result line (or lines) of one request, null for none; by the number of its try.</param>
+    private void Serve(
+        Func<int, string, string?> answer, bool reverse = false, string finalStatus = "\"status\":\"completed\"", Behaviour? content = null,
+        Func<int, Behaviour?>? upload = null)
+    {
+        int uploads = 0;
+        var tries = new Dictionary<string, int>();
+        _server.On("POST /v1/files", Answer.Choose(exchange =>
+        {
+            if (upload?.Invoke(++uploads) is { } refusal)
+            {
+                return refusal;
+            }
+
+            _sent.Add([.. exchange.BodyText.Split('\n').Where(line => line.StartsWith("{\"custom_id\"", StringComparison.Ordinal))
+                .Select(line => JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()!)]);
+            return Answer.Json($$"""{"id":"file-{{_sent.Count}}"}""");
+        }));
+        _server.On("POST /v1/batches", Answer.Choose(exchange =>
+        {
+            int number = int.Parse(exchange.BodyText.Split("\"file-")[1].Split('"')[0], System.Globalization.CultureInfo.InvariantCulture);
+            List<string> ids = _sent[number - 1];
+            var lines = new StringBuilder();
+            foreach (string id in reverse ? ids.AsEnumerable().Reverse() : ids)
+            {
+                lines.Append(answer(tries[id] = tries.GetValueOrDefault(id) + 1, id));
+            }
+
+            _server.On($"GET /v1/batches/batch-{number}", Answer.Json("{\"id\":\"batch-" + number + "\",\"output_file_id\":\"out-" + number + "\"," + finalStatus.Trim() + "}"));
+            _server.On($"GET /v1/files/out-{number}/content", content ?? Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(lines.ToString())));
+            return Answer.Json($$"""{"id":"batch-{{number}}","status":"validating"}""");
+        }));
+    }
+
+    private async Task<List<BatchResult>> RunAsync(int count, int partSize = 100, bool ordered = false) =>
+        await Engine(count, out IReadOnlyList<FilePart> parts, null, partSize, ordered).RunAsync(parts).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
+
+    private RunEngine Engine(int count, out IReadOnlyList<FilePart> parts, TimeSpan? timeout = null, int partSize = 100, bool ordered = false)
+    {
+        var requests = new RequestList();
+        using var splitter = new FileSplitter(Path.Combine(_folder, "in.jsonl"), partSize, 1_000_000);
+        foreach (string id in Ids(count))
+        {
+            var request = new BatchRequest
+            {
+                CustomId = id, Url = "/v1/chat/completions", BodyUtf8 = """{"model":"m"}"""u8.ToArray(), InputObject = "object " + id,
+            };
+            requests.Add(request);
+            splitter.Add(request);
+        }
+
+        parts = splitter.Rename(overwrite: false);
+        return new RunEngine(
+            Clients.For(_server, _time), requests, new RunOptions { Folder = _folder, Ordered = ordered, Timeout = timeout }, _seen);
+    }
+
+    private static IEnumerable<string> Ids(int count) => Enumerable.Range(1, count).Select(i => $"r{i}");
+
+    private static string Good(string id) => Line(id, """{"status_code":200,"body":{"choices":[{"message":{"content":"ID"}}]}}""", "null");
+
+    private static string Failed(string id, int status) => Line(id, "{\"status_code\":" + status + ",\"body\":{\"error\":{\"message\":\"m\"}}}", "null");
+
+    private static string Errored(string id, string code) => Line(id, "null", "{\"code\":\"" + code + "\",\"message\":\"m\"}");
+
+    private static string Line(string id, string response, string error) =>
+        ("{\"id\":\"x\",\"custom_id\":\"ID\",\"response\":" + response + ",\"error\":" + error + "}\n").Replace("ID", id, StringComparison.Ordinal);
+
+    private sealed class Recorder : RunObserver
+    {
+        public List<string> Failed { get; } = [];
+
+        public List<string> Left { get; } = [];
+
+        public List<Exception> Problems { get; } = [];
+
+        public override void OnBatchFailed(Batch batch) => Failed.Add(batch.Id);
+
+        public override void OnLeft(string batchId, ServiceException? why) => Left.Add(batchId);
+
+        public override void OnProblem(Exception problem) => Problems.Add(problem);
+    }
+}
