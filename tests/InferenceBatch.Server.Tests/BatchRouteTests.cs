@@ -164,6 +164,13 @@ public sealed class BatchRouteTests : IAsyncLifetime
         Assert.Equal("echo", (await _api.GetAsync("models")).GetProperty("data")[0].GetProperty("id").GetString());
     }
 
+    [Theory]
+    [InlineData("""{"\ud800":1,"input_file_id":"f"}""")]
+    [InlineData("""{"input_file_id":"f","metadata":{"\ud800":"x"}}""")]
+    [InlineData("""{"input_file_id":"f","metadata":{"k":"\udc00"}}""")]
+    public async Task Half_a_surrogate_pair_is_a_400_wherever_it_stands(string body) =>
+        Assert.Equal("invalid_json", (await PostAsync(body, 400)).GetProperty("error").GetProperty("code").GetString());
+
     private async Task<JsonElement> PostAsync(string body, int status)
     {
         using var content = new StringContent(body, Encoding.UTF8, "application/json");

@@ -62,6 +62,20 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_long_name_of_emoji_is_cut_between_two()
+    {
+        string name = string.Concat(Enumerable.Repeat("😀", 200)) + ".jsonl";
+        string head = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
+        using var form = new ByteArrayContent(Encoding.UTF8.GetBytes(head + name + "\"\r\n\r\n{}\n\r\n--b--\r\n"));
+        form.Headers.ContentType = MediaTypeHeaderValue.Parse("multipart/form-data; boundary=b");
+        using HttpResponseMessage response = await _api.Http.PostAsync("files", form);
+        string shown = (await ApiCaller.ReadAsync(response, 200)).GetProperty("filename").GetString()!;
+        Assert.EndsWith(shown, name, StringComparison.Ordinal);
+        Assert.StartsWith("😀", shown, StringComparison.Ordinal);
+        await _api.GetAsync("files");
+    }
+
+    [Fact]
     public async Task An_upload_over_the_limit_is_413_before_it_is_all_sent()
     {
         // A raw socket: HttpClient reads no answer before it has sent everything.

@@ -109,6 +109,16 @@ public sealed class RetryTests
     }
 
     [Fact]
+    public async Task A_long_text_of_emoji_is_cut_between_two()
+    {
+        (_, _, JsonElement line) = await RunAsync(call => call.AnswerAsync(
+            403, "x" + string.Concat(Enumerable.Repeat("😀", 400)), "text/plain; charset=utf-8"));
+        string message = line.GetProperty("response").GetProperty("body").GetProperty("error").GetProperty("message").GetString()!;
+        Assert.Equal("x" + string.Concat(Enumerable.Repeat("😀", (message.Length - 1) / 2)), message);
+        Assert.InRange(message.Length, 400, 500);
+    }
+
+    [Fact]
     public async Task An_html_error_becomes_an_error_object()
     {
         (_, _, JsonElement line) = await RunAsync(call => call.AnswerAsync(403, "<html>no\n</html>", "text/html"));

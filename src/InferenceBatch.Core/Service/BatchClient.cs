@@ -39,7 +39,7 @@ public sealed class BatchClient
     /// <param name="fileName">The name the service is told; made plain and given <c>.jsonl</c> where it lacks it.</param>
     /// <param name="expiresAfter">Seconds after which the service may delete it; null for its own rule.</param>
     /// <param name="progress">Told the bytes of the file sent so far; begins anew with each try.</param>
-    /// <exception cref="IOException">The file cannot be read, or changed meanwhile (<see cref="FileChangedException"/>).</exception>
+    /// <exception cref="IOException">The file cannot be read (<see cref="FileUnreadableException"/>), or changed meanwhile (<see cref="FileChangedException"/>).</exception>
     public Task<BatchFile> UploadFileAsync(
         string path, string fileName, int? expiresAfter = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {

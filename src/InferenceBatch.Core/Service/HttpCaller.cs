@@ -104,14 +104,15 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             response?.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
             bool isOfTheCall = exception is HttpRequestException or IOException or OperationCanceledException or JsonException;
-            if (!isOfTheCall || exception is FileChangedException or FileNotFoundException)
+            if (!isOfTheCall || exception is FileNotFoundException)
             {
                 throw;
             }
 
-            if (Find<FileChangedException>(exception) is { } changed)
+            // The client wraps whatever a body throws.
+            if (FindFault(exception) is { } fault)
             {
-                throw changed;
+                throw fault;
             }
 
             throw Unreachable(exception);
@@ -305,7 +306,10 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
     private static Exception Innermost(Exception exception) =>
         exception.InnerException is { } inner ? Innermost(inner) : exception;
 
-    private static T? Find<T>(Exception? exception)
-        where T : Exception =>
-        exception is null ? null : exception as T ?? Find<T>(exception.InnerException);
+    private static IOException? FindFault(Exception? exception) => exception switch
+    {
+        null => null,
+        FileChangedException or FileUnreadableException => (IOException)exception,
+        _ => FindFault(exception.InnerException),
+    };
 }

@@ -57,14 +57,14 @@ internal sealed class UploadContent : HttpContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        var file = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
+        FileStream file = Open();
         await using ConfiguredAsyncDisposable closing = file.ConfigureAwait(false);
         await stream.WriteAsync(_head, cancellationToken).ConfigureAwait(false);
         byte[] buffer = new byte[BufferSize];
         long sent = 0;
         while (true)
         {
-            int read = await file.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+            int read = await ReadAsync(file, buffer, cancellationToken).ConfigureAwait(false);
             if (read == 0 || sent + read > _length)
             {
                 sent += read;
@@ -82,5 +82,31 @@ internal sealed class UploadContent : HttpContent
         }
 
         await stream.WriteAsync(_tail, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <remarks>What the disk says must not be taken for what the network says: that would be tried again.</remarks>
+    private FileStream Open()
+    {
+        try
+        {
+            return new FileStream(
+                _path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
+        }
+        catch (IOException exception)
+        {
+            throw new FileUnreadableException(_path, exception);
+        }
+    }
+
+    private async ValueTask<int> ReadAsync(FileStream file, byte[] buffer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await file.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException exception)
+        {
+            throw new FileUnreadableException(_path, exception);
+        }
     }
 }

@@ -68,6 +68,5 @@ public static class ErrorReader
     private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
 
     /// <summary>Cuts what is no message any more, such as a page of HTML.</summary>
-    internal static string Shorten(string text) => text.Length <= LongestMessage ? text
-        : text[..(char.IsHighSurrogate(text[LongestMessage - 1]) ? LongestMessage - 1 : LongestMessage)] + "…";
+    internal static string Shorten(string text) => text.Length <= LongestMessage ? text : TextCut.Start(text, LongestMessage) + "…";
 }

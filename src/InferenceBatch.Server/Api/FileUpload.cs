@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Storage;
+using InferenceBatch.Wire;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
 
@@ -206,8 +207,8 @@ internal sealed class FileUpload(BatchEngine engine, HttpContext context)
     {
         string last = name[(name.AsSpan().LastIndexOfAny('/', '\\') + 1)..];
         string clean = new([.. last.Where(c => !char.IsControl(c))]);
-        return clean.Length <= MaxNameLength ? clean : clean[^MaxNameLength..];
+        return TextCut.End(clean, MaxNameLength);
     }
 
-    private static string Shorten(string text) => text.Length <= 64 ? text : text[..64];
+    private static string Shorten(string text) => TextCut.Start(text, 64);
 }

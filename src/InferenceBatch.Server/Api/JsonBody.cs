@@ -1,4 +1,5 @@
 using System.Text.Json;
+using InferenceBatch.Lines;
 using Microsoft.Net.Http.Headers;
 
 namespace InferenceBatch.Server.Api;
@@ -30,6 +31,13 @@ internal static class JsonBody
             }
 
             buffer.Write(chunk, 0, read);
+        }
+
+        // A name or a text with half a surrogate pair could be neither read nor answered.
+        if (!RequestLine.Parse(buffer.GetBuffer().AsSpan(0, (int)buffer.Length), out _, out LineProblem problem)
+            && problem is LineProblem.LoneSurrogate or LineProblem.InvalidUtf8)
+        {
+            throw new ApiException(400, "The request holds text that is not valid UTF-8, or half a surrogate pair.", null, "invalid_json");
         }
 
         try

@@ -141,7 +141,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, LineJson.WriterOptions))
         {
-            Wire.WireWriter.WriteError(json, text.Length > LongestForeignText ? text[..LongestForeignText] : text, "upstream_error", null, null);
+            Wire.WireWriter.WriteError(json, Wire.TextCut.Start(text, LongestForeignText), "upstream_error", null, null);
         }
 
         return buffer.WrittenSpan.ToArray();

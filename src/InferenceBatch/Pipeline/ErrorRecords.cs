@@ -34,6 +34,7 @@ internal static class ErrorRecords
         ["InvalidValue"] = ErrorCategory.InvalidData,
         ["ParameterNotForEndpoint"] = ErrorCategory.InvalidArgument,
         ["DuplicateCustomId"] = ErrorCategory.InvalidData,
+        ["InvalidCustomId"] = ErrorCategory.InvalidData,
         ["ModelMissing"] = ErrorCategory.InvalidData,
         ["PromptMissing"] = ErrorCategory.InvalidData,
         ["RequestMissing"] = ErrorCategory.InvalidArgument,

@@ -151,6 +151,17 @@ public sealed class UploadTests : IDisposable
         Assert.Empty(_server.Requests);
     }
 
+    [Fact]
+    public async Task A_file_another_program_holds_is_no_trouble_of_the_network()
+    {
+        WriteFile(10);
+        using var held = new FileStream(_path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        FileUnreadableException exception = await Assert.ThrowsAsync<FileUnreadableException>(
+            () => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
+        Assert.Contains(_path, exception.Message, StringComparison.Ordinal);
+        Assert.Empty(_time.Waits);
+    }
+
     private byte[] WriteFile(int length)
     {
         byte[] content = new byte[length];
