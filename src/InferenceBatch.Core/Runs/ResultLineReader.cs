@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Unicode;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Wire;
@@ -19,12 +18,18 @@ public static class ResultLineReader
     /// <param name="batchId">Put into the result.</param>
     /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
     /// <exception cref="JsonException">Not a JSON object.</exception>
-    public static BatchResult Read(ReadOnlySpan<byte> line, string? batchId = null, Func<string, object?>? valueReader = null)
+    public static BatchResult Read(ReadOnlySpan<byte> line, string? batchId = null, Func<string, object?>? valueReader = null) =>
+        Read(line.ToArray(), batchId, valueReader);
+
+    /// <summary>Reads one line whose bytes the result may keep.</summary>
+    /// <inheritdoc cref="Read(ReadOnlySpan{byte}, string?, Func{string, object?}?)"/>
+    internal static BatchResult Read(byte[] kept, string? batchId, Func<string, object?>? valueReader)
     {
+        ReadOnlySpan<byte> line = kept;
         var fields = new ResultFields();
         try
         {
-            ReadLine(Utf8.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
+            ReadLine(Utf8Check.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
         }
         catch (InvalidOperationException exception)
         {
@@ -44,7 +49,7 @@ public static class ResultLineReader
             TotalTokens = fields.TotalTokens ?? fields.PromptTokens + fields.CompletionTokens,
             Error = error,
             BatchId = batchId,
-            JsonUtf8 = line.ToArray(),
+            JsonUtf8 = kept,
             ValueReader = valueReader,
         };
     }
