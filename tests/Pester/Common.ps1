@@ -22,3 +22,9 @@ function Get-Failure {
 
     throw "Nothing failed: $Script"
 }
+
+# What to put before a command whose SIGINT must not be ignored: a child inherits that, as under nohup or some CI runners.
+function Get-InterruptiblePrefix {
+    $isIgnored = $IsLinux -and ([Convert]::ToUInt64(((Get-Content "/proc/$PID/status") -match '^SigIgn:' -replace '\D*:\s*')[0], 16) -band 2)
+    if ($isIgnored) { '/usr/bin/env', '--default-signal=INT' }
+}

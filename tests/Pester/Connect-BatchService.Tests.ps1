@@ -44,6 +44,29 @@ Describe 'Connect-BatchService' {
             (Connect-BatchService -BaseUri https://api.openai.com/v1 -ApiKey $Secret -PassThru).Provider | Should -Be 'OpenAI'
         }
 
+        It 'finds the local service that was started last, from any shell' {
+            $null = Start-TestService
+            $last = Start-TestService
+            Disconnect-BatchService
+            Connect-BatchService Local
+            (Get-BatchConnection).BaseUri | Should -Be $last.Uri
+            Get-BatchServer | Stop-BatchServer
+        }
+
+        It 'takes a local service from the pipeline' {
+            $server = Start-TestService
+            Disconnect-BatchService
+            $connection = Get-BatchServer | Connect-BatchService -PassThru
+            $connection.BaseUri | Should -Be $server.Uri
+            $connection.Provider | Should -Be 'Local'
+            $server | Stop-BatchServer
+        }
+
+        It 'takes an empty key for none, and says which variable to set' {
+            Get-ErrorId (Get-ErrorOf { Connect-BatchService InferenceNet -ApiKey $env:INFERENCE_API_KEY }) | Should -Be 'ApiKeyMissing'
+            Get-ErrorId (Get-ErrorOf { Connect-BatchService InferenceNet -ApiKey '' }) | Should -Be 'ApiKeyMissing'
+        }
+
         It 'reads the key of the provider''s own variable' {
             $env:GROQ_API_KEY = $Secret
             (Connect-BatchService Groq -PassThru).HasApiKey | Should -BeTrue

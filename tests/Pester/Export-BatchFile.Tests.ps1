@@ -146,7 +146,8 @@ Describe 'Export-BatchFile' {
         It 'leaves nothing behind on Ctrl+C' -Skip:$IsWindows {
             $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
             $script = "Import-Module '$module'; & { while (`$true) { 'p' } } | New-BatchRequest -Model m | Export-BatchFile '$path'"
-            $child = Start-Process pwsh -ArgumentList '-NoProfile', '-NonInteractive', '-Command', "`"$script`"" -PassThru
+            $file, $arguments = @(Get-InterruptiblePrefix) + (Get-Process -Id $PID).Path + '-NoProfile', '-NonInteractive', '-Command', "`"$script`""
+            $child = Start-Process $file -ArgumentList $arguments -PassThru
             try {
                 $deadline = [datetime]::UtcNow.AddSeconds(60)
                 while (-not (Get-Name) -and [datetime]::UtcNow -lt $deadline) {

@@ -322,6 +322,14 @@ Describe 'New-BatchRequest' {
         }
     }
 
+    Context 'script blocks where one value is meant' {
+        It 'are refused for -<_>, not taken as text' -ForEach 'Model', 'Message', 'ResponseSchema', 'Tool', 'Body', 'Stop', 'Endpoint' {
+            $given = @{ $_ = { $_.Model } }
+            $failure = Get-Failure { [pscustomobject]@{ Model = 'm'; Prompt = 'p' } | New-BatchRequest @given }
+            $failure.Exception.Message | Should -Match 'script block'
+        }
+    }
+
     Context 'completion' {
         It 'completes the endpoints' {
             $line = 'New-BatchRequest -Endpoint /v1/e'

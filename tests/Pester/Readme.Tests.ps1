@@ -1,12 +1,12 @@
-#Requires -Modules @{ ModuleName = 'Pester'; ModuleVersion = '5.5.0' }
-
-# Every PowerShell block of the README is run, in one session, from a copy of what it needs; a text block that follows
-# is what the block must have printed.
+# Every PowerShell block of the README is run, one after the other in a PowerShell of their own, on a copy of what they
+# need; a text block that follows is what the block must have printed.
 BeforeDiscovery {
     $text = Get-Content -LiteralPath "$PSScriptRoot/../../README.md" -Raw
     $blocks = [regex]::Matches($text, '(?ms)^```powershell\r?\n(?<code>.*?)^```\r?\n(?:\r?\n```text\r?\n(?<output>.*?)^```)?')
+    $number = 0
     $cases = foreach ($block in $blocks) {
         @{
+            Number = $number++
             Title  = ($block.Groups['code'].Value -split '\r?\n')[0]
             Code   = $block.Groups['code'].Value
             Output = $block.Groups['output'].Success ? $block.Groups['output'].Value : $null
@@ -14,43 +14,42 @@ BeforeDiscovery {
     }
 }
 
-Describe 'README' {
+Describe 'README' -ForEach @(, $cases) {
     BeforeAll {
-        $root = (Resolve-Path "$PSScriptRoot/../..").Path
-        $script:saved = @{}
-        foreach ($name in 'XDG_STATE_HOME', 'INFERENCE_API_KEY', 'INFERENCE_BASE_URL') {
-            $script:saved[$name] = [Environment]::GetEnvironmentVariable($name)
-        }
-        $env:XDG_STATE_HOME = "$TestDrive/state"
-        $env:INFERENCE_API_KEY = 'readme-key'
-        $env:INFERENCE_BASE_URL = $null
-        New-Item -ItemType Directory -Path "$TestDrive/clone/examples" -Force | Out-Null
-        Copy-Item -LiteralPath "$root/InferenceBatch.psd1" -Destination "$TestDrive/clone"
-        Copy-Item -LiteralPath "$root/examples/tickets.csv" -Destination "$TestDrive/clone/examples"
-        Copy-Item -LiteralPath "$root/bin" -Destination "$TestDrive/clone" -Recurse
-        $script:shell = [powershell]::Create()
-        $script:shell.AddScript("Set-Location -LiteralPath '$TestDrive/clone'; `$PSStyle.OutputRendering = 'PlainText'").Invoke()
+        . $PSScriptRoot/Service.ps1
+        $clone = Join-Path $TestDrive clone
+        $null = New-Item -ItemType Directory -Path $clone/examples
+        Copy-Item -LiteralPath $Root/InferenceBatch.psd1 -Destination $clone
+        Copy-Item -LiteralPath $Root/examples/tickets.csv -Destination $clone/examples
+        Copy-Item -LiteralPath $Root/bin -Destination $clone -Recurse
+
+        ConvertTo-Json @($_.Code) | Set-Content -LiteralPath $TestDrive/blocks.json
+        Set-Content -LiteralPath $TestDrive/run.ps1 @'
+Set-Location -LiteralPath $PSScriptRoot/clone
+$PSStyle.OutputRendering = 'PlainText'
+$ran = foreach ($code in Get-Content -LiteralPath $PSScriptRoot/blocks.json -Raw | ConvertFrom-Json) {
+    $Error.Clear()
+    $written = try { . ([scriptblock]::Create($code)) | Out-String -Width 100 } catch { '' }
+    @{ Output = "$written"; Errors = @($Error | ForEach-Object { "$_" }) }
+    # The blocks after the one that turns to a hosted service go on with the local one.
+    if ($code -match 'Connect-BatchService InferenceNet') { Connect-BatchService Local }
+}
+ConvertTo-Json @($ran) -Depth 4 | Set-Content -LiteralPath $PSScriptRoot/ran.json
+'@
+        $start = [Diagnostics.ProcessStartInfo]::new((Get-Process -Id $PID).Path)
+        foreach ($argument in '-NoProfile', '-NonInteractive', '-File', "$TestDrive/run.ps1") { $start.ArgumentList.Add($argument) }
+        $start.Environment['INFERENCE_API_KEY'] = 'readme-key'
+        [Diagnostics.Process]::Start($start).WaitForExit()
+        $script:Ran = Get-Content -LiteralPath $TestDrive/ran.json -Raw | ConvertFrom-Json
     }
 
-    AfterAll {
-        $script:shell.Commands.Clear()
-        $script:shell.AddScript('InferenceBatch\Get-InferenceBatchServer | InferenceBatch\Stop-InferenceBatchServer; Get-BatchServer | Stop-BatchServer').Invoke()
-        $script:shell.Dispose()
-        foreach ($name in $script:saved.Keys) {
-            [Environment]::SetEnvironmentVariable($name, $script:saved[$name])
-        }
-    }
+    AfterAll { Stop-TestServices }
 
-    It 'runs: <Title>' -ForEach $cases {
-        $script:shell.Commands.Clear()
-        $script:shell.Streams.ClearStreams()
-        # The README goes on with the local service after it has shown how to turn to another.
-        $after = $Code -match 'Connect-BatchService' ? "`nDisconnect-BatchService; Connect-BatchService -BaseUri (Get-BatchServer).Uri" : ''
-        $written = $script:shell.AddScript(". { $Code$after } | Out-String -Width 100").Invoke() -join ''
-        $script:shell.Streams.Error | ForEach-Object { "$_" } | Should -BeNullOrEmpty
+    It 'runs: <Title>' -ForEach $_ {
+        $Ran[$Number].Errors | Should -BeNullOrEmpty
         if ($Output) {
-            $lines = { param($t) @($t -split '\r?\n' | ForEach-Object TrimEnd | Where-Object { $_ }) -join "`n" }
-            & $lines $written | Should -BeExactly (& $lines $Output)
+            $lines = { param($Text) @($Text -split '\r?\n' | ForEach-Object TrimEnd | Where-Object { $_ }) -join "`n" }
+            & $lines $Ran[$Number].Output | Should -BeExactly (& $lines $Output)
         }
     }
 }

@@ -2,6 +2,8 @@
 # repository's root. No variable of the person who runs the tests decides where a call goes, and the local services that
 # tests start are recorded in TestDrive.
 
+. $PSScriptRoot/Common.ps1
+
 $script:Root = Split-Path (Split-Path $PSScriptRoot)
 Import-Module (Join-Path $Root InferenceBatch.psd1) -Force
 if (-not ('FaultServer' -as [type])) {
@@ -101,8 +103,6 @@ function Get-ErrorOf([scriptblock] $Script) {
     $found
 }
 
-function Get-ErrorId($ErrorRecord) { $ErrorRecord.FullyQualifiedErrorId.Split(',')[0] }
-
 # What the module has left in the folder for temporary files.
 function Get-Leftover { Get-ChildItem -LiteralPath $env:TMPDIR -Filter 'InferenceBatch-*' -Force | ForEach-Object Name }
 
@@ -120,8 +120,9 @@ function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
 function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}) {
     $path = Join-Path $TestDrive "child-$([guid]::NewGuid().ToString('N').Substring(0, 8)).ps1"
     Set-Content -LiteralPath $path -Value "`$ProgressPreference = 'SilentlyContinue'`nImport-Module '$(Join-Path $Root InferenceBatch.psd1)'`n$Script"
-    $start = [Diagnostics.ProcessStartInfo]::new((Get-Process -Id $PID).Path)
-    foreach ($argument in '-NoProfile', '-NonInteractive', '-File', $path) { $start.ArgumentList.Add($argument) }
+    $file, $arguments = @(Get-InterruptiblePrefix) + (Get-Process -Id $PID).Path + '-NoProfile', '-NonInteractive', '-File', $path
+    $start = [Diagnostics.ProcessStartInfo]::new($file)
+    foreach ($argument in $arguments) { $start.ArgumentList.Add($argument) }
     foreach ($name in $Environment.Keys) { $start.Environment[$name] = $Environment[$name] }
     $start.RedirectStandardOutput = $true
     $start.RedirectStandardError = $true

@@ -69,6 +69,25 @@ Describe 'Start-BatchServer' {
             (Get-BatchResult $batch.Id).Count | Should -Be 2
         }
 
+        It 'keeps its port, so that batches are found again by their address' {
+            $data = New-DataPath
+            $server = Start-BatchServer -DataPath $data
+            $batch = 'a' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch
+            $server | Stop-BatchServer
+            (Start-BatchServer -DataPath $data).Uri | Should -Be $server.Uri
+            ($batch | Get-BatchResult).Text | Should -Be 'a'
+        }
+
+        It 'takes another port when its own is taken meanwhile' {
+            $data = New-DataPath
+            $server = Start-BatchServer -DataPath $data
+            $server | Stop-BatchServer
+            $socket = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, $server.Uri.Port)
+            $socket.Start()
+            try { (Start-BatchServer -DataPath $data).Uri.Port | Should -Not -Be $server.Uri.Port }
+            finally { $socket.Stop() }
+        }
+
         It 'survives the shell that started it' {
             $run = Invoke-ChildShell "(Start-BatchServer -DataPath '$(New-DataPath)').ProcessId"
             $server = Get-BatchServer
@@ -105,6 +124,14 @@ Describe 'Start-BatchServer' {
             "$problem" | Should -Match ([regex]::Escape($first.Uri))
             "$problem" | Should -Match $first.ProcessId
             @(Get-BatchServer).Count | Should -Be 1
+        }
+
+        It 'and the session uses the first: what follows must not reach a service that bills' {
+            $data = New-DataPath
+            $first = Start-BatchServer -DataPath $data
+            Disconnect-BatchService
+            $null = Get-ErrorOf { Start-BatchServer -DataPath $data }
+            (Get-BatchConnection).BaseUri | Should -Be $first.Uri
         }
 
         It 'the same where another user''s shell started the first: the service says so' {

@@ -8,13 +8,16 @@ AfterAll { Stop-TestServices }
 Describe 'Stop-BatchServer' {
     AfterEach { Get-BatchServer | Stop-BatchServer }
 
-    It 'ends the service of the session, and the session''s connection with it' {
+    It 'ends the service of the session, which goes on meaning it: nothing turns to a service that bills' {
         $env:INFERENCE_BASE_URL = 'http://127.0.0.1:2/v1'
         $other = Start-TestService
         $mine = Start-TestService
         Stop-BatchServer | Should -BeNullOrEmpty
         Test-Alive $mine.ProcessId | Should -BeFalse
         Test-Alive $other.ProcessId | Should -BeTrue
+        (Get-BatchConnection).BaseUri | Should -Be $mine.Uri
+        (Get-ErrorOf { Get-Batch x })[0] | Should -Match 'Start-BatchServer'
+        Disconnect-BatchService
         (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:2/v1'
         Remove-Item Env:INFERENCE_BASE_URL
     }

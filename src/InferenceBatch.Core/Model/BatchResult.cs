@@ -59,7 +59,7 @@ public sealed class BatchResult
     public string? BatchId { get; set; }
 
     /// <summary>The result line as it came, UTF-8; empty for a missing result.</summary>
-    public ReadOnlyMemory<byte> JsonUtf8 { get; init; }
+    internal ReadOnlyMemory<byte> JsonUtf8 { get; init; }
 
     /// <summary>The result line as text.</summary>
     public string Json => _json ??= Encoding.UTF8.GetString(JsonUtf8.Span);

@@ -22,10 +22,10 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
         Uri? baseUri, string? apiKey, string? provider, ServiceConnection? session, IReadOnlyDictionary<string, string>? headers = null)
     {
         ServiceProfile? profile = provider is null ? null : ServiceProfile.Find(provider)
-            ?? throw new ArgumentException($"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}.", nameof(provider));
+            ?? throw new ArgumentException($"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}.");
         if (baseUri is { IsAbsoluteUri: false })
         {
-            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.", nameof(baseUri));
+            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.");
         }
 
         bool isSession = profile is null && session is not null && (baseUri is null || session.IsAt(baseUri));
@@ -37,7 +37,7 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
         Uri? address = baseUri ?? profile?.BaseUri ?? (profile is null ? FromEnvironment() : null);
         if (address is null && profile is not null)
         {
-            throw new ArgumentException($"{profile} has no address common to all customers: give -BaseUri.", nameof(baseUri));
+            throw new ArgumentException($"{profile} has no address common to all customers: give -BaseUri.");
         }
 
         if (address is null)

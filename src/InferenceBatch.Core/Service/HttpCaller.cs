@@ -273,7 +273,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         JsonException => new ServiceException(
             ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} answered, but not as the Batch API does: {cause.Message} Check the address.", cause),
         _ => new ServiceException(
-            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message}", cause)
+            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message}{LocalAdvice()}", cause)
         {
             NeverSent = cause is HttpRequestException
             {
@@ -282,6 +282,9 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             },
         },
     };
+
+    private string LocalAdvice() => connection.Profile == ServiceProfile.Local
+        ? ". Start-BatchServer starts the local service; Disconnect-BatchService turns back to the environment's." : "";
 
     private bool IsUnknownBatch(ServiceCall call, ServiceException problem) =>
         connection.Profile.UnknownBatchIs500 && call.NotFound == ServiceErrorKind.BatchNotFound

@@ -9,7 +9,7 @@ internal sealed record ServiceCall(HttpMethod Method, string Path)
     public Func<Action, HttpContent>? Content { get; init; }
 
     /// <summary>What a 404 means here.</summary>
-    public ServiceErrorKind NotFound { get; init; } = ServiceErrorKind.ServiceRejected;
+    public ServiceErrorKind NotFound { get; init; } = ServiceErrorKind.NotSupportedByService;
 
     /// <summary>Set on a cancel: a 409 is its answer, not a reason to try again.</summary>
     public bool IsCancel { get; init; }

@@ -24,7 +24,7 @@ public sealed class ServiceConnection
     {
         if (!baseUri.IsAbsoluteUri || (baseUri.Scheme != Uri.UriSchemeHttp && baseUri.Scheme != Uri.UriSchemeHttps))
         {
-            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.", nameof(baseUri));
+            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.");
         }
 
         if (string.IsNullOrWhiteSpace(apiKey) && !baseUri.IsLoopback && headers is not { Count: > 0 })
@@ -93,12 +93,13 @@ public sealed class ServiceConnection
     /// <summary>Turns to the alternate address, for good; false when there is none (any more).</summary>
     internal bool TurnToAlternate()
     {
-        if (Interlocked.Exchange(ref _alternateUri, null) is not { } alternate)
+        if (_alternateUri is not { } alternate)
         {
             return false;
         }
 
+        // The address first: a call that finds the alternate gone must find it in its place.
         BaseUri = alternate;
-        return true;
+        return Interlocked.Exchange(ref _alternateUri, null) is not null;
     }
 }

@@ -7,14 +7,23 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Commands;
 
 /// <summary>Connect-BatchService: sets where the session's calls go. Sends nothing.</summary>
-[Cmdlet(VerbsCommunications.Connect, "BatchService")]
+[Cmdlet(VerbsCommunications.Connect, "BatchService", DefaultParameterSetName = ProviderSet)]
 [OutputType(typeof(ServiceConnection))]
 public sealed class ConnectBatchServiceCommand : ServiceCommand
 {
-    [Parameter(Position = 0)]
+    private const string ProviderSet = "Provider";
+    private const string ServerSet = "Server";
+
+    /// <summary>The name of a profile. Local is the service that Start-BatchServer started last, else port 8421 of this machine.</summary>
+    [Parameter(Position = 0, ParameterSetName = ProviderSet)]
     [ArgumentCompleter(typeof(ProviderCompleter))]
     [ValidateNotNullOrEmpty]
     public string? Provider { get; set; }
+
+    /// <summary>A local service, as Get-BatchServer gives it.</summary>
+    [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = ServerSet)]
+    [ValidateNotNull]
+    public BatchServer? Server { get; set; }
 
     /// <summary>Sent with every call.</summary>
     [Parameter]
@@ -26,7 +35,9 @@ public sealed class ConnectBatchServiceCommand : ServiceCommand
 
     protected override void EndProcessing()
     {
-        Session.Default = Choice.ResolveDefault(Provider, Header);
+        bool isLocal = ServiceProfile.Local.Name.Equals(Provider, StringComparison.OrdinalIgnoreCase);
+        BatchServer? server = Server ?? (isLocal && BaseUri is null && Connection is null && ServerRegistry.List() is [.., var last] ? last : null);
+        Session.Default = server?.Connect() ?? Choice.ResolveDefault(Provider, Header);
         if (PassThru)
         {
             WriteObject(Session.Default);

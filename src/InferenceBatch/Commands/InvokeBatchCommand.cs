@@ -35,7 +35,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     /// <inheritdoc cref="ServiceCommand.ApiKey"/>
     [Parameter]
     [SecretTransformation]
-    [ValidateNotNull]
+    [AllowNull]
     public SecureString? ApiKey { get; set; }
 
     /// <summary>How often a request is sent in all.</summary>

@@ -3,7 +3,6 @@ using System.Net;
 using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Pipeline;
-using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
 
@@ -43,16 +42,18 @@ public sealed class StartBatchServerCommand : BatchCommand
 
         if (ServerRegistry.List().FirstOrDefault(server => SamePath(server.DataPath, dataPath)) is { } first)
         {
+            // What follows in a script or a paste is meant for this service, and must not reach one that bills.
+            Session.Default = first.Connect();
             ThrowTerminatingError(ErrorRecords.Make(
                 "ServerAlreadyRunning",
-                $"A service with the data folder '{dataPath}' runs already: {first.Uri}, process {first.ProcessId}. Connect-BatchService -BaseUri {first.Uri} uses it; Stop-BatchServer ends it.",
+                $"A service with the data folder '{dataPath}' runs already: {first.Uri}, process {first.ProcessId}. The session uses it now; Stop-BatchServer ends it.",
                 first));
         }
 
         string? key = UpstreamApiKey is null ? null : new NetworkCredential("", UpstreamApiKey).Password;
-        BatchServer server = RunOrThrow((_, token) => ServerProcess.StartAsync(dataPath, Port, Upstream, key, token), dataPath);
+        BatchServer server = RunOrThrow((_, token) => ServerProcess.StartAsync(dataPath, Port > 0 ? Port : ServerRegistry.LastPort(dataPath), Upstream, key, token), dataPath);
         ServerRegistry.Add(server);
-        Session.Default = new ServiceConnection(server.Uri, ServiceProfile.Local, null);
+        Session.Default = server.Connect();
         WriteObject(server);
     }
 

@@ -4,7 +4,10 @@ using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Stop-BatchServer: ends local services. Their batches are kept, and go on at the next start on the same data folder.</summary>
+/// <summary>
+/// Stop-BatchServer: ends local services. Their batches are kept, and go on at the next start on the same data folder. A
+/// session that used one goes on meaning it: nothing turns to a service that bills because a local one has ended.
+/// </summary>
 [Cmdlet(VerbsLifecycle.Stop, "BatchServer", SupportsShouldProcess = true)]
 [OutputType(typeof(void))]
 public sealed class StopBatchServerCommand : BatchCommand
@@ -65,9 +68,5 @@ public sealed class StopBatchServerCommand : BatchCommand
         }
 
         ServerRegistry.Remove(server);
-        if (Session.Default?.BaseUri == server.Uri)
-        {
-            Session.Default = null;
-        }
     }
 }

@@ -1,3 +1,5 @@
+using InferenceBatch.Service;
+
 namespace InferenceBatch.Pipeline;
 
 /// <summary>A local batch service that runs on this machine.</summary>
@@ -6,4 +8,8 @@ namespace InferenceBatch.Pipeline;
 /// <param name="DataPath">The folder that holds its files and records.</param>
 /// <param name="Upstream">Where it sends the lines: <c>echo</c>, or a base address.</param>
 /// <param name="StartedAt">When its process began.</param>
-public sealed record BatchServer(Uri Uri, int ProcessId, string DataPath, string Upstream, DateTimeOffset StartedAt);
+public sealed record BatchServer(Uri Uri, int ProcessId, string DataPath, string Upstream, DateTimeOffset StartedAt)
+{
+    /// <summary>A connection to it.</summary>
+    internal ServiceConnection Connect() => new(Uri, ServiceProfile.Local, null);
+}

@@ -42,5 +42,6 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         }
     }
 
-    private static string? PlainText(SecureString? secret) => secret is null ? null : new NetworkCredential("", secret).Password;
+    /// <summary>An empty key, as of a variable that is not set, is none.</summary>
+    private static string? PlainText(SecureString? secret) => secret is { Length: > 0 } ? new NetworkCredential("", secret).Password : null;
 }

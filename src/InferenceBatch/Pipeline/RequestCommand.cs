@@ -52,15 +52,18 @@ public abstract class RequestCommand : BatchCommand
     public string[]? Image { get; set; }
 
     [Parameter]
+    [OneValue]
     public string? Model { get; set; }
 
     /// <summary>What the conversation begins with: objects with <c>role</c> and <c>content</c>. The prompt, if any, follows.</summary>
     [Parameter]
+    [OneValue]
     [JsonObjectTransformation(Many = true)]
     [ValidateNotNullOrEmpty]
     public object[]? Message { get; set; }
 
     [Parameter]
+    [OneValue]
     [ValidatePattern("^/")]
     [ArgumentCompleter(typeof(EndpointCompleter))]
     public string Endpoint { get; set; } = "/v1/chat/completions";
@@ -82,23 +85,27 @@ public abstract class RequestCommand : BatchCommand
     public long? Seed { get; set; }
 
     [Parameter]
+    [OneValue]
     [ValidateNotNullOrEmpty]
     public string[]? Stop { get; set; }
 
     /// <summary>A JSON schema the answer is to follow, as a hashtable or JSON.</summary>
     [Parameter]
+    [OneValue]
     [JsonObjectTransformation]
     [ValidateNotNull]
     public object? ResponseSchema { get; set; }
 
     /// <summary>Tools, or bare functions, as hashtables or JSON.</summary>
     [Parameter]
+    [OneValue]
     [JsonObjectTransformation(Many = true)]
     [ValidateNotNullOrEmpty]
     public object[]? Tool { get; set; }
 
     /// <summary>Any field the service knows, as a hashtable or JSON; merged last, so that it wins.</summary>
     [Parameter]
+    [OneValue]
     [JsonObjectTransformation]
     [ValidateNotNull]
     public object? Body { get; set; }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 
 namespace InferenceBatch.Pipeline;
@@ -55,8 +57,28 @@ internal static class ServerRegistry
         return running;
     }
 
+    /// <summary>
+    /// The port the last service on this data folder had, so that batches known by its address are found again; 0 for any,
+    /// also when it is taken by now.
+    /// </summary>
+    public static int LastPort(string dataPath)
+    {
+        try
+        {
+            int port = int.Parse(File.ReadAllText(PortPath(dataPath)), CultureInfo.InvariantCulture);
+            using var probe = new TcpListener(IPAddress.Loopback, port);
+            probe.Start();
+            return port;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException or OverflowException or ArgumentException or SocketException)
+        {
+            return 0;
+        }
+    }
+
     public static void Add(BatchServer server)
     {
+        File.WriteAllText(PortPath(server.DataPath), server.Uri.Port.ToString(CultureInfo.InvariantCulture));
         Directory.CreateDirectory(RecordFolder);
         string path = PathOf(server);
         File.WriteAllBytes(path + ".tmp", JsonSerializer.SerializeToUtf8Bytes(server));
@@ -85,6 +107,8 @@ internal static class ServerRegistry
 
         return null;
     }
+
+    private static string PortPath(string dataPath) => Path.Combine(dataPath, "server.port");
 
     private static string PathOf(BatchServer server) =>
         Path.Combine(RecordFolder, server.ProcessId.ToString(CultureInfo.InvariantCulture) + ".json");

@@ -22,7 +22,7 @@ public abstract class ServiceCommand : BatchCommand
     /// <summary>The service's key, as SecureString or text.</summary>
     [Parameter]
     [SecretTransformation]
-    [ValidateNotNull]
+    [AllowNull]
     public SecureString? ApiKey { get; set; }
 
     /// <inheritdoc cref="ConnectionChoice.Resolve(object?)"/>

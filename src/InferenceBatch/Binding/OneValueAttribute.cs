@@ -1,0 +1,17 @@
+using System.Management.Automation;
+
+namespace InferenceBatch.Binding;
+
+/// <summary>
+/// Refuses a script block where one value holds for all input objects: PowerShell would take the block's own text as
+/// the value, and every request would carry it.
+/// </summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
+internal sealed class OneValueAttribute : ArgumentTransformationAttribute
+{
+    public override object Transform(EngineIntrinsics engineIntrinsics, object inputData) =>
+        (inputData is PSObject wrapped ? wrapped.BaseObject : inputData) is ScriptBlock block
+            ? throw new ArgumentTransformationMetadataException(
+                $"{{{block}}} is a script block; this parameter takes one value for all input objects. Those that take script blocks are -Prompt, -SystemPrompt, -CustomId and -Image.")
+            : inputData;
+}
