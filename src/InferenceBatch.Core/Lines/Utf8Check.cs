@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
@@ -55,22 +56,23 @@ internal static class Utf8Check
 
         Vector128<byte> errors = default;
         Vector128<byte> before = default;
-        while (text.Length >= Vector128<byte>.Count)
+        ref byte start = ref MemoryMarshal.GetReference(text);
+        int place = 0;
+        for (; place <= text.Length - Vector128<byte>.Count; place += Vector128<byte>.Count)
         {
-            var block = Vector128.Create(text);
+            var block = Vector128.LoadUnsafe(ref start, (nuint)place);
             if ((block | before).ExtractMostSignificantBits() != 0)
             {
                 errors |= Errors(block, before);
             }
 
             before = block;
-            text = text[Vector128<byte>.Count..];
         }
 
         // Zeros behind the end show a character that was cut off.
         Span<byte> rest = stackalloc byte[Vector128<byte>.Count];
         rest.Clear();
-        text.CopyTo(rest);
+        text[place..].CopyTo(rest);
         errors |= Errors(Vector128.Create((ReadOnlySpan<byte>)rest), before);
         return errors == default;
     }
