@@ -31,6 +31,9 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     /// <summary>Whether to end with the first batch that ends.</summary>
     public bool Any { get; init; }
 
+    /// <summary>Which service a batch is asked of; the one given for all when null.</summary>
+    public Func<string, BatchClient>? ClientOf { get; init; }
+
     /// <summary>Told each batch whenever it was looked at.</summary>
     public Action<Batch>? OnLook { get; init; }
 
@@ -117,11 +120,12 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     private async Task<Batch?> LookAsync(Watched watched, TimeSpan? atMost, CancellationToken cancellationToken)
     {
         watched.WasLookedAt = true;
+        BatchClient service = ClientOf?.Invoke(watched.Id) ?? client;
         using var late = new CancellationTokenSource(atMost ?? System.Threading.Timeout.InfiniteTimeSpan, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         try
         {
-            Batch batch = await client.GetBatchAsync(watched.Id, RetryPolicy.Once, either.Token).ConfigureAwait(false);
+            Batch batch = await service.GetBatchAsync(watched.Id, RetryPolicy.Once, either.Token).ConfigureAwait(false);
             watched.Saw();
             OnLook?.Invoke(batch);
             return batch.IsFinished ? batch : null;
@@ -132,7 +136,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         }
         catch (ServiceException exception) when (exception.IsTransient)
         {
-            watched.Failed(exception, client.Connection.Profile);
+            watched.Failed(exception, service.Connection.Profile);
             if (watched.IsGivenUp)
             {
                 OnGivenUp?.Invoke(watched.Id, new ServiceException(

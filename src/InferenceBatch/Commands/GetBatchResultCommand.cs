@@ -18,7 +18,6 @@ public sealed class GetBatchResultCommand : BatchInputCommand
     private const string PathSet = "Path";
 
     private readonly List<BatchInput> _waiting = [];
-    private ServiceConnection? _waitingAt;
     private ResultWriter? _results;
 
     /// <summary>Output and error files on disk.</summary>
@@ -75,8 +74,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
             ServiceConnection connection = Resolve(known);
             if (Wait && known is not { IsFinished: true })
             {
-                _waitingAt ??= connection;
-                _waiting.Add(new BatchInput(id, known));
+                _waiting.Add(new BatchInput(id, known) { Connection = connection });
             }
             else if (!TryRun((pump, token) => WriteBatchAsync(connection, id, known, pump, token), id, out bool complete) || !complete)
             {
@@ -87,10 +85,10 @@ public sealed class GetBatchResultCommand : BatchInputCommand
 
     protected override void EndProcessing()
     {
-        if (_waitingAt is { } connection)
+        if (_waiting.Count > 0)
         {
-            var wait = new BatchWait(this, connection, null, null);
-            wait.RunAndResume(() => RunOrThrow((pump, token) => WriteAsTheyEndAsync(wait, connection, pump, token), _waiting));
+            var wait = new BatchWait(this, null, null);
+            wait.RunAndResume(() => RunOrThrow((pump, token) => WriteAsTheyEndAsync(wait, pump, token), _waiting));
         }
 
         Run((pump, token) => _results!.FinishAsync(pump));
@@ -102,12 +100,20 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         base.Dispose(disposing);
     }
 
-    private async Task WriteAsTheyEndAsync(BatchWait wait, ServiceConnection connection, PipelinePump pump, CancellationToken cancellationToken)
+    private async Task WriteAsTheyEndAsync(BatchWait wait, PipelinePump pump, CancellationToken cancellationToken)
     {
         int complete = 0;
         await foreach (Batch batch in wait.WaitAsync(_waiting, pump, cancellationToken).ConfigureAwait(false))
         {
-            complete += await WriteBatchAsync(connection, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+            try
+            {
+                complete += await WriteBatchAsync(Session.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+            }
+            catch (Exception exception) when (exception is ServiceException or IOException)
+            {
+                // The results of the others are still to come.
+                pump.WriteError(ErrorRecords.From(exception, batch.Id));
+            }
         }
 
         _results!.IsIncomplete |= complete < _waiting.Select(batch => batch.Id).Distinct().Count();

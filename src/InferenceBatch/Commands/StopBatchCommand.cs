@@ -12,7 +12,6 @@ namespace InferenceBatch.Commands;
 public sealed class StopBatchCommand : BatchInputCommand
 {
     private readonly List<BatchInput> _stopping = [];
-    private ServiceConnection? _connection;
 
     /// <summary>Wait until the batches have ended.</summary>
     [Parameter]
@@ -32,8 +31,7 @@ public sealed class StopBatchCommand : BatchInputCommand
             Session.Remember(batch, connection);
             if (Wait)
             {
-                _connection ??= connection;
-                _stopping.Add(new BatchInput(batch.Id, batch));
+                _stopping.Add(new BatchInput(batch.Id, batch) { Connection = connection });
             }
             else
             {
@@ -44,12 +42,12 @@ public sealed class StopBatchCommand : BatchInputCommand
 
     protected override void EndProcessing()
     {
-        if (_connection is null)
+        if (_stopping.Count == 0)
         {
             return;
         }
 
-        var wait = new BatchWait(this, _connection, null, null);
+        var wait = new BatchWait(this, null, null);
         wait.RunAndResume(() => RunOrThrow(
             async (pump, token) =>
             {

@@ -13,7 +13,6 @@ namespace InferenceBatch.Commands;
 public sealed class WaitBatchCommand : BatchInputCommand
 {
     private readonly List<BatchInput> _batches = [];
-    private ServiceConnection? _connection;
 
     /// <summary>Seconds to wait in all; as long as it takes when not given.</summary>
     [Parameter]
@@ -36,19 +35,18 @@ public sealed class WaitBatchCommand : BatchInputCommand
     {
         foreach (BatchInput batch in Inputs)
         {
-            _connection ??= Resolve(batch.Known);
-            _batches.Add(batch);
+            _batches.Add(batch with { Connection = Resolve(batch.Known) });
         }
     }
 
     protected override void EndProcessing()
     {
-        if (_connection is null)
+        if (_batches.Count == 0)
         {
             return;
         }
 
-        var wait = new BatchWait(this, _connection, Timeout, PollingInterval) { Any = Any };
+        var wait = new BatchWait(this, Timeout, PollingInterval) { Any = Any };
         wait.RunAndResume(() => RunOrThrow(
             async (pump, token) =>
             {

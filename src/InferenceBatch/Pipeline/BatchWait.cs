@@ -11,13 +11,16 @@ namespace InferenceBatch.Pipeline;
 /// A wait for batches as a person sees it: progress while it lasts, an error for each batch that was not waited for to
 /// its end, and on Ctrl+C the line that takes the wait up again.
 /// </summary>
-internal sealed class BatchWait(BatchCommand command, ServiceConnection connection, double? timeoutSeconds, double? pollingSeconds)
+internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, double? pollingSeconds)
 {
     private BatchWatcher? _watcher;
 
     public bool Any { get; init; }
 
     /// <summary>Waits, giving each batch as it ends.</summary>
+    /// <param name="batches">At least one; where each is must be known.</param>
+    /// <param name="pump">Told of progress and errors.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     public async IAsyncEnumerable<Batch> WaitAsync(
         IReadOnlyCollection<BatchInput> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -32,8 +35,17 @@ internal sealed class BatchWait(BatchCommand command, ServiceConnection connecti
             progress.Report(done, total, () => Describe(batch, batches.Count, ended, done, total));
         }
 
-        _watcher = new BatchWatcher(new BatchClient(connection, warn: pump.WriteWarning))
+        var connections = new Dictionary<string, ServiceConnection>();
+        foreach (BatchInput batch in batches)
         {
+            connections.TryAdd(batch.Id, batch.Connection!);
+        }
+
+        Dictionary<ServiceConnection, BatchClient> clients = connections.Values.Distinct()
+            .ToDictionary(connection => connection, connection => new BatchClient(connection, warn: pump.WriteWarning));
+        _watcher = new BatchWatcher(clients.Values.First())
+        {
+            ClientOf = id => clients[connections[id]],
             Any = Any,
             Timeout = timeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             PollingInterval = pollingSeconds is { } pause ? TimeSpan.FromSeconds(pause) : null,
@@ -51,7 +63,7 @@ internal sealed class BatchWait(BatchCommand command, ServiceConnection connecti
         await foreach (Batch batch in _watcher.WatchAsync(batches.Select(batch => (batch.Id, batch.Known)), cancellationToken).ConfigureAwait(false))
         {
             ended++;
-            yield return Session.Remember(batch, connection);
+            yield return Session.Remember(batch, connections.GetValueOrDefault(batch.Id, batches.First().Connection!));
         }
 
         if (!Any || ended == 0)

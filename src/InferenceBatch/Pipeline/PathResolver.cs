@@ -11,11 +11,11 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
 {
     private const string FileSystem = "FileSystem";
 
-    private readonly Action<ErrorRecord> _fail = fail ?? cmdlet.WriteError;
-
     /// <summary>Whether two full paths are the same, as this system's file systems usually see it.</summary>
     public static StringComparer Comparer { get; } =
         OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
+
+    private readonly Action<ErrorRecord> _fail = fail ?? cmdlet.WriteError;
 
     /// <summary>The existing files the paths name; wildcards and PSDrives count unless they are literal.</summary>
     public IEnumerable<string> Files(IEnumerable<string> paths, bool literal)

@@ -1,0 +1,370 @@
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    $script:Server = Start-TestService
+    $script:Faults = [FaultServer]::new()
+    # Scripts a batch of the fault server with the lines of its files.
+    function Set-Results([string] $Id = 'b1', [string[]] $Output, [string[]] $Errors, [hashtable] $With = @{}, [string] $Status = 'completed') {
+        $all = @{ request_counts = @{ total = $Output.Count + $Errors.Count; completed = $Output.Count; failed = $Errors.Count } }
+        if ($Output) { $all['output_file_id'] = "$Id-out"; $Faults.On("GET /v1/files/$Id-out/content", @(New-Answer (($Output -join "`n") + "`n") -Ranges)) }
+        if ($Errors) { $all['error_file_id'] = "$Id-err"; $Faults.On("GET /v1/files/$Id-err/content", @(New-Answer (($Errors -join "`n") + "`n") -Ranges)) }
+        foreach ($name in $With.Keys) { $all[$name] = $With[$name] }
+        $Faults.On("GET /v1/batches/$Id", @(New-Answer (New-WireBatch $Id $Status $all)))
+    }
+    function New-Failure([string] $CustomId, [string] $Code, [string] $Message = 'no') { New-WireLine $CustomId -With @{ response = $null; error = @{ code = $Code; message = $Message } } }
+    function Write-Lines([string] $Name, [string[]] $Line) {
+        $path = Join-Path $TestDrive $Name
+        [IO.File]::WriteAllLines($path, $Line)
+        $path
+    }
+}
+
+AfterAll {
+    $Faults.Dispose()
+    Stop-TestServices
+}
+
+Describe 'Get-BatchResult' {
+    BeforeEach { $Faults.Reset() }
+    AfterEach {
+        Get-Leftover | Should -BeNullOrEmpty
+        Wait-Until { $Faults.OpenAnswers -eq 0 } | Should -BeTrue -Because 'no connection is held'
+    }
+
+    Context 'the pipeline' {
+        It 'gives what the service answered' {
+            $results = 'eins', 'zwei' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch | Get-BatchResult
+            $results[0] | Should -BeOfType ([InferenceBatch.Model.BatchResult])
+            $results.Text | Sort-Object | Should -Be 'eins', 'zwei'
+            $results.Status | Select-Object -Unique | Should -Be 'Succeeded'
+            $results[0].StatusCode | Should -Be 200
+            $results[0].BatchId | Should -Match '^batch_'
+            $results[0].TotalTokens | Should -Be ($results[0].PromptTokens + $results[0].CompletionTokens)
+        }
+
+        It 'takes ids from the pipeline, and by property name' {
+            Set-Results -Output (New-WireLine 'a')
+            ('b1' | Get-BatchResult -BaseUri $Faults.BaseUri).CustomId | Should -Be 'a'
+            ([pscustomobject]@{ BatchId = 'b1' } | Get-BatchResult -BaseUri $Faults.BaseUri).CustomId | Should -Be 'a'
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri).CustomId | Should -Be 'a'
+        }
+
+        It 'waits with -Wait' {
+            $results = 'x' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Get-BatchResult -Wait
+            $results.Text | Should -Be 'x'
+        }
+
+        It 'reads several batches, each where it came from' {
+            $other = [FaultServer]::new()
+            try {
+                Set-Results b1 -Output (New-WireLine 'a')
+                $other.On('GET /v1/batches/b2', @((New-Answer (New-WireBatch 'b2' 'in_progress')), (New-Answer (New-WireBatch 'b2' 'completed' @{ output_file_id = 'o2' }))))
+                $other.On('GET /v1/files/o2/content', @(New-Answer (New-WireLine 'b')))
+                $batches = @(Get-Batch b1 -BaseUri $Faults.BaseUri) + @(Get-Batch b2 -BaseUri $other.BaseUri)
+                ($batches | Get-BatchResult -Wait -ErrorAction Stop).CustomId | Sort-Object | Should -Be 'a', 'b'
+            }
+            finally { $other.Dispose() }
+        }
+
+        It 'a batch whose files cannot be had leaves the others, with -Wait <Wait>' -ForEach @{ Wait = $true }, @{ Wait = $false } {
+            Set-Results b1 -With @{ output_file_id = 'gone' }
+            $Faults.On('GET /v1/files/gone/content', @(New-Refusal 404))
+            Set-Results b2 -Output (New-WireLine 'b')
+            $results = 'b1', 'b2' | Get-BatchResult -BaseUri $Faults.BaseUri -Wait:$Wait -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.CustomId | Should -Be 'b'
+            $problem.Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be 'FileNotFound'
+            $problem[0].TargetObject | Should -Be 'b1'
+        }
+    }
+
+    Context 'what a line becomes' {
+        It '<Name>' -ForEach @(
+            @{ Name = 'an expired line of the document'; Status = 'Expired'; Code = 'batch_expired'; Http = $null; Line = '{"id":"batch_req_123","custom_id":"request-3","response":null,"error":{"code":"batch_expired","message":"This request could not be executed before the completion window expired."}}' }
+            @{ Name = 'a cancelled line'; Status = 'Cancelled'; Code = 'batch_cancelled'; Http = $null; Line = '{"id":"x","custom_id":"request-3","response":null,"error":{"code":"batch_cancelled","message":"m"}}' }
+            @{ Name = 'a failure with an HTTP answer, error null'; Status = 'Failed'; Code = 'rate_limit_exceeded'; Http = 429; Line = '{"id":"x","custom_id":"request-3","response":{"status_code":429,"body":{"error":{"code":"rate_limit_exceeded","message":"slow down"}}},"error":null}' }
+            @{ Name = 'Inference.net''s failure'; Status = 'Failed'; Code = 'inference_failed'; Http = $null; Line = '{"id":"x","custom_id":"request-3","response":null,"error":{"code":"inference_failed","message":"Maximum retries reached"}}' }
+            @{ Name = 'a status of 0'; Status = 'Failed'; Code = 'http_0'; Http = 0; Line = '{"id":"x","custom_id":"request-3","response":{"status_code":0,"body":null},"error":null}' }
+        ) {
+            $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' $Line)
+            $result.CustomId | Should -Be 'request-3'
+            $result.Status | Should -Be $Status
+            $result.Error.Code | Should -Be $Code
+            $result.StatusCode | Should -Be $Http
+            $result.Text | Should -BeNullOrEmpty
+        }
+
+        It 'a success without error, as Inference.net writes it' {
+            $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' '{"id":"b","custom_id":"img_0","response":{"status_code":200,"body":{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}}}')
+            $result.Status | Should -Be 'Succeeded'
+            $result.Text | Should -Be 'ok'
+            $result.FinishReason | Should -Be 'stop'
+            $result.TotalTokens | Should -Be 3
+            $result.Error | Should -BeNullOrEmpty
+        }
+
+        It 'JSON in the text is an object in Value, with dates as text' {
+            $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' '{"name":"Zoë","when":"2024-01-02T03:04:05Z","list":[1,2]}'))
+            $result.Value.name | Should -Be 'Zoë'
+            $result.Value.when | Should -BeOfType ([string])
+            $result.Value.when | Should -BeExactly '2024-01-02T03:04:05Z'
+            $result.Value.list | Should -Be 1, 2
+            (Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' 'plain text'))).Value | Should -BeNullOrEmpty
+        }
+
+        It 'the error file follows the output file' {
+            Set-Results -Output (New-WireLine 'a') -Errors (New-Failure 'b' 'inference_failed')
+            $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri
+            $results.CustomId | Should -Be 'a', 'b'
+            $results.Status | Should -Be 'Succeeded', 'Failed'
+            $results[1].Error.Message | Should -Be 'no'
+        }
+
+        It 'lines that failed in the real service say why' {
+            $service = Start-TestService 'echo?fail=1&seed=7' @{ MAX_ATTEMPTS = '1' }
+            try {
+                $results = 'a', 'b', 'c' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Get-BatchResult -Wait
+                $results.Count | Should -Be 3
+                $results.Status | Select-Object -Unique | Should -Be 'Failed'
+                $results.StatusCode | ForEach-Object { $_ | Should -BeIn 408, 429, 500 }
+                $results.Error.Message | Should -Match 'echo model'
+            }
+            finally {
+                $service | Stop-BatchServer
+                Connect-BatchService -BaseUri $Server.Uri
+            }
+        }
+
+        It 'lines that expired in the real service say so' {
+            $service = Start-TestService 'echo?latency=20s' @{ COMPLETION_WINDOW = '1s' }
+            try {
+                $results = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Get-BatchResult -Wait
+                $results.Status | Should -Be 'Expired', 'Expired'
+                $results[0].Error.Code | Should -Be 'batch_expired'
+            }
+            finally {
+                $service | Stop-BatchServer
+                Connect-BatchService -BaseUri $Server.Uri
+            }
+        }
+    }
+
+    Context 'joined to the requests' {
+        BeforeAll {
+            $script:Requests = 1..4 | ForEach-Object { [pscustomobject]@{ Number = $_; Prompt = "Q$_" } } | New-BatchRequest -Model m
+            $script:RequestFile = $Requests | Export-BatchFile (Join-Path $TestDrive requests.jsonl) -Force
+        }
+
+        It 'by -Request: with the object each was made from' {
+            Set-Results -Output (3, 1, 4, 2 | ForEach-Object { New-WireLine "request-$_" "A$_" })
+            $results = Get-BatchResult b1 -Request $Requests -BaseUri $Faults.BaseUri
+            $results.CustomId | Should -Be 'request-3', 'request-1', 'request-4', 'request-2'
+            $results | ForEach-Object { $_.Text | Should -Be "A$($_.InputObject.Number)" }
+        }
+
+        It 'by -RequestPath: with the request' {
+            Set-Results -Output (New-WireLine 'request-2')
+            $result = Get-BatchResult b1 -RequestPath $RequestFile -BaseUri $Faults.BaseUri -Status Succeeded
+            $result.Request.CustomId | Should -Be 'request-2'
+            $result.Request.Body | Should -Match 'Q2'
+        }
+
+        It 'in input order with -Ordered' {
+            Set-Results -Output (3, 1, 4, 2 | ForEach-Object { New-WireLine "request-$_" })
+            (Get-BatchResult b1 -RequestPath $RequestFile -Ordered -BaseUri $Faults.BaseUri).CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
+        }
+
+        It 'what never came back is Missing: results, not errors<How>' -ForEach @{ How = ''; Ordered = $false }, @{ How = ', in its place with -Ordered'; Ordered = $true } {
+            Set-Results -Output (4, 1 | ForEach-Object { New-WireLine "request-$_" })
+            $results = Get-BatchResult b1 -Request $Requests -Ordered:$Ordered -BaseUri $Faults.BaseUri -ErrorAction Stop
+            ($results | Where-Object Status -EQ Missing).CustomId | Should -Be 'request-2', 'request-3'
+            ($results | Where-Object Status -EQ Missing)[0].InputObject.Number | Should -Be 2
+            if ($Ordered) { $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4' }
+        }
+
+        It 'over several batches, missing counts once at the end' {
+            Set-Results b1 -Output (New-WireLine 'request-1'), (New-WireLine 'request-2')
+            Set-Results b2 -Output (New-WireLine 'request-3')
+            $results = 'b1', 'b2' | Get-BatchResult -Request $Requests -BaseUri $Faults.BaseUri
+            $results.Count | Should -Be 4
+            ($results | Where-Object Status -EQ Missing).CustomId | Should -Be 'request-4'
+        }
+
+        It 'says how many nobody asked for, and how many came twice' {
+            Set-Results -Output ('request-1', 'request-1', 'stranger', 'request-2', 'request-3', 'request-4' | ForEach-Object { New-WireLine $_ })
+            $results = Get-BatchResult b1 -Request $Requests -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue -WarningVariable said
+            ($results | Where-Object CustomId -EQ 'request-1').Count | Should -Be 1
+            $said -join "`n" | Should -Match '1 results? .*none of the requests'
+            $said -join "`n" | Should -Match '1 results? repeat'
+        }
+
+        It 'warns, with the numbers, where the files hold fewer lines than the batch counts' {
+            Set-Results -Output (New-WireLine 'request-1') -With @{ request_counts = @{ total = 4; completed = 4; failed = 0 } }
+            Get-BatchResult b1 -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue -WarningVariable said | Out-Null
+            "$said" | Should -Match '4.*1'
+        }
+
+        It '-Status gives those alone, missing ones too' {
+            Set-Results -Output (New-WireLine 'request-1') -Errors (New-Failure 'request-2' 'batch_expired'), (New-Failure 'request-3' 'inference_failed')
+            (Get-BatchResult b1 -Request $Requests -Status Expired, Missing -BaseUri $Faults.BaseUri).CustomId | Should -Be 'request-2', 'request-4'
+            (Get-BatchResult b1 -Status Failed -BaseUri $Faults.BaseUri).CustomId | Should -Be 'request-3'
+        }
+
+        It 'failed lines go out again: Get-BatchResult | Send-BatchFile | New-Batch' {
+            Set-Results -Output (New-WireLine 'request-1') -Errors (New-Failure 'request-2' 'batch_expired'), (New-Failure 'request-3' 'inference_failed')
+            $again = Get-BatchResult b1 -Status Failed, Expired -RequestPath $RequestFile -BaseUri $Faults.BaseUri | Send-BatchFile | New-Batch | Get-BatchResult -Wait
+            $again.CustomId | Sort-Object | Should -Be 'request-2', 'request-3'
+            ($again | Sort-Object CustomId).Text | Should -Be 'Q2', 'Q3'
+        }
+
+        It 'none is called missing where a batch could not be read' {
+            Set-Results b1 -Output (New-WireLine 'request-1')
+            $Faults.On('GET /v1/batches/b2', @(New-Refusal 404))
+            $results = 'b1', 'b2' | Get-BatchResult -Request $Requests -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue
+            $results.CustomId | Should -Be 'request-1'
+        }
+
+        It '-Ordered without requests is refused' {
+            Get-ErrorId (Get-ErrorOf { Get-BatchResult b1 -Ordered -BaseUri $Faults.BaseUri }) | Should -Be 'InvalidValue'
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'a missing -RequestPath is refused before anything is fetched' {
+            $problem = Get-ErrorOf { Get-BatchResult b1 -RequestPath (Join-Path $TestDrive none.jsonl) -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'FileNotFound'
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'batches that have not ended, or failed' {
+        It 'not finished, and nothing to be had: BatchNotFinished' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
+            $problem = Get-ErrorOf { Get-BatchResult b1 -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'BatchNotFinished'
+            $problem.CategoryInfo.Category | Should -Be 'InvalidOperation'
+            $problem.TargetObject.Id | Should -Be 'b1'
+            "$problem" | Should -Match '-Wait'
+        }
+
+        It 'not finished, where the service gives what there is' {
+            Set-Results -Output (New-WireLine 'a') -Status in_progress -With @{ request_counts = @{ total = 9; completed = 1; failed = 0 } }
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'a'
+        }
+
+        It 'unknown: BatchNotFound, with the id as its target' {
+            $problem = Get-ErrorOf { Get-BatchResult batch_none }
+            Get-ErrorId $problem | Should -Be 'BatchNotFound'
+            $problem.TargetObject | Should -Be 'batch_none'
+        }
+
+        It 'failed: BatchFailed, once in the whole pipeline' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'failed' @{ errors = @{ data = @(@{ code = 'empty_file'; message = 'Nothing in it.'; line = $null }) } })))
+            $problem = Get-ErrorOf { Wait-Batch b1 -BaseUri $Faults.BaseUri | Get-BatchResult }
+            @($problem).Count | Should -Be 1
+            Get-ErrorId $problem | Should -Be 'BatchFailed'
+            "$problem" | Should -Match 'empty_file'
+        }
+
+        It 'completed without a file gives nothing' {
+            Set-Results -With @{ output_file_id = ''; request_counts = @{ total = 0; completed = 0; failed = 0 } }
+            Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'downloads that break' {
+        It 'goes on where it stood: <Kind>' -ForEach @{ Kind = 'with ranges'; Ranges = $true }, @{ Kind = 'without'; Ranges = $false } {
+            Set-Results -Output (1..20 | ForEach-Object { New-WireLine "request-$_" })
+            $text = ((1..20 | ForEach-Object { New-WireLine "request-$_" }) -join "`n") + "`n"
+            $Faults.On('GET /v1/files/b1-out/content', @((New-Answer $text -CutAfter 1234 -Ranges:$Ranges), (New-Answer $text -Ranges:$Ranges)))
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri).CustomId | Should -Be (1..20 | ForEach-Object { "request-$_" })
+        }
+
+        It 'a file that ends in the middle of a line: DownloadIncomplete, after what was whole' {
+            Set-Results -Output 'x'
+            $Faults.On('GET /v1/files/b1-out/content', @(New-Answer ((New-WireLine 'a') + "`n" + (New-WireLine 'b').Substring(0, 40))))
+            $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
+            $results.CustomId | Should -Be 'a'
+            Get-ErrorId $problem[0] | Should -Be 'DownloadIncomplete'
+            $problem[0].CategoryInfo.Category | Should -Be 'ReadError'
+        }
+
+        It 'one line that is none is an error; the others go on' {
+            Set-Results -Output (New-WireLine 'a'), 'no json at all', (New-WireLine 'c')
+            $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
+            $results.CustomId | Should -Be 'a', 'c'
+            $problem.Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be 'DownloadIncomplete'
+            "$($problem[0])" | Should -Match 'Line 2'
+        }
+    }
+
+    Context 'files on disk' {
+        It 'reads output and error files, wildcards too' {
+            Write-Lines 'w_output.jsonl' (New-WireLine 'a') | Out-Null
+            Write-Lines 'w_error.jsonl' (New-Failure 'b' 'batch_expired') | Out-Null
+            (Get-BatchResult -Path (Join-Path $TestDrive 'w_*.jsonl')).Status | Sort-Object | Should -Be 'Succeeded', 'Expired'
+        }
+
+        It 'reads what Save-BatchFile saved' {
+            $folder = New-Item (Join-Path $TestDrive saved) -ItemType Directory
+            $saved = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch | Save-BatchFile -Destination $folder
+            (Get-BatchResult -Path $saved).Text | Sort-Object | Should -Be 'a', 'b'
+        }
+
+        It 'reads CRLF, a BOM and blank lines' {
+            $path = Join-Path $TestDrive crlf.jsonl
+            [IO.File]::WriteAllText($path, "$(New-WireLine 'a')`r`n`r`n$(New-WireLine 'b')`r`n", [Text.UTF8Encoding]::new($true))
+            (Get-BatchResult -Path $path -ErrorAction Stop).CustomId | Should -Be 'a', 'b'
+        }
+
+        It '<Name>: <Id>' -ForEach @(
+            @{ Name = 'a missing file'; Id = 'FileNotFound'; File = 'none.jsonl' }
+            @{ Name = 'a wildcard that matches nothing'; Id = 'FileNotFound'; File = 'none*.jsonl' }
+            @{ Name = 'a folder'; Id = 'NotAFile'; File = '' }
+        ) {
+            $path = $File ? (Join-Path $TestDrive $File) : "$TestDrive"
+            $problem = Get-ErrorOf { Get-BatchResult -Path $path }
+            Get-ErrorId $problem | Should -Be $Id
+            $problem.TargetObject | Should -Be $path
+        }
+    }
+
+    Context 'when downstream has enough' {
+        It 'returns at once, and closes the connection' {
+            $first = (New-WireLine 'a') + "`n"
+            Set-Results -Output 'x'
+            $Faults.On('GET /v1/files/b1-out/content', @(New-Answer ($first + (New-WireLine 'b')) -StallAfter $first.Length))
+            $clock = [Diagnostics.Stopwatch]::StartNew()
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri | Select-Object -First 1).CustomId | Should -Be 'a'
+            $clock.Elapsed.TotalSeconds | Should -BeLessThan 10
+        }
+
+        It 'leaves no temporary file of an ordered join' {
+            Set-Results -Output (1..50 | ForEach-Object { New-WireLine "request-$_" })
+            $requests = [string[]](1..50) | New-BatchRequest -Model m
+            (Get-BatchResult b1 -Request $requests -Ordered -BaseUri $Faults.BaseUri | Select-Object -First 2).Count | Should -Be 2
+        }
+    }
+
+    Context 'memory' {
+        It 'stays flat however large the file is' {
+            # 120 MB of results; held as objects they would be several times that.
+            $path = Join-Path $TestDrive large.jsonl
+            $line = [Text.Encoding]::UTF8.GetBytes((New-WireLine 'request-1' ('x' * 3000)) + "`n")
+            $file = [IO.File]::Create($path)
+            try { foreach ($i in 1..([int](120MB / $line.Length))) { $file.Write($line, 0, $line.Length) } } finally { $file.Dispose() }
+            $run = Invoke-ChildShell @"
+`$count = 0
+Get-BatchResult -Path '$path' | Select-Object -First 100 | Out-Null
+`$process = [Diagnostics.Process]::GetCurrentProcess()
+`$before = `$process.PeakWorkingSet64
+Get-BatchResult -Path '$path' | ForEach-Object { `$count++ }
+`$process.Refresh()
+"`$count `$([int]((`$process.PeakWorkingSet64 - `$before) / 1MB))"
+"@
+            $count, $growth = $run.Output.Trim() -split ' '
+            [int]$count | Should -Be ([int](120MB / $line.Length))
+            [int]$growth | Should -BeLessThan 60
+            Remove-Item $path
+        }
+    }
+}

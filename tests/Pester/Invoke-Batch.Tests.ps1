@@ -1,0 +1,215 @@
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    $script:Server = Start-TestService
+    $script:Faults = [FaultServer]::new()
+    # Scripts the fault server so that each upload becomes the next of these batches: id, its answers by custom_id.
+    function Set-Run([Collections.Specialized.OrderedDictionary] $Batches) {
+        $Faults.On('POST /v1/files', @($Batches.Keys | ForEach-Object { New-Answer @{ id = "in-$_" } }))
+        $Faults.On('POST /v1/batches', @($Batches.Keys | ForEach-Object { New-Answer (New-WireBatch $_ 'validating') }))
+        foreach ($id in $Batches.Keys) {
+            $lines = @($Batches[$id])
+            $Faults.On("GET /v1/batches/$id", @(New-Answer (New-WireBatch $id 'completed' @{ output_file_id = "out-$id"; request_counts = @{ total = $lines.Count; completed = $lines.Count; failed = 0 } })))
+            $Faults.On("GET /v1/files/out-$id/content", @(New-Answer (($lines -join "`n") + "`n")))
+        }
+    }
+    function Get-Upload { $Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/files' } }
+    function New-Failure([string] $CustomId, [int] $Status) { New-WireLine $CustomId -With @{ response = @{ status_code = $Status; body = @{ error = @{ code = "c$Status"; message = 'no' } } } } }
+}
+
+AfterAll {
+    $Faults.Dispose()
+    Stop-TestServices
+}
+
+Describe 'Invoke-Batch' {
+    BeforeEach { $Faults.Reset() }
+    AfterEach { Get-Leftover | Should -BeNullOrEmpty }
+
+    Context 'objects in, results out' {
+        It 'gives one result for each object, with that object' {
+            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Number = $_; Text = "Q $_" } }
+            $results = $rows | Invoke-Batch -Prompt { $_.Text } -Model echo
+            $results.Count | Should -Be 25
+            $results | ForEach-Object { $_.Text | Should -Be "Q $($_.InputObject.Number)" }
+            ($results.InputObject.Number | Sort-Object) | Should -Be (1..25)
+        }
+
+        It 'takes strings, and gives them in order with -Ordered' {
+            $results = 'c', 'a', 'b' | Invoke-Batch -Model echo -Ordered
+            $results.Text | Should -Be 'c', 'a', 'b'
+            $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3'
+            $results.InputObject | Should -Be 'c', 'a', 'b'
+        }
+
+        It 'takes requests as they are' {
+            $requests = 'x', 'y' | New-BatchRequest -Model echo
+            ($requests | Invoke-Batch -Ordered).Text | Should -Be 'x', 'y'
+        }
+
+        It 'sends system prompts, parameters and metadata' {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            'hello' | Invoke-Batch -Model m -SystemPrompt 'be kind' -MaxTokens 5 -Temperature 0 -Metadata @{ run = 'one' } -BaseUri $Faults.BaseUri | Out-Null
+            $line = ([regex]'(?m)^\{"custom_id.*$').Match((Get-Upload)[0].Text).Value | ConvertFrom-Json
+            $line.body.messages[0].content | Should -Be 'be kind'
+            $line.body.max_tokens | Should -Be 5
+            (($Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/batches' }).Text | ConvertFrom-Json).metadata.run | Should -Be 'one'
+        }
+
+        It 'reads JSON answers into Value' {
+            ('{"a":1}' | Invoke-Batch -Model echo).Value.a | Should -Be 1
+        }
+
+        It 'is content with nothing' {
+            @() | Invoke-Batch -Model echo | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'sending again' {
+        It 'what failed for a reason that may pass, alone, and no more often than -MaxAttempts in all' {
+            Set-Run ([ordered]@{
+                    b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 500), (New-Failure 'request-3' 429)
+                    b2 = (New-WireLine 'request-2' 'second try'), (New-Failure 'request-3' 429)
+                    b3 = New-Failure 'request-3' 429
+                })
+            $results = 'a', 'b', 'c' | Invoke-Batch -Model m -Ordered -BaseUri $Faults.BaseUri
+            $results.Status | Should -Be 'Succeeded', 'Succeeded', 'Failed'
+            $results[1].Text | Should -Be 'second try'
+            $results[1].InputObject | Should -Be 'b'
+            $results[2].StatusCode | Should -Be 429
+            $uploads = Get-Upload
+            $uploads.Count | Should -Be 3
+            $uploads | ForEach-Object { ([regex]'"custom_id"').Matches($_.Text).Count } | Should -Be 3, 2, 1
+        }
+
+        It '-MaxAttempts 1 sends once' {
+            Set-Run ([ordered]@{ b1 = New-Failure 'request-1' 500 })
+            ('a' | Invoke-Batch -Model m -MaxAttempts 1 -BaseUri $Faults.BaseUri).Status | Should -Be 'Failed'
+            @(Get-Upload).Count | Should -Be 1
+        }
+
+        It 'what never came back is sent again, and Missing in the end' {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1'; b2 = New-WireLine 'stranger' })
+            $results = 'a', 'b' | Invoke-Batch -Model m -MaxAttempts 2 -Ordered -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue
+            $results.Status | Should -Be 'Succeeded', 'Missing'
+            @(Get-Upload).Count | Should -Be 2
+        }
+
+        It 'not what would fail again: <_>' -ForEach 400, 401, 404, 422 {
+            Set-Run ([ordered]@{ b1 = New-Failure 'request-1' $_ })
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri).StatusCode | Should -Be $_
+            @(Get-Upload).Count | Should -Be 1
+        }
+
+        It 'ends well against an imperfect model' {
+            $service = Start-TestService 'echo?fail=0.3&seed=7' @{ MAX_ATTEMPTS = '1' }
+            try {
+                $results = [string[]](1..40) | Invoke-Batch -Model echo -MaxAttempts 12 -Ordered
+                $results.Text | Should -Be ([string[]](1..40))
+            }
+            finally {
+                $service | Stop-BatchServer
+                Connect-BatchService -BaseUri $Server.Uri
+            }
+        }
+    }
+
+    Context '-WhatIf' {
+        It 'sends nothing, and leaves nothing' {
+            'a', 'b' | Invoke-Batch -Model m -WhatIf -BaseUri $Faults.BaseUri | Should -BeNullOrEmpty
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'bad input' {
+        It 'an object without the property a script block reads: PromptMissing, naming it; the others are answered' {
+            $rows = [pscustomobject]@{ Text = 'one' }, [pscustomobject]@{ Other = 'x' }, [pscustomobject]@{ Text = 'three' }
+            $results = $rows | Invoke-Batch -Prompt { $_.Text } -Model echo -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.Text | Should -Be 'one', 'three'
+            $results.InputObject | Should -Be $rows[0, 2]
+            $problem.Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be 'PromptMissing'
+            $problem[0].TargetObject | Should -Be $rows[1]
+        }
+
+        It 'a repeated custom_id stops that row, not the run: DuplicateCustomId' {
+            $rows = 'a', 'b', 'a' | ForEach-Object { [pscustomobject]@{ CustomId = $_; Prompt = "P$_" } }
+            $results = $rows | Invoke-Batch -Model echo -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.CustomId | Should -Be 'a', 'b'
+            Get-ErrorId $problem[0] | Should -Be 'DuplicateCustomId'
+            $problem[0].TargetObject | Should -Be $rows[2]
+        }
+
+        It 'no model: ModelMissing, and nothing is sent' {
+            Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -BaseUri $Faults.BaseUri }) | Should -Be 'ModelMissing'
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'a wrong model name is the service''s to refuse: BatchFailed, and every object has a result' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
+            $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'failed' @{ errors = @{ data = @(@{ code = 'model_not_found'; message = 'No such model.'; line = 1 }) } })))
+            $results = 'a', 'b' | Invoke-Batch -Model nonsense -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.Status | Should -Be 'Failed', 'Failed'
+            $results.InputObject | Should -Be 'a', 'b'
+            $results[0].Error.Code | Should -Be 'model_not_found'
+            Get-ErrorId $problem[0] | Should -Be 'BatchFailed'
+            "$($problem[0])" | Should -Match 'model_not_found'
+            @(Get-Upload).Count | Should -Be 1
+        }
+
+        It 'a wrong key: Unauthorized, and nothing is tried again' {
+            $Faults.On('POST /v1/files', @(New-Refusal 401))
+            $secret = 'sk-secret-4711-invoke'
+            $problem = @(Get-ErrorOf { 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret })
+            Get-ErrorId $problem[0] | Should -Be 'Unauthorized'
+            @(Get-Upload).Count | Should -Be 1
+            $problem | Format-List * -Force | Out-String -Width 500 | Should -Not -Match $secret
+        }
+    }
+
+    Context '-Timeout' {
+        It 'WaitTimeout with the line that waits again' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
+            $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
+            $problem = Get-ErrorOf { 'a' | Invoke-Batch -Model m -TimeoutSec 0.5 -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'WaitTimeout'
+            $problem.TargetObject.Id | Should -Be 'b1'
+            "$problem" | Should -Match "Wait-Batch -Id 'b1'"
+            @(Get-Upload).Count | Should -Be 1
+        }
+    }
+
+    Context 'secrets' {
+        It 'says nothing of the key in verbose text, errors or results' {
+            Set-Run ([ordered]@{ b1 = New-Failure 'request-1' 400 })
+            $secret = 'sk-secret-4711-verbose'
+            $all = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret -Verbose -Debug *>&1
+            $Faults.Calls[0].Headers['Authorization'] | Should -Be "Bearer $secret"
+            ($all | Format-List * -Force | Out-String -Width 500) | Should -Not -Match $secret
+        }
+    }
+
+    Context 'when downstream has enough' {
+        It 'returns, and leaves nothing' {
+            ([string[]](1..20) | Invoke-Batch -Model echo | Select-Object -First 1).Text | Should -Not -BeNullOrEmpty
+        }
+    }
+
+    Context 'Ctrl+C' -Skip:$IsWindows {
+        It 'ends at once, names the batches that go on, and leaves no temporary files' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
+            $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
+            $shell = Start-ChildShell "'a', 'b' | Invoke-Batch -Model m -BaseUri $($Faults.BaseUri)"
+            try {
+                Wait-Until { ($Faults.Calls | Where-Object Path -EQ '/v1/batches/b1').Count -gt 1 } 60 | Should -BeTrue
+                kill -INT $shell.Id
+                $shell.WaitForExit(10000) | Should -BeTrue
+                $text = $shell.StandardOutput.ReadToEnd() + $shell.StandardError.ReadToEnd()
+                ($text -replace '\s+', ' ') | Should -Match "Wait-Batch -Id 'b1'"
+            }
+            finally { if (-not $shell.HasExited) { $shell.Kill() } }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    function New-DataPath { Join-Path $TestDrive "d-$([guid]::NewGuid().ToString('N').Substring(0, 8))" }
+    function Test-Alive([int] $Id) { [bool](Get-Process -Id $Id -ErrorAction Ignore) }
+}
+
+AfterAll { Stop-TestServices }
+
+Describe 'Start-BatchServer' {
+    AfterEach { Get-BatchServer | Stop-BatchServer }
+
+    Context 'what it starts' {
+        It 'a service on a free port of this machine alone, ready to be called' {
+            $server = Start-BatchServer -DataPath (New-DataPath)
+            $server | Should -BeOfType ([InferenceBatch.Pipeline.BatchServer])
+            $server.Uri | Should -Match '^http://127\.0\.0\.1:\d+/v1$'
+            $server.Upstream | Should -Be 'echo'
+            Test-Alive $server.ProcessId | Should -BeTrue
+            (Invoke-RestMethod "$($server.Uri)/models").data[0].id | Should -Be 'echo'
+        }
+
+        It 'becomes the session''s default connection' {
+            $server = Start-BatchServer -DataPath (New-DataPath)
+            $connection = Get-BatchConnection
+            $connection.BaseUri | Should -Be $server.Uri
+            $connection.Provider | Should -Be 'Local'
+        }
+
+        It 'keeps its data where it is told, relative paths and PSDrives too' {
+            $server = Start-BatchServer -DataPath TestDrive:/driven/deep
+            $server.DataPath | Should -Be (Join-Path $TestDrive driven/deep)
+            Join-Path $TestDrive driven/deep | Should -Exist
+        }
+
+        It 'keeps its data in the user''s state folder else' -Skip:$IsWindows {
+            (Start-BatchServer).DataPath | Should -Be (Join-Path $env:XDG_STATE_HOME inference-batch)
+        }
+
+        It 'listens where it is told' {
+            $socket = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
+            $socket.Start()
+            $port = $socket.LocalEndpoint.Port
+            $socket.Stop()
+            (Start-BatchServer -Port $port -DataPath (New-DataPath)).Uri.Port | Should -Be $port
+        }
+
+        It 'answers with the model it is told' {
+            $upstream = Start-BatchServer -DataPath (New-DataPath)
+            $faults = [FaultServer]::new()
+            try {
+                $faults.On('POST /v1/chat/completions', @(New-Answer ((New-WireLine 'x' 'from afar' | ConvertFrom-Json).response.body)))
+                $server = Start-BatchServer $faults.BaseUri -UpstreamApiKey 'sk-secret-4711-upstream' -DataPath (New-DataPath)
+                ('x' | New-BatchRequest -Model m | Send-BatchFile | New-Batch | Get-BatchResult -Wait).Text | Should -Be 'from afar'
+                $faults.Calls[0].Headers['Authorization'] | Should -Be 'Bearer sk-secret-4711-upstream'
+                $server | Format-List * -Force | Out-String -Width 500 | Should -Not -Match 'sk-secret-4711'
+                Get-ChildItem $env:XDG_STATE_HOME -Recurse -File | Get-Content -Raw | Should -Not -Match 'sk-secret-4711'
+                if ($IsLinux) { (Get-Content "/proc/$($server.ProcessId)/cmdline" -Raw) | Should -Not -Match 'sk-secret-4711' }
+            }
+            finally { $faults.Dispose() }
+        }
+
+        It 'goes on with its batches after a restart' {
+            $data = New-DataPath
+            $server = Start-BatchServer 'echo?latency=2s' -DataPath $data
+            $batch = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch
+            $server | Stop-BatchServer
+            Start-BatchServer echo -DataPath $data | Out-Null
+            (Wait-Batch $batch.Id -TimeoutSec 60).Status | Should -Be 'Completed'
+            (Get-BatchResult $batch.Id).Count | Should -Be 2
+        }
+
+        It 'survives the shell that started it' {
+            $run = Invoke-ChildShell "(Start-BatchServer -DataPath '$(New-DataPath)').ProcessId"
+            $server = Get-BatchServer
+            $server.ProcessId | Should -Be ([int]$run.Output.Trim())
+            Connect-BatchService -BaseUri $server.Uri
+            Get-Batch | Should -BeNullOrEmpty
+        }
+
+        It 'survives what a terminal sends to all its processes: <_>' -Skip:$IsWindows -ForEach 'INT', 'HUP', 'QUIT' {
+            $server = Start-BatchServer -DataPath (New-DataPath)
+            kill -s $_ $server.ProcessId
+            (Invoke-RestMethod "$($server.Uri)/models").data[0].id | Should -Be 'echo'
+            Test-Alive $server.ProcessId | Should -BeTrue
+        }
+    }
+
+    Context '-WhatIf' {
+        It 'starts nothing and makes nothing' {
+            $data = New-DataPath
+            Start-BatchServer -DataPath $data -WhatIf | Should -BeNullOrEmpty
+            Get-BatchServer | Should -BeNullOrEmpty
+            $data | Should -Not -Exist
+        }
+    }
+
+    Context 'what goes wrong' {
+        It 'a second one on the same data folder: ServerAlreadyRunning, naming the first' {
+            $data = New-DataPath
+            $first = Start-BatchServer -DataPath $data
+            $problem = Get-ErrorOf { Start-BatchServer -DataPath "$data/" }
+            Get-ErrorId $problem | Should -Be 'ServerAlreadyRunning'
+            $problem.CategoryInfo.Category | Should -Be 'ResourceExists'
+            $problem.TargetObject | Should -Be $first
+            "$problem" | Should -Match ([regex]::Escape($first.Uri))
+            "$problem" | Should -Match $first.ProcessId
+            @(Get-BatchServer).Count | Should -Be 1
+        }
+
+        It 'the same where another user''s shell started the first: the service says so' {
+            $data = New-DataPath
+            $first = Start-BatchServer -DataPath $data
+            $old = $env:XDG_STATE_HOME
+            $env:XDG_STATE_HOME = Join-Path $TestDrive elsewhere
+            try {
+                $problem = Get-ErrorOf { Start-BatchServer -DataPath $data }
+                Get-ErrorId $problem | Should -BeIn 'ServerStartFailed', 'ServerAlreadyRunning'
+                "$problem" | Should -Match ([regex]::Escape($data))
+            }
+            finally { $env:XDG_STATE_HOME = $old }
+        }
+
+        It 'a port in use: ServerStartFailed, saying which, and no data folder in use left' {
+            $data = New-DataPath
+            $socket = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
+            $socket.Start()
+            try {
+                $port = $socket.LocalEndpoint.Port
+                $problem = Get-ErrorOf { Start-BatchServer -Port $port -DataPath $data }
+                Get-ErrorId $problem | Should -Be 'ServerStartFailed'
+                $problem.CategoryInfo.Category | Should -Be 'OpenError'
+                "$problem" | Should -Match $port
+                "$problem" | Should -Not -Match '   at ' -Because 'a person reads it'
+                $problem.TargetObject | Should -Be $data
+            }
+            finally { $socket.Stop() }
+            Get-BatchServer | Should -BeNullOrEmpty
+            { Start-BatchServer -DataPath $data } | Should -Not -Throw
+        }
+
+        It 'an upstream that is none: ServerStartFailed, in one line' {
+            $problem = Get-ErrorOf { Start-BatchServer 'no upstream' -DataPath (New-DataPath) }
+            Get-ErrorId $problem | Should -Be 'ServerStartFailed'
+            "$problem" | Should -Match 'no upstream'
+            Get-BatchServer | Should -BeNullOrEmpty
+        }
+
+        It 'a data path that is a file: ServerStartFailed' {
+            $file = Join-Path $TestDrive notafolder
+            Set-Content $file 'x'
+            $problem = Get-ErrorOf { Start-BatchServer -DataPath $file }
+            Get-ErrorId $problem | Should -Be 'ServerStartFailed'
+            $problem.TargetObject | Should -Be $file
+            "$problem" | Should -Not -Match '   at '
+        }
+
+        It 'a failed start leaves the session''s connection as it was' {
+            Connect-BatchService -BaseUri http://127.0.0.1:9/v1
+            Get-ErrorOf { Start-BatchServer 'no upstream' -DataPath (New-DataPath) } | Should -Not -BeNullOrEmpty
+            (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:9/v1'
+        }
+    }
+}
