@@ -43,6 +43,97 @@ Describe 'The module' {
     }
 }
 
+Describe 'The cmdlets' {
+    BeforeDiscovery {
+        $named = (Import-PowerShellDataFile -LiteralPath (Join-Path $PSScriptRoot ../../InferenceBatch.psd1)).CmdletsToExport | ForEach-Object { @{ Name = $_ } }
+    }
+
+    Context '<Name>' -ForEach $named {
+        BeforeAll {
+            $command = Get-Command $Name -Module $module.Name
+            $own = $command.Parameters.Values | Where-Object { $_.Name -notin [System.Management.Automation.PSCmdlet]::CommonParameters -and $_.Name -notin [System.Management.Automation.PSCmdlet]::OptionalCommonParameters }
+        }
+
+        It 'takes durations in seconds, with an alias that says so' {
+            foreach ($parameter in $own | Where-Object { $_.ParameterType -in [double], [Nullable[double]] -and $_.Name -notin 'Temperature', 'TopP', 'InputPrice', 'OutputPrice' }) {
+                $parameter.Aliases | Should -Contain "$($parameter.Name)Sec"
+            }
+        }
+
+        It 'asks before it changes something or costs money, and only then' {
+            $asks = $Name -in 'Send-BatchFile', 'Save-BatchFile', 'Remove-BatchFile', 'Export-BatchFile', 'New-Batch', 'Stop-Batch', 'Invoke-Batch', 'Start-BatchServer', 'Stop-BatchServer'
+            $command.Parameters.ContainsKey('WhatIf') | Should -Be $asks
+        }
+
+        It 'takes one thing from the pipeline as a whole, in each parameter set' {
+            foreach ($set in $command.ParameterSets) {
+                @($set.Parameters | Where-Object ValueFromPipeline).Count | Should -BeLessOrEqual 1 -Because "of the set $($set.Name)"
+            }
+        }
+
+        It 'has -LiteralPath, without wildcards and with the alias PSPath, where it reads files from the pipeline' {
+            if ($command.Parameters.ContainsKey('LiteralPath')) {
+                $command.Parameters['LiteralPath'].Aliases | Should -Contain 'PSPath'
+            }
+            elseif ($command.Parameters['Path'].Attributes.ValueFromPipeline) {
+                throw 'has -Path from the pipeline alone'
+            }
+        }
+
+        It 'shows its syntax and what it is for' {
+            $help = Get-Help $Name
+            $help.Name | Should -Be $Name
+            (Get-Command $Name -Syntax) | Should -Match "^\s*$Name"
+            $help.Synopsis | Should -Not -BeNullOrEmpty
+        }
+
+        It 'gives typed objects that have a view' {
+            foreach ($type in $command.OutputType.Type | Where-Object { $_ -and $_.Namespace -like 'InferenceBatch*' }) {
+                Get-FormatData -TypeName $type.FullName -PowerShellVersion 7.4 | Should -Not -BeNullOrEmpty -Because "$type is what $Name gives"
+            }
+        }
+    }
+
+    It 'are those of the design' {
+        $module.ExportedCommands.Keys | Sort-Object | Should -Be ($named = @(
+                'Connect-BatchService', 'Disconnect-BatchService', 'Export-BatchFile', 'Get-Batch', 'Get-BatchConnection', 'Get-BatchFile'
+                'Get-BatchResult', 'Get-BatchServer', 'Import-BatchFile', 'Invoke-Batch', 'New-Batch', 'New-BatchRequest', 'Remove-BatchFile'
+                'Save-BatchFile', 'Send-BatchFile', 'Start-BatchServer', 'Stop-Batch', 'Stop-BatchServer', 'Test-BatchFile', 'Wait-Batch'
+            ) | Sort-Object)
+    }
+}
+
+Describe 'A whole run' {
+    BeforeAll {
+        . $PSScriptRoot/Service.ps1
+        $server = Start-TestService
+        $run = @'
+$prompts = 'eins', 'zwei', 'größer'
+$results = $prompts | New-BatchRequest -Model echo -Temperature 0.5 | Send-BatchFile | New-Batch | Wait-Batch -PollingInterval 0.25 | Get-BatchResult
+$batch = Get-Batch -First 1
+@($results.Count; ($results.Text | Sort-Object) -join ','; $batch.CreatedAt.ToUnixTimeSeconds() -gt 1700000000; (Wait-Batch $batch -TimeoutSec 1.5).Status
+  (New-BatchRequest x -Model m -Temperature 0.5).Body -match '"temperature":0.5') -join '|'
+($batch | Out-String -Width 80) + ($results | Out-String -Width 80) + (Get-BatchServer | Out-String -Width 80) + (Get-BatchConnection | Out-String -Width 80)
+'@
+    }
+
+    AfterAll { Stop-TestServices }
+
+    It 'is the same under the culture <_>' -ForEach 'en_US.UTF-8', 'de_DE.UTF-8', 'tr_TR.UTF-8', 'C' {
+        $child = Invoke-ChildShell $run @{ LANG = $_; LC_ALL = $_; INFERENCE_BASE_URL = "$($server.Uri)" }
+        $child.Error | Should -BeNullOrEmpty
+        ($child.Output -split '\r?\n')[0] | Should -Be '3|eins,größer,zwei|True|Completed|True'
+    }
+
+    It 'fits a window of 80 columns' {
+        $child = Invoke-ChildShell $run @{ INFERENCE_BASE_URL = "$($server.Uri)" }
+        $lines = $child.Output -split '\r?\n'
+        $lines.Count | Should -BeGreaterThan 12
+        $lines | ForEach-Object { $_.TrimEnd().Length | Should -BeLessOrEqual 80 -Because $_ }
+        $child.Output | Should -Not -Match '…\s+Completed' -Because 'an id that is cut cannot be copied'
+    }
+}
+
 Describe 'The example tickets' {
     BeforeAll {
         $tickets = Import-Csv -LiteralPath (Join-Path $root examples tickets.csv)
