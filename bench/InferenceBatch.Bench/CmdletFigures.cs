@@ -60,7 +60,7 @@ internal static class CmdletFigures
             Figure.AtLeast(4, Name, seconds[0], seconds[1], "s", seconds[1] / seconds[0], 15,
                 $"{settings.Lines:N0} lines, one in a hundred failed, collected in a variable; fresh processes, without their start and the import"),
             Figure.AtMost(4, MemoryName, bytes[0], bytes[1], "MB", MemoryAim,
-                $"peak resident memory of the whole PowerShell at {settings.Lines * 10:N0} lines (ours) and at {settings.Lines:N0} (theirs), -Ordered, results used one by one"),
+                $"peak resident memory of the whole PowerShell at {settings.Lines * 10:N0} lines (ours) and at {settings.Lines:N0} (theirs), -Ordered, results used one by one; {(bytes[0] - bytes[1]) * 1e6 / (settings.Lines * 9):0} bytes for each line more"),
         ];
     }
 

@@ -59,6 +59,13 @@ public sealed class IdIndex
             return;
         }
 
+        // Half as much again for the ids: those that count up grow longer.
+        long bytes = Count == 0 ? 0 : (long)_idsLength * count / Count * 3 / 2;
+        if (bytes > _ids.Length && bytes <= Array.MaxLength)
+        {
+            Array.Resize(ref _ids, (int)bytes);
+        }
+
         Array.Resize(ref _entries, count);
         _buckets = new int[count];
         for (int i = 0; i < Count; i++)

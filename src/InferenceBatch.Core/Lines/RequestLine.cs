@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text.Json;
 
 namespace InferenceBatch.Lines;
@@ -11,8 +10,6 @@ public ref struct RequestLine
 {
     /// <summary>Nesting deeper than this is refused as invalid JSON.</summary>
     public const int MaxDepth = 256;
-
-    private static readonly SearchValues<byte> s_escapeHints = SearchValues.Create("dD"u8);
 
     private ReadOnlySpan<byte> _line;
 
@@ -208,41 +205,45 @@ public ref struct RequestLine
     /// <summary>Looks for <c>\uD800</c>..<c>\uDFFF</c> escapes without their partner, in a line known to be valid JSON.</summary>
     private static bool HasLoneSurrogate(ReadOnlySpan<byte> line)
     {
-        ReadOnlySpan<byte> rest = line;
+        int from = 0;
         while (true)
         {
-            int slash = rest.IndexOf((byte)'\\');
-            if (slash < 0)
+            int found = line[from..].IndexOf("\\u"u8);
+            if (found < 0)
             {
                 return false;
             }
 
-            rest = rest[(slash + 1)..];
-            if (rest[0] != (byte)'u' || !s_escapeHints.Contains(rest[1]))
+            int slash = from + found;
+            from = slash + 2;
+            if ((line[from] | 0x20) != 'd' || IsEscaped(line, slash))
             {
-                rest = rest[1..];
                 continue;
             }
 
-            bool high = char.IsHighSurrogate(Unit(rest[1..]));
-            bool low = char.IsLowSurrogate(Unit(rest[1..]));
-            rest = rest[5..];
-            if (low)
+            char unit = Unit(line[from..]);
+            from += 4;
+            if (char.IsLowSurrogate(unit))
             {
                 return true;
             }
 
-            if (high)
+            if (char.IsHighSurrogate(unit))
             {
-                if (rest.Length < 6 || rest[0] != (byte)'\\' || rest[1] != (byte)'u' || !char.IsLowSurrogate(Unit(rest[2..])))
+                ReadOnlySpan<byte> next = line[from..];
+                if (!next.StartsWith("\\u"u8) || !char.IsLowSurrogate(Unit(next[2..])))
                 {
                     return true;
                 }
 
-                rest = rest[6..];
+                from += 6;
             }
         }
     }
+
+    /// <summary>Whether a backslash is itself the second of a pair: an odd number of them stands before it.</summary>
+    private static bool IsEscaped(ReadOnlySpan<byte> line, int slash) =>
+        ((slash - 1 - line[..slash].LastIndexOfAnyExcept((byte)'\\')) & 1) == 1;
 
     private static char Unit(ReadOnlySpan<byte> hex) =>
         System.Buffers.Text.Utf8Parser.TryParse(hex[..4], out ushort unit, out int used, 'X') && used == 4 ? (char)unit : '\0';

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
@@ -7,7 +8,7 @@ using System.Text.Unicode;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Whether bytes are UTF-8, sixteen at a time: several times as fast as <see cref="Utf8.IsValid"/> on text that is not
+/// Whether bytes are UTF-8, sixteen or thirty-two at a time: several times as fast as <see cref="Utf8.IsValid"/> on text that is not
 /// ASCII. The method is that of Keiser and Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte" (2021):
 /// three table look-ups over two neighbouring bytes find every error that two bytes can show.
 /// </summary>
@@ -53,25 +54,61 @@ internal static class Utf8Check
             return Utf8.IsValid(text);
         }
 
-        Vector128<byte> errors = default;
-        Vector128<byte> before = default;
-        while (text.Length >= Vector128<byte>.Count)
+        ref byte start = ref MemoryMarshal.GetReference(text);
+        int place = 0;
+        if (Avx2.IsSupported && !IsValidTwice(ref start, text.Length, ref place))
         {
-            var block = Vector128.Create(text);
+            return false;
+        }
+
+        Vector128<byte> errors = default;
+        Vector128<byte> before = place == 0 ? default : Vector128.LoadUnsafe(ref start, (nuint)(place - Vector128<byte>.Count));
+        for (; place <= text.Length - Vector128<byte>.Count; place += Vector128<byte>.Count)
+        {
+            var block = Vector128.LoadUnsafe(ref start, (nuint)place);
             if ((block | before).ExtractMostSignificantBits() != 0)
             {
                 errors |= Errors(block, before);
             }
 
             before = block;
-            text = text[Vector128<byte>.Count..];
         }
 
         // Zeros behind the end show a character that was cut off.
         Span<byte> rest = stackalloc byte[Vector128<byte>.Count];
         rest.Clear();
-        text.CopyTo(rest);
+        text[place..].CopyTo(rest);
         errors |= Errors(Vector128.Create((ReadOnlySpan<byte>)rest), before);
+        return errors == default;
+    }
+
+    /// <summary>Checks as many whole blocks of thirty-two as there are, the same way, and moves the place behind them.</summary>
+    private static bool IsValidTwice(ref byte start, int length, ref int place)
+    {
+        var firstHigh = Vector256.Create(FirstHigh, FirstHigh);
+        var firstLow = Vector256.Create(FirstLow, FirstLow);
+        var secondHigh = Vector256.Create(SecondHigh, SecondHigh);
+        var lowHalf = Vector256.Create((byte)0x0F);
+        Vector256<byte> errors = default;
+        Vector256<byte> before = default;
+        for (; place <= length - Vector256<byte>.Count; place += Vector256<byte>.Count)
+        {
+            var block = Vector256.LoadUnsafe(ref start, (nuint)place);
+            if ((block | before).ExtractMostSignificantBits() != 0)
+            {
+                Vector256<byte> across = Avx2.Permute2x128(before, block, 0x21);
+                Vector256<byte> one = Avx2.AlignRight(block, across, 15);
+                Vector256<byte> pairs = Avx2.Shuffle(firstHigh, (one.AsUInt16() >>> 4).AsByte() & lowHalf)
+                    & Avx2.Shuffle(firstLow, one & lowHalf)
+                    & Avx2.Shuffle(secondHigh, (block.AsUInt16() >>> 4).AsByte() & lowHalf);
+                Vector256<byte> isLater = Avx2.SubtractSaturate(Avx2.AlignRight(block, across, 14), Vector256.Create((byte)(0xE0 - 0x80)))
+                    | Avx2.SubtractSaturate(Avx2.AlignRight(block, across, 13), Vector256.Create((byte)(0xF0 - 0x80)));
+                errors |= (isLater & Vector256.Create((byte)0x80)) ^ pairs;
+            }
+
+            before = block;
+        }
+
         return errors == default;
     }
 

@@ -20,7 +20,7 @@ public sealed class Utf8CheckTests
     {
         foreach (byte[] piece in s_pieces)
         {
-            for (int place = 0; place < 40; place++)
+            for (int place = 0; place < 80; place++)
             {
                 byte[] text = [.. Enumerable.Repeat((byte)'x', place), .. piece];
                 Assert.Equal(Utf8.IsValid(text), Utf8Check.IsValid(text));
@@ -37,7 +37,7 @@ public sealed class Utf8CheckTests
         {
             foreach (byte[] second in s_pieces)
             {
-                for (int place = 10; place < 18; place++)
+                for (int place = 10; place < 36; place++)
                 {
                     byte[] text = [.. Enumerable.Repeat((byte)'x', place), .. first, .. second, .. new byte[12]];
                     Assert.Equal(Utf8.IsValid(text), Utf8Check.IsValid(text));
@@ -49,11 +49,11 @@ public sealed class Utf8CheckTests
     [Fact]
     public void EveryPairOfBytesIsJudgedAsTheRuntimeJudgesIt()
     {
-        byte[] text = new byte[24];
+        byte[] text = new byte[70];
         for (int pair = 0; pair < 0x10000; pair++)
         {
-            text[15] = (byte)(pair >> 8);
-            text[16] = (byte)pair;
+            text[31] = text[65] = (byte)(pair >> 8);
+            text[32] = text[66] = (byte)pair;
             Assert.Equal(Utf8.IsValid(text), Utf8Check.IsValid(text));
         }
     }
