@@ -56,6 +56,17 @@ public sealed class EndingTests
     }
 
     [Fact]
+    public async Task A_stop_of_the_service_does_not_wait_for_a_cancels_grace()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
+        TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { CancelGrace = TimeSpan.FromHours(1) });
+        string id = await service.Api.SubmitAsync(Requests.File(2));
+        await UntilAsync(() => upstream.AtOnce == 2);
+        await service.Api.CancelAsync(id);
+        await service.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
     public async Task A_batch_expires_when_its_window_ends()
     {
         var time = new ManualTime();

@@ -27,7 +27,7 @@ public sealed class IdIndex
 
         if (Count == _entries.Length)
         {
-            Grow();
+            Reserve(Count * 2);
         }
 
         if (_ids.Length - _idsLength < id.Length)
@@ -49,6 +49,24 @@ public sealed class IdIndex
         int found = Find(id, Hash(id));
         value = found >= 0 ? _entries[found].Value : 0;
         return found >= 0;
+    }
+
+    /// <summary>Makes room for a number of ids in all, where it is known beforehand.</summary>
+    public void Reserve(int count)
+    {
+        if (count <= _entries.Length)
+        {
+            return;
+        }
+
+        Array.Resize(ref _entries, count);
+        _buckets = new int[count];
+        for (int i = 0; i < Count; i++)
+        {
+            ref int bucket = ref Bucket(_entries[i].Hash);
+            _entries[i] = _entries[i] with { Next = bucket - 1 };
+            bucket = i + 1;
+        }
     }
 
     private static int Hash(ReadOnlySpan<byte> id)
@@ -73,18 +91,6 @@ public sealed class IdIndex
     }
 
     private ref int Bucket(int hash) => ref _buckets[(uint)hash % (uint)_buckets.Length];
-
-    private void Grow()
-    {
-        Array.Resize(ref _entries, Count * 2);
-        _buckets = new int[Count * 2];
-        for (int i = 0; i < Count; i++)
-        {
-            ref int bucket = ref Bucket(_entries[i].Hash);
-            _entries[i] = _entries[i] with { Next = bucket - 1 };
-            bucket = i + 1;
-        }
-    }
 
     [StructLayout(LayoutKind.Auto)]
     private readonly record struct Entry(int Hash, int Next, int Start, int Length, int Value);

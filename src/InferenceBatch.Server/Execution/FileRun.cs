@@ -69,7 +69,7 @@ internal sealed class FileRun : IDisposable
         }
         catch (OperationCanceledException)
         {
-            await dispatcher.StopAsync(_run, _settings.StopGrace);
+            await dispatcher.StopAsync(_run, _settings.StopGrace, CancellationToken.None);
         }
 
         _run.Log.Sync();

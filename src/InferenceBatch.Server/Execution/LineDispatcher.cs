@@ -41,7 +41,9 @@ internal sealed class LineDispatcher : IDisposable
     }
 
     /// <summary>Sends no more of a run's lines, and gives those in flight some time; the task ends when none is in flight.</summary>
-    public async Task StopAsync(LineRun run, TimeSpan grace)
+    /// <param name="grace">How long they may go on.</param>
+    /// <param name="hurry">Ends the grace.</param>
+    public async Task StopAsync(LineRun run, TimeSpan grace, CancellationToken hurry = default)
     {
         Task idle;
         lock (_gate)
@@ -51,9 +53,9 @@ internal sealed class LineDispatcher : IDisposable
 
         try
         {
-            await idle.WaitAsync(grace, _time);
+            await idle.WaitAsync(grace, _time, hurry);
         }
-        catch (TimeoutException)
+        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
             run.Abort();
             await idle;

@@ -61,6 +61,13 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             Log.InputUnreadable(logger, span.Line, exception.Message);
             return new LineEnd(false, false, s_diskWait);
         }
+        catch (Exception exception)
+        {
+            // A fault of ours must not cost the line's place in flight, nor be tried for ever.
+            Log.LineBroke(logger, span.Line, exception);
+            run.AddError(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
+            return default;
+        }
         finally
         {
             // A send that was broken off may still hold the buffer: then it is left to the collector.

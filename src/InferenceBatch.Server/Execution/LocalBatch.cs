@@ -98,15 +98,14 @@ internal sealed class LocalBatch : IDisposable
             {
                 return;
             }
-#pragma warning disable CA1031 // A full or failing disk: nothing is lost, the files say where to go on.
             catch (Exception exception)
-#pragma warning restore CA1031
             {
+                // A full or failing disk: nothing is lost, the files say where to go on.
                 Log.BatchWaits(_engine.Logger, _record.Id, s_retryWait.TotalSeconds, exception.Message);
             }
             finally
             {
-                CloseRun();
+                await CloseRunAsync();
             }
 
             try
@@ -120,7 +119,7 @@ internal sealed class LocalBatch : IDisposable
         }
     }
 
-    public void Dispose() => CloseRun();
+    public void Dispose() => _run?.Dispose();
 
     private async Task GoOnAsync(CancellationToken stop)
     {
@@ -196,7 +195,8 @@ internal sealed class LocalBatch : IDisposable
         TimeSpan grace = stop.IsCancellationRequested ? _engine.Settings.StopGrace
             : first == _cancelled.Task ? _engine.Settings.CancelGrace
             : TimeSpan.Zero;
-        await _engine.Dispatcher.StopAsync(run, grace);
+        // A cancel's grace may be long; a stop of the service does not wait for it.
+        await _engine.Dispatcher.StopAsync(run, grace, stop.IsCancellationRequested ? CancellationToken.None : stop);
         if (run.Finished.IsCompleted && first != _cancelled.Task)
         {
             return BatchStatus.Completed;
@@ -245,7 +245,6 @@ internal sealed class LocalBatch : IDisposable
                 files);
         }
 
-        CloseRun();
     }
 
     private static void AddErrorToRest(LineRun run, BatchStatus outcome)
@@ -296,11 +295,14 @@ internal sealed class LocalBatch : IDisposable
         }
     }
 
-    private void CloseRun()
+    private async Task CloseRunAsync()
     {
-        LineRun? run = _run;
-        _run = null;
-        run?.Dispose();
+        if (_run is { } run)
+        {
+            _run = null;
+            await _engine.Dispatcher.StopAsync(run, TimeSpan.Zero);
+            run.Dispose();
+        }
     }
 
     private void Save(BatchRecord record, params IReadOnlyList<FileRecord> newFiles)

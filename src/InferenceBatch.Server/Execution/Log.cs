@@ -29,4 +29,7 @@ internal static partial class Log
 
     [LoggerMessage(9, LogLevel.Error, "{Method} {Path} broke.")]
     public static partial void RequestBroke(ILogger logger, string method, string path, Exception exception);
+
+    [LoggerMessage(10, LogLevel.Error, "Input line {Line} broke.")]
+    public static partial void LineBroke(ILogger logger, int line, Exception exception);
 }

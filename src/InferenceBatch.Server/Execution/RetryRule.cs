@@ -25,8 +25,6 @@ internal sealed class RetryRule(int maxAttempts)
         }
 
         double most = Math.Min(s_longestWait.TotalSeconds, s_firstWait.TotalSeconds * Math.Pow(2, attempts - 1));
-#pragma warning disable CA5394 // Jitter needs no secret.
         return TimeSpan.FromSeconds(most * Random.Shared.NextDouble());
-#pragma warning restore CA5394
     }
 }

@@ -173,6 +173,21 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
+    public async Task A_service_that_gives_less_than_was_asked_for_is_asked_for_the_rest()
+    {
+        string length = _content.Length.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        _server.On(
+            Route,
+            Answer.File(_content, 1_000),
+            Answer.Whole(206, "text/plain", _content[1_000..2_000], "Content-Range: bytes 1000-1999/" + length),
+            Answer.Whole(206, "text/plain", _content[2_000..9_000], "Content-Range: bytes 2000-8999/" + length),
+            Answer.File(_content));
+        await ToFileAsync();
+        AssertWhole();
+        Assert.Equal("bytes=9000-", _server.Requests[^1].Header("Range"));
+    }
+
+    [Fact]
     public async Task Cancelling_stops_and_keeps_the_part()
     {
         _server.On(Route, Answer.StallAfter(_content, 70_000));

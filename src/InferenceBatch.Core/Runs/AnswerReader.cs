@@ -1,0 +1,259 @@
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>
+/// Reads the body of a line's answer, of whichever endpoint: chat and text completions, <c>/v1/responses</c>, and those
+/// that answer with no text. One pass; nothing is copied but what is wanted.
+/// </summary>
+internal static class AnswerReader
+{
+    private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth };
+
+    private delegate void ItemReader(ref Utf8JsonReader reader, ref ResultFields fields);
+
+    /// <summary>Reads the body the reader stands on.</summary>
+    public static void ReadBody(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+        {
+            ReadStringBody(BrokenText.ReadString(ref reader), ref fields);
+            return;
+        }
+
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            fields.HasBody |= reader.TokenType != JsonTokenType.Null;
+            reader.Skip();
+            return;
+        }
+
+        fields.HasBody = true;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (reader.ValueTextEquals("choices"u8))
+            {
+                reader.Read();
+                ReadFirst(ref reader, ref fields, ReadChoice);
+            }
+            else if (reader.ValueTextEquals("output"u8))
+            {
+                reader.Read();
+                ReadEach(ref reader, ref fields, ReadOutputItem);
+            }
+            else if (reader.ValueTextEquals("usage"u8))
+            {
+                reader.Read();
+                ReadUsage(ref reader, ref fields);
+            }
+            else if (reader.ValueTextEquals("error"u8))
+            {
+                fields.BodyError = JsonValues.ReadError(ref reader);
+            }
+            else if (reader.ValueTextEquals("status"u8))
+            {
+                // /v1/responses says here how the answer ended: completed, incomplete …
+                string? ending = JsonValues.ReadText(ref reader);
+                fields.FinishReason ??= ending;
+            }
+            else if (reader.ValueTextEquals("message"u8))
+            {
+                fields.BodyMessage = JsonValues.ReadText(ref reader);
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+    }
+
+    private static void ReadStringBody(string text, ref ResultFields fields)
+    {
+        fields.HasBody = text.Length > 0;
+        try
+        {
+            var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(text), s_options);
+            reader.Read();
+            if (reader.TokenType == JsonTokenType.StartObject)
+            {
+                ReadBody(ref reader, ref fields);
+                return;
+            }
+        }
+        catch (JsonException)
+        {
+            // Plain text, then.
+        }
+
+        fields.PlainBody = text;
+    }
+
+    private static void ReadChoice(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (reader.ValueTextEquals("message"u8))
+            {
+                reader.Read();
+                ReadMessage(ref reader, ref fields);
+            }
+            else if (reader.ValueTextEquals("text"u8))
+            {
+                fields.Text = JsonValues.ReadText(ref reader);
+            }
+            else if (reader.ValueTextEquals("finish_reason"u8))
+            {
+                fields.FinishReason = JsonValues.ReadText(ref reader);
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+    }
+
+    private static void ReadMessage(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            reader.Skip();
+            return;
+        }
+
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            bool isContent = reader.ValueTextEquals("content"u8);
+            reader.Read();
+            if (isContent && reader.TokenType == JsonTokenType.String)
+            {
+                fields.Text = BrokenText.ReadString(ref reader);
+            }
+            else if (isContent && reader.TokenType == JsonTokenType.StartArray)
+            {
+                ReadEach(ref reader, ref fields, ReadPart);
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+    }
+
+    /// <summary>An item of /v1/responses' <c>output</c>: only those with content hold text.</summary>
+    private static void ReadOutputItem(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            bool isContent = reader.ValueTextEquals("content"u8);
+            reader.Read();
+            if (isContent)
+            {
+                ReadEach(ref reader, ref fields, ReadPart);
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+    }
+
+    /// <summary>A part of a content array: <c>{"type":"output_text" or "text","text":…}</c>.</summary>
+    private static void ReadPart(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
+        bool isText = true;
+        string? text = null;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (reader.ValueTextEquals("type"u8))
+            {
+                reader.Read();
+                isText = reader.TokenType == JsonTokenType.String && (reader.ValueTextEquals("output_text"u8) || reader.ValueTextEquals("text"u8));
+            }
+            else if (reader.ValueTextEquals("text"u8))
+            {
+                text = JsonValues.ReadText(ref reader);
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+
+        fields.Text = isText && text is not null ? fields.Text + text : fields.Text;
+    }
+
+    private static void ReadUsage(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            reader.Skip();
+            return;
+        }
+
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (reader.ValueTextEquals("prompt_tokens"u8) || reader.ValueTextEquals("input_tokens"u8))
+            {
+                fields.PromptTokens = JsonValues.ReadWhole(ref reader);
+            }
+            else if (reader.ValueTextEquals("completion_tokens"u8) || reader.ValueTextEquals("output_tokens"u8))
+            {
+                fields.CompletionTokens = JsonValues.ReadWhole(ref reader);
+            }
+            else if (reader.ValueTextEquals("total_tokens"u8))
+            {
+                fields.TotalTokens = JsonValues.ReadWhole(ref reader);
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+    }
+
+    private static void ReadFirst(ref Utf8JsonReader reader, ref ResultFields fields, ItemReader read)
+    {
+        bool first = true;
+        ReadEach(ref reader, ref fields, (ref Utf8JsonReader item, ref ResultFields into) =>
+        {
+            if (first)
+            {
+                first = false;
+                read(ref item, ref into);
+            }
+            else
+            {
+                item.Skip();
+            }
+        });
+    }
+
+    private static void ReadEach(ref Utf8JsonReader reader, ref ResultFields fields, ItemReader read)
+    {
+        if (reader.TokenType != JsonTokenType.StartArray)
+        {
+            reader.Skip();
+            return;
+        }
+
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType == JsonTokenType.StartObject)
+            {
+                read(ref reader, ref fields);
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+    }
+}
