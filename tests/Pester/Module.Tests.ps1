@@ -125,6 +125,12 @@ $batch = Get-Batch -First 1
         ($child.Output -split '\r?\n')[0] | Should -Be '3|eins,größer,zwei|True|Completed|True'
     }
 
+    It 'stays short where objects of several kinds stand in one output' {
+        $child = Invoke-ChildShell "`$batch = 'x' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch; Get-Date; New-BatchRequest x -Model m; `$batch; `$batch | Get-BatchResult; Get-BatchFile | Select-Object -First 1" @{ INFERENCE_BASE_URL = "$($server.Uri)" }
+        $child.Output | Should -Match 'Succeeded'
+        $child.Output | Should -Not -MatchExactly 'Json'
+    }
+
     It 'fits a window of 80 columns' {
         $child = Invoke-ChildShell $run @{ INFERENCE_BASE_URL = "$($server.Uri)" }
         $lines = $child.Output -split '\r?\n'
