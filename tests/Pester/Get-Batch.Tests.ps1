@@ -177,7 +177,7 @@ Describe 'Get-Batch' {
             $Faults.Calls.Count | Should -Be 1
         }
 
-        It 'something that is no Batch API: ServiceUnavailable, saying so' {
+        It 'something that is no Batch API: ServiceUnavailable, saying so' -Tag Long {
             $Faults.On('GET /v1/batches/b1', @(New-Answer 'hello, <b>world</b>' -ContentType 'text/html' -Header @{ 'retry-after-ms' = '1' }))
             $problem = Get-ErrorOf { Get-Batch b1 -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'ServiceUnavailable'

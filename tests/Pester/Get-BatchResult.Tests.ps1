@@ -308,6 +308,16 @@ Describe 'Get-BatchResult' {
             $folder = New-Item (Join-Path $TestDrive saved) -ItemType Directory
             $saved = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch | Save-BatchFile -Destination $folder
             (Get-BatchResult -Path $saved).Text | Sort-Object | Should -Be 'a', 'b'
+            ($saved | Get-BatchResult).Text | Sort-Object | Should -Be 'a', 'b'
+        }
+
+        It 'reads files from the pipeline, joined over all, and names that hold wildcard characters' {
+            $one = Write-Lines 'p[1].jsonl' (New-WireLine 'request-1')
+            Write-Lines 'p2.jsonl' (New-WireLine 'request-2') | Out-Null
+            $requests = 'x', 'y', 'z' | New-BatchRequest -Model m
+            $results = Get-ChildItem $TestDrive -Filter p*.jsonl | Get-BatchResult -Request $requests -Ordered
+            $results.Status | Should -Be 'Succeeded', 'Succeeded', 'Missing'
+            (Get-BatchResult -LiteralPath $one).CustomId | Should -Be 'request-1'
         }
 
         It 'reads CRLF, a BOM and blank lines' {

@@ -119,10 +119,49 @@ $batch = Get-Batch -First 1
 
     AfterAll { Stop-TestServices }
 
+    It 'says a key in no error, no verbose or debug text and no object: <Status>' -ForEach @{ Status = 200 }, @{ Status = 401 }, @{ Status = 403 }, @{ Status = 500 } {
+        $faults = [FaultServer]::new()
+        $secret = 'sk-secret-4711-planted'
+        try {
+            foreach ($method in 'GET', 'POST', 'DELETE') {
+                $faults.On("$method /", @($Status -eq 200 ? (New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'o1' })) : (New-Refusal $Status)))
+            }
+            $faults.On('GET /v1/files/', @($Status -eq 200 ? (New-Answer (New-WireLine 'request-1')) : (New-Refusal $Status)))
+            if ($Status -eq 200) {
+                foreach ($list in 'batches', 'files') { $faults.On("GET /v1/$list`?", @(New-Answer @{ data = @(New-WireBatch 'b1'); has_more = $false })) }
+                $faults.On('GET /v1/files/f1', @(New-Answer @{ id = 'f1' }))
+                $faults.On('GET /v1/files/f1/content', @(New-Answer (New-WireLine 'request-1')))
+            }
+            $path = New-InputFile 1
+            $Error.Clear()
+            Connect-BatchService -BaseUri $faults.BaseUri -ApiKey $secret -Header @{ 'X-Token' = $secret }
+            $calls = { Get-BatchConnection }, { Get-Batch b1 }, { Get-Batch -First 1 }, { Get-BatchFile }, { Get-BatchFile f1 }, { Send-BatchFile $path }, { New-Batch f1 }, { Wait-Batch b1 -Timeout 0 },
+                { Get-BatchResult b1 }, { Save-BatchFile f1 (Join-Path $TestDrive "$Status.jsonl") }, { Remove-BatchFile f1 }, { Stop-Batch b1 }, { 'x' | Invoke-Batch -Model m -Timeout 0 }
+            $said = foreach ($call in $calls) {
+                try { & { $VerbosePreference = $DebugPreference = 'Continue'; & $call } *>&1 } catch { $_ }
+            }
+            $faults.Calls.Count | Should -BeGreaterOrEqual ($calls.Count - 1)
+            $faults.Calls | ForEach-Object { $_.Headers['Authorization'] | Should -Be "Bearer $secret" }
+            $all = (@($said) + @($Error) + @($Error.Exception)) | Format-List * -Force | Out-String -Width 1000
+            $all.Length | Should -BeGreaterThan 500
+            $all | Should -Not -Match $secret
+        }
+        finally {
+            $faults.Dispose()
+            Connect-BatchService -BaseUri $server.Uri
+        }
+    }
+
     It 'is the same under the culture <_>' -ForEach 'en_US.UTF-8', 'de_DE.UTF-8', 'tr_TR.UTF-8', 'C' {
         $child = Invoke-ChildShell $run @{ LANG = $_; LC_ALL = $_; INFERENCE_BASE_URL = "$($server.Uri)" }
         $child.Error | Should -BeNullOrEmpty
         ($child.Output -split '\r?\n')[0] | Should -Be '3|eins,größer,zwei|True|Completed|True'
+    }
+
+    It 'stays short where objects of several kinds stand in one output' {
+        $child = Invoke-ChildShell "`$batch = 'x' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch; Get-Date; New-BatchRequest x -Model m; `$batch; `$batch | Get-BatchResult; Get-BatchFile | Select-Object -First 1" @{ INFERENCE_BASE_URL = "$($server.Uri)" }
+        $child.Output | Should -Match 'Succeeded'
+        $child.Output | Should -Not -MatchExactly 'Json'
     }
 
     It 'fits a window of 80 columns' {

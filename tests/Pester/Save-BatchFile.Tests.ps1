@@ -168,6 +168,19 @@ Describe 'Save-BatchFile' {
             (Get-ChildItem $Folder -Force).Name | Should -Be 'mine.jsonl'
         }
 
+        It 'a Ctrl+C closes the connection, and no half file has the name of a whole one' -Skip:$IsWindows {
+            $Faults.On('GET /v1/files/f1/content', @(New-Answer $Bytes -StallAfter 500 -Ranges))
+            $shell = Start-ChildShell "Save-BatchFile f1 '$Folder' -BaseUri $($Faults.BaseUri)"
+            try {
+                Wait-Until { $Faults.OpenAnswers -eq 1 } 60 | Should -BeTrue
+                kill -INT $shell.Id
+                $shell.WaitForExit(10000) | Should -BeTrue
+            }
+            finally { if (-not $shell.HasExited) { $shell.Kill() } }
+            Wait-Until { $Faults.OpenAnswers -eq 0 } | Should -BeTrue
+            Get-ChildItem $Folder -Force | Where-Object Name -NotLike '*.part' | Should -BeNullOrEmpty
+        }
+
         It 'ends with DownloadIncomplete where nothing more comes' {
             $Faults.On('GET /v1/files/f1/content', @(New-Answer $Bytes -CutAfter 0 -Ranges))
             $problem = Get-ErrorOf { Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri }

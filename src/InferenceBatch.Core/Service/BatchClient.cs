@@ -93,7 +93,7 @@ public sealed class BatchClient
     /// </summary>
     public async Task<Batch> CreateBatchAsync(NewBatch request, CancellationToken cancellationToken = default)
     {
-        var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true };
+        var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true, NotFound = ServiceErrorKind.FileNotFound };
         DateTimeOffset began = _time.GetUtcNow();
         for (int attempt = 1; ; attempt++)
         {

@@ -16,6 +16,7 @@ namespace InferenceBatch.Commands;
 public sealed class GetBatchResultCommand : BatchInputCommand
 {
     private const string PathSet = "Path";
+    private const string LiteralPathSet = "LiteralPath";
 
     private readonly List<BatchInput> _waiting = [];
     private ResultWriter? _results;
@@ -24,6 +25,12 @@ public sealed class GetBatchResultCommand : BatchInputCommand
     [Parameter(Mandatory = true, ParameterSetName = PathSet)]
     [ValidateNotNullOrEmpty]
     public string[]? Path { get; set; }
+
+    /// <summary>The same by name alone; files from the pipeline, such as Save-BatchFile gives them.</summary>
+    [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
+    [Alias("PSPath", "FullName")]
+    [ValidateNotNullOrEmpty]
+    public string[]? LiteralPath { get; set; }
 
     /// <summary>The batch files the requests stand in.</summary>
     [Parameter]
@@ -61,7 +68,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
 
     protected override void ProcessRecord()
     {
-        foreach (string path in Path is null ? [] : Paths.Files(Path, literal: false))
+        foreach (string path in Paths.Files(Path ?? LiteralPath ?? [], literal: Path is null))
         {
             if (!TryRun((pump, token) => _results!.WriteFileAsync(path, pump, token), path, out _))
             {
