@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace InferenceBatch.Lines;
 
@@ -52,7 +53,7 @@ public ref struct RequestLine
     {
         result = default;
         result._line = line;
-        if (!Utf8Check.IsValid(line))
+        if (!Utf8.IsValid(line))
         {
             problem = LineProblem.InvalidUtf8;
             return false;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Wire;
@@ -29,7 +30,7 @@ public static class ResultLineReader
         var fields = new ResultFields();
         try
         {
-            ReadLine(Utf8Check.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
+            ReadLine(Utf8.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
         }
         catch (InvalidOperationException exception)
         {
