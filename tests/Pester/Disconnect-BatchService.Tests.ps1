@@ -20,5 +20,7 @@ Describe 'Disconnect-BatchService' {
         $server = Start-TestService
         Disconnect-BatchService
         (Get-BatchServer).ProcessId | Should -Be $server.ProcessId
+        # Here, for what a block leaves in TestDrive, this server's record too, goes with the block.
+        $server | Stop-BatchServer
     }
 }
