@@ -71,4 +71,22 @@ public sealed class BatchResult
     }
 
     public override string ToString() => CustomId;
+
+    /// <summary>The same answer, to another request with the same body.</summary>
+    internal BatchResult CopyFor(string customId, BatchRequest request) => new()
+    {
+        CustomId = customId,
+        Status = Status,
+        StatusCode = StatusCode,
+        Text = Text,
+        FinishReason = FinishReason,
+        PromptTokens = PromptTokens,
+        CompletionTokens = CompletionTokens,
+        TotalTokens = TotalTokens,
+        Error = Error,
+        Request = request,
+        BatchId = BatchId,
+        JsonUtf8 = JsonUtf8,
+        ValueReader = _valueReader ?? (_ => _value),
+    };
 }

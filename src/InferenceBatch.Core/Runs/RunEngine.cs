@@ -6,15 +6,22 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// A whole run: sends the parts of a spooled input, creates their batches, waits for all of them together, and gives one
-/// result for each request. What failed for a reason that may pass, expired, or never came back is sent again.
+/// A whole run: sends the parts of an input, creates their batches, waits for all of them together, fetches what they
+/// answered, and gives one result for each row. What failed for a reason that may pass, expired, or never came back is
+/// sent again. Every step is in the store before it is relied on, so a run that was killed is gone on with by the same
+/// calls on the same store.
 /// </summary>
 /// <remarks>For one run. Sent again: 408, 409, 429, 5xx, status 0, <c>inference_failed</c>, expired, missing.</remarks>
-public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOptions options, RunObserver observer)
+public sealed class RunEngine(BatchClient client, RunStore store, RunRequests requests, RunOptions options, RunObserver observer)
 {
+    /// <summary>The code of a batch that was refused because the account's queue is full.</summary>
+    private const string QueueFullCode = "token_limit_exceeded";
+
+    private static readonly TimeSpan s_queueWait = TimeSpan.FromSeconds(60);
+
+    private readonly PartSender _sender = new(client, store, options, observer);
     private readonly State[] _states = new State[requests.Count];
     private readonly Dictionary<int, BatchResult> _lineless = [];
-    private readonly List<string> _open = [];
     private ResultSpool? _spool;
     private int _attempt;
 
@@ -26,45 +33,49 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
         Left,
     }
 
-    /// <summary>The batches this run created that have not ended, as far as it knows.</summary>
-    public IReadOnlyList<string> OpenBatches
-    {
-        get
-        {
-            lock (_open)
-            {
-                return [.. _open];
-            }
-        }
-    }
+    /// <summary>The batches of this run that have not ended, as far as it knows.</summary>
+    public IReadOnlyCollection<string> OpenBatches => _sender.OpenBatches;
 
     /// <summary>Results whose id was none of the requests'.</summary>
     public int NotAskedFor { get; private set; }
 
     /// <summary>Runs; gives each result as it is final, or all at the end in order.</summary>
-    /// <param name="parts">The requests as files, in order.</param>
     /// <exception cref="OperationCanceledException">Cancelled; see <see cref="OpenBatches"/>.</exception>
-    public async IAsyncEnumerable<BatchResult> RunAsync(
-        IReadOnlyList<FilePart> parts, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    /// <exception cref="IOException">The store's disk.</exception>
+    public async IAsyncEnumerable<BatchResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using ResultSpool? spool = _spool = options.Ordered ? new ResultSpool(requests.Count, options.ValueReader) : null;
-        List<(FilePart File, IReadOnlyList<int> Places)> sending = WithPlaces(parts);
-        for (_attempt = 1; sending.Count > 0; _attempt++)
+        for (_attempt = 1; ; _attempt++)
         {
-            observer.OnAttempt(_attempt, sending.Sum(part => part.Places.Count));
-            await foreach (BatchResult result in AttemptAsync(sending, cancellationToken).ConfigureAwait(false))
+            List<(RunPart Part, IReadOnlyList<int> Places)> parts = [.. store.PartsOf(_attempt).Select(part => (part, PlacesOf(part)))];
+            if (parts.Count == 0)
+            {
+                break;
+            }
+
+            foreach (int place in parts.SelectMany(part => part.Places))
+            {
+                _states[place] = State.Waiting;
+            }
+
+            observer.OnAttempt(_attempt, parts.Sum(part => part.Places.Count));
+            await foreach (BatchResult result in AttemptAsync(parts, cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
             }
 
-            sending = WriteAgain();
+            if (store.PartsOf(_attempt + 1).Count == 0)
+            {
+                WriteAgain();
+            }
         }
 
-        for (int place = 0; options.Ordered && place < requests.Count; place++)
+        if (spool is not null)
         {
-            if (_states[place] == State.Settled)
+            foreach (BatchResult result in requests.InOrder(place =>
+                _states[place] != State.Settled ? null : _lineless.TryGetValue(place, out BatchResult? lineless) ? lineless : spool.Read(place)))
             {
-                yield return _lineless.TryGetValue(place, out BatchResult? result) ? result : Joined(spool!.Read(place), place);
+                yield return result;
             }
         }
     }
@@ -79,115 +90,112 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
     };
 
     private async IAsyncEnumerable<BatchResult> AttemptAsync(
-        List<(FilePart File, IReadOnlyList<int> Places)> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
+        List<(RunPart Part, IReadOnlyList<int> Places)> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var places = new Dictionary<string, IReadOnlyList<int>>();
-        List<Batch> created = [];
-        for (int i = 0; i < parts.Count; i++)
+        int rounds = 0;
+        for (var open = parts; open.Count > 0;)
         {
-            await observer.BeforeUploadAsync(parts[i].File, i + 1, parts.Count, cancellationToken).ConfigureAwait(false);
-            ServiceError? refused = null;
-            try
+            var sent = new Dictionary<string, (RunPart Part, IReadOnlyList<int> Places)>();
+            for (int i = 0; i < open.Count; i++)
             {
-                Batch batch = await CreateAsync(parts[i].File, cancellationToken).ConfigureAwait(false);
-                created.Add(batch);
-                places.Add(batch.Id, parts[i].Places);
-            }
-            catch (Exception exception) when (exception is ServiceException or IOException)
-            {
-                observer.OnProblem(exception);
-                refused = new ServiceError("not_sent", exception.Message);
+                (RunPart part, IReadOnlyList<int> places) = open[i];
+                if (await _sender.SendAsync(part, i + 1, open.Count, cancellationToken).ConfigureAwait(false) is { } problem)
+                {
+                    foreach (BatchResult result in SettleAll(places, new ServiceError("not_sent", problem.Message)))
+                    {
+                        yield return result;
+                    }
+                }
+                else
+                {
+                    sent.Add(part.BatchId!, open[i]);
+                }
             }
 
-            foreach (BatchResult result in refused is null ? [] : SettleAll(parts[i].Places, refused))
+            List<(RunPart Part, IReadOnlyList<int> Places)> postponed = [];
+            await foreach (Batch batch in WatchAsync(sent, cancellationToken).ConfigureAwait(false))
             {
-                yield return result;
-            }
-        }
+                (RunPart part, IReadOnlyList<int> places) = sent[batch.Id];
+                if (IsQueueFull(batch) && rounds < options.MaxAttempts)
+                {
+                    _sender.Postpone(part);
+                    postponed.Add(sent[batch.Id]);
+                    continue;
+                }
 
-        var watcher = new BatchWatcher(client) { Timeout = options.Timeout, OnLook = observer.OnLook, OnGivenUp = (id, why) => Leave(id, places[id], why) };
-        await foreach (Batch batch in watcher.WatchAsync(created.Select(batch => (batch.Id, (Batch?)batch)), cancellationToken).ConfigureAwait(false))
-        {
-            Close(batch.Id);
-            if (batch.Status == BatchStatus.Failed)
-            {
-                foreach (BatchResult result in Refuse(batch, places[batch.Id]))
+                _sender.End(part, batch);
+                await foreach (BatchResult result in CollectAsync(part, places, cancellationToken).ConfigureAwait(false))
                 {
                     yield return result;
                 }
-
-                continue;
             }
 
-            await foreach (BatchResult result in CollectAsync(batch, places[batch.Id], cancellationToken).ConfigureAwait(false))
+            // Its own batches were waited for; where only the account's others fill the queue, time has to help.
+            if (postponed.Count > 0 && postponed.Count == sent.Count)
             {
-                yield return result;
+                rounds++;
+                await Task.Delay(s_queueWait, client.Time, cancellationToken).ConfigureAwait(false);
             }
+
+            open = postponed;
+        }
+    }
+
+    private async IAsyncEnumerable<Batch> WatchAsync(
+        Dictionary<string, (RunPart Part, IReadOnlyList<int> Places)> sent, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var watcher = new BatchWatcher(client, client.Time)
+        {
+            Timeout = options.Timeout,
+            OnLook = observer.OnLook,
+            OnGivenUp = (id, why) => Leave(id, sent[id].Places, why),
+        };
+        IEnumerable<(string, Batch?)> batches = sent.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));
+        await foreach (Batch batch in watcher.WatchAsync(batches, cancellationToken).ConfigureAwait(false))
+        {
+            yield return batch;
         }
 
         foreach (string id in watcher.Waiting)
         {
-            Leave(id, places[id], null);
+            Leave(id, sent[id].Places, null);
         }
-    }
-
-    private async Task<Batch> CreateAsync(FilePart part, CancellationToken cancellationToken)
-    {
-        BatchFile file = await client.UploadFileAsync(
-            part.Path, Path.GetFileName(part.Path), null, new Uploaded(observer, part), cancellationToken).ConfigureAwait(false);
-        Batch batch = await client.CreateBatchAsync(
-            new NewBatch
-            {
-                InputFileId = file.Id,
-                Endpoint = part.Endpoint,
-                CompletionWindow = options.CompletionWindow,
-                Metadata = options.Metadata,
-            },
-            cancellationToken).ConfigureAwait(false);
-        lock (_open)
-        {
-            _open.Add(batch.Id);
-        }
-
-        observer.OnCreated(batch);
-        return batch;
     }
 
     private async IAsyncEnumerable<BatchResult> CollectAsync(
-        Batch batch, IReadOnlyList<int> places, [EnumeratorCancellation] CancellationToken cancellationToken)
+        RunPart part, IReadOnlyList<int> places, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        Batch batch = part.Ended!;
+        if (batch.Status == BatchStatus.Failed)
+        {
+            foreach (BatchResult result in Refuse(batch, places))
+            {
+                yield return result;
+            }
+
+            yield break;
+        }
+
+        if (await _sender.FetchAsync(part, cancellationToken).ConfigureAwait(false) is { } problem)
+        {
+            // What was answered and paid for is still there: it is not sent again, but left to be fetched.
+            observer.OnProblem(problem);
+            Leave(batch.Id, places, null, isTold: true);
+            yield break;
+        }
+
         var reader = new ResultReader(options.ValueReader)
         {
             OnBadLine = (line, why) => observer.OnProblem(new ServiceException(
                 ServiceErrorKind.DownloadIncomplete, $"Line {line} of the results of {batch.Id} cannot be read: {why}")),
         };
-        bool isComplete = true;
-        IAsyncEnumerator<BatchResult> results = reader.ReadAsync(client, batch, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        await using (results.ConfigureAwait(false))
+        foreach (string path in new[] { part.OutputPath, part.ErrorPath }.Where(File.Exists))
         {
-            while (true)
+            var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
+            await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
+            await foreach (BatchResult line in reader.ReadAsync(stream, batch.Id, cancellationToken).ConfigureAwait(false))
             {
-                try
-                {
-                    if (!await results.MoveNextAsync().ConfigureAwait(false))
-                    {
-                        break;
-                    }
-                }
-                catch (Exception exception) when (exception is ServiceException or IOException)
-                {
-                    // What was answered and paid for is still there: it is not sent again, but left to be fetched.
-                    observer.OnProblem(exception);
-                    isComplete = false;
-                    break;
-                }
-
-                int place = requests.Find(results.Current.CustomId);
-                if (place < 0)
-                {
-                    NotAskedFor++;
-                }
-                else if (_states[place] == State.Waiting && Settle(place, results.Current) is { } result)
+                foreach (BatchResult result in Take(line))
                 {
                     yield return result;
                 }
@@ -196,15 +204,23 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
 
         foreach (int place in places.Where(place => _states[place] == State.Waiting))
         {
-            if (!isComplete)
-            {
-                _states[place] = State.Left;
-            }
-            else if (Settle(place, ResultJoiner.MissingResult(requests.Read(place))) is { } result)
+            foreach (BatchResult result in Settle(place, ResultJoiner.MissingResult(requests.Read(place))))
             {
                 yield return result;
             }
         }
+    }
+
+    private IEnumerable<BatchResult> Take(BatchResult result)
+    {
+        int place = requests.Find(result.CustomId);
+        if (place < 0)
+        {
+            NotAskedFor++;
+            return [];
+        }
+
+        return _states[place] == State.Waiting ? Settle(place, result) : [];
     }
 
     /// <summary>A batch that failed validation answers none of its requests, and would not the next time either.</summary>
@@ -213,19 +229,13 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
         observer.OnBatchFailed(batch);
         var byLine = batch.Errors.Where(error => error.Line is not null).ToLookup(error => error.Line!.Value);
         var other = new ServiceError("batch_failed", $"The batch {batch.Id} failed: {(batch.Errors.Count > 0 ? batch.Errors[0] : "the service gave no reason.")}");
-        for (int i = 0; i < places.Count; i++)
-        {
-            if (SettleAs(places[i], byLine[i + 1].FirstOrDefault() ?? other, batch.Id) is { } result)
-            {
-                yield return result;
-            }
-        }
+        return places.Select((place, index) => SettleAs(place, byLine[index + 1].FirstOrDefault() ?? other, batch.Id)).SelectMany(results => results);
     }
 
     private IEnumerable<BatchResult> SettleAll(IReadOnlyList<int> places, ServiceError error) =>
-        places.Select(place => SettleAs(place, error, null)).OfType<BatchResult>();
+        places.SelectMany(place => SettleAs(place, error, null));
 
-    private BatchResult? SettleAs(int place, ServiceError error, string? batchId)
+    private IEnumerable<BatchResult> SettleAs(int place, ServiceError error, string? batchId)
     {
         BatchRequest request = requests.Read(place);
         return Settle(
@@ -233,19 +243,20 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
             new BatchResult { CustomId = request.CustomId, Status = ResultStatus.Failed, Error = error, Request = request, BatchId = batchId });
     }
 
-    /// <summary>Takes a result as the request's last, or marks the request to be sent again; gives it unless it waits for its order.</summary>
-    private BatchResult? Settle(int place, BatchResult result)
+    /// <summary>Takes a result as the request's last, or marks the request to be sent again; gives it to its rows unless it waits for its order.</summary>
+    private IEnumerable<BatchResult> Settle(int place, BatchResult result)
     {
-        if (_attempt < options.MaxAttempts && IsWorthAnotherTry(result))
+        // A later attempt that is in the store was made from this one, whatever may be asked for now.
+        if ((_attempt < options.MaxAttempts || store.PartsOf(_attempt + 1).Count > 0) && IsWorthAnotherTry(result))
         {
             _states[place] = State.ToSendAgain;
-            return null;
+            return [];
         }
 
         _states[place] = State.Settled;
         if (_spool is null)
         {
-            return Joined(result, place);
+            return requests.Answer(place, result);
         }
 
         if (result.JsonUtf8.IsEmpty)
@@ -257,75 +268,56 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
             _spool.Add(place, result);
         }
 
-        return null;
+        return [];
     }
 
-    private BatchResult Joined(BatchResult result, int place)
-    {
-        result.Request ??= requests.Read(place);
-        return result;
-    }
-
-    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why)
+    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, bool isTold = false)
     {
         foreach (int place in places.Where(place => _states[place] == State.Waiting))
         {
             _states[place] = State.Left;
         }
 
-        observer.OnLeft(batchId, why);
-    }
-
-    private void Close(string batchId)
-    {
-        lock (_open)
+        if (!isTold)
         {
-            _open.Remove(batchId);
+            observer.OnLeft(batchId, why);
         }
     }
 
-    private static List<(FilePart File, IReadOnlyList<int> Places)> WithPlaces(IReadOnlyList<FilePart> parts)
+    private static bool IsQueueFull(Batch batch) =>
+        batch.Status == BatchStatus.Failed && batch.Errors.Any(error => error.Code == QueueFullCode);
+
+    /// <summary>The places of the requests that stand in a part's file, in its order.</summary>
+    private int[] PlacesOf(RunPart part)
     {
-        var result = new List<(FilePart, IReadOnlyList<int>)>();
-        int first = 0;
-        foreach (FilePart part in parts)
+        var places = new List<int>(part.File.RequestCount);
+        using var lines = new LineReader(File.OpenRead(part.File.Path));
+        while (lines.Read())
         {
-            result.Add((part, Enumerable.Range(first, part.RequestCount).ToArray()));
-            first += part.RequestCount;
+            if (RequestLine.Parse(lines.Line.Span, out RequestLine request, out _))
+            {
+                places.Add(requests.Find(System.Text.Encoding.UTF8.GetString(request.CustomId)));
+            }
         }
 
-        return result;
+        return [.. places];
     }
 
-    private List<(FilePart File, IReadOnlyList<int> Places)> WriteAgain()
+    private void WriteAgain()
     {
-        int[] again = [.. Enumerable.Range(0, _states.Length).Where(place => _states[place] == State.ToSendAgain)];
-        if (again.Length == 0)
-        {
-            return [];
-        }
-
         ServiceProfile profile = client.Connection.Profile;
-        using var splitter = new FileSplitter(Path.Combine(options.Folder, $"attempt-{_attempt + 1}.jsonl"), profile.MaxRequests, profile.MaxBytes);
-        foreach (int place in again)
+        using var splitter = new FileSplitter(Path.Combine(store.Folder, $"again-{_attempt}.jsonl"), profile.MaxRequests, profile.MaxBytes);
+        for (int place = 0; place < _states.Length; place++)
         {
-            splitter.Add(requests.Read(place));
-            _states[place] = State.Waiting;
+            if (_states[place] == State.ToSendAgain)
+            {
+                splitter.Add(requests.Read(place));
+            }
         }
 
-        var parts = new List<(FilePart, IReadOnlyList<int>)>();
-        int first = 0;
-        foreach (FilePart part in splitter.Rename(overwrite: true))
+        if (splitter.Count > 0)
         {
-            parts.Add((part, again[first..(first + part.RequestCount)]));
-            first += part.RequestCount;
+            store.AddParts(_attempt + 1, splitter.Rename(overwrite: true));
         }
-
-        return parts;
-    }
-
-    private sealed class Uploaded(RunObserver observer, FilePart part) : IProgress<long>
-    {
-        public void Report(long value) => observer.OnUpload(part, value);
     }
 }

@@ -3,9 +3,6 @@ namespace InferenceBatch.Runs;
 /// <summary>How a <see cref="RunEngine"/> goes about a run.</summary>
 public sealed record RunOptions
 {
-    /// <summary>A folder for the files of later tries; it must exist, and is the caller's to remove.</summary>
-    public required string Folder { get; init; }
-
     /// <summary>How often a request is sent in all.</summary>
     public int MaxAttempts { get; init; } = 3;
 

@@ -118,6 +118,11 @@ public sealed class BatchClient
         }
     }
 
+    /// <summary>Looks through the newest batches for one made of an input file since a time; null when there is none.</summary>
+    /// <exception cref="ServiceException">The list cannot be had, so that nothing is known.</exception>
+    public Task<Batch?> FindBatchAsync(string inputFileId, DateTimeOffset since, CancellationToken cancellationToken = default) =>
+        FindCreatedAsync(inputFileId, since, new ServiceException(ServiceErrorKind.ServiceUnavailable, "The list of batches cannot be had."), cancellationToken);
+
     /// <summary>GET /batches/{id}.</summary>
     public Task<Batch> GetBatchAsync(string id, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
         _caller.CallAsync(BatchCall(HttpMethod.Get, id, ""), policy ?? RetryPolicy.Interactive, BatchReader.Read, cancellationToken);
@@ -179,7 +184,8 @@ public sealed class BatchClient
         {
             await foreach (Batch batch in ListBatchesAsync(cancellationToken: cancellationToken).ConfigureAwait(false))
             {
-                if (batch.InputFileId == inputFileId && !(batch.CreatedAt < earliest))
+                // A batch that failed was not billed, and is perhaps the very one that is to be made anew.
+                if (batch.InputFileId == inputFileId && !(batch.CreatedAt < earliest) && batch.Status != BatchStatus.Failed)
                 {
                     return batch;
                 }

@@ -18,9 +18,9 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(BatchResult))]
 public sealed class InvokeBatchCommand : RequestCommand
 {
-    private readonly List<object?> _inputs = [];
     private ServiceConnection? _connection;
-    private RequestSpool? _spool;
+    private RunStore? _store;
+    private RunInput? _input;
 
     /// <inheritdoc cref="ServiceCommand.Connection"/>
     [Parameter]
@@ -62,26 +62,49 @@ public sealed class InvokeBatchCommand : RequestCommand
     [ValidateNotNullOrEmpty]
     public string CompletionWindow { get; set; } = "24h";
 
+    /// <summary>Send equal requests once, and give each row the one answer.</summary>
+    [Parameter]
+    public SwitchParameter Deduplicate { get; set; }
+
+    /// <summary>A folder that holds the run, so that the same command goes on with it after it was ended at any instant.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? CheckpointPath { get; set; }
+
     protected override void BeginProcessing()
     {
         base.BeginProcessing();
         _connection = new ConnectionChoice(this, Connection, BaseUri, ApiKey).Resolve();
-        _spool = new RequestSpool(_connection.Profile.MaxRequests, _connection.Profile.MaxBytes);
+        string? folder = CheckpointPath is null ? null : Paths.Output(CheckpointPath) ?? "";
+        if (folder is "")
+        {
+            return; // The error is written.
+        }
+
+        OrThrow(
+            () =>
+            {
+                // With -WhatIf nothing is made but what goes again.
+                bool isKept = folder is not null && (Directory.Exists(folder) || !IsWhatIf);
+                _store = isKept ? RunStore.Open(folder!) : RunStore.Temporary();
+                _store.Begin(_connection.BaseUri);
+                _input = new RunInput(_store, _connection.Profile.MaxRequests, _connection.Profile.MaxBytes, Deduplicate);
+            },
+            folder);
     }
 
     protected override void ProcessRecord()
     {
         // A request that is one already goes as it is.
         object? input = InputObject is PSObject wrapped ? wrapped.BaseObject : InputObject;
-        if ((input as BatchRequest ?? Build()) is not { } request)
+        if (_input is null || (input as BatchRequest ?? Build()) is not { } request)
         {
             return;
         }
 
         try
         {
-            _spool!.Add(request);
-            _inputs.Add(request.InputObject);
+            OrThrow(() => _input.Add(request), request.InputObject);
         }
         catch (RequestRefusedException exception)
         {
@@ -91,8 +114,7 @@ public sealed class InvokeBatchCommand : RequestCommand
 
     protected override void EndProcessing()
     {
-        IReadOnlyList<FilePart> parts = _spool!.Finish();
-        if (parts.Count == 0 || !ShouldProcess($"{_inputs.Count:N0} requests to {_connection}", "Run a batch, which is billed"))
+        if (_input is null || _input.Count == 0 || !ShouldProcess($"{_input.Count:N0} requests to {_connection}", "Run a batch, which is billed"))
         {
             return;
         }
@@ -100,26 +122,23 @@ public sealed class InvokeBatchCommand : RequestCommand
         RunEngine? engine = null;
         try
         {
-            RunOrThrow((pump, token) => RunAsync(parts, pump, token), null);
+            RunOrThrow(RunAsync, CheckpointPath);
         }
-        catch (PipelineStoppedException) when (Stopping && engine?.OpenBatches.Count > 0)
+        catch (PipelineStoppedException) when (Stopping && (CheckpointPath is not null || engine?.OpenBatches.Count > 0))
         {
-            Host?.UI?.WriteWarningLine($"The batches go on, and are billed. To wait for them: {BatchWait.ResumeLine(engine.OpenBatches)}");
+            Host?.UI?.WriteWarningLine(CheckpointPath is null
+                ? $"The batches go on, and are billed. To wait for them: {BatchWait.ResumeLine(engine!.OpenBatches)}"
+                : $"The run is kept in '{CheckpointPath}': the same command goes on with it.");
             throw;
         }
 
-        async Task<bool> RunAsync(IReadOnlyList<FilePart> files, PipelinePump pump, CancellationToken cancellationToken)
+        async Task<bool> RunAsync(PipelinePump pump, CancellationToken cancellationToken)
         {
             using var reporter = new RunReporter(pump, _connection!, Timeout);
-            var index = new RequestIndex();
-            using var requests = new SpooledRequests(index, _inputs);
-            foreach (FilePart part in files)
-            {
-                index.Add(part.Path, cancellationToken);
-            }
-
-            engine = new RunEngine(new BatchClient(_connection!, warn: pump.WriteWarning), requests, Options(), reporter);
-            await foreach (BatchResult result in engine.RunAsync(files, cancellationToken).ConfigureAwait(false))
+            using RunRequests requests = _input.Complete();
+            _input = null; // What it kept to compare by is no longer needed.
+            engine = new RunEngine(new BatchClient(_connection!, warn: pump.WriteWarning), _store!, requests, Options(), reporter);
+            await foreach (BatchResult result in engine.RunAsync(cancellationToken).ConfigureAwait(false))
             {
                 await pump.WriteObjectAsync(result).ConfigureAwait(false);
             }
@@ -135,13 +154,27 @@ public sealed class InvokeBatchCommand : RequestCommand
 
     protected override void Dispose(bool disposing)
     {
-        _spool?.Dispose();
+        _input?.Dispose();
+        _store?.Dispose();
         base.Dispose(disposing);
+    }
+
+    private bool IsWhatIf => MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given) && given is SwitchParameter { IsPresent: true };
+
+    private void OrThrow(Action step, object? target)
+    {
+        try
+        {
+            step();
+        }
+        catch (Exception exception) when (exception is RunMismatchException or IOException or UnauthorizedAccessException)
+        {
+            ThrowTerminatingError(ErrorRecords.From(exception, target));
+        }
     }
 
     private RunOptions Options() => new()
     {
-        Folder = _spool!.Folder,
         MaxAttempts = MaxAttempts,
         Ordered = Ordered,
         Timeout = Timeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Runs;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Pipeline;
@@ -64,6 +65,8 @@ internal static class ErrorRecords
         ServiceException service => Of(service.Kind.ToString(), exception, target),
         ServerStartException => Of("ServerStartFailed", exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
+        RunMismatchException => Of("CheckpointMismatch", exception, target),
+        RunStoreInUseException => Of("CheckpointInUse", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
         UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),
         JsonException => Of("ServiceRejected", exception, target),

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 using InferenceBatch.Support;
@@ -123,10 +122,38 @@ public sealed class RunEngineTests : IDisposable
     public async Task A_timeout_leaves_the_batch_open_and_names_it()
     {
         Serve((_, id) => Good(id), finalStatus: "\"status\":\"in_progress\"");
-        RunEngine engine = Engine(2, out IReadOnlyList<FilePart> parts, TimeSpan.FromSeconds(50));
-        Assert.Empty(await engine.RunAsync(parts).ToListAsync());
+        using RunStore store = Open();
+        RunEngine engine = Engine(store, 2, TimeSpan.FromSeconds(50));
+        Assert.Empty(await engine.RunAsync().ToListAsync());
         Assert.Equal(["batch-1"], engine.OpenBatches);
         Assert.Equal(["batch-1"], _seen.Left);
+    }
+
+    [Fact]
+    public async Task Equal_bodies_are_sent_once_and_every_row_gets_the_answer()
+    {
+        Serve((attempt, id) => id == "r2" && attempt == 1 ? Failed(id, 500) : Good(id));
+        List<BatchResult> results = await RunAsync(9, ordered: true, deduplicate: true, model: id => id is "r1" or "r2" or "r3" ? id : (id[1] - '0') % 2 == 0 ? "r2" : "r3");
+        Assert.Equal([["r1", "r2", "r3"], ["r2"]], _sent);
+        Assert.Equal(Ids(9), results.Select(result => result.CustomId));
+        Assert.Equal(Ids(9).Select(id => "object " + id), results.Select(result => result.InputObject));
+        Assert.Equal("r1 r2 r3 r2 r3 r2 r3 r2 r3".Split(' '), results.Select(result => result.Text));
+        Assert.All(results, result => Assert.Equal(result.CustomId, result.Request!.CustomId));
+    }
+
+    [Fact]
+    public async Task A_full_queue_is_waited_for_and_the_same_file_is_used_again()
+    {
+        int creates = 0;
+        int uploads = 0;
+        _server.On("POST /v1/files", Answer.Choose(_ => Answer.Json($$"""{"id":"file-{{++uploads}}"}""")));
+        _server.On("POST /v1/batches", Answer.Choose(_ => Answer.Json(++creates == 1 ? """{"id":"full","status":"validating"}""" : """{"id":"b2","status":"validating"}""")));
+        _server.On("GET /v1/batches/full", Answer.Json("""{"id":"full","status":"failed","errors":{"data":[{"code":"token_limit_exceeded","message":"Enqueued token limit reached for m"}]}}"""));
+        _server.On("GET /v1/batches/b2", Answer.Json("""{"id":"b2","status":"completed","output_file_id":"o2"}"""));
+        _server.On("GET /v1/files/o2/content", Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(Good("r1") + Good("r2"))));
+        Assert.All(await RunAsync(2), result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+        Assert.Equal((1, 2), (uploads, creates));
+        Assert.Empty(_seen.Failed);
     }
 
     /// <summary>A service that takes files and batches, and answers each line as it is told.</summary>
@@ -164,26 +191,33 @@ public sealed class RunEngineTests : IDisposable
         }));
     }
 
-    private async Task<List<BatchResult>> RunAsync(int count, int partSize = 100, bool ordered = false) =>
-        await Engine(count, out IReadOnlyList<FilePart> parts, null, partSize, ordered).RunAsync(parts).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
-
-    private RunEngine Engine(int count, out IReadOnlyList<FilePart> parts, TimeSpan? timeout = null, int partSize = 100, bool ordered = false)
+    private async Task<List<BatchResult>> RunAsync(int count, int partSize = 100, bool ordered = false, bool deduplicate = false, Func<string, string>? model = null)
     {
-        var requests = new RequestList();
-        using var splitter = new FileSplitter(Path.Combine(_folder, "in.jsonl"), partSize, 1_000_000);
+        using RunStore store = Open();
+        return await Engine(store, count, null, partSize, ordered, deduplicate, model).RunAsync().ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    private RunStore Open()
+    {
+        RunStore store = RunStore.Open(_folder);
+        store.Begin(_server.BaseUri);
+        return store;
+    }
+
+    private RunEngine Engine(
+        RunStore store, int count, TimeSpan? timeout = null, int partSize = 100, bool ordered = false, bool deduplicate = false, Func<string, string>? model = null)
+    {
+        using var input = new RunInput(store, partSize, 1_000_000, deduplicate);
         foreach (string id in Ids(count))
         {
-            var request = new BatchRequest
+            input.Add(new BatchRequest
             {
-                CustomId = id, Url = "/v1/chat/completions", BodyUtf8 = """{"model":"m"}"""u8.ToArray(), InputObject = "object " + id,
-            };
-            requests.Add(request);
-            splitter.Add(request);
+                CustomId = id, Url = "/v1/chat/completions", InputObject = "object " + id,
+                BodyUtf8 = Encoding.UTF8.GetBytes($$"""{"model":"{{model?.Invoke(id) ?? "m" + id}}"}"""),
+            });
         }
 
-        parts = splitter.Rename(overwrite: false);
-        return new RunEngine(
-            Clients.For(_server, _time), requests, new RunOptions { Folder = _folder, Ordered = ordered, Timeout = timeout }, _seen);
+        return new RunEngine(Clients.For(_server, _time), store, input.Complete(), new RunOptions { Ordered = ordered, Timeout = timeout }, _seen);
     }
 
     private static IEnumerable<string> Ids(int count) => Enumerable.Range(1, count).Select(i => $"r{i}");

@@ -1,0 +1,58 @@
+using System.Text.Json.Serialization;
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>One line of a run's journal: a step that is about to be done, or was. What a kind of step does not need is null.</summary>
+/// <param name="Step">What kind of step.</param>
+internal sealed record RunStep([property: JsonRequired] RunStepKind Step)
+{
+    /// <summary>The service's address; with <see cref="RunStepKind.Began"/>.</summary>
+    public string? Address { get; init; }
+
+    /// <summary>Which attempt the parts are of, counted from 1; with <see cref="RunStepKind.Spooled"/>.</summary>
+    public int? Attempt { get; init; }
+
+    /// <summary>The parts of an attempt, their paths as names within the folder; with <see cref="RunStepKind.Spooled"/>.</summary>
+    public IReadOnlyList<FilePart>? Parts { get; init; }
+
+    /// <summary>The part concerned, by its name.</summary>
+    public string? Part { get; init; }
+
+    public string? FileId { get; init; }
+
+    public string? BatchId { get; init; }
+
+    /// <summary>When it was.</summary>
+    public DateTimeOffset? At { get; init; }
+
+    /// <summary>The batch object as the service last gave it; with <see cref="RunStepKind.Ended"/>.</summary>
+    public string? Batch { get; init; }
+}
+
+/// <summary>The steps of a run, in the order they come in for one part.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<RunStepKind>))]
+internal enum RunStepKind
+{
+    /// <summary>The folder belongs to a run against this address.</summary>
+    Began,
+
+    /// <summary>All requests of an attempt are on disk.</summary>
+    Spooled,
+
+    /// <summary>The service holds a part as a file.</summary>
+    Uploaded,
+
+    /// <summary>A batch is about to be created from the file: whether it was must be asked for when nothing follows.</summary>
+    Creating,
+
+    Created,
+
+    /// <summary>The batch was refused for want of room: it is to be created again from the same file.</summary>
+    Postponed,
+
+    Ended,
+
+    /// <summary>The results of the batch are on disk.</summary>
+    Downloaded,
+}

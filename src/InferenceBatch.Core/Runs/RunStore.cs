@@ -1,0 +1,215 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using InferenceBatch.Lines;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>
+/// A run on disk: the requests as parts, the results as they were fetched, and a journal of every step, so that the same
+/// run can be gone on with after its process was killed at any instant. One process at a time; the lock goes with it.
+/// </summary>
+/// <remarks>
+/// The journal is append-only, one JSON object a line, synced to disk before what it says is relied on; a torn last line
+/// is a step that was not taken. Files appear under their names only when they are whole.
+/// </remarks>
+public sealed class RunStore : IDisposable
+{
+    private const string JournalName = "journal.jsonl";
+    private const string LockName = "lock";
+
+    private static readonly JsonSerializerOptions s_options = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = PlainJsonEncoder.Instance,
+    };
+
+    private readonly Dictionary<string, RunPart> _parts = new(StringComparer.Ordinal);
+    private readonly Dictionary<int, List<RunPart>> _attempts = [];
+    private readonly FileStream _lock;
+    private readonly FileStream _journal;
+    private readonly bool _isTemporary;
+    private string? _address;
+
+    private RunStore(string folder, bool isTemporary)
+    {
+        Folder = folder;
+        _isTemporary = isTemporary;
+        _lock = TakeLock(folder);
+        try
+        {
+            _journal = new FileStream(Path.Combine(folder, JournalName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            ReadJournal();
+        }
+        catch
+        {
+            _journal?.Dispose();
+            _lock.Dispose();
+            throw;
+        }
+    }
+
+    public string Folder { get; }
+
+    /// <summary>Whether all requests of the run are on disk.</summary>
+    public bool IsSpooled => _attempts.ContainsKey(1);
+
+    /// <summary>Opens a checkpoint, or makes a new one; for one process.</summary>
+    /// <param name="folder">Made when it does not exist; else empty, or a checkpoint.</param>
+    /// <exception cref="RunStoreInUseException">Another process has it.</exception>
+    /// <exception cref="RunMismatchException">The folder holds something else.</exception>
+    /// <exception cref="IOException">It cannot be read or written.</exception>
+    public static RunStore Open(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        if (!File.Exists(Path.Combine(folder, JournalName))
+            && Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) != LockName))
+        {
+            throw new RunMismatchException($"The folder '{folder}' is not empty and holds no checkpoint. Give a folder of its own.");
+        }
+
+        return new RunStore(folder, isTemporary: false);
+    }
+
+    /// <summary>A run that nobody will go on with: its folder goes when it is disposed.</summary>
+    public static RunStore Temporary() => new(Directory.CreateTempSubdirectory("InferenceBatch-").FullName, isTemporary: true);
+
+    /// <summary>Holds the run to one service.</summary>
+    /// <exception cref="RunMismatchException">The run was begun at another.</exception>
+    public void Begin(Uri address)
+    {
+        if (_address is null)
+        {
+            // What a process left that was killed before its input was whole: nothing of it was sent.
+            foreach (string file in Directory.GetFiles(Folder).Where(path => Path.GetFileName(path) is not (JournalName or LockName)))
+            {
+                File.Delete(file);
+            }
+
+            Write(new RunStep(RunStepKind.Began) { Address = address.AbsoluteUri });
+        }
+        else if (_address != address.AbsoluteUri)
+        {
+            throw new RunMismatchException($"The checkpoint '{Folder}' is of a run at {_address}, not at {address}.");
+        }
+    }
+
+    public void Dispose()
+    {
+        _journal.Dispose();
+        _lock.Dispose();
+        if (_isTemporary)
+        {
+            try
+            {
+                Directory.Delete(Folder, recursive: true);
+            }
+            catch (IOException)
+            {
+                // Held by another process, such as a virus scanner: left to the system's clean-up of temporary files.
+            }
+        }
+    }
+
+    internal IReadOnlyList<RunPart> PartsOf(int attempt) => _attempts.GetValueOrDefault(attempt) ?? [];
+
+    /// <summary>Keeps the parts of an attempt, whose files are whole and under their names.</summary>
+    internal void AddParts(int attempt, IReadOnlyList<FilePart> parts)
+    {
+        foreach (FilePart part in parts)
+        {
+            Sync(part.Path);
+        }
+
+        Write(new RunStep(RunStepKind.Spooled) { Attempt = attempt, Parts = [.. parts.Select(part => part with { Path = Path.GetFileName(part.Path) })] });
+    }
+
+    /// <summary>Takes a step: on disk first, then in memory.</summary>
+    internal void Write(RunStep step)
+    {
+        _journal.Write(JsonSerializer.SerializeToUtf8Bytes(step, s_options));
+        _journal.WriteByte((byte)'\n');
+        _journal.Flush(flushToDisk: !_isTemporary);
+        Apply(step);
+    }
+
+    /// <summary>Brings a file's bytes to the disk itself.</summary>
+    internal void Sync(string path)
+    {
+        if (!_isTemporary)
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 1);
+            file.Flush(flushToDisk: true);
+        }
+    }
+
+    private static FileStream TakeLock(string folder)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
+        }
+        catch (IOException exception) when (exception is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
+        {
+            throw new RunStoreInUseException(folder);
+        }
+    }
+
+    private void ReadJournal()
+    {
+        long whole = 0;
+        using (var lines = new LineReader(_journal, leaveOpen: true))
+        {
+            while (lines.Read() && lines.IsTerminated)
+            {
+                try
+                {
+                    Apply(JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options) ?? throw new JsonException("null"));
+                }
+                catch (Exception exception) when (exception is JsonException or KeyNotFoundException or ArgumentException or InvalidOperationException)
+                {
+                    throw new RunMismatchException($"Line {lines.Number} of '{_journal.Name}' is no step of a run: {exception.Message}");
+                }
+
+                whole = lines.NextOffset;
+            }
+        }
+
+        _journal.SetLength(whole);
+        _journal.Position = whole;
+    }
+
+    private void Apply(RunStep step)
+    {
+        switch (step.Step)
+        {
+            case RunStepKind.Began:
+                _address = step.Address;
+                break;
+            case RunStepKind.Spooled:
+                List<RunPart> parts = [.. step.Parts!.Select(part => new RunPart(part with { Path = Path.Combine(Folder, part.Path) }))];
+                _attempts.Add(step.Attempt!.Value, parts);
+                parts.ForEach(part => _parts.Add(part.Name, part));
+                break;
+            case RunStepKind.Uploaded:
+                _parts[step.Part!].FileId = step.FileId;
+                break;
+            case RunStepKind.Creating:
+                _parts[step.Part!].CreatingSince = step.At;
+                break;
+            case RunStepKind.Created:
+                _parts[step.Part!].BatchId = step.BatchId;
+                break;
+            case RunStepKind.Postponed:
+                (_parts[step.Part!].BatchId, _parts[step.Part!].CreatingSince) = (null, null);
+                break;
+            case RunStepKind.Ended:
+                _parts[step.Part!].Ended = BatchReader.Read(System.Text.Encoding.UTF8.GetBytes(step.Batch!));
+                break;
+            case RunStepKind.Downloaded:
+                _parts[step.Part!].IsDownloaded = true;
+                break;
+        }
+    }
+}
