@@ -12,6 +12,38 @@ BeforeAll {
             $Faults.On("GET /v1/files/out-$id/content", @(New-Answer (($lines -join "`n") + "`n")))
         }
     }
+    # Runs with a checkpoint, killed at random instants and gone on with, five at a time.
+    function Test-Killed([int] $Rounds) {
+        $seed = $env:INFERENCE_BATCH_TEST_SEED ? [int]$env:INFERENCE_BATCH_TEST_SEED : (Get-Random -Maximum 1000000)
+        Write-Host "seed $seed (INFERENCE_BATCH_TEST_SEED)"
+        $random = [Random]::new($seed)
+        $server = Start-TestService 'echo?latency=20ms'
+        $rows = [string[]](1..60 | ForEach-Object { "row $_" })
+        $killed = 0
+        for ($done = 0; $done -lt $Rounds; $done += 5) {
+            $runs = 1..5 | ForEach-Object {
+                $name = "round-$($done + $_)"
+                $path = Join-Path $TestDrive $name
+                $shell = Start-ChildShell "1..60 | ForEach-Object { 'row ' + `$_ } | Invoke-Batch -Model echo -BaseUri $($server.Uri) -CheckpointPath '$path' -Metadata @{ round = '$name' } | Out-Null"
+                @{ Name = $name; Path = $path; Shell = $shell; Until = [datetime]::UtcNow.AddMilliseconds($random.Next(500, 4500)) }
+            }
+            foreach ($run in $runs | Sort-Object { $_.Until }) {
+                $left = $run.Until - [datetime]::UtcNow
+                if ($left -gt 0) { [Threading.Thread]::Sleep($left) }
+                if (-not $run.Shell.HasExited) { $run.Shell.Kill($true); $killed++ }
+                $run.Shell.WaitForExit()
+            }
+            foreach ($run in $runs) {
+                $results = @($rows | Invoke-Batch -Model echo -BaseUri $server.Uri -CheckpointPath $run.Path -Metadata @{ round = $run.Name } -Ordered)
+                ($results.Text -join '|') | Should -BeExactly ($rows -join '|') -Because "seed $seed, $($run.Name)"
+                $made = @(Get-Batch | Where-Object { $_.Metadata['round'] -eq $run.Name })
+                $made.Count | Should -Be 1 -Because "seed $seed, $($run.Name)"
+                $made[0].RequestCounts.Total | Should -Be 60
+            }
+        }
+        Write-Host "$killed of $Rounds were killed before their end"
+        $killed | Should -BeGreaterThan 0
+    }
     function Get-Upload { $Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/files' } }
     function New-Failure([string] $CustomId, [int] $Status) { New-WireLine $CustomId -With @{ response = @{ status_code = $Status; body = @{ error = @{ code = "c$Status"; message = 'no' } } } } }
 }
@@ -210,6 +242,70 @@ Describe 'Invoke-Batch' {
                 ($text -replace '\s+', ' ') | Should -Match "Wait-Batch -Id 'b1'"
             }
             finally { if (-not $shell.HasExited) { $shell.Kill() } }
+        }
+    }
+
+    Context '-Deduplicate' {
+        It 'sends equal requests once and gives each row its answer, in order' {
+            $rows = 'a', 'b', 'a', 'c', 'b' | ForEach-Object { [pscustomobject]@{ Text = $_ } }
+            $results = $rows | Invoke-Batch -Model echo -Prompt { $_.Text } -Deduplicate -Ordered
+            $results.Text -join '' | Should -Be 'abacb'
+            $results.CustomId -join ' ' | Should -Be 'request-1 request-2 request-3 request-4 request-5'
+            0..4 | ForEach-Object { $results[$_].InputObject | Should -Be $rows[$_] }
+            (Get-Batch -First 1).RequestCounts.Total | Should -Be 3
+        }
+    }
+
+    Context '-CheckpointPath' {
+        BeforeEach { $script:Checkpoint = Join-Path $TestDrive "checkpoint $([guid]::NewGuid().ToString('N').Substring(0, 6))" }
+
+        It 'gives all results of a finished run again, at no cost' {
+            $first = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -Ordered
+            $batches = @(Get-Batch).Count
+            $again = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -Ordered
+            $again.Json | Should -Be $first.Json
+            @(Get-Batch).Count | Should -Be $batches
+        }
+
+        It 'refuses <Case>: CheckpointMismatch, and sends nothing' -ForEach @(
+            @{ Case = 'other rows'; Rows = 'a', 'x'; More = @{} }
+            @{ Case = 'more rows'; Rows = 'a', 'b', 'c'; More = @{} }
+            @{ Case = 'fewer rows'; Rows = @('a'); More = @{} }
+            @{ Case = 'another model'; Rows = 'a', 'b'; More = @{ Model = 'other' } }
+            @{ Case = 'another prompt'; Rows = 'a', 'b'; More = @{ SystemPrompt = 's' } }
+            @{ Case = 'another address'; Rows = 'a', 'b'; More = @{ BaseUri = 'http://127.0.0.1:9/v1' } }
+        ) {
+            $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint
+            $batches = @(Get-Batch).Count
+            $problem = Get-ErrorOf { $given = @{ Model = 'echo' } + @{}; foreach ($name in $More.Keys) { $given[$name] = $More[$name] }; $Rows | Invoke-Batch @given -CheckpointPath $Checkpoint }
+            Get-ErrorId $problem[0] | Should -Be 'CheckpointMismatch'
+            @(Get-Batch).Count | Should -Be $batches
+        }
+
+        It 'refuses a folder that holds something else: CheckpointMismatch' {
+            $null = New-Item -ItemType Directory $Checkpoint
+            Set-Content (Join-Path $Checkpoint thesis.txt) text
+            Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointMismatch'
+            Get-ChildItem $Checkpoint | ForEach-Object Name | Should -Be 'thesis.txt'
+        }
+
+        It 'is for one process at a time: CheckpointInUse' {
+            $held = [InferenceBatch.Runs.RunStore]::Open($Checkpoint)
+            try { Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointInUse' }
+            finally { $held.Dispose() }
+        }
+
+        It 'makes nothing with -WhatIf' {
+            'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -WhatIf | Should -BeNullOrEmpty
+            $Checkpoint | Should -Not -Exist
+        }
+
+        It 'goes on after a SIGKILL at any instant: one batch, every line once (20 rounds)' -Skip:$IsWindows {
+            Test-Killed 20
+        }
+
+        It 'goes on after a SIGKILL at any instant (200 rounds)' -Tag Long -Skip:$IsWindows {
+            Test-Killed 200
         }
     }
 }
