@@ -12,7 +12,7 @@ namespace InferenceBatch.Runs;
 /// </summary>
 internal static class AnswerReader
 {
-    private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth };
+    private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth + 8 };
 
     private delegate void ItemReader(ref Utf8JsonReader reader, ref ResultFields fields);
 
@@ -35,32 +35,32 @@ internal static class AnswerReader
         fields.HasBody = true;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (reader.ValueTextEquals("choices"u8))
+            if (reader.Is("choices"u8))
             {
                 reader.Read();
                 ReadFirst(ref reader, ref fields, ReadChoice);
             }
-            else if (reader.ValueTextEquals("output"u8))
+            else if (reader.Is("output"u8))
             {
                 reader.Read();
                 ReadEach(ref reader, ref fields, ReadOutputItem);
             }
-            else if (reader.ValueTextEquals("usage"u8))
+            else if (reader.Is("usage"u8))
             {
                 reader.Read();
                 ReadUsage(ref reader, ref fields);
             }
-            else if (reader.ValueTextEquals("error"u8))
+            else if (reader.Is("error"u8))
             {
                 fields.BodyError = JsonValues.ReadError(ref reader);
             }
-            else if (reader.ValueTextEquals("status"u8))
+            else if (reader.Is("status"u8))
             {
                 // /v1/responses says here how the answer ended: completed, incomplete …
                 string? ending = JsonValues.ReadText(ref reader);
                 fields.FinishReason ??= ending;
             }
-            else if (reader.ValueTextEquals("message"u8))
+            else if (reader.Is("message"u8))
             {
                 fields.BodyMessage = JsonValues.ReadText(ref reader);
             }
@@ -97,16 +97,16 @@ internal static class AnswerReader
     {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (reader.ValueTextEquals("message"u8))
+            if (reader.Is("message"u8))
             {
                 reader.Read();
                 ReadMessage(ref reader, ref fields);
             }
-            else if (reader.ValueTextEquals("text"u8))
+            else if (reader.Is("text"u8))
             {
                 fields.Text = JsonValues.ReadText(ref reader);
             }
-            else if (reader.ValueTextEquals("finish_reason"u8))
+            else if (reader.Is("finish_reason"u8))
             {
                 fields.FinishReason = JsonValues.ReadText(ref reader);
             }
@@ -128,7 +128,7 @@ internal static class AnswerReader
 
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            bool isContent = reader.ValueTextEquals("content"u8);
+            bool isContent = reader.Is("content"u8);
             reader.Read();
             if (isContent && reader.TokenType == JsonTokenType.String)
             {
@@ -150,7 +150,7 @@ internal static class AnswerReader
     {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            bool isContent = reader.ValueTextEquals("content"u8);
+            bool isContent = reader.Is("content"u8);
             reader.Read();
             if (isContent)
             {
@@ -170,12 +170,12 @@ internal static class AnswerReader
         string? text = null;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (reader.ValueTextEquals("type"u8))
+            if (reader.Is("type"u8))
             {
                 reader.Read();
-                isText = reader.TokenType == JsonTokenType.String && (reader.ValueTextEquals("output_text"u8) || reader.ValueTextEquals("text"u8));
+                isText = reader.TokenType == JsonTokenType.String && (reader.Is("output_text"u8) || reader.Is("text"u8));
             }
-            else if (reader.ValueTextEquals("text"u8))
+            else if (reader.Is("text"u8))
             {
                 text = JsonValues.ReadText(ref reader);
             }
@@ -199,15 +199,15 @@ internal static class AnswerReader
 
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (reader.ValueTextEquals("prompt_tokens"u8) || reader.ValueTextEquals("input_tokens"u8))
+            if (reader.Is("prompt_tokens"u8) || reader.Is("input_tokens"u8))
             {
                 fields.PromptTokens = JsonValues.ReadWhole(ref reader);
             }
-            else if (reader.ValueTextEquals("completion_tokens"u8) || reader.ValueTextEquals("output_tokens"u8))
+            else if (reader.Is("completion_tokens"u8) || reader.Is("output_tokens"u8))
             {
                 fields.CompletionTokens = JsonValues.ReadWhole(ref reader);
             }
-            else if (reader.ValueTextEquals("total_tokens"u8))
+            else if (reader.Is("total_tokens"u8))
             {
                 fields.TotalTokens = JsonValues.ReadWhole(ref reader);
             }

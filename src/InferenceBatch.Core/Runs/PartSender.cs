@@ -7,6 +7,8 @@ namespace InferenceBatch.Runs;
 /// <summary>Brings the parts of a run to the service and their results back, from wherever an earlier process left them.</summary>
 internal sealed class PartSender(BatchClient client, RunStore store, RunOptions options, RunObserver observer)
 {
+    private const int MaxFetches = 4;
+
     private readonly Dictionary<string, Batch> _lastSeen = [];
     private readonly HashSet<string> _open = [];
 
@@ -25,8 +27,11 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
     /// <summary>What the service said of a part's batch when it was created here; null when an earlier process did that.</summary>
     public Batch? LastSeen(RunPart part) => _lastSeen.GetValueOrDefault(part.BatchId!);
 
-    /// <summary>Sees to it that a part has a batch, and no second one; gives what stood in the way.</summary>
-    public async Task<Exception?> SendAsync(RunPart part, int number, int count, CancellationToken cancellationToken)
+    /// <summary>The file a batch is being made of at this moment, whose outcome is not known yet.</summary>
+    public string? CreatingFrom { get; private set; }
+
+    /// <summary>Sees to it that a part has a batch, and no second one; gives what stood in the way, for its requests.</summary>
+    public async Task<ServiceError?> SendAsync(RunPart part, int number, int count, CancellationToken cancellationToken)
     {
         try
         {
@@ -59,7 +64,8 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         catch (Exception exception) when (exception is ServiceException or IOException)
         {
             observer.OnProblem(exception);
-            return exception;
+            bool isUnknown = part.IsCreating && exception is ServiceException { StatusCode: null or >= System.Net.HttpStatusCode.InternalServerError };
+            return new ServiceError(isUnknown ? "outcome_unknown" : "not_sent", exception.Message);
         }
     }
 
@@ -79,24 +85,52 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         }
     }
 
-    /// <summary>Sees to it that the results of a part are on disk; gives what stood in the way.</summary>
+    /// <summary>
+    /// Sees to it that the results of a part are on disk, whole; gives what stood in the way. What is not whole is fetched
+    /// again, not paid for again: a line that is not there is only missing when every fetch ends at the same place.
+    /// </summary>
     public async Task<Exception?> FetchAsync(RunPart part, CancellationToken cancellationToken)
     {
-        try
+        long fewest = -1;
+        for (int attempt = 1; !part.IsDownloaded; attempt++)
         {
-            if (!part.IsDownloaded)
+            Exception problem;
+            try
             {
                 await FetchAsync(part.Ended!.OutputFileId, part.OutputPath, cancellationToken).ConfigureAwait(false);
                 await FetchAsync(part.Ended.ErrorFileId, part.ErrorPath, cancellationToken).ConfigureAwait(false);
-                store.Write(new RunStep(RunStepKind.Downloaded) { Part = part.Name });
+                long lines = ResultFiles.Count(part.OutputPath, part.ErrorPath);
+                if (lines >= Math.Min(part.Ended.RequestCounts.Done, part.File.RequestCount) || lines == fewest)
+                {
+                    store.Write(new RunStep(RunStepKind.Downloaded) { Part = part.Name });
+                    return null;
+                }
+
+                fewest = lines;
+                problem = new IOException($"The batch {part.BatchId} counts {part.Ended.RequestCounts.Done:N0} answers, its files hold {lines:N0}.");
+            }
+            catch (ServiceException exception)
+            {
+                return exception; // Tried as often as such a call is.
+            }
+            catch (IOException exception)
+            {
+                problem = exception;
             }
 
-            return null;
+            File.Delete(part.OutputPath);
+            File.Delete(part.ErrorPath);
+            if (attempt == MaxFetches)
+            {
+                return new ServiceException(
+                    ServiceErrorKind.DownloadIncomplete,
+                    $"The results of the batch {part.BatchId} could not be had whole: {problem.Message} The service keeps them: Get-BatchResult -Id '{part.BatchId}'.", problem);
+            }
+
+            await Task.Delay(RetryPolicy.DelayAfter(attempt, null), client.Time, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is ServiceException or IOException)
-        {
-            return exception;
-        }
+
+        return null;
     }
 
     private async Task FetchAsync(string? fileId, string path, CancellationToken cancellationToken)
@@ -111,22 +145,25 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
     /// <summary>A create that an earlier process began is looked for before another is made.</summary>
     private async Task<Batch> FindOrCreateAsync(RunPart part, CancellationToken cancellationToken)
     {
-        if (part.CreatingSince is { } since
-            && await client.FindBatchAsync(part.FileId!, since, cancellationToken).ConfigureAwait(false) is { } found)
+        if (part.IsCreating && await client.FindBatchAsync(part.FileId!, cancellationToken).ConfigureAwait(false) is { } found)
         {
             return found;
         }
 
         store.Write(new RunStep(RunStepKind.Creating) { Part = part.Name, At = client.Time.GetUtcNow() });
-        return await client.CreateBatchAsync(
+        CreatingFrom = part.FileId;
+        Batch created = await client.CreateBatchAsync(
             new NewBatch
             {
                 InputFileId = part.FileId!,
+                IsOnlyBatchOfFile = true,
                 Endpoint = part.File.Endpoint,
                 CompletionWindow = options.CompletionWindow,
                 Metadata = options.Metadata,
             },
             cancellationToken).ConfigureAwait(false);
+        CreatingFrom = null;
+        return created;
     }
 
     private void Close(string batchId)

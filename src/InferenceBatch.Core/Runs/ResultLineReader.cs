@@ -12,7 +12,7 @@ namespace InferenceBatch.Runs;
 /// </summary>
 public static class ResultLineReader
 {
-    private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth };
+    private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth + 8 };
 
     /// <summary>Reads one line.</summary>
     /// <param name="line">The line's bytes; copied.</param>
@@ -28,15 +28,7 @@ public static class ResultLineReader
     {
         ReadOnlySpan<byte> line = kept;
         var fields = new ResultFields();
-        try
-        {
-            ReadLine(Utf8.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new JsonException("The line holds a name with half a surrogate pair.", exception);
-        }
-
+        ReadLine(Utf8.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
         ServiceError? error = ErrorOf(in fields);
         return new BatchResult
         {
@@ -66,15 +58,15 @@ public static class ResultLineReader
 
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (reader.ValueTextEquals("custom_id"u8))
+            if (reader.Is("custom_id"u8))
             {
                 fields.CustomId = JsonValues.ReadText(ref reader);
             }
-            else if (reader.ValueTextEquals("response"u8))
+            else if (reader.Is("response"u8))
             {
                 ReadResponse(ref reader, ref fields);
             }
-            else if (reader.ValueTextEquals("error"u8))
+            else if (reader.Is("error"u8))
             {
                 fields.LineError = JsonValues.ReadError(ref reader);
             }
@@ -125,11 +117,11 @@ public static class ResultLineReader
 
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (reader.ValueTextEquals("status_code"u8))
+            if (reader.Is("status_code"u8))
             {
                 fields.StatusCode = JsonValues.ReadWhole(ref reader) is >= 0 and <= 999 and { } code ? (int)code : null;
             }
-            else if (reader.ValueTextEquals("body"u8))
+            else if (reader.Is("body"u8))
             {
                 reader.Read();
                 AnswerReader.ReadBody(ref reader, ref fields);

@@ -36,6 +36,9 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     /// <summary>The batches of this run that have not ended, as far as it knows.</summary>
     public IReadOnlyCollection<string> OpenBatches => _sender.OpenBatches;
 
+    /// <summary>The file a batch was being made of when the run ended, so that there may be one nobody knows of; null when there is none.</summary>
+    public string? CreatingFrom => _sender.CreatingFrom;
+
     /// <summary>Results whose id was none of the requests'.</summary>
     public int NotAskedFor { get; private set; }
 
@@ -101,7 +104,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
                 (RunPart part, IReadOnlyList<int> places) = open[i];
                 if (await _sender.SendAsync(part, i + 1, open.Count, cancellationToken).ConfigureAwait(false) is { } problem)
                 {
-                    foreach (BatchResult result in SettleAll(places, new ServiceError("not_sent", problem.Message)))
+                    foreach (BatchResult result in SettleAll(places, problem))
                     {
                         yield return result;
                     }

@@ -13,8 +13,8 @@ internal sealed class RunPart(FilePart file)
 
     public string? FileId { get; set; }
 
-    /// <summary>When a create began whose outcome is not known.</summary>
-    public DateTimeOffset? CreatingSince { get; set; }
+    /// <summary>Whether a create began whose outcome is not known.</summary>
+    public bool IsCreating { get; set; }
 
     public string? BatchId { get; set; }
 

@@ -196,13 +196,13 @@ public sealed class RunStore : IDisposable
                 _parts[step.Part!].FileId = step.FileId;
                 break;
             case RunStepKind.Creating:
-                _parts[step.Part!].CreatingSince = step.At;
+                _parts[step.Part!].IsCreating = true;
                 break;
             case RunStepKind.Created:
                 _parts[step.Part!].BatchId = step.BatchId;
                 break;
             case RunStepKind.Postponed:
-                (_parts[step.Part!].BatchId, _parts[step.Part!].CreatingSince) = (null, null);
+                (_parts[step.Part!].BatchId, _parts[step.Part!].IsCreating) = (null, false);
                 break;
             case RunStepKind.Ended:
                 _parts[step.Part!].Ended = BatchReader.Read(System.Text.Encoding.UTF8.GetBytes(step.Batch!));

@@ -14,6 +14,12 @@ namespace InferenceBatch.Service;
 /// </summary>
 public sealed class BatchClient
 {
+    /// <summary>When the newest batches are looked through for one whose create was not answered: gateways give up long before services do.</summary>
+    private static readonly TimeSpan[] s_looks = [TimeSpan.Zero, TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)];
+
+    /// <summary>How far the service's clock may be behind.</summary>
+    private static readonly TimeSpan s_clockSkew = TimeSpan.FromMinutes(10);
+
     private readonly HttpCaller _caller;
     private readonly TimeProvider _time;
 
@@ -94,7 +100,7 @@ public sealed class BatchClient
     public async Task<Batch> CreateBatchAsync(NewBatch request, CancellationToken cancellationToken = default)
     {
         var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true, NotFound = ServiceErrorKind.FileNotFound };
-        DateTimeOffset began = _time.GetUtcNow();
+        DateTimeOffset? since = request.IsOnlyBatchOfFile ? null : _time.GetUtcNow();
         for (int attempt = 1; ; attempt++)
         {
             try
@@ -103,11 +109,14 @@ public sealed class BatchClient
             }
             catch (ServiceException exception) when (exception.IsAmbiguous)
             {
-                TimeSpan delay = RetryPolicy.DelayAfter(attempt, exception.RetryAfter);
-                await Task.Delay(delay, _time, cancellationToken).ConfigureAwait(false);
-                if (await FindCreatedAsync(request.InputFileId, began, exception, cancellationToken).ConfigureAwait(false) is { } batch)
+                await Task.Delay(RetryPolicy.DelayAfter(attempt, exception.RetryAfter), _time, cancellationToken).ConfigureAwait(false);
+                foreach (TimeSpan wait in s_looks)
                 {
-                    return batch;
+                    await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
+                    if (await FindCreatedAsync(request.InputFileId, since, exception, cancellationToken).ConfigureAwait(false) is { } batch)
+                    {
+                        return batch;
+                    }
                 }
 
                 if (!exception.IsTransient || attempt >= RetryPolicy.Interactive.MaxAttempts)
@@ -118,10 +127,11 @@ public sealed class BatchClient
         }
     }
 
-    /// <summary>Looks through the newest batches for one made of an input file since a time; null when there is none.</summary>
+    /// <summary>Looks through the newest batches for one made of an input file; null when there is none.</summary>
+    /// <param name="inputFileId">The file, which was sent for one batch alone.</param>
     /// <exception cref="ServiceException">The list cannot be had, so that nothing is known.</exception>
-    public Task<Batch?> FindBatchAsync(string inputFileId, DateTimeOffset since, CancellationToken cancellationToken = default) =>
-        FindCreatedAsync(inputFileId, since, new ServiceException(ServiceErrorKind.ServiceUnavailable, "The list of batches cannot be had."), cancellationToken);
+    public Task<Batch?> FindBatchAsync(string inputFileId, CancellationToken cancellationToken = default) =>
+        FindCreatedAsync(inputFileId, null, new ServiceException(ServiceErrorKind.ServiceUnavailable, "The list of batches cannot be had."), cancellationToken);
 
     /// <summary>GET /batches/{id}.</summary>
     public Task<Batch> GetBatchAsync(string id, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
@@ -175,10 +185,10 @@ public sealed class BatchClient
     }
 
     private async Task<Batch?> FindCreatedAsync(
-        string inputFileId, DateTimeOffset began, ServiceException cause, CancellationToken cancellationToken)
+        string inputFileId, DateTimeOffset? since, ServiceException cause, CancellationToken cancellationToken)
     {
         const int NewestLookedAt = 200;
-        DateTimeOffset earliest = began - TimeSpan.FromMinutes(2); // The two clocks may differ.
+        DateTimeOffset? earliest = since - s_clockSkew;
         int looked = 0;
         try
         {

@@ -7,6 +7,12 @@ public sealed record NewBatch
 
     public required string Endpoint { get; init; }
 
+    /// <summary>
+    /// Set where the file was sent for this batch alone: any batch made of it is then this one, whatever the service's
+    /// clock says.
+    /// </summary>
+    public bool IsOnlyBatchOfFile { get; init; }
+
     /// <summary>How long the service may take, in the service's own words; the documents know <c>24h</c>.</summary>
     public string CompletionWindow { get; init; } = "24h";
 

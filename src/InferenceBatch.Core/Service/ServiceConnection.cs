@@ -27,6 +27,16 @@ public sealed class ServiceConnection
             throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.");
         }
 
+        if (baseUri.UserInfo.Length > 0 || baseUri.Query.Length > 0)
+        {
+            throw new ArgumentException("The address holds a name, a password or a query, which would be shown wherever the address is. Give keys with -ApiKey or -Header.");
+        }
+
+        if (apiKey?.Trim().Any(c => c is <= ' ' or >= (char)0x7F) == true)
+        {
+            throw new ArgumentException("The key holds white space or characters that are not ASCII, which no key does; was it copied whole?");
+        }
+
         if (string.IsNullOrWhiteSpace(apiKey) && !baseUri.IsLoopback && headers is not { Count: > 0 })
         {
             string variables = profile.KeyVariable == ConnectionResolver.KeyVariable

@@ -26,7 +26,7 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
         NewBatch wanted = NewBatch.Read(body.RootElement);
         string owner = ApiPipeline.OwnerOf(context);
         FileRecord input = engine.Files.Find(wanted.InputFileId, owner)
-            ?? throw new ApiException(400, $"No file found with id '{wanted.InputFileId}'.", "input_file_id", "file_not_found");
+            ?? throw NoInput(wanted.InputFileId);
         if (input.Purpose != "batch")
         {
             throw ApiException.InvalidValue($"The file '{input.Id}' has the purpose '{input.Purpose}', not 'batch'.", "input_file_id");
@@ -47,9 +47,16 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
             CreatedAt = now,
             ExpiresAt = now + engine.Settings.CompletionWindow,
         };
-        scheduler.Create(batch);
+        if (!scheduler.Create(batch))
+        {
+            throw NoInput(input.Id);
+        }
+
         await WriteAsync(context, batch);
     }
+
+    private static ApiException NoInput(string fileId) =>
+        new(400, $"No file found with id '{fileId}'.", "input_file_id", "file_not_found");
 
     private Task ListAsync(HttpContext context)
     {

@@ -47,12 +47,11 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
     private Task DeleteAsync(HttpContext context)
     {
         FileRecord file = Find(context);
-        if (engine.Database.Batches.NeedsInput(file.Id) || FindPartial(context) is not null)
+        if (FindPartial(context) is not null || !engine.Files.Delete(file.Id))
         {
             throw new ApiException(409, $"The file '{file.Id}' belongs to a batch that has not finished.", "id", "file_in_use");
         }
 
-        engine.Files.Delete(file.Id);
         return Answers.WriteJsonAsync(context, 200, json =>
         {
             json.WriteStartObject();

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Cli;
 
@@ -20,7 +21,7 @@ internal sealed class Detachment : IDisposable
             _ignored.Add(PosixSignalRegistration.Create(signal, context => context.Cancel = true));
         }
 
-        Directory.CreateDirectory(dataPath);
+        DataFolder.MakePrivate(dataPath);
         _log = new StreamWriter(new FileStream(Path.Combine(dataPath, "server.log"), FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete)) { AutoFlush = true };
         Console.SetError(TextWriter.Synchronized(_log));
     }

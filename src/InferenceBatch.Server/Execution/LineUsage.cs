@@ -61,16 +61,16 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         reader.Read();
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            if (reader.ValueTextEquals("id"u8))
+            if (reader.Is("id"u8))
             {
                 reader.Read();
                 id = reader.ValueSpan;
             }
-            else if (reader.ValueTextEquals("response"u8) && reader.Read() && reader.TokenType == JsonTokenType.StartObject)
+            else if (reader.Is("response"u8) && reader.Read() && reader.TokenType == JsonTokenType.StartObject)
             {
                 while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
                 {
-                    bool isBody = reader.ValueTextEquals("body"u8);
+                    bool isBody = reader.Is("body"u8);
                     reader.Read();
                     if (isBody)
                     {
@@ -102,7 +102,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
 
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            bool isUsage = reader.ValueTextEquals("usage"u8);
+            bool isUsage = reader.Is("usage"u8);
             reader.Read();
             if (isUsage && reader.TokenType == JsonTokenType.StartObject)
             {
@@ -129,23 +129,23 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
                 continue;
             }
 
-            if (reader.ValueTextEquals("prompt_tokens"u8) || reader.ValueTextEquals("input_tokens"u8))
+            if (reader.Is("prompt_tokens"u8) || reader.Is("input_tokens"u8))
             {
                 input = Whole(ref reader);
             }
-            else if (reader.ValueTextEquals("completion_tokens"u8) || reader.ValueTextEquals("output_tokens"u8))
+            else if (reader.Is("completion_tokens"u8) || reader.Is("output_tokens"u8))
             {
                 output = Whole(ref reader);
             }
-            else if (reader.ValueTextEquals("total_tokens"u8))
+            else if (reader.Is("total_tokens"u8))
             {
                 total = Whole(ref reader);
             }
-            else if (reader.ValueTextEquals("cached_tokens"u8))
+            else if (reader.Is("cached_tokens"u8))
             {
                 cached = Whole(ref reader);
             }
-            else if (reader.ValueTextEquals("reasoning_tokens"u8))
+            else if (reader.Is("reasoning_tokens"u8))
             {
                 reasoning = Whole(ref reader);
             }

@@ -286,7 +286,8 @@ internal sealed class LocalBatch : IDisposable
         Log.BatchBroken(_engine.Logger, _record.Id, exception);
         try
         {
-            Fail([new ServiceError("server_error", $"The batch could not go on: {exception.Message}")]);
+            Fail([new ServiceError("server_error", exception is FileNotFoundException
+                ? "The batch could not go on: its input file is gone." : "The batch could not go on; the service's log says why.")]);
             return true;
         }
         catch (SqliteException)

@@ -28,11 +28,16 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
         _sweep = engine.Time.CreateTimer(_ => Sweep(), null, TimeSpan.Zero, s_sweepEvery);
     }
 
-    /// <summary>Keeps a new batch and starts it.</summary>
-    public void Create(BatchRecord record)
+    /// <summary>Keeps a new batch and starts it; false when its input file is gone.</summary>
+    public bool Create(BatchRecord record)
     {
-        engine.Database.Batches.Insert(record);
-        Launch(record);
+        bool hasInput = engine.Database.Batches.Insert(record);
+        if (hasInput)
+        {
+            Launch(record);
+        }
+
+        return hasInput;
     }
 
     /// <summary>A batch as it stands now, whoever's it is.</summary>

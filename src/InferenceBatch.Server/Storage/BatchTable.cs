@@ -8,7 +8,22 @@ namespace InferenceBatch.Server.Storage;
 /// <summary>The records of batches.</summary>
 internal sealed class BatchTable(Database database)
 {
-    public void Insert(BatchRecord batch) => database.Execute(
+    /// <summary>Keeps a new batch; false when its input file is gone.</summary>
+    public bool Insert(BatchRecord batch)
+    {
+        bool hasInput = false;
+        database.Write(() =>
+        {
+            hasInput = database.Files.Find(batch.InputFileId) is not null;
+            if (hasInput)
+            {
+                Add(batch);
+            }
+        });
+        return hasInput;
+    }
+
+    private void Add(BatchRecord batch) => database.Execute(
         """
         INSERT INTO batches (id, owner, endpoint, input_file_id, completion_window, metadata, webhook_url, output_expires_after,
             status, total, completed, failed, created_at, expires_at)

@@ -93,7 +93,7 @@ internal sealed class DataFolder : IDisposable
     private static string HolderPath(string folder) => System.IO.Path.Combine(folder, "process-id");
 
     /// <summary>Prompts and answers are nobody else's business: the owner alone may look in.</summary>
-    private static void MakePrivate(string path)
+    public static void MakePrivate(string path)
     {
         if (OperatingSystem.IsWindows())
         {
@@ -101,7 +101,9 @@ internal sealed class DataFolder : IDisposable
         }
         else
         {
-            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            const UnixFileMode OwnerAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+            Directory.CreateDirectory(path, OwnerAlone);
+            File.SetUnixFileMode(path, OwnerAlone); // One that was there already may have been open to others.
         }
     }
 }

@@ -41,11 +41,25 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
     public FileRecord? Find(string id, string owner) =>
         database.Files.Find(id) is { } file && file.Owner == owner && !(file.ExpiresAt <= time.GetUtcNow()) ? file : null;
 
-    /// <summary>Deletes a file; one that is being read stays readable to its reader.</summary>
-    public void Delete(string id)
+    /// <summary>Deletes a file, unless a batch that has not ended needs it; one that is being read stays readable to its reader.</summary>
+    public bool Delete(string id)
     {
-        database.Files.Delete(id);
-        File.Delete(PathOf(id));
+        bool isFree = false;
+        database.Write(() =>
+        {
+            // With the look in one transaction: a batch made at the same moment sees the file, or the file sees the batch.
+            isFree = !database.Batches.NeedsInput(id);
+            if (isFree)
+            {
+                database.Files.Delete(id);
+            }
+        });
+        if (isFree)
+        {
+            File.Delete(PathOf(id));
+        }
+
+        return isFree;
     }
 
     /// <summary>Deletes files whose time is up, those that a running batch reads excepted.</summary>
@@ -53,10 +67,7 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
     {
         foreach (FileRecord file in database.Files.Expired(time.GetUtcNow()))
         {
-            if (!database.Batches.NeedsInput(file.Id))
-            {
-                Delete(file.Id);
-            }
+            Delete(file.Id);
         }
     }
 }

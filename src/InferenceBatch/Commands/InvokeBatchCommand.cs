@@ -124,11 +124,9 @@ public sealed class InvokeBatchCommand : RequestCommand
         {
             RunOrThrow(RunAsync, CheckpointPath);
         }
-        catch (PipelineStoppedException) when (Stopping && (CheckpointPath is not null || engine?.OpenBatches.Count > 0))
+        catch (PipelineStoppedException) when (Stopping)
         {
-            Host?.UI?.WriteWarningLine(CheckpointPath is null
-                ? $"The batches go on, and are billed. To wait for them: {BatchWait.ResumeLine(engine!.OpenBatches)}"
-                : $"The run is kept in '{CheckpointPath}': the same command goes on with it.");
+            SayWhatGoesOn(engine);
             throw;
         }
 
@@ -157,6 +155,22 @@ public sealed class InvokeBatchCommand : RequestCommand
         _input?.Dispose();
         _store?.Dispose();
         base.Dispose(disposing);
+    }
+
+    private void SayWhatGoesOn(RunEngine? engine)
+    {
+        string? text = CheckpointPath is not null ? $"The run is kept in '{CheckpointPath}': the same command goes on with it."
+            : engine?.OpenBatches.Count > 0 ? $"The batches go on, and are billed. To wait for them: {BatchWait.ResumeLine(engine.OpenBatches)}"
+            : null;
+        if (CheckpointPath is null && engine?.CreatingFrom is { } fileId)
+        {
+            text = $"{text} A batch of the file {fileId} may have been created: Get-Batch lists it.".Trim();
+        }
+
+        if (text is not null)
+        {
+            Host?.UI?.WriteWarningLine(text);
+        }
     }
 
     private bool IsWhatIf => MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given) && given is SwitchParameter { IsPresent: true };

@@ -73,15 +73,24 @@ public sealed class NewBatchCommand : ServiceCommand
         var request = new NewBatch
         {
             InputFileId = id,
+            IsOnlyBatchOfFile = Session.IsFirstBatchOf(File),
             Endpoint = Endpoint ?? File?.Endpoint ?? DefaultEndpoint,
             CompletionWindow = CompletionWindow,
             Metadata = MetadataReader.Read(Metadata),
             WebhookUrl = WebhookUrl,
             OutputExpiresAfter = OutputExpiresAfter > 0 ? (int)OutputExpiresAfter : null,
         };
-        if (TryRun((pump, token) => ClientFor(connection, pump).CreateBatchAsync(request, token), id, out Batch? batch))
+        try
         {
-            WriteObject(Session.Remember(batch, connection));
+            if (TryRun((pump, token) => ClientFor(connection, pump).CreateBatchAsync(request, token), id, out Batch? batch))
+            {
+                WriteObject(Session.Remember(batch, connection));
+            }
+        }
+        catch (PipelineStoppedException) when (Stopping)
+        {
+            Host?.UI?.WriteWarningLine($"A batch of the file {id} may have been created: Get-Batch lists it.");
+            throw;
         }
     }
 }

@@ -54,8 +54,9 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
         try
         {
             full = cmdlet.SessionState.Path.GetUnresolvedProviderPathFromPSPath(path, out ProviderInfo provider, out _);
+            full = Target(full);
             problem = provider.Name != FileSystem ? ErrorRecords.NotAFileSystemPath(path, provider.Name)
-                : Directory.Exists(full) ? ErrorRecords.NotAFile(full)
+                : Directory.Exists(full) || IsDevice(full) ? ErrorRecords.NotAFile(full)
                 : !Directory.Exists(Path.GetDirectoryName(full)) ? ErrorRecords.FolderNotFound(full)
                 : !overwrite && File.Exists(full) ? ErrorRecords.FileExists(full)
                 : null;
@@ -72,6 +73,12 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
 
         return full;
     }
+
+    /// <summary>A link is written through, not replaced.</summary>
+    private static string Target(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+
+    /// <summary>A rename over a device would put a file in its place, for everybody on the machine.</summary>
+    private static bool IsDevice(string path) => !OperatingSystem.IsWindows() && path.StartsWith("/dev/", StringComparison.Ordinal);
 
     /// <summary>Opens a file for reading; null after an error, such as for one that may not be read.</summary>
     public FileStream? TryOpen(string path)

@@ -14,6 +14,7 @@ internal static class Session
 
     private static readonly ConditionalWeakTable<object, ServiceConnection> s_origins = [];
     private static readonly ConditionalWeakTable<Batch, object> s_reported = [];
+    private static readonly ConditionalWeakTable<BatchFile, object> s_used = [];
     private static readonly LinkedList<(string Id, string Note)> s_batches = [];
     private static readonly object s_gate = new();
     private static ServiceConnection? s_resolved;
@@ -50,6 +51,9 @@ internal static class Session
 
     /// <summary>Whether this is the first time that the failure of a batch is reported, so that a pipeline says it once.</summary>
     public static bool IsFirstReport(Batch batch) => s_reported.TryAdd(batch, s_gate);
+
+    /// <summary>Whether a file was sent in this session and no batch was made of it yet: then any batch of it is the one being made.</summary>
+    public static bool IsFirstBatchOf(BatchFile? file) => file?.Endpoint is not null && s_used.TryAdd(file, s_gate);
 
     /// <summary>The connection resolved last time if it is the same as this one: what it learnt of its addresses is kept.</summary>
     public static ServiceConnection Unify(ServiceConnection connection)

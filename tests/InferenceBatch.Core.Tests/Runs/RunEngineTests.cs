@@ -129,6 +129,37 @@ public sealed class RunEngineTests : IDisposable
         Assert.Equal(["batch-1"], _seen.Left);
     }
 
+    [Theory]
+    [InlineData("a page of a proxy", 3)]
+    [InlineData("a clean end too early", 3)]
+    public async Task Results_that_came_broken_are_fetched_again_and_not_paid_for_again(string trouble, int count)
+    {
+        Behaviour broken = trouble == "a page of a proxy" ? Answer.Whole(200, "text/html", "<html>\n<p>Sign in</p>"u8.ToArray())
+            : Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(Good("r1")));
+        int fetches = 0;
+        Serve((_, id) => Good(id), finalStatus: "\"status\":\"completed\",\"request_counts\":{\"total\":3,\"completed\":3,\"failed\":0}",
+            contentOf: whole => Answer.Choose(_ => ++fetches == 1 ? broken : whole));
+        Assert.All(await RunAsync(count), result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+        Assert.Single(_sent);
+        Assert.Empty(_seen.Problems);
+    }
+
+    [Fact]
+    public async Task Results_that_stay_broken_are_left_with_the_service()
+    {
+        Serve((_, id) => Good(id), content: Answer.Whole(200, "text/html", "<html></html>"u8.ToArray()));
+        Assert.Empty(await RunAsync(3));
+        Assert.Single(_sent);
+        Assert.Contains("Get-BatchResult -Id 'batch-1'", Assert.Single(_seen.Problems).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Counts_that_lie_do_not_hide_what_is_there()
+    {
+        Serve((_, id) => Good(id), finalStatus: "\"status\":\"completed\",\"request_counts\":{\"total\":9,\"completed\":9,\"failed\":0}");
+        Assert.Equal(3, (await RunAsync(3)).Count);
+    }
+
     [Fact]
     public async Task Equal_bodies_are_sent_once_and_every_row_gets_the_answer()
     {
@@ -160,7 +191,7 @@ public sealed class RunEngineTests : IDisposable
     /// <param name="answer">The result line (or lines) of one request, null for none; by the number of its try.</param>
     private void Serve(
         Func<int, string, string?> answer, bool reverse = false, string finalStatus = "\"status\":\"completed\"", Behaviour? content = null,
-        Func<int, Behaviour?>? upload = null)
+        Func<int, Behaviour?>? upload = null, Func<Behaviour, Behaviour>? contentOf = null)
     {
         int uploads = 0;
         var tries = new Dictionary<string, int>();
@@ -186,7 +217,7 @@ public sealed class RunEngineTests : IDisposable
             }
 
             _server.On($"GET /v1/batches/batch-{number}", Answer.Json("{\"id\":\"batch-" + number + "\",\"output_file_id\":\"out-" + number + "\"," + finalStatus.Trim() + "}"));
-            _server.On($"GET /v1/files/out-{number}/content", content ?? Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(lines.ToString())));
+            _server.On($"GET /v1/files/out-{number}/content", content ?? (contentOf ?? (whole => whole))(Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(lines.ToString()))));
             return Answer.Json($$"""{"id":"batch-{{number}}","status":"validating"}""");
         }));
     }
