@@ -62,6 +62,16 @@ Describe 'Connect-BatchService' {
             $server | Stop-BatchServer
         }
 
+        It 'refuses <Case>, and does not show it' -ForEach @(
+            @{ Case = 'a password in the address'; Given = @{ BaseUri = 'http://user:sk-secret-4711@127.0.0.1:1/v1' } }
+            @{ Case = 'a key in the query'; Given = @{ BaseUri = 'http://127.0.0.1:1/v1?key=sk-secret-4711' } }
+            @{ Case = 'a key with a line break within'; Given = @{ BaseUri = 'http://127.0.0.1:1/v1'; ApiKey = "sk-secret-`n4711" } }
+        ) {
+            $problem = Get-ErrorOf { Connect-BatchService @Given }
+            Get-ErrorId $problem[0] | Should -Be 'InvalidValue'
+            "$($problem[0])" | Should -Not -Match '4711'
+        }
+
         It 'takes an empty key for none, and says which variable to set' {
             Get-ErrorId (Get-ErrorOf { Connect-BatchService InferenceNet -ApiKey $env:INFERENCE_API_KEY }) | Should -Be 'ApiKeyMissing'
             Get-ErrorId (Get-ErrorOf { Connect-BatchService InferenceNet -ApiKey '' }) | Should -Be 'ApiKeyMissing'

@@ -143,6 +143,21 @@ Describe 'Export-BatchFile' {
             Get-Name | Should -BeNullOrEmpty
         }
 
+        It 'writes through a link, and leaves it a link' -Skip:$IsWindows {
+            $target = Join-Path $TestDrive target.jsonl
+            $link = Join-Path $TestDrive link.jsonl
+            Set-Content $target old
+            $null = New-Item -ItemType SymbolicLink -Path $link -Target $target
+            $null = 'p' | New-BatchRequest -Model m | Export-BatchFile $link -Force
+            (Get-Item $link).LinkType | Should -Be 'SymbolicLink'
+            Get-Content $target | Should -Match 'custom_id'
+        }
+
+        It 'puts no file in the place of a device' -Skip:$IsWindows {
+            Get-ErrorId (Get-Failure { 'p' | New-BatchRequest -Model m | Export-BatchFile /dev/null -Force }) | Should -Be 'NotAFile'
+            (Get-Item /dev/null).UnixMode | Should -Match '^c'
+        }
+
         It 'leaves nothing behind on Ctrl+C' -Skip:$IsWindows {
             $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
             $script = "Import-Module '$module'; & { while (`$true) { 'p' } } | New-BatchRequest -Model m | Export-BatchFile '$path'"

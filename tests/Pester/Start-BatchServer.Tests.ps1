@@ -36,6 +36,14 @@ Describe 'Start-BatchServer' {
             (Start-BatchServer).DataPath | Should -Be (Join-Path $env:XDG_STATE_HOME inference-batch)
         }
 
+        It 'keeps others out of its data folder, one that was there already too' -Skip:$IsWindows {
+            $data = New-DataPath
+            $null = New-Item -ItemType Directory $data
+            chmod 755 $data
+            $null = Start-BatchServer -DataPath $data
+            (Get-Item $data).UnixMode | Should -Be 'drwx------'
+        }
+
         It 'listens where it is told' {
             $socket = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
             $socket.Start()

@@ -14,7 +14,7 @@ namespace InferenceBatch.Service;
 /// </summary>
 public sealed class BatchClient
 {
-    /// <summary>When the newest batches are looked through for one whose create was not answered: gateways give up long before services do.</summary>
+    /// <summary>When the newest batches are looked through for one whose create the service itself did not answer: gateways give up long before services do.</summary>
     private static readonly TimeSpan[] s_looks = [TimeSpan.Zero, TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)];
 
     /// <summary>How far the service's clock may be behind.</summary>
@@ -110,7 +110,7 @@ public sealed class BatchClient
             catch (ServiceException exception) when (exception.IsAmbiguous)
             {
                 await Task.Delay(RetryPolicy.DelayAfter(attempt, exception.RetryAfter), _time, cancellationToken).ConfigureAwait(false);
-                foreach (TimeSpan wait in s_looks)
+                foreach (TimeSpan wait in exception.Error is null ? s_looks : s_looks[..1])
                 {
                     await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
                     if (await FindCreatedAsync(request.InputFileId, since, exception, cancellationToken).ConfigureAwait(false) is { } batch)

@@ -75,7 +75,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
     }
 
     /// <summary>A link is written through, not replaced.</summary>
-    private static string Target(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+    private static string Target(string path) => File.Exists(path) && File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target ? target.FullName : path;
 
     /// <summary>A rename over a device would put a file in its place, for everybody on the machine.</summary>
     private static bool IsDevice(string path) => !OperatingSystem.IsWindows() && path.StartsWith("/dev/", StringComparison.Ordinal);
