@@ -44,6 +44,12 @@ public sealed class BatchClient
         string path, string fileName, int? expiresAfter = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
         List<(string, string)> fields = [("purpose", Profile.Purpose)];
+        if (Profile.NamesFileInFields)
+        {
+            fields.Add(("file_name", UploadContent.PlainName(fileName)));
+            fields.Add(("file_type", "jsonl"));
+        }
+
         if (expiresAfter is { } seconds)
         {
             fields.Add(("expires_after[anchor]", "created_at"));
@@ -89,10 +95,16 @@ public sealed class BatchClient
 
     /// <summary>
     /// POST /batches. The API has no idempotency key: when it is unknown whether a try was carried out, the newest
-    /// batches are looked through for one with this input file before the next.
+    /// batches are looked through for one with this input file before the next. Where the provider takes processed files
+    /// only (<see cref="ServiceProfile.FilesNeedProcessing"/>), the file is waited for first, up to a quarter of an hour.
     /// </summary>
     public async Task<Batch> CreateBatchAsync(NewBatch request, CancellationToken cancellationToken = default)
     {
+        if (Profile.FilesNeedProcessing)
+        {
+            await new FileProcessing(this).WaitAsync(request.InputFileId, cancellationToken).ConfigureAwait(false);
+        }
+
         var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true, NotFound = ServiceErrorKind.FileNotFound };
         DateTimeOffset began = _time.GetUtcNow();
         for (int attempt = 1; ; attempt++)

@@ -23,6 +23,9 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
     /// <summary>Whether the service said that the file is still being written.</summary>
     public bool IsPartial { get; private set; }
 
+    /// <summary>Whether the service has answered with the file.</summary>
+    public bool IsOpened { get; private set; }
+
     public override bool CanRead => true;
 
     public override bool CanSeek => false;
@@ -112,6 +115,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             _response = await client.OpenContentAsync(fileId, 0, cancellationToken: cancellationToken).ConfigureAwait(false);
         }
 
+        IsOpened = true;
         IsPartial = _response.Headers.TryGetValues("X-Incomplete", out IEnumerable<string>? values)
             && values.FirstOrDefault()?.Equals("true", StringComparison.OrdinalIgnoreCase) == true;
         Stream stream = await _response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);

@@ -13,16 +13,18 @@ public static class Download
     /// <param name="fileId">The file.</param>
     /// <param name="path">Where it goes.</param>
     /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
+    /// <returns>Whether the file is whole; false when the service said that it is still being written.</returns>
     /// <exception cref="IOException">The disk is full or not writable; what there is of the part stays, to go on from.</exception>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.FileNotFound"/>, <see cref="ServiceErrorKind.DownloadIncomplete"/> and others.</exception>
-    public static async Task ToFileAsync(
+    public static async Task<bool> ToFileAsync(
         BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
     {
         // The id is part of the name: a part left by another file is not continued with this one.
         string part = $"{path}.{PlainId(fileId)}.part";
+        bool isWhole;
         try
         {
-            await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
+            isWhole = await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
         }
         catch when (new FileInfo(part) is { Exists: true, Length: 0 })
         {
@@ -31,9 +33,10 @@ public static class Download
         }
 
         File.Move(part, path, overwrite: true);
+        return isWhole;
     }
 
-    private static async Task FillAsync(
+    private static async Task<bool> FillAsync(
         string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, CancellationToken cancellationToken)
     {
         var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
@@ -43,7 +46,7 @@ public static class Download
         file.Position = file.Length;
         if (file.Length == total)
         {
-            return; // An earlier try ended between the last byte and the new name.
+            return true; // An earlier try ended between the last byte and the new name.
         }
 
         var content = new ContentStream(client, fileId, file.Length);
@@ -57,6 +60,7 @@ public static class Download
         }
 
         file.Flush(flushToDisk: true);
+        return !content.IsPartial;
     }
 
     private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));

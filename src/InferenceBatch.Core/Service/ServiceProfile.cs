@@ -25,6 +25,9 @@ public sealed record ServiceProfile
 
     public string Purpose { get; init; } = "batch";
 
+    /// <summary>Whether an upload also names the file in fields of its own: <c>file_name</c>, and <c>file_type</c> <c>jsonl</c>.</summary>
+    public bool NamesFileInFields { get; init; }
+
     /// <summary>Requests in one file, at most.</summary>
     public int MaxRequests { get; init; } = 50_000;
 
@@ -36,7 +39,16 @@ public sealed record ServiceProfile
 
     public bool UrlIsOptional { get; init; }
 
+    /// <summary>Whether a line may go without <c>method</c>.</summary>
+    public bool MethodIsOptional { get; init; }
+
     public bool OneModelOnly { get; init; }
+
+    /// <summary>Whether a file that begins with a byte order mark is refused.</summary>
+    public bool RefusesByteOrderMark { get; init; }
+
+    /// <summary>The completion windows its documents name, the usual one first; others are the service's to refuse.</summary>
+    public IReadOnlyList<string> CompletionWindows { get; init; } = ["24h"];
 
     /// <summary>Endpoints beside <see cref="ValidationRules.KnownEndpoints"/>.</summary>
     public IReadOnlyList<string> MoreEndpoints { get; init; } = [];
@@ -72,26 +84,38 @@ public sealed record ServiceProfile
         new()
         {
             Name = "AzureOpenAI", KeyVariable = "AZURE_OPENAI_API_KEY", KeyHeader = "api-key",
-            MaxRequests = 100_000, OneModelOnly = true, FilesNeedProcessing = true,
+            MaxRequests = 100_000, OneModelOnly = true, RefusesByteOrderMark = true, FilesNeedProcessing = true,
         },
-        new() { Name = "Groq", BaseUri = new Uri("https://api.groq.com/openai/v1"), KeyVariable = "GROQ_API_KEY", MaxBytes = 100 * MB },
+        new()
+        {
+            Name = "Groq", BaseUri = new Uri("https://api.groq.com/openai/v1"), KeyVariable = "GROQ_API_KEY",
+            MaxBytes = 100 * MB, CompletionWindows = ["24h", "7d"],
+        },
         new()
         {
             Name = "Together", BaseUri = new Uri("https://api.together.ai/v1"), KeyVariable = "TOGETHER_API_KEY",
-            UploadPath = "files/upload", Purpose = "batch-api",
+            UploadPath = "files/upload", Purpose = "batch-api", NamesFileInFields = true, UrlIsOptional = true, MethodIsOptional = true,
         },
-        new() { Name = "DeepInfra", BaseUri = new Uri("https://api.deepinfra.com/v1/openai"), KeyVariable = "DEEPINFRA_API_KEY" },
-        new() { Name = "Doubleword", BaseUri = new Uri("https://api.doubleword.ai/v1"), KeyVariable = "DOUBLEWORD_API_KEY" },
+        new() { Name = "DeepInfra", BaseUri = new Uri("https://api.deepinfra.com/v1/openai"), KeyVariable = "DEEPINFRA_API_KEY", OneModelOnly = true },
+        new()
+        {
+            Name = "Doubleword", BaseUri = new Uri("https://api.doubleword.ai/v1"), KeyVariable = "DOUBLEWORD_API_KEY",
+            CompletionWindows = ["24h", "1h"],
+        },
         new()
         {
             Name = "Nebius", BaseUri = new Uri("https://api.studio.nebius.com/v1"), KeyVariable = "NEBIUS_API_KEY",
-            MaxRequests = 5_000_000, MaxBytes = 10 * 1024 * MB,
+            MaxRequests = 5_000_000, MaxBytes = 10 * 1024 * MB, OneModelOnly = true,
         },
-        new() { Name = "Novita", BaseUri = new Uri("https://api.novita.ai/openai/v1"), KeyVariable = "NOVITA_API_KEY" },
+        new()
+        {
+            Name = "Novita", BaseUri = new Uri("https://api.novita.ai/openai/v1"), KeyVariable = "NOVITA_API_KEY",
+            UrlIsOptional = true, MethodIsOptional = true, OneModelOnly = true, CompletionWindows = ["48h"],
+        },
         new()
         {
             Name = "ModelStudio", BaseUri = new Uri("https://dashscope.aliyuncs.com/compatible-mode/v1"), KeyVariable = "DASHSCOPE_API_KEY",
-            MoreEndpoints = ["/v1/chat/ds-test"],
+            MaxBytes = 500 * MB, OneModelOnly = true, MoreEndpoints = ["/v1/chat/ds-test"],
         },
         Local,
     ];
@@ -104,7 +128,9 @@ public sealed record ServiceProfile
         MaxRequests = MaxRequests,
         MaxBytes = MaxBytes,
         UrlIsOptional = UrlIsOptional,
+        MethodIsOptional = MethodIsOptional,
         OneModelOnly = OneModelOnly,
+        RefusesByteOrderMark = RefusesByteOrderMark,
     };
 
     /// <summary>The profile of that name, in any case; null when there is none.</summary>

@@ -72,7 +72,7 @@ public sealed class UploadTests : IDisposable
         await Clients.For(_server, _time, ServiceProfile.Find("Together")).UploadFileAsync(_path, "a.jsonl", expiresAfter: 3600);
         List<(string Head, byte[] Body)> parts = Parts(Assert.Single(_server.Requests));
         Assert.Equal(
-            ["purpose batch-api", "expires_after[anchor] created_at", "expires_after[seconds] 3600"],
+            ["purpose batch-api", "file_name a.jsonl", "file_type jsonl", "expires_after[anchor] created_at", "expires_after[seconds] 3600"],
             parts[..^1].Select(part => part.Head.Split('"')[1] + " " + Encoding.ASCII.GetString(part.Body)));
         Assert.Contains("name=\"file\"", parts[^1].Head, StringComparison.Ordinal);
     }
