@@ -14,7 +14,7 @@ public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
         using JsonDocument document = BrokenText.Parse(json);
         JsonElement root = document.RootElement;
         JsonElement items = root.Field("data", "value") ?? root;
-        bool isEmpty = root.ValueKind == JsonValueKind.Null || root.ValueKind == JsonValueKind.Object && items.ValueKind == JsonValueKind.Object
+        bool isEmpty = root.ValueKind == JsonValueKind.Object && items.ValueKind == JsonValueKind.Object
             && root.EnumerateObject().Any(field => BrokenText.ReadName(field) == "data" && field.Value.ValueKind == JsonValueKind.Null);
         if (items.ValueKind != JsonValueKind.Array && !isEmpty)
         {

@@ -219,7 +219,7 @@ public sealed class DownloadTests : IDisposable
 
     private static Behaviour FileOf(long bytes) => Answer.Json($$"""{"id":"f","bytes":{{bytes}}}""");
 
-    private Task ToFileAsync() => Download.ToFileAsync(Clients.For(_server, _time), "f", Target);
+    private Task<bool> ToFileAsync() => Download.ToFileAsync(Clients.For(_server, _time), "f", Target);
 
     /// <summary>Leaves a part of a file with another id or this one, by the name a broken download gave it.</summary>
     private async Task LeavePartAsync(byte[] part, string id = "f")
