@@ -17,10 +17,14 @@ public sealed class CompletionWindowCompleter : Completer
             return connection.Profile;
         }
 
-        string? address = Unwrapped(boundParameters["BaseUri"])?.ToString() ?? (Session.Default is null
-            ? Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable) : null);
-        return Uri.TryCreate(address, UriKind.Absolute, out Uri? uri) ? ServiceProfile.ForAddress(uri)
-            : Session.Default?.Profile ?? ServiceProfile.InferenceNet;
+        string? given = Unwrapped(boundParameters["BaseUri"])?.ToString();
+        if (Session.Default is { } session && (given is null || given.TrimEnd('/') == session.BaseUri.AbsoluteUri.TrimEnd('/')))
+        {
+            return session.Profile;
+        }
+
+        return Uri.TryCreate(given ?? Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable), UriKind.Absolute, out Uri? address)
+            ? ServiceProfile.ForAddress(address) : ServiceProfile.InferenceNet;
     }
 
     private static object? Unwrapped(object? value) => value is PSObject wrapped ? wrapped.BaseObject : value;
