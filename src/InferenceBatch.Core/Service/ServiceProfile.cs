@@ -15,6 +15,9 @@ public sealed record ServiceProfile
     /// <summary>A second address to use once the first turns out not to serve the Batch API.</summary>
     public Uri? AlternateUri { get; init; }
 
+    /// <summary>Further hosts the provider answers at, told by an address; one that begins with a dot stands for all under it.</summary>
+    public IReadOnlyList<string> OtherHosts { get; init; } = [];
+
     /// <summary>The environment variable the provider's own documents keep the key in; looked at before <c>INFERENCE_API_KEY</c>.</summary>
     public string KeyVariable { get; init; } = ConnectionResolver.KeyVariable;
 
@@ -83,7 +86,7 @@ public sealed record ServiceProfile
         new() { Name = "OpenAI", BaseUri = new Uri("https://api.openai.com/v1"), KeyVariable = "OPENAI_API_KEY", OneModelOnly = true },
         new()
         {
-            Name = "AzureOpenAI", KeyVariable = "AZURE_OPENAI_API_KEY", KeyHeader = "api-key",
+            Name = "AzureOpenAI", OtherHosts = [".openai.azure.com"], KeyVariable = "AZURE_OPENAI_API_KEY", KeyHeader = "api-key",
             MaxRequests = 100_000, OneModelOnly = true, RefusesByteOrderMark = true, FilesNeedProcessing = true,
         },
         new()
@@ -93,10 +96,10 @@ public sealed record ServiceProfile
         },
         new()
         {
-            Name = "Together", BaseUri = new Uri("https://api.together.ai/v1"), KeyVariable = "TOGETHER_API_KEY",
+            Name = "Together", BaseUri = new Uri("https://api.together.ai/v1"), OtherHosts = ["api.together.xyz"], KeyVariable = "TOGETHER_API_KEY",
             UploadPath = "files/upload", Purpose = "batch-api", NamesFileInFields = true, UrlIsOptional = true, MethodIsOptional = true,
         },
-        new() { Name = "DeepInfra", BaseUri = new Uri("https://api.deepinfra.com/v1/openai"), KeyVariable = "DEEPINFRA_API_KEY", OneModelOnly = true },
+        new() { Name = "DeepInfra", BaseUri = new Uri("https://api.deepinfra.com/v1/openai"), KeyVariable = "DEEPINFRA_TOKEN", OneModelOnly = true },
         new()
         {
             Name = "Doubleword", BaseUri = new Uri("https://api.doubleword.ai/v1"), KeyVariable = "DOUBLEWORD_API_KEY",
@@ -104,7 +107,7 @@ public sealed record ServiceProfile
         },
         new()
         {
-            Name = "Nebius", BaseUri = new Uri("https://api.studio.nebius.com/v1"), KeyVariable = "NEBIUS_API_KEY",
+            Name = "Nebius", BaseUri = new Uri("https://api.tokenfactory.nebius.com/v1"), OtherHosts = ["api.studio.nebius.com"], KeyVariable = "NEBIUS_API_KEY",
             MaxRequests = 5_000_000, MaxBytes = 10 * 1024 * MB, OneModelOnly = true,
         },
         new()
@@ -115,6 +118,7 @@ public sealed record ServiceProfile
         new()
         {
             Name = "ModelStudio", BaseUri = new Uri("https://dashscope.aliyuncs.com/compatible-mode/v1"), KeyVariable = "DASHSCOPE_API_KEY",
+            OtherHosts = ["dashscope-intl.aliyuncs.com", ".maas.aliyuncs.com"],
             MaxBytes = 500 * MB, OneModelOnly = true, MoreEndpoints = ["/v1/chat/ds-test"],
         },
         Local,
@@ -139,10 +143,11 @@ public sealed record ServiceProfile
 
     /// <summary>The profile whose host an address names, else <see cref="Generic"/>.</summary>
     public static ServiceProfile ForAddress(Uri address) =>
-        All.FirstOrDefault(profile => profile != Local && (SameHost(profile.BaseUri, address) || SameHost(profile.AlternateUri, address)))
-        ?? (address.Host.EndsWith(".openai.azure.com", StringComparison.OrdinalIgnoreCase) ? Find("AzureOpenAI")! : Generic);
+        All.FirstOrDefault(profile => profile != Local && profile.IsAt(address.Host)) ?? Generic;
 
     public override string ToString() => Name;
 
-    private static bool SameHost(Uri? one, Uri other) => one is not null && one.Host.Equals(other.Host, StringComparison.OrdinalIgnoreCase);
+    private bool IsAt(string host) =>
+        host.Equals(BaseUri?.Host, StringComparison.OrdinalIgnoreCase) || host.Equals(AlternateUri?.Host, StringComparison.OrdinalIgnoreCase)
+        || OtherHosts.Any(other => other[0] == '.' ? host.EndsWith(other, StringComparison.OrdinalIgnoreCase) : host.Equals(other, StringComparison.OrdinalIgnoreCase));
 }
