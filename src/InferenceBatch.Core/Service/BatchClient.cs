@@ -81,13 +81,24 @@ public sealed class BatchClient
     /// <summary>GET /files/{id}/content, from a byte on. A service that knows no ranges answers from the start: see the status.</summary>
     public Task<HttpResponseMessage> OpenContentAsync(
         string id, long rangeStart = 0, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
+        OpenContentAsync(id, rangeStart, 0, policy ?? RetryPolicy.Interactive, cancellationToken);
+
+    /// <param name="id">The file.</param>
+    /// <param name="rangeStart">The first byte wanted.</param>
+    /// <param name="skippedLines">The lines left out at the start; see <see cref="ServiceProfile.ContentOffsetIsInLines"/>.</param>
+    /// <param name="policy">How often to try.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    internal Task<HttpResponseMessage> OpenContentAsync(
+        string id, long rangeStart, long skippedLines, RetryPolicy policy, CancellationToken cancellationToken) =>
         _caller.OpenAsync(
-            new ServiceCall(HttpMethod.Get, $"files/{ServiceCall.Escape(id, ServiceErrorKind.FileNotFound)}/content")
+            new ServiceCall(
+                HttpMethod.Get,
+                $"files/{ServiceCall.Escape(id, ServiceErrorKind.FileNotFound)}/content{(skippedLines > 0 ? $"?offset={skippedLines}" : "")}")
             {
                 NotFound = ServiceErrorKind.FileNotFound,
                 RangeStart = rangeStart,
             },
-            policy ?? RetryPolicy.Interactive,
+            policy,
             cancellationToken);
 
     /// <summary>The content of a file as one stream that survives broken connections.</summary>

@@ -59,6 +59,9 @@ public sealed record ServiceProfile
     /// <summary>Whether a file must be waited for until its status is <c>processed</c>.</summary>
     public bool FilesNeedProcessing { get; init; }
 
+    /// <summary>Whether the content of a file is asked for from a line on (<c>offset</c>), not from a byte on.</summary>
+    public bool ContentOffsetIsInLines { get; init; }
+
     /// <summary>A 500 on a batch is how this provider answers for an id it does not know.</summary>
     public bool UnknownBatchIs500 { get; init; }
 
@@ -103,7 +106,7 @@ public sealed record ServiceProfile
         new()
         {
             Name = "Doubleword", BaseUri = new Uri("https://api.doubleword.ai/v1"), KeyVariable = "DOUBLEWORD_API_KEY",
-            CompletionWindows = ["24h", "1h"],
+            ContentOffsetIsInLines = true, CompletionWindows = ["24h", "1h"],
         },
         new()
         {

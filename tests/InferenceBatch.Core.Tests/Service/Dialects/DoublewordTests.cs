@@ -92,14 +92,38 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task A_broken_stream_of_a_service_without_ranges_goes_on_behind_what_was_read()
+    public async Task A_broken_stream_goes_on_behind_the_last_whole_line()
     {
         string[] lines = [.. Enumerable.Range(1, 200).Select(i => LifeCycle.Answered($"request-{i}", "x"))];
+        byte[] broken = Encoding.UTF8.GetBytes(string.Concat(lines[..90]) + lines[90][..50]);
         _doubleword.Server.On("GET /v1/batches/b1", Job("completed", 200))
-            .On(Out, Answer.Chunked(Encoding.UTF8.GetBytes(string.Concat(lines[..90])), 777, isWhole: false), Chunked("X-Incomplete: false\r\n", lines))
+            .On(Out, Answer.Chunked(broken, 777, isWhole: false), Chunked("X-Incomplete: false\r\n", lines[90..]))
             .On("GET /v1/files/file-err/content", Chunked(""));
         List<BatchResult> results = await _doubleword.ResultsAsync(await _doubleword.Client.GetBatchAsync("b1"));
         Assert.Equal(Enumerable.Range(1, 200).Select(i => $"request-{i}"), results.Select(result => result.CustomId));
+        Assert.Equal("GET /v1/files/file-out/content?offset=90", _doubleword.Server.Asked.ElementAt(2));
+        Assert.Null(_doubleword.Server.Requests[2].Header("Range"));
+    }
+
+    [Fact]
+    public async Task It_goes_on_wherever_it_breaks()
+    {
+        string[] lines = [.. Enumerable.Range(1, 12).Select(i => LifeCycle.Answered($"request-{i}", "x"))];
+        byte[] all = Encoding.UTF8.GetBytes(string.Concat(lines));
+        using var doubleword = new LifeCycle("Doubleword");
+        doubleword.Server.On(Out, Answer.Choose(exchange =>
+        {
+            int at = exchange.Path.IndexOf("offset=", StringComparison.Ordinal);
+            byte[] rest = Encoding.UTF8.GetBytes(string.Concat(at < 0 ? lines : lines[int.Parse(exchange.Path[(at + 7)..], System.Globalization.CultureInfo.InvariantCulture)..]));
+            return doubleword.Server.Requests.Count % 3 == 0 ? Answer.Chunked(rest) : Answer.Chunked(rest[..Math.Min(rest.Length, 1 + (doubleword.Server.Requests.Count * 37 % 400))], 100, isWhole: false);
+        }));
+        for (int round = 0; round < 20; round++)
+        {
+            using var whole = new MemoryStream();
+            await using Stream stream = doubleword.Client.ReadContent("file-out");
+            await stream.CopyToAsync(whole);
+            Assert.True(whole.ToArray().AsSpan().SequenceEqual(all));
+        }
     }
 
     [Fact]
