@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 
 namespace InferenceBatch.Service;
 
@@ -8,6 +9,8 @@ namespace InferenceBatch.Service;
 /// </summary>
 public static class Download
 {
+    private const int MaxLastLine = 256 * 1024 * 1024;
+
     /// <summary>Downloads one file, replacing what is at <paramref name="path"/>.</summary>
     /// <param name="client">The service.</param>
     /// <param name="fileId">The file.</param>
@@ -60,7 +63,44 @@ public static class Download
         }
 
         file.Flush(flushToDisk: true);
+        if (content.TotalBytes is null && !content.IsPartial && !EndsWithWholeLine(part))
+        {
+            throw new ServiceException(
+                ServiceErrorKind.DownloadIncomplete,
+                $"The file {fileId} ends in the middle of a line after {file.Length} bytes, and the service did not say how long it is: fetch it again.");
+        }
+
         return !content.IsPartial;
+    }
+
+    /// <summary>Whether the last line ends with a line feed, or is JSON as it stands.</summary>
+    private static bool EndsWithWholeLine(string path)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        for (long length = 64 * 1024; ; length *= 4)
+        {
+            byte[] tail = new byte[Math.Min(length, file.Length)];
+            file.Position = file.Length - tail.Length;
+            file.ReadExactly(tail);
+            int lineFeed = tail.AsSpan().LastIndexOf((byte)'\n');
+            if (lineFeed >= 0 || tail.Length == file.Length || tail.Length >= MaxLastLine)
+            {
+                return IsEmptyOrJson(tail.AsMemory(lineFeed + 1));
+            }
+        }
+    }
+
+    private static bool IsEmptyOrJson(ReadOnlyMemory<byte> line)
+    {
+        try
+        {
+            using JsonDocument? document = line.IsEmpty ? null : JsonDocument.Parse(line);
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));
