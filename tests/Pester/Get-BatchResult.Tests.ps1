@@ -247,7 +247,25 @@ Describe 'Get-BatchResult' {
 
         It 'not finished, where the service gives what there is' {
             Set-Results -Output (New-WireLine 'a') -Status in_progress -With @{ request_counts = @{ total = 9; completed = 1; failed = 0 } }
-            (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'a'
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop -WarningAction SilentlyContinue).CustomId | Should -Be 'a'
+        }
+
+        It 'says how far it is, and calls nothing missing' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress' @{ output_file_id = 'o'; request_counts = @{ total = 9; completed = 2; failed = 0 } })))
+            $partial = @{ 'X-Incomplete' = 'true'; 'X-Last-Line' = '2' }
+            $Faults.On('GET /v1/files/o/content', @(New-Answer ((New-WireLine 'a') + "`n" + (New-WireLine 'b') + "`n" + (New-WireLine 'c').Substring(0, 20)) -Header $partial))
+            $requests = 'a', 'b', 'c', 'd' | ForEach-Object { New-BatchRequest $_ -Model m -CustomId $_ }
+            $results = Get-BatchResult b1 -Request $requests -Ordered -BaseUri $Faults.BaseUri -ErrorAction Stop -WarningVariable said -WarningAction SilentlyContinue
+            $results.CustomId | Should -Be 'a', 'b'
+            $results.Status | Select-Object -Unique | Should -Be 'Succeeded'
+            $said | Should -HaveCount 1
+            "$said" | Should -Match 'b1.*partial: 2 of 9 so far.*in_progress'
+        }
+
+        It 'not finished, and its file only named yet: BatchNotFinished' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress' @{ output_file_id = 'o' })))
+            $Faults.On('GET /v1/files/o/content', @(New-Answer @{ error = @{ message = 'No such File object: o' } } -Status 404))
+            Get-ErrorId (Get-ErrorOf { Get-BatchResult b1 -BaseUri $Faults.BaseUri }) | Should -Be 'BatchNotFinished'
         }
 
         It 'unknown: BatchNotFound, with the id as its target' {

@@ -2,6 +2,10 @@ BeforeAll {
     . $PSScriptRoot/Service.ps1
     $script:Server = Start-TestService
     $script:Faults = [FaultServer]::new()
+    # The fault server as if it were another provider's.
+    function New-Connection([string] $Provider) {
+        [InferenceBatch.Service.ServiceConnection]::new($Faults.BaseUri, [InferenceBatch.Service.ServiceProfile]::Find($Provider), $null, $null, $null)
+    }
 }
 
 AfterAll {
@@ -47,6 +51,13 @@ Describe 'New-Batch' {
         It 'completes endpoints' {
             (TabExpansion2 'New-Batch file-1 -Endpoint /v1/e' 32).CompletionMatches.CompletionText | Should -Contain '/v1/embeddings'
         }
+
+        It 'completes the windows of <Address>' -ForEach @{ Address = 'api.groq.com/openai/v1'; Windows = '24h', '7d' }, @{ Address = 'api.novita.ai/openai/v1'; Windows = @('48h') }, @{ Address = 'example.org/v1'; Windows = @('24h') } {
+            foreach ($command in 'New-Batch file-1', 'Invoke-Batch') {
+                $line = "$command -BaseUri https://$Address -CompletionWindow "
+                (TabExpansion2 $line $line.Length).CompletionMatches.CompletionText | Should -Be $Windows
+            }
+        }
     }
 
     Context 'what it sends' {
@@ -58,6 +69,19 @@ Describe 'New-Batch' {
             $sent.webhook_url | Should -Be 'https://example.org/hook?a=b'
             $sent.output_expires_after.anchor | Should -Be 'created_at'
             $sent.output_expires_after.seconds | Should -Be 86400
+        }
+
+        It 'a window as it was typed, and else the one the provider has' {
+            New-Batch file-1 -CompletionWindow 3d -BaseUri $Faults.BaseUri | Out-Null
+            ($Faults.Calls[-1].Text | ConvertFrom-Json).completion_window | Should -Be '3d'
+            New-Batch file-1 -Connection (New-Connection Novita) | Out-Null
+            ($Faults.Calls[-1].Text | ConvertFrom-Json).completion_window | Should -Be '48h'
+        }
+
+        It 'waits for the file where the provider wants it processed' {
+            $Faults.On('GET /v1/files/file-1', @((New-Answer @{ id = 'file-1'; status = 'pending' }), (New-Answer @{ id = 'file-1'; status = 'processed' })))
+            New-Batch file-1 -Connection (New-Connection AzureOpenAI) | Out-Null
+            "$($Faults.Calls)" | Should -Be 'GET /v1/files/file-1 GET /v1/files/file-1 POST /v1/batches'
         }
 
         It 'nothing that was not said' {

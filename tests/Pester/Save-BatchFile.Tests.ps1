@@ -142,6 +142,31 @@ Describe 'Save-BatchFile' {
         }
     }
 
+    Context 'a file still being written' {
+        It 'is saved with a warning' {
+            $Faults.On('GET /v1/files/f1/content', @(New-Answer "ok`n" -Header @{ 'X-Incomplete' = 'true' }))
+            $saved = Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri -WarningVariable said -WarningAction SilentlyContinue
+            $saved.Length | Should -Be 3
+            "$said" | Should -Match 'f1 is partial'
+        }
+    }
+
+    Context 'a full disk' {
+        It 'is told as one, and what was there stays' -Skip:(-not ($IsLinux -and (id -u) -eq '0')) {
+            mount -t tmpfs -o size=64k tmpfs $Folder
+            try {
+                $path = Join-Path $Folder mine.jsonl
+                'old' | Set-Content $path
+                $Faults.On('GET /v1/files/f1/content', @(New-Answer ([byte[]]::new(200000))))
+                $problem = Get-ErrorOf { Save-BatchFile f1 $path -Force -BaseUri $Faults.BaseUri }
+                Get-ErrorId $problem | Should -Be 'FileUnwritable'
+                "$problem" | Should -Match 'No space left'
+                Get-Content $path | Should -Be 'old'
+            }
+            finally { umount $Folder }
+        }
+    }
+
     Context 'a download that breaks off' {
         It 'goes on where it stood' {
             $Faults.On('GET /v1/files/f1/content', @((New-Answer $Bytes -CutAfter 500 -Ranges), (New-Answer $Bytes -Ranges)))

@@ -128,7 +128,11 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     private void CheckShape(int line, in RequestLine request)
     {
         RequireString(line, in request, request.IdKind, "custom_id", request.CustomId.Length);
-        RequireString(line, in request, request.MethodKind, "method", 1);
+        if (request.MethodKind is not (JsonTokenType.None or JsonTokenType.Null) || !rules.MethodIsOptional)
+        {
+            RequireString(line, in request, request.MethodKind, "method", 1);
+        }
+
         if (request.MethodKind == JsonTokenType.String && !request.IsPost)
         {
             Add(line, Text(request.CustomId), IssueCodes.InvalidRequest, "The method must be 'POST'.", "method");
@@ -242,7 +246,15 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
 
         if (reader.HadByteOrderMark)
         {
-            Add(1, null, IssueCodes.ByteOrderMark, "The file begins with a byte order mark; a few services refuse it.", null, IssueSeverity.Remark);
+            if (rules.RefusesByteOrderMark)
+            {
+                Add(1, null, IssueCodes.ByteOrderMark,
+                    "The file begins with a byte order mark, which this service refuses. Remove it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM");
+            }
+            else
+            {
+                Add(1, null, IssueCodes.ByteOrderMark, "The file begins with a byte order mark; a few services refuse it.", null, IssueSeverity.Remark);
+            }
         }
 
         if (_blankLines > 0)

@@ -24,6 +24,12 @@ public sealed record ValidationRules
     /// <summary>Whether a line may go without <c>url</c> (a remark, not an error).</summary>
     public bool UrlIsOptional { get; init; }
 
+    /// <summary>Whether a line may go without <c>method</c>; it is POST then.</summary>
+    public bool MethodIsOptional { get; init; }
+
+    /// <summary>Whether a byte order mark is an error where true, else a remark.</summary>
+    public bool RefusesByteOrderMark { get; init; }
+
     /// <summary>Whether all lines must name one model (an error where true, else a warning).</summary>
     public bool OneModelOnly { get; init; }
 

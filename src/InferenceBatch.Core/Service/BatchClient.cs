@@ -50,6 +50,12 @@ public sealed class BatchClient
         string path, string fileName, int? expiresAfter = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
         List<(string, string)> fields = [("purpose", Profile.Purpose)];
+        if (Profile.NamesFileInFields)
+        {
+            fields.Add(("file_name", UploadContent.PlainName(fileName)));
+            fields.Add(("file_type", "jsonl"));
+        }
+
         if (expiresAfter is { } seconds)
         {
             fields.Add(("expires_after[anchor]", "created_at"));
@@ -81,13 +87,24 @@ public sealed class BatchClient
     /// <summary>GET /files/{id}/content, from a byte on. A service that knows no ranges answers from the start: see the status.</summary>
     public Task<HttpResponseMessage> OpenContentAsync(
         string id, long rangeStart = 0, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
+        OpenContentAsync(id, rangeStart, 0, policy ?? RetryPolicy.Interactive, cancellationToken);
+
+    /// <param name="id">The file.</param>
+    /// <param name="rangeStart">The first byte wanted.</param>
+    /// <param name="skippedLines">The lines left out at the start; see <see cref="ServiceProfile.ContentOffsetIsInLines"/>.</param>
+    /// <param name="policy">How often to try.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    internal Task<HttpResponseMessage> OpenContentAsync(
+        string id, long rangeStart, long skippedLines, RetryPolicy policy, CancellationToken cancellationToken) =>
         _caller.OpenAsync(
-            new ServiceCall(HttpMethod.Get, $"files/{ServiceCall.Escape(id, ServiceErrorKind.FileNotFound)}/content")
+            new ServiceCall(
+                HttpMethod.Get,
+                $"files/{ServiceCall.Escape(id, ServiceErrorKind.FileNotFound)}/content{(skippedLines > 0 ? $"?offset={skippedLines}" : "")}")
             {
                 NotFound = ServiceErrorKind.FileNotFound,
                 RangeStart = rangeStart,
             },
-            policy ?? RetryPolicy.Interactive,
+            policy,
             cancellationToken);
 
     /// <summary>The content of a file as one stream that survives broken connections.</summary>
@@ -95,10 +112,16 @@ public sealed class BatchClient
 
     /// <summary>
     /// POST /batches. The API has no idempotency key: when it is unknown whether a try was carried out, the newest
-    /// batches are looked through for one with this input file before the next.
+    /// batches are looked through for one with this input file before the next. Where the provider takes processed files
+    /// only (<see cref="ServiceProfile.FilesNeedProcessing"/>), the file is waited for first, up to a quarter of an hour.
     /// </summary>
     public async Task<Batch> CreateBatchAsync(NewBatch request, CancellationToken cancellationToken = default)
     {
+        if (Profile.FilesNeedProcessing)
+        {
+            await new FileProcessing(this).WaitAsync(request.InputFileId, cancellationToken).ConfigureAwait(false);
+        }
+
         var call = new ServiceCall(HttpMethod.Post, "batches") { Content = _ => JsonContent(request), IsOnceOnly = true, NotFound = ServiceErrorKind.FileNotFound };
         DateTimeOffset? since = request.IsOnlyBatchOfFile ? null : _time.GetUtcNow();
         for (int attempt = 1; ; attempt++)

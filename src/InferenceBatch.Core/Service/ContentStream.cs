@@ -5,7 +5,7 @@ namespace InferenceBatch.Service;
 
 /// <summary>
 /// A file of the service as one forward stream. When the connection breaks or stalls it goes on where it stood: with a
-/// range, or, where the service knows none, from the start again and past what was read already.
+/// range or behind the last whole line, or, where the service knows neither, from the start again and past what was read.
 /// </summary>
 /// <remarks>Throws <see cref="ServiceException"/>; <see cref="ServiceErrorKind.DownloadIncomplete"/> when five tries in a row brought nothing.</remarks>
 internal sealed class ContentStream(BatchClient client, string fileId, long start = 0) : Stream
@@ -13,15 +13,22 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
     private const int MaxFruitlessTries = 5;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
 
+    /// <summary>Nobody has counted the lines of a part that was brought before.</summary>
+    private readonly bool _linesAreCounted = start == 0;
     private HttpResponseMessage? _response;
     private Stream? _stream;
     private long _position = start;
     private long? _length;
+    private long _lines;
+    private long _lineStart = start;
     private int _fruitless;
     private bool _isFruitful;
 
     /// <summary>Whether the service said that the file is still being written.</summary>
     public bool IsPartial { get; private set; }
+
+    /// <summary>Whether the service has answered with the file.</summary>
+    public bool IsOpened { get; private set; }
 
     public override bool CanRead => true;
 
@@ -51,7 +58,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
                 int read = await ReadWithPatienceAsync(_stream, buffer, cancellationToken).ConfigureAwait(false);
                 if (read > 0 || _length is null || _position >= _length)
                 {
-                    _position += read;
+                    Count(buffer.Span[..read]);
                     _isFruitful |= read > 0;
                     return read;
                 }
@@ -102,9 +109,12 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
 
     private async Task<Stream> OpenAsync(CancellationToken cancellationToken)
     {
+        bool isByLine = _linesAreCounted && client.Connection.Profile.ContentOffsetIsInLines;
+        long toSkip = isByLine ? _position - _lineStart : _position;
         try
         {
-            _response = await client.OpenContentAsync(fileId, _position, cancellationToken: cancellationToken).ConfigureAwait(false);
+            _response = await client.OpenContentAsync(
+                fileId, isByLine ? 0 : _position, isByLine ? _lines : 0, RetryPolicy.Interactive, cancellationToken).ConfigureAwait(false);
         }
         catch (ServiceException exception) when (_position > 0 && exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
@@ -112,6 +122,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             _response = await client.OpenContentAsync(fileId, 0, cancellationToken: cancellationToken).ConfigureAwait(false);
         }
 
+        IsOpened = true;
         IsPartial = _response.Headers.TryGetValues("X-Incomplete", out IEnumerable<string>? values)
             && values.FirstOrDefault()?.Equals("true", StringComparison.OrdinalIgnoreCase) == true;
         Stream stream = await _response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
@@ -123,15 +134,26 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
                 ? throw new IOException($"Bytes from {_position} on were asked for, bytes from {from} on came.") : stream;
         }
 
-        _length = _response.Content.Headers.ContentLength;
-        for (long skipped = 0; skipped < _position;)
+        _length = _response.Content.Headers.ContentLength + (_position - toSkip);
+        for (long skipped = 0; skipped < toSkip;)
         {
-            byte[] waste = new byte[Math.Min(64 * 1024, _position - skipped)];
+            byte[] waste = new byte[Math.Min(64 * 1024, toSkip - skipped)];
             int read = await ReadWithPatienceAsync(stream, waste, cancellationToken).ConfigureAwait(false);
             skipped += read > 0 ? read : throw new IOException("The file is shorter than it was.");
         }
 
         return stream;
+    }
+
+    private void Count(ReadOnlySpan<byte> read)
+    {
+        if (read.LastIndexOf((byte)'\n') is >= 0 and int last)
+        {
+            _lines += read.Count((byte)'\n');
+            _lineStart = _position + last + 1;
+        }
+
+        _position += read.Length;
     }
 
     private async ValueTask<int> ReadWithPatienceAsync(Stream stream, Memory<byte> buffer, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 
 namespace InferenceBatch.Service;
 
@@ -8,21 +9,25 @@ namespace InferenceBatch.Service;
 /// </summary>
 public static class Download
 {
+    private const int MaxLastLine = 256 * 1024 * 1024;
+
     /// <summary>Downloads one file, replacing what is at <paramref name="path"/>.</summary>
     /// <param name="client">The service.</param>
     /// <param name="fileId">The file.</param>
     /// <param name="path">Where it goes.</param>
     /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
+    /// <returns>Whether the file is whole; false when the service said that it is still being written.</returns>
     /// <exception cref="IOException">The disk is full or not writable; what there is of the part stays, to go on from.</exception>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.FileNotFound"/>, <see cref="ServiceErrorKind.DownloadIncomplete"/> and others.</exception>
-    public static async Task ToFileAsync(
+    public static async Task<bool> ToFileAsync(
         BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
     {
         // The id is part of the name: a part left by another file is not continued with this one.
         string part = $"{path}.{PlainId(fileId)}.part";
+        bool isWhole;
         try
         {
-            await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
+            isWhole = await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
         }
         catch when (new FileInfo(part) is { Exists: true, Length: 0 })
         {
@@ -31,9 +36,10 @@ public static class Download
         }
 
         File.Move(part, path, overwrite: true);
+        return isWhole;
     }
 
-    private static async Task FillAsync(
+    private static async Task<bool> FillAsync(
         string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, CancellationToken cancellationToken)
     {
         var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
@@ -43,7 +49,7 @@ public static class Download
         file.Position = file.Length;
         if (file.Length == total)
         {
-            return; // An earlier try ended between the last byte and the new name.
+            return true; // An earlier try ended between the last byte and the new name.
         }
 
         var content = new ContentStream(client, fileId, file.Length);
@@ -57,6 +63,44 @@ public static class Download
         }
 
         file.Flush(flushToDisk: true);
+        if (content.TotalBytes is null && !content.IsPartial && !EndsWithWholeLine(part))
+        {
+            throw new ServiceException(
+                ServiceErrorKind.DownloadIncomplete,
+                $"The file {fileId} ends in the middle of a line after {file.Length} bytes, and the service did not say how long it is: fetch it again.");
+        }
+
+        return !content.IsPartial;
+    }
+
+    /// <summary>Whether the last line ends with a line feed, or is JSON as it stands.</summary>
+    private static bool EndsWithWholeLine(string path)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        for (long length = 64 * 1024; ; length *= 4)
+        {
+            byte[] tail = new byte[Math.Min(length, file.Length)];
+            file.Position = file.Length - tail.Length;
+            file.ReadExactly(tail);
+            int lineFeed = tail.AsSpan().LastIndexOf((byte)'\n');
+            if (lineFeed >= 0 || tail.Length == file.Length || tail.Length >= MaxLastLine)
+            {
+                return IsEmptyOrJson(tail.AsMemory(lineFeed + 1));
+            }
+        }
+    }
+
+    private static bool IsEmptyOrJson(ReadOnlyMemory<byte> line)
+    {
+        try
+        {
+            using JsonDocument? document = line.IsEmpty ? null : JsonDocument.Parse(line);
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));

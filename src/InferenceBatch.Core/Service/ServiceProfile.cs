@@ -15,6 +15,9 @@ public sealed record ServiceProfile
     /// <summary>A second address to use once the first turns out not to serve the Batch API.</summary>
     public Uri? AlternateUri { get; init; }
 
+    /// <summary>Further hosts the provider answers at, told by an address; one that begins with a dot stands for all under it.</summary>
+    public IReadOnlyList<string> OtherHosts { get; init; } = [];
+
     /// <summary>The environment variable the provider's own documents keep the key in; looked at before <c>INFERENCE_API_KEY</c>.</summary>
     public string KeyVariable { get; init; } = ConnectionResolver.KeyVariable;
 
@@ -24,6 +27,9 @@ public sealed record ServiceProfile
     public string UploadPath { get; init; } = "files";
 
     public string Purpose { get; init; } = "batch";
+
+    /// <summary>Whether an upload also names the file in fields of its own: <c>file_name</c>, and <c>file_type</c> <c>jsonl</c>.</summary>
+    public bool NamesFileInFields { get; init; }
 
     /// <summary>Requests in one file, at most.</summary>
     public int MaxRequests { get; init; } = 50_000;
@@ -36,13 +42,25 @@ public sealed record ServiceProfile
 
     public bool UrlIsOptional { get; init; }
 
+    /// <summary>Whether a line may go without <c>method</c>.</summary>
+    public bool MethodIsOptional { get; init; }
+
     public bool OneModelOnly { get; init; }
+
+    /// <summary>Whether a file that begins with a byte order mark is refused.</summary>
+    public bool RefusesByteOrderMark { get; init; }
+
+    /// <summary>The completion windows its documents name, the usual one first; others are the service's to refuse.</summary>
+    public IReadOnlyList<string> CompletionWindows { get; init; } = ["24h"];
 
     /// <summary>Endpoints beside <see cref="ValidationRules.KnownEndpoints"/>.</summary>
     public IReadOnlyList<string> MoreEndpoints { get; init; } = [];
 
     /// <summary>Whether a file must be waited for until its status is <c>processed</c>.</summary>
     public bool FilesNeedProcessing { get; init; }
+
+    /// <summary>Whether the content of a file is asked for from a line on (<c>offset</c>), not from a byte on.</summary>
+    public bool ContentOffsetIsInLines { get; init; }
 
     /// <summary>A 500 on a batch is how this provider answers for an id it does not know.</summary>
     public bool UnknownBatchIs500 { get; init; }
@@ -71,27 +89,40 @@ public sealed record ServiceProfile
         new() { Name = "OpenAI", BaseUri = new Uri("https://api.openai.com/v1"), KeyVariable = "OPENAI_API_KEY", OneModelOnly = true },
         new()
         {
-            Name = "AzureOpenAI", KeyVariable = "AZURE_OPENAI_API_KEY", KeyHeader = "api-key",
-            MaxRequests = 100_000, OneModelOnly = true, FilesNeedProcessing = true,
+            Name = "AzureOpenAI", OtherHosts = [".openai.azure.com"], KeyVariable = "AZURE_OPENAI_API_KEY", KeyHeader = "api-key",
+            MaxRequests = 100_000, OneModelOnly = true, RefusesByteOrderMark = true, FilesNeedProcessing = true,
         },
-        new() { Name = "Groq", BaseUri = new Uri("https://api.groq.com/openai/v1"), KeyVariable = "GROQ_API_KEY", MaxBytes = 100 * MB },
         new()
         {
-            Name = "Together", BaseUri = new Uri("https://api.together.ai/v1"), KeyVariable = "TOGETHER_API_KEY",
-            UploadPath = "files/upload", Purpose = "batch-api",
+            Name = "Groq", BaseUri = new Uri("https://api.groq.com/openai/v1"), KeyVariable = "GROQ_API_KEY",
+            MaxBytes = 100 * MB, CompletionWindows = ["24h", "7d"],
         },
-        new() { Name = "DeepInfra", BaseUri = new Uri("https://api.deepinfra.com/v1/openai"), KeyVariable = "DEEPINFRA_API_KEY" },
-        new() { Name = "Doubleword", BaseUri = new Uri("https://api.doubleword.ai/v1"), KeyVariable = "DOUBLEWORD_API_KEY" },
         new()
         {
-            Name = "Nebius", BaseUri = new Uri("https://api.studio.nebius.com/v1"), KeyVariable = "NEBIUS_API_KEY",
-            MaxRequests = 5_000_000, MaxBytes = 10 * 1024 * MB,
+            Name = "Together", BaseUri = new Uri("https://api.together.ai/v1"), OtherHosts = ["api.together.xyz"], KeyVariable = "TOGETHER_API_KEY",
+            UploadPath = "files/upload", Purpose = "batch-api", NamesFileInFields = true, UrlIsOptional = true, MethodIsOptional = true,
         },
-        new() { Name = "Novita", BaseUri = new Uri("https://api.novita.ai/openai/v1"), KeyVariable = "NOVITA_API_KEY" },
+        new() { Name = "DeepInfra", BaseUri = new Uri("https://api.deepinfra.com/v1/openai"), KeyVariable = "DEEPINFRA_TOKEN", OneModelOnly = true },
+        new()
+        {
+            Name = "Doubleword", BaseUri = new Uri("https://api.doubleword.ai/v1"), KeyVariable = "DOUBLEWORD_API_KEY",
+            ContentOffsetIsInLines = true, CompletionWindows = ["24h", "1h"],
+        },
+        new()
+        {
+            Name = "Nebius", BaseUri = new Uri("https://api.tokenfactory.nebius.com/v1"), OtherHosts = ["api.studio.nebius.com"], KeyVariable = "NEBIUS_API_KEY",
+            MaxRequests = 5_000_000, MaxBytes = 10 * 1024 * MB, OneModelOnly = true,
+        },
+        new()
+        {
+            Name = "Novita", BaseUri = new Uri("https://api.novita.ai/openai/v1"), KeyVariable = "NOVITA_API_KEY",
+            UrlIsOptional = true, MethodIsOptional = true, OneModelOnly = true, CompletionWindows = ["48h"],
+        },
         new()
         {
             Name = "ModelStudio", BaseUri = new Uri("https://dashscope.aliyuncs.com/compatible-mode/v1"), KeyVariable = "DASHSCOPE_API_KEY",
-            MoreEndpoints = ["/v1/chat/ds-test"],
+            OtherHosts = ["dashscope-intl.aliyuncs.com", ".maas.aliyuncs.com"],
+            MaxBytes = 500 * MB, OneModelOnly = true, MoreEndpoints = ["/v1/chat/ds-test"],
         },
         Local,
     ];
@@ -104,7 +135,9 @@ public sealed record ServiceProfile
         MaxRequests = MaxRequests,
         MaxBytes = MaxBytes,
         UrlIsOptional = UrlIsOptional,
+        MethodIsOptional = MethodIsOptional,
         OneModelOnly = OneModelOnly,
+        RefusesByteOrderMark = RefusesByteOrderMark,
     };
 
     /// <summary>The profile of that name, in any case; null when there is none.</summary>
@@ -113,10 +146,11 @@ public sealed record ServiceProfile
 
     /// <summary>The profile whose host an address names, else <see cref="Generic"/>.</summary>
     public static ServiceProfile ForAddress(Uri address) =>
-        All.FirstOrDefault(profile => profile != Local && (SameHost(profile.BaseUri, address) || SameHost(profile.AlternateUri, address)))
-        ?? (address.Host.EndsWith(".openai.azure.com", StringComparison.OrdinalIgnoreCase) ? Find("AzureOpenAI")! : Generic);
+        All.FirstOrDefault(profile => profile != Local && profile.IsAt(address.Host)) ?? Generic;
 
     public override string ToString() => Name;
 
-    private static bool SameHost(Uri? one, Uri other) => one is not null && one.Host.Equals(other.Host, StringComparison.OrdinalIgnoreCase);
+    private bool IsAt(string host) =>
+        host.Equals(BaseUri?.Host, StringComparison.OrdinalIgnoreCase) || host.Equals(AlternateUri?.Host, StringComparison.OrdinalIgnoreCase)
+        || OtherHosts.Any(other => other[0] == '.' ? host.EndsWith(other, StringComparison.OrdinalIgnoreCase) : host.Equals(other, StringComparison.OrdinalIgnoreCase));
 }

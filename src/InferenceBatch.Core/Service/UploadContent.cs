@@ -16,6 +16,7 @@ internal sealed class UploadContent : HttpContent
 
     private readonly string _path;
     private readonly long _length;
+    private readonly DateTime _written;
     private readonly byte[] _head;
     private readonly byte[] _tail;
     private readonly IProgress<long>? _progress;
@@ -24,7 +25,8 @@ internal sealed class UploadContent : HttpContent
     {
         _path = path;
         _progress = progress;
-        _length = new FileInfo(path).Length;
+        var file = new FileInfo(path);
+        (_length, _written) = (file.Length, file.LastWriteTimeUtc);
         string boundary = "InferenceBatch-" + Guid.NewGuid().ToString("N");
         var head = new StringBuilder();
         foreach ((string name, string value) in fields)
@@ -76,7 +78,7 @@ internal sealed class UploadContent : HttpContent
             _progress?.Report(sent);
         }
 
-        if (sent != _length)
+        if (sent != _length || File.GetLastWriteTimeUtc(file.SafeFileHandle) != _written)
         {
             throw new FileChangedException(_path);
         }

@@ -134,14 +134,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         Batch batch = known is { IsFinished: true } ? known
             : Session.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
         ReportFailure(pump, batch);
-        if (!batch.IsFinished && batch.OutputFileId is null && batch.ErrorFileId is null)
-        {
-            pump.WriteError(ErrorRecords.BatchNotFinished(batch));
-            return false;
-        }
-
-        await _results!.WriteBatchAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);
-        return batch.IsFinished;
+        return await _results!.WriteBatchAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);
     }
 
     private IRequestSource? ReadRequests()

@@ -58,9 +58,11 @@ public sealed class InvokeBatchCommand : RequestCommand
     [ValidateNotNull]
     public Hashtable? Metadata { get; set; }
 
+    /// <inheritdoc cref="NewBatchCommand.CompletionWindow"/>
     [Parameter]
     [ValidateNotNullOrEmpty]
-    public string CompletionWindow { get; set; } = "24h";
+    [ArgumentCompleter(typeof(CompletionWindowCompleter))]
+    public string? CompletionWindow { get; set; }
 
     /// <summary>Send equal requests once, and give each row the one answer.</summary>
     [Parameter]
@@ -192,7 +194,7 @@ public sealed class InvokeBatchCommand : RequestCommand
         MaxAttempts = MaxAttempts,
         Ordered = Ordered,
         Timeout = Timeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-        CompletionWindow = CompletionWindow,
+        CompletionWindow = CompletionWindow ?? _connection!.Profile.CompletionWindows[0],
         Metadata = MetadataReader.Read(Metadata),
         ValueReader = JsonValue.ObjectOrArray,
     };

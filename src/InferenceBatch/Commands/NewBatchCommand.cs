@@ -32,9 +32,11 @@ public sealed class NewBatchCommand : ServiceCommand
     [ArgumentCompleter(typeof(EndpointCompleter))]
     public string? Endpoint { get; set; }
 
+    /// <summary>How long the service may take, in its own words; the provider's usual one when not given, mostly 24h.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
-    public string CompletionWindow { get; set; } = "24h";
+    [ArgumentCompleter(typeof(CompletionWindowCompleter))]
+    public string? CompletionWindow { get; set; }
 
     /// <summary>Up to 16 pairs of strings.</summary>
     [Parameter]
@@ -75,7 +77,7 @@ public sealed class NewBatchCommand : ServiceCommand
             InputFileId = id,
             IsOnlyBatchOfFile = Session.IsFirstBatchOf(File),
             Endpoint = Endpoint ?? File?.Endpoint ?? DefaultEndpoint,
-            CompletionWindow = CompletionWindow,
+            CompletionWindow = CompletionWindow ?? connection.Profile.CompletionWindows[0],
             Metadata = MetadataReader.Read(Metadata),
             WebhookUrl = WebhookUrl,
             OutputExpiresAfter = OutputExpiresAfter > 0 ? (int)OutputExpiresAfter : null,

@@ -131,10 +131,15 @@ public sealed class SaveBatchFileCommand : ServiceCommand
         using ProgressReporter progress = Progress(pump, $"Saving {id}");
         try
         {
-            await Download.ToFileAsync(
+            bool isWhole = await Download.ToFileAsync(
                 ClientFor(connection, pump), id, path,
                 new ByteProgress<(long Bytes, long? Total)>(at => progress.Report(at.Bytes, at.Total ?? 0, () => ByteProgress.Describe(at.Bytes, at.Total))),
                 cancellationToken).ConfigureAwait(false);
+            if (!isWhole)
+            {
+                pump.WriteWarning($"{id} is partial: its batch still runs. Save it again, with -Force, once the batch has ended.");
+            }
+
             return (true, null);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

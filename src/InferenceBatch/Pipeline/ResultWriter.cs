@@ -22,24 +22,40 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
     private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool);
 
-    /// <summary>Writes the results of a batch.</summary>
-    public async Task WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
+    /// <summary>Writes the results of a batch; of one that still runs, what there is so far. Returns whether they are all that will ever come.</summary>
+    public async Task<bool> WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
     {
         using var progress = new ProgressReporter("Reading results of " + batch.Id, pump.WriteProgress);
         long lines = 0;
-        await foreach (BatchResult result in ReaderFor(pump, batch.Id).ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
+        ResultReader reader = ReaderFor(pump, batch.Id);
+        await foreach (BatchResult result in reader.ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
         {
             lines++;
             progress.Report(lines, batch.RequestCounts.Total, () => string.Create(CultureInfo.CurrentCulture, $"{lines:N0} results"));
             await WriteAsync(result, pump).ConfigureAwait(false);
         }
 
+        if (!batch.IsFinished && !reader.HasReadFile)
+        {
+            pump.WriteError(ErrorRecords.BatchNotFinished(batch));
+            return false;
+        }
+
         // The counts of a service that counts in percent say nothing here.
-        if (batch.IsFinished && batch.RequestCounts.Done > lines && batch.Json.Contains("\"request_counts\"", StringComparison.Ordinal))
+        bool hasCounts = batch.Json.Contains("\"request_counts\"", StringComparison.Ordinal);
+        if (reader.IsPartial)
+        {
+            string of = hasCounts && batch.RequestCounts.Total > 0 ? $" of {batch.RequestCounts.Total:N0}" : "";
+            pump.WriteWarning(string.Create(
+                CultureInfo.CurrentCulture, $"The results of {batch.Id} are partial: {lines:N0}{of} so far, and the batch is {batch.RawStatus}. -Wait waits for all."));
+        }
+        else if (hasCounts && batch.RequestCounts.Done > lines)
         {
             pump.WriteWarning(string.Create(
                 CultureInfo.CurrentCulture, $"The batch {batch.Id} counts {batch.RequestCounts.Done:N0} answers, its files hold {lines:N0}."));
         }
+
+        return !reader.IsPartial;
     }
 
     /// <summary>Writes the results of a file on disk.</summary>

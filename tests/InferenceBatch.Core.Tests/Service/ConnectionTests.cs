@@ -212,6 +212,11 @@ public sealed class ConnectionTests : IDisposable
     [InlineData("https://x.openai.azure.com/openai/v1", "AzureOpenAI")]
     [InlineData("https://API.GROQ.COM/openai/v1", "Groq")]
     [InlineData("https://batch.inference.net/v1", "InferenceNet")]
+    [InlineData("https://api.together.xyz/v1", "Together")]
+    [InlineData("https://api.studio.nebius.com/v1", "Nebius")]
+    [InlineData("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "ModelStudio")]
+    [InlineData("https://ws1.ap-southeast-1.maas.aliyuncs.com/compatible-mode/v1", "ModelStudio")]
+    [InlineData("https://openai.azure.com.example.org/v1", "Generic")]
     [InlineData("https://example.org/v1", "Generic")]
     [InlineData("http://127.0.0.1:8421/v1", "Generic")]
     public void A_known_host_has_its_own_profile(string address, string name) => Assert.Equal(name, ServiceProfile.ForAddress(new Uri(address)).Name);

@@ -198,6 +198,34 @@ public sealed class DownloadTests : IDisposable
         Assert.Equal(70_000, new FileInfo(Assert.Single(Directory.GetFiles(_folder))).Length);
     }
 
+    /// <summary>An answer that ends when the connection does, as of HTTP/1.0, cannot be told from one that broke off.</summary>
+    [Theory]
+    [InlineData(99_995, false)]
+    [InlineData(int.MaxValue, true)]
+    public async Task Without_a_length_the_last_line_must_be_whole(int bytes, bool isWhole)
+    {
+        byte[] sent = _content[..Math.Min(bytes, _content.Length)];
+        Assert.Equal(isWhole, sent[^1] == '\n');
+        _server.On(Route, async exchange =>
+        {
+            await exchange.ReadBodyAsync();
+            await exchange.SendAsync("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+            await exchange.SendAsync(sent);
+            exchange.Close();
+        });
+        if (isWhole)
+        {
+            await ToFileAsync();
+            AssertWhole();
+        }
+        else
+        {
+            ServiceException exception = await Clients.FailsAsync(ToFileAsync());
+            Assert.Equal(ServiceErrorKind.DownloadIncomplete, exception.Kind);
+            Assert.False(File.Exists(Target));
+        }
+    }
+
     [Fact]
     public async Task Ids_never_become_paths()
     {
@@ -219,7 +247,7 @@ public sealed class DownloadTests : IDisposable
 
     private static Behaviour FileOf(long bytes) => Answer.Json($$"""{"id":"f","bytes":{{bytes}}}""");
 
-    private Task ToFileAsync() => Download.ToFileAsync(Clients.For(_server, _time), "f", Target);
+    private Task<bool> ToFileAsync() => Download.ToFileAsync(Clients.For(_server, _time), "f", Target);
 
     /// <summary>Leaves a part of a file with another id or this one, by the name a broken download gave it.</summary>
     private async Task LeavePartAsync(byte[] part, string id = "f")

@@ -72,7 +72,7 @@ public sealed class UploadTests : IDisposable
         await Clients.For(_server, _time, ServiceProfile.Find("Together")).UploadFileAsync(_path, "a.jsonl", expiresAfter: 3600);
         List<(string Head, byte[] Body)> parts = Parts(Assert.Single(_server.Requests));
         Assert.Equal(
-            ["purpose batch-api", "expires_after[anchor] created_at", "expires_after[seconds] 3600"],
+            ["purpose batch-api", "file_name a.jsonl", "file_type jsonl", "expires_after[anchor] created_at", "expires_after[seconds] 3600"],
             parts[..^1].Select(part => part.Head.Split('"')[1] + " " + Encoding.ASCII.GetString(part.Body)));
         Assert.Contains("name=\"file\"", parts[^1].Head, StringComparison.Ordinal);
     }
@@ -142,6 +142,61 @@ public sealed class UploadTests : IDisposable
         });
         await Assert.ThrowsAsync<FileChangedException>(() => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
         Assert.Single(_server.Requests);
+    }
+
+    [Theory]
+    [InlineData(30_000_000)] // Of the same length, but not the same.
+    [InlineData(30_000_001)]
+    public async Task A_file_that_is_written_to_meanwhile_is_not_sent(int lengthAfter)
+    {
+        WriteFile(30_000_000);
+        _server.On("POST /v1/files", async exchange =>
+        {
+            await exchange.ReadBodyAsync(1_000);
+            await using (var file = new FileStream(_path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            {
+                file.SetLength(lengthAfter);
+                file.Position = 29_999_000;
+                file.WriteByte(1);
+            }
+
+            await exchange.ReadBodyAsync();
+            await exchange.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        });
+        FileChangedException exception = await Assert.ThrowsAsync<FileChangedException>(() => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
+        Assert.Contains(_path, exception.Message, StringComparison.Ordinal);
+        Assert.Single(_server.Requests);
+    }
+
+    [Fact]
+    public async Task A_file_that_vanishes_between_two_tries_is_told_as_missing()
+    {
+        WriteFile(10);
+        _server.On("POST /v1/files", async exchange =>
+        {
+            File.Delete(_path);
+            await Answer.Html(502)(exchange);
+        });
+        FileNotFoundException exception = await Assert.ThrowsAsync<FileNotFoundException>(() => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
+        Assert.Contains(_path, exception.Message, StringComparison.Ordinal);
+        Assert.Single(_server.Requests);
+    }
+
+    [Fact]
+    public async Task A_file_replaced_between_two_tries_is_sent_as_it_is_then()
+    {
+        WriteFile(10);
+        _server.On(
+            "POST /v1/files",
+            async exchange =>
+            {
+                await File.WriteAllTextAsync(_path + ".new", "other");
+                File.Move(_path + ".new", _path, overwrite: true);
+                await Answer.Html(502)(exchange);
+            },
+            Answer.Json(Uploaded));
+        await Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl");
+        Assert.Equal("other", Encoding.ASCII.GetString(Parts(_server.Requests[1])[1].Body));
     }
 
     [Fact]

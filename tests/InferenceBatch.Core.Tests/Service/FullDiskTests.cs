@@ -1,0 +1,51 @@
+using System.Text;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Service;
+
+/// <summary>A download when the disk is full.</summary>
+public sealed class FullDiskTests : IDisposable
+{
+    private const string Route = "GET /v1/files/f/content";
+
+    private readonly FaultServer _server = new();
+    private readonly FakeTime _time = new();
+    private readonly byte[] _content = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(1, 40_000).Select(i => $"{{\"line\":{i}}}\n")));
+
+    public void Dispose() => _server.Dispose();
+
+    [SmallDiskFact]
+    public async Task The_target_is_not_touched_and_the_part_is_gone_on_from_once_there_is_room()
+    {
+        using var disk = new SmallDisk(256 * 1024);
+        string target = Path.Combine(disk.Folder, "out.jsonl");
+        await File.WriteAllTextAsync(target, "old");
+        _server.On(Route, Answer.File(_content)).On("GET /v1/files/f", Answer.Json($$"""{"id":"f","bytes":{{_content.Length}}}"""));
+        IOException exception = await Assert.ThrowsAsync<IOException>(() => ToFileAsync(target));
+        Assert.Contains("No space left", exception.Message, StringComparison.Ordinal);
+        Assert.Contains(target, exception.Message, StringComparison.Ordinal);
+        Assert.Equal("old", await File.ReadAllTextAsync(target));
+        Assert.Single(_server.Requests); // A full disk is no trouble of the network.
+        Assert.Empty(_time.Waits);
+
+        disk.Grow(1024 * 1024);
+        await ToFileAsync(target);
+        Assert.True((await File.ReadAllBytesAsync(target)).AsSpan().SequenceEqual(_content));
+        Assert.Equal([target], Directory.GetFiles(disk.Folder));
+        Assert.NotNull(_server.Requests[^1].Header("Range"));
+    }
+
+    [SmallDiskFact]
+    public async Task A_disk_that_was_full_before_holds_nothing_of_it_after()
+    {
+        using var disk = new SmallDisk(64 * 1024);
+        string hog = Path.Combine(disk.Folder, "hog");
+        await Assert.ThrowsAsync<IOException>(() => File.WriteAllBytesAsync(hog, new byte[1024 * 1024]));
+        _server.On(Route, Answer.File(_content));
+        IOException exception = await Assert.ThrowsAsync<IOException>(() => ToFileAsync(Path.Combine(disk.Folder, "out.jsonl")));
+        Assert.Contains("No space left", exception.Message, StringComparison.Ordinal);
+        Assert.Equal([hog], Directory.GetFiles(disk.Folder));
+    }
+
+    private Task<bool> ToFileAsync(string path) => Download.ToFileAsync(Clients.For(_server, _time), "f", path).WaitAsync(TimeSpan.FromSeconds(30));
+}
