@@ -74,7 +74,7 @@ function ConvertTo-Paragraph([string] $Markdown) {
     foreach ($block in [regex]::Split($Markdown, '(?ms)(^```.*?^```\s*$)')) {
         $lines = $block.Trim() -split '\r?\n'
         if ($lines[0].StartsWith('```')) {
-            $first = $lines[0] -eq '```powershell' ? 'PS> ' : '    '
+            $first = $lines[0].StartsWith('```powershell') ? 'PS> ' : '    '
             $lines[1..($lines.Count - 2)].ForEach({ ($first + $_).TrimEnd(); $first = '    ' }) -join "`n"
         }
         else {
