@@ -13,7 +13,8 @@ The work itself is done by MSBuild, so that dotnet build InferenceBatch.sln alon
 Build    Fill bin/: the module, and the local service in bin/server/.
 Test     Every test, xunit and Pester. Ends with "N passed, N failed, N skipped".
 Demo     examples/tickets.csv through the local service's echo model, checked.
-Docs     Help from docs/en-US, into en-US/. Needs Microsoft.PowerShell.PlatyPS.
+Docs     Help from docs/en-US, into en-US/, which is kept in the repository. Needs Microsoft.PowerShell.PlatyPS.
+         Fails where a page and its cmdlet disagree.
 Analyze  dotnet format and PSScriptAnalyzer; both must have nothing to say.
 Bench    The figures, to the screen and to bench/results.json.
 Package  output/InferenceBatch/VERSION, ready for Publish-PSResource, and a zip of it.
@@ -172,24 +173,13 @@ function Demo {
 }
 
 function Docs {
-    $pages = @(Get-ChildItem -Path docs/en-US -Filter *.md -ErrorAction Ignore)
-    if (-not $pages) {
-        Write-Host 'docs/en-US holds no pages; there is no help to make.'
-        return
-    }
+    Build
     Assert-Module Microsoft.PowerShell.PlatyPS
-    Remove-Item -LiteralPath en-US -Recurse -Force -ErrorAction Ignore
-    $help = New-Item -Path en-US -ItemType Directory
-    $about, $commands = $pages.Where({ $_.BaseName -like 'about_*' }, 'Split')
-    foreach ($page in $about) {
-        Copy-Item -LiteralPath $page.FullName -Destination "$help/$($page.BaseName).help.txt"
+    # A process of its own, so that the module just built is what gets compared.
+    Invoke-PowerShell -File docs/Export-Help.ps1 -Destination en-US
+    if ($LASTEXITCODE) {
+        exit $LASTEXITCODE
     }
-    $commands = $commands | Where-Object BaseName -Like '*-*'
-    $made = $commands | ForEach-Object { Import-MarkdownCommandHelp -LiteralPath $_.FullName } |
-        Export-MamlCommandHelp -OutputFolder output/help -Force
-    $made | Move-Item -Destination $help
-    Remove-Item -LiteralPath output/help -Recurse
-    Get-ChildItem -LiteralPath $help
 }
 
 function Analyze {
@@ -215,12 +205,17 @@ function Bench {
 
 function Package {
     Build
-    Docs
+    if (Get-Module -ListAvailable -Name Microsoft.PowerShell.PlatyPS) {
+        Docs
+    }
+    else {
+        Write-Host 'Microsoft.PowerShell.PlatyPS is not installed: the help in en-US is packed as it stands.'
+    }
     Invoke-Native dotnet msbuild src/InferenceBatch '-t:PackageModule' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
 }
 
 function Clean {
-    Get-Item -Path bin, en-US, output, TestResults, src/*/bin, src/*/obj, tests/*/bin, tests/*/obj, bench/*/bin, bench/*/obj -ErrorAction Ignore | Remove-Item -Recurse -Force
+    Get-Item -Path bin, output, TestResults, src/*/bin, src/*/obj, tests/*/bin, tests/*/obj, bench/*/bin, bench/*/obj -ErrorAction Ignore | Remove-Item -Recurse -Force
 }
 
 $tasks = $Task -split ',' | ForEach-Object Trim

@@ -1,0 +1,149 @@
+# The help as a person gets it: by Get-Help, from a clone, with no PlatyPS. Where PlatyPS is installed, en-US is also made
+# again from the pages, and must come out the same. Every example of every page is run against the local service.
+
+BeforeDiscovery {
+    $root = Join-Path $PSScriptRoot ../..
+    $named = @((Import-PowerShellDataFile -LiteralPath $root/InferenceBatch.psd1).CmdletsToExport | ForEach-Object { @{ Name = $_ } })
+    $hasPlatyPS = [bool](Get-Module -ListAvailable -Name Microsoft.PowerShell.PlatyPS)
+    $topics = @(Get-ChildItem $root/docs/en-US/about_*.md | ForEach-Object { @{ Topic = $_.BaseName } })
+}
+
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    $script:Common = [System.Management.Automation.PSCmdlet]::CommonParameters + [System.Management.Automation.PSCmdlet]::OptionalCommonParameters
+}
+
+AfterAll { Stop-TestServices }
+
+Describe 'The help of <Name>' -ForEach $named {
+    BeforeAll {
+        $command = Get-Command $Name -Module InferenceBatch
+        $help = Get-Help $Name -Full
+        $own = @($command.Parameters.Values | Where-Object Name -NotIn $Common)
+    }
+
+    It 'says what it is and what it is for' {
+        $help.Synopsis.Trim() | Should -Match '^[A-Z].+\.$'
+        "$($help.description.Text)".Length | Should -BeGreaterThan 100
+    }
+
+    It 'has two worked examples at least' {
+        @($help.examples.example).Count | Should -BeGreaterOrEqual 2
+        foreach ($example in $help.examples.example) {
+            $example.introduction.Text -join "`n" | Should -Match "(?m)^PS> " -Because $example.title
+        }
+        ($help.examples | Out-String) | Should -Match ([regex]::Escape($Name))
+    }
+
+    It 'describes every parameter, with its default' {
+        @($help.parameters.parameter.name) | Sort-Object | Should -Be @($own.Name + @('WhatIf', 'Confirm').Where({ $command.Parameters.ContainsKey($_) }) | Sort-Object -Unique)
+        foreach ($parameter in $help.parameters.parameter) {
+            "$($parameter.description.Text)" | Should -Not -BeNullOrEmpty -Because "-$($parameter.name) is described"
+            $parameter.defaultValue | Should -Not -BeNullOrEmpty -Because "-$($parameter.name) has a default, or None"
+        }
+    }
+
+    It 'says which parameters are mandatory, as the cmdlet has it' {
+        foreach ($parameter in $own) {
+            $isMandatory = $parameter.ParameterSets.Values.IsMandatory -contains $true
+            @($help.parameters.parameter).Where({ $_.name -eq $parameter.Name }).required | Should -Be "$isMandatory".ToLowerInvariant() -Because "-$($parameter.Name)"
+        }
+    }
+
+    It 'gives durations in seconds' {
+        foreach ($parameter in $own | Where-Object { $_.Aliases -contains "$($_.Name)Sec" }) {
+            "$(@($help.parameters.parameter).Where({ $_.name -eq $parameter.Name }).description.Text)" | Should -Match '\bseconds\b' -Because "-$($parameter.Name)"
+        }
+    }
+
+    It 'leads to commands and topics that exist' {
+        $links = @($help.relatedLinks.navigationLink.linkText)
+        $links | Should -Not -BeNullOrEmpty
+        foreach ($link in $links) {
+            if ($link -like 'about_*') { Join-Path $Root "en-US/$link.help.txt" | Should -Exist }
+            else { Get-Command $link -Module InferenceBatch -ErrorAction Ignore | Should -Not -BeNullOrEmpty -Because "$link is linked to" }
+        }
+    }
+
+    It 'holds nothing that was left to be filled in' {
+        $help | Out-String -Width 200 | Should -Not -Match '\{\{|Fill in'
+    }
+}
+
+Describe 'The topic <Topic>' -ForEach $topics {
+    It 'is found by Get-Help and fits 100 columns' {
+        $text = Get-Help $Topic | Out-String -Width 200
+        $text | Should -Match "TOPIC\s+$Topic"
+        $text | Should -Match 'SHORT DESCRIPTION\s+\S'
+        # Code stands as it is to be typed; all else is wrapped.
+        @($text -split '\r?\n' | Where-Object { $_.Length -gt 80 -and $_ -notmatch '^ {4}(PS> | {4})' }) | Should -BeNullOrEmpty
+    }
+}
+
+Describe 'The help file' {
+    It 'is what the pages make' -Skip:(-not $hasPlatyPS) {
+        $shell = Invoke-ChildShell "& '$Root/docs/Export-Help.ps1' -Destination '$TestDrive/en-US' | Out-Null"
+        $shell.Output + $shell.Error | Should -BeNullOrEmpty
+        foreach ($file in Get-ChildItem -LiteralPath $TestDrive/en-US) {
+            (Get-Content -LiteralPath $Root/en-US/$($file.Name) -Raw) -ceq (Get-Content -LiteralPath $file -Raw) |
+                Should -BeTrue -Because "en-US/$($file.Name) is what ./build.ps1 -Task Docs makes now"
+        }
+        (Get-ChildItem -LiteralPath $Root/en-US).Name | Should -Be (Get-ChildItem -LiteralPath $TestDrive/en-US).Name
+    }
+
+    It 'is not made where a page and its cmdlet disagree: <Change>' -Skip:(-not $hasPlatyPS) -ForEach @(
+        @{ Change = 'a parameter less'; Pattern = '(?s)### -Any\n.*?```yaml.*?```\n'; To = ''; Says = 'the parameters are' }
+        @{ Change = 'another type'; Pattern = '(?s)(### -Timeout\n.*?Type: )System.Nullable`1\[System.Double\]'; To = '${1}System.Int32'; Says = '-Timeout: the type is' }
+        @{ Change = 'another default'; Pattern = '(?s)(### -Timeout\n.*?DefaultValue: )None'; To = '${1}60'; Says = "-Timeout: the default is 'None'" }
+        @{ Change = 'mandatory no more'; Pattern = '(?s)(### -Id\n.*?IsRequired: )true'; To = '${1}false'; Says = '-Id, set Id: required' }
+        @{ Change = 'an alias less'; Pattern = '(?s)(### -Id\n.*?)Aliases:\n- BatchId'; To = '${1}Aliases: []'; Says = '-Id: the aliases are' }
+        @{ Change = 'text to be filled in'; Pattern = '(?s)(### -Id\n\n)[^\n]+'; To = '${1}{{ Fill Id Description }}'; Says = 'text was left to be filled in' }
+    ) {
+        $copy = New-Item (Join-Path $TestDrive "copy-$([guid]::NewGuid().ToString('N').Substring(0, 8))") -ItemType Directory
+        $null = New-Item $copy/docs, $copy/bin -ItemType Directory
+        Copy-Item $Root/docs/en-US, $Root/docs/Export-Help.ps1 $copy/docs -Recurse
+        Copy-Item $Root/InferenceBatch.psd1 $copy
+        Copy-Item $Root/bin/*.* $copy/bin
+        $page = Get-Content $copy/docs/en-US/Wait-Batch.md -Raw
+        $changed = $page -replace $Pattern, $To
+        $changed | Should -Not -BeExactly $page
+        Set-Content $copy/docs/en-US/Wait-Batch.md $changed -NoNewline
+        $shell = Invoke-ChildShell "& '$copy/docs/Export-Help.ps1' -Destination '$copy/en-US'"
+        $shell.ExitCode | Should -Not -Be 0
+        $shell.Output | Should -Match ('Wait-Batch\.md.*' + [regex]::Escape($Says))
+        Join-Path $copy en-US | Should -Not -Exist
+    }
+
+    It 'is found in another shell, by the name of the command alone' {
+        $shell = Invoke-ChildShell 'Get-Help Wait-Batch -Examples | Out-String'
+        $shell.Output | Should -Match 'Send-BatchFile ./tickets.jsonl \| New-Batch \| Wait-Batch'
+    }
+}
+
+Describe 'The examples of <Name>' -ForEach $named {
+    It 'run' {
+        $page = Get-Content -LiteralPath $Root/docs/en-US/$Name.md -Raw
+        $examples = @([regex]::Matches($page, '(?s)```powershell\n(?<Code>.*?)```(\s+```output\n(?<Output>.*?)```)?'))
+        $examples.Count | Should -BeGreaterOrEqual 2
+        $folder = New-Item (Join-Path $TestDrive "home-$Name") -ItemType Directory
+        Copy-Item $Root/examples/tickets.csv $folder
+        $number = 0
+        foreach ($example in $examples) { Set-Content "$folder/$($number++).ps1" $example.Groups['Code'].Value }
+        $shell = Invoke-ChildShell @"
+Set-Location '$folder'
+if ('$Name' -ne 'Start-BatchServer') { `$null = Start-BatchServer }
+Import-Csv ./tickets.csv | New-BatchRequest -Model echo -CustomId { `$_.Id } -Prompt { `$_.Subject } | Export-BatchFile ./tickets.jsonl | Out-Null
+`$failures = foreach (`$number in 0..$($number - 1)) {
+    `$Error.Clear()
+    try { `$null = . ([scriptblock]::Create((Get-Content ./`$number.ps1 -Raw))) *>&1 } catch { }
+    foreach (`$record in `$Error) { @{ Number = `$number; Id = `$record.FullyQualifiedErrorId; Message = "`$record" } }
+}
+Get-BatchServer | Stop-BatchServer
+ConvertTo-Json @(`$failures) | Set-Content ./failures.json
+"@ @{ XDG_STATE_HOME = "$folder/state"; HOME = "$folder"; INFERENCE_API_KEY = ($Name -eq 'Connect-BatchService' ? 'page-key' : ''); GROQ_API_KEY = 'page-key' }
+        $shell.ExitCode | Should -Be 0 -Because $shell.Error
+        $failures = @(Get-Content $folder/failures.json -Raw | ConvertFrom-Json)
+        # An example that shows an error may fail, in the way it shows.
+        @($failures | Where-Object { $examples[$_.Number].Groups['Output'].Value -notmatch '(?m)^\w+-Batch\w*:' } | ForEach-Object Message) | Should -BeNullOrEmpty
+    }
+}
