@@ -2,10 +2,10 @@
 # again from the pages, and must come out the same. Every example of every page is run against the local service.
 
 BeforeDiscovery {
-    $root = Join-Path $PSScriptRoot ../..
-    $named = @((Import-PowerShellDataFile -LiteralPath $root/InferenceBatch.psd1).CmdletsToExport | ForEach-Object { @{ Name = $_ } })
-    $hasPlatyPS = [bool](Get-Module -ListAvailable -Name Microsoft.PowerShell.PlatyPS)
-    $topics = @(Get-ChildItem $root/docs/en-US/about_*.md | ForEach-Object { @{ Topic = $_.BaseName } })
+    $script:root = Join-Path $PSScriptRoot ../..
+    $script:named = @((Import-PowerShellDataFile -LiteralPath $root/InferenceBatch.psd1).CmdletsToExport | ForEach-Object { @{ Name = $_ } })
+    $script:hasPlatyPS = [bool](Get-Module -ListAvailable -Name Microsoft.PowerShell.PlatyPS)
+    $script:topics = @(Get-ChildItem $root/docs/en-US/about_*.md | ForEach-Object { @{ Topic = $_.BaseName } })
 }
 
 BeforeAll {
@@ -22,9 +22,9 @@ AfterAll { Stop-TestServices }
 
 Describe 'The help of <Name>' -ForEach $named {
     BeforeAll {
-        $command = Get-Command $Name -Module InferenceBatch
-        $help = Get-Help $Name -Full
-        $own = @($command.Parameters.Values | Where-Object Name -NotIn $Common)
+        $script:command = Get-Command $Name -Module InferenceBatch
+        $script:help = Get-Help $Name -Full
+        $script:own = @($command.Parameters.Values | Where-Object Name -NotIn $Common)
     }
 
     It 'says what it is and what it is for' {
