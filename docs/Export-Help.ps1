@@ -100,7 +100,7 @@ function ConvertTo-ConsoleText($Page) {
 }
 
 # What PlatyPS leaves out of its MAML, or puts into it that a console cannot show.
-function Update-Maml([string] $Path, $Pages) {
+function Complete-Maml([string] $Path, $Pages) {
     $maml = [xml]::new()
     $maml.Load($Path)
     $names = [System.Xml.XmlNamespaceManager]::new($maml.NameTable)
@@ -150,8 +150,10 @@ function ConvertTo-AboutText([string] $Markdown) {
             }
             else {
                 foreach ($line in $paragraph -split '\n') {
+                    $first, $more = [regex]::Matches($line, '\S(?:.{0,73}\S)?(?=\s|$)').Value
+                    "    $first"
                     $indent = $line -match '^- ' ? '      ' : '    '
-                    [regex]::Matches($line, '\S(?:.{0,73}\S)?(?=\s|$)').Value | ForEach-Object { $prefix = '    ' } { $prefix + $_; $prefix = $indent }
+                    foreach ($rest in $more) { $indent + $rest }
                 }
             }
             ''
@@ -192,7 +194,7 @@ try {
     }
 
     $maml = @($pages | ForEach-Object { ConvertTo-ConsoleText $_ } | Export-MamlCommandHelp -OutputFolder $work -Force)
-    Update-Maml $maml[0].FullName $pages
+    Complete-Maml $maml[0].FullName $pages
     $null = New-Item -Path $Destination -ItemType Directory -Force
     Copy-Item -LiteralPath $maml[0].FullName -Destination $Destination
     Remove-Item -Path $Destination/about_*.help.txt

@@ -2,14 +2,19 @@
 # again from the pages, and must come out the same. Every example of every page is run against the local service.
 
 BeforeDiscovery {
-    $root = Join-Path $PSScriptRoot ../..
-    $named = @((Import-PowerShellDataFile -LiteralPath $root/InferenceBatch.psd1).CmdletsToExport | ForEach-Object { @{ Name = $_ } })
-    $hasPlatyPS = [bool](Get-Module -ListAvailable -Name Microsoft.PowerShell.PlatyPS)
-    $topics = @(Get-ChildItem $root/docs/en-US/about_*.md | ForEach-Object { @{ Topic = $_.BaseName } })
+    $script:root = Join-Path $PSScriptRoot ../..
+    $script:named = @((Import-PowerShellDataFile -LiteralPath $root/InferenceBatch.psd1).CmdletsToExport | ForEach-Object { @{ Name = $_ } })
+    $script:hasPlatyPS = [bool](Get-Module -ListAvailable -Name Microsoft.PowerShell.PlatyPS)
+    $script:topics = @(Get-ChildItem $root/docs/en-US/about_*.md | ForEach-Object { @{ Topic = $_.BaseName } })
 }
 
 BeforeAll {
     . $PSScriptRoot/Service.ps1
+    # In a process that has not loaded the module: the help it has would be read as well.
+    function Invoke-ExportHelp([string] $Script, [string] $Destination) {
+        $output = & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -File $Script -Destination $Destination *>&1
+        [pscustomobject]@{ Output = "$($output -join "`n")"; ExitCode = $LASTEXITCODE }
+    }
     $script:Common = [System.Management.Automation.PSCmdlet]::CommonParameters + [System.Management.Automation.PSCmdlet]::OptionalCommonParameters
 }
 
@@ -17,9 +22,9 @@ AfterAll { Stop-TestServices }
 
 Describe 'The help of <Name>' -ForEach $named {
     BeforeAll {
-        $command = Get-Command $Name -Module InferenceBatch
-        $help = Get-Help $Name -Full
-        $own = @($command.Parameters.Values | Where-Object Name -NotIn $Common)
+        $script:command = Get-Command $Name -Module InferenceBatch
+        $script:help = Get-Help $Name -Full
+        $script:own = @($command.Parameters.Values | Where-Object Name -NotIn $Common)
     }
 
     It 'says what it is and what it is for' {
@@ -36,7 +41,7 @@ Describe 'The help of <Name>' -ForEach $named {
     }
 
     It 'describes every parameter, with its default' {
-        @($help.parameters.parameter.name) | Sort-Object | Should -Be @($own.Name + @('WhatIf', 'Confirm').Where({ $command.Parameters.ContainsKey($_) }) | Sort-Object -Unique)
+        @($help.parameters.parameter.name) | Sort-Object | Should -Be @(@($own.Name) + @('WhatIf', 'Confirm').Where({ $command.Parameters.ContainsKey($_) }) | Sort-Object -Unique)
         foreach ($parameter in $help.parameters.parameter) {
             "$($parameter.description.Text)" | Should -Not -BeNullOrEmpty -Because "-$($parameter.name) is described"
             $parameter.defaultValue | Should -Not -BeNullOrEmpty -Because "-$($parameter.name) has a default, or None"
@@ -82,8 +87,8 @@ Describe 'The topic <Topic>' -ForEach $topics {
 
 Describe 'The help file' {
     It 'is what the pages make' -Skip:(-not $hasPlatyPS) {
-        $shell = Invoke-ChildShell "& '$Root/docs/Export-Help.ps1' -Destination '$TestDrive/en-US' | Out-Null"
-        $shell.Output + $shell.Error | Should -BeNullOrEmpty
+        $made = Invoke-ExportHelp "$Root/docs/Export-Help.ps1" "$TestDrive/en-US"
+        $made.ExitCode | Should -Be 0 -Because $made.Output
         foreach ($file in Get-ChildItem -LiteralPath $TestDrive/en-US) {
             (Get-Content -LiteralPath $Root/en-US/$($file.Name) -Raw) -ceq (Get-Content -LiteralPath $file -Raw) |
                 Should -BeTrue -Because "en-US/$($file.Name) is what ./build.ps1 -Task Docs makes now"
@@ -108,9 +113,9 @@ Describe 'The help file' {
         $changed = $page -replace $Pattern, $To
         $changed | Should -Not -BeExactly $page
         Set-Content $copy/docs/en-US/Wait-Batch.md $changed -NoNewline
-        $shell = Invoke-ChildShell "& '$copy/docs/Export-Help.ps1' -Destination '$copy/en-US'"
-        $shell.ExitCode | Should -Not -Be 0
-        $shell.Output | Should -Match ('Wait-Batch\.md.*' + [regex]::Escape($Says))
+        $made = Invoke-ExportHelp "$copy/docs/Export-Help.ps1" "$copy/en-US"
+        $made.ExitCode | Should -Not -Be 0
+        $made.Output | Should -Match ('Wait-Batch\.md.*' + [regex]::Escape($Says))
         Join-Path $copy en-US | Should -Not -Exist
     }
 
@@ -128,7 +133,10 @@ Describe 'The examples of <Name>' -ForEach $named {
         $folder = New-Item (Join-Path $TestDrive "home-$Name") -ItemType Directory
         Copy-Item $Root/examples/tickets.csv $folder
         $number = 0
-        foreach ($example in $examples) { Set-Content "$folder/$($number++).ps1" $example.Groups['Code'].Value }
+        foreach ($example in $examples) {
+            Set-Content "$folder/$number.ps1" $example.Groups['Code'].Value
+            $number++
+        }
         $shell = Invoke-ChildShell @"
 Set-Location '$folder'
 if ('$Name' -ne 'Start-BatchServer') { `$null = Start-BatchServer }
