@@ -60,6 +60,10 @@ internal static class AnswerReader
                 string? ending = JsonValues.ReadText(ref reader);
                 fields.FinishReason ??= ending;
             }
+            else if (reader.ValueTextEquals("model"u8))
+            {
+                fields.Model = JsonValues.ReadText(ref reader);
+            }
             else if (reader.ValueTextEquals("message"u8))
             {
                 fields.BodyMessage = JsonValues.ReadText(ref reader);

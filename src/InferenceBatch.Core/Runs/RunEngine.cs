@@ -134,7 +134,7 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
     private async Task<Batch> CreateAsync(FilePart part, CancellationToken cancellationToken)
     {
         BatchFile file = await client.UploadFileAsync(
-            part.Path, Path.GetFileName(part.Path), null, new Uploaded(observer, part), cancellationToken).ConfigureAwait(false);
+            part.Path, Path.GetFileName(part.Path), null, new Uploaded(observer, part), cancellationToken: cancellationToken).ConfigureAwait(false);
         Batch batch = await client.CreateBatchAsync(
             new NewBatch
             {

@@ -63,6 +63,7 @@ internal static class ErrorRecords
         RequestRefusedException refused => Of(refused.Reason.ToString(), exception, target),
         ServiceException service => Of(service.Kind.ToString(), exception, target),
         ServerStartException => Of("ServerStartFailed", exception, target),
+        InvalidDataException => Of("InvalidBatchFile", exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
         UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),
