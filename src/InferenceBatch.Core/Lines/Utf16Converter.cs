@@ -14,7 +14,7 @@ public static class Utf16Converter
     /// <param name="path">The file.</param>
     /// <param name="start">What <see cref="TextFileStart.Of(string)"/> said of it.</param>
     /// <param name="target">Must not exist.</param>
-    /// <exception cref="InvalidDataException">It holds what UTF-8 cannot carry; the message names the line, counted from 1.</exception>
+    /// <exception cref="TextEncodingException">It holds what UTF-8 cannot carry; the message names the line, counted from 1.</exception>
     /// <exception cref="IOException">A file could not be read or written.</exception>
     public static async Task ConvertAsync(string path, TextFileStart start, string target, CancellationToken cancellationToken = default)
     {
@@ -35,9 +35,9 @@ public static class Utf16Converter
                 {
                     await ConvertAsync(source, start.IsBigEndian, output, cancellationToken).ConfigureAwait(false);
                 }
-                catch (InvalidDataException exception)
+                catch (TextEncodingException exception)
                 {
-                    throw new InvalidDataException($"'{path}' cannot be made UTF-8. {exception.Message}", exception);
+                    throw new TextEncodingException($"'{path}' cannot be made UTF-8. {exception.Message}", exception);
                 }
             }
         }
@@ -82,11 +82,11 @@ public static class Utf16Converter
         line += text[..read].Count('\n');
         if (status == OperationStatus.InvalidData)
         {
-            throw new InvalidDataException($"Line {line} holds half a surrogate pair, which UTF-8 cannot carry.");
+            throw new TextEncodingException($"Line {line} holds half a surrogate pair, which UTF-8 cannot carry.");
         }
 
         return isLast && filled % sizeof(char) != 0
-            ? throw new InvalidDataException($"Line {line} ends in half a UTF-16 character: the file is cut off.")
+            ? throw new TextEncodingException($"Line {line} ends in half a UTF-16 character: the file is cut off.")
             : (read * sizeof(char), written);
     }
 }

@@ -48,7 +48,7 @@ public sealed class Utf16ConverterTests : IDisposable
     {
         byte[] bytes = text.Replace('H', '\ud83d').Replace('L', '\ude00').SelectMany(unit => new[] { (byte)unit, (byte)(unit >> 8) }).ToArray();
         using var output = new MemoryStream();
-        InvalidDataException exception = await Assert.ThrowsAsync<InvalidDataException>(
+        TextEncodingException exception = await Assert.ThrowsAsync<TextEncodingException>(
             () => Utf16Converter.ConvertAsync(new MemoryStream(bytes), false, output, default));
         Assert.Contains($"Line {line} ", exception.Message, StringComparison.Ordinal);
     }
@@ -57,7 +57,7 @@ public sealed class Utf16ConverterTests : IDisposable
     public async Task A_file_cut_off_within_a_character_is_told_as_one()
     {
         using var output = new MemoryStream();
-        await Assert.ThrowsAsync<InvalidDataException>(() => Utf16Converter.ConvertAsync(new MemoryStream([0x7B, 0, 0x7D]), false, output, default));
+        await Assert.ThrowsAsync<TextEncodingException>(() => Utf16Converter.ConvertAsync(new MemoryStream([0x7B, 0, 0x7D]), false, output, default));
     }
 
     [Theory]
