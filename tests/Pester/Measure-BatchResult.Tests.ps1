@@ -64,7 +64,7 @@ Describe 'A result''s ValueError' {
         $request = [InferenceBatch.Model.BatchRequest[]]@('a', 'b' | ForEach-Object { New-BatchRequest $_ -Model m -CustomId $_ -ResponseSchema @{ type = 'object' } })
         $results = Get-BatchResult -Path $path -Request $request -Ordered -WarningAction SilentlyContinue | Where-Object CustomId -In a, b
         $results.Status | Should -Be 'Succeeded', 'Succeeded'
-        $results.Value | Should -BeNullOrEmpty
+        $results[0].Value | Should -BeNullOrEmpty
         $results.ValueError | Should -Be 'the answer was cut off by the token limit', 'the answer was cut off by the token limit'
         ($results[0] | Format-List | Out-String) | Should -Match 'ValueError +: the answer was cut off'
     }
