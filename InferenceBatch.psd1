@@ -25,6 +25,8 @@
         'Get-BatchServer'
         'Import-BatchFile'
         'Invoke-Batch'
+        'Measure-BatchFile'
+        'Measure-BatchResult'
         'New-Batch'
         'New-BatchRequest'
         'Remove-BatchFile'

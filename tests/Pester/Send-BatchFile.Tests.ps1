@@ -218,6 +218,61 @@ Describe 'Send-BatchFile' {
         }
     }
 
+    Context 'what an editor or Out-File made of the encoding' {
+        BeforeAll {
+            # The file's own bytes as they stood in the multipart form.
+            function Get-SentFile($Call) { [regex]::Match($Call.Text, '(?s)name="file".*?\r\n\r\n(.*)\r\n--').Groups[1].Value }
+            $text = '{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user","content":"Größe 😀"}]}}' + "`n"
+        }
+
+        It 'leaves out a byte order mark, without a warning' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
+            $path = Join-Path $TestDrive bom.jsonl
+            [IO.File]::WriteAllText($path, $text, [Text.UTF8Encoding]::new($true))
+            $file = Send-BatchFile $path -BaseUri $Faults.BaseUri -WarningVariable warnings
+            $warnings | Should -BeNullOrEmpty
+            Get-SentFile $Faults.Calls[0] | Should -BeExactly $text
+            $file.Bytes | Should -Be ([Text.Encoding]::UTF8.GetByteCount($text))
+            $verbose = Send-BatchFile $path -BaseUri $Faults.BaseUri -Verbose 4>&1 | Where-Object { $_ -is [Management.Automation.VerboseRecord] }
+            "$verbose" | Should -BeLike '*byte order mark*without*'
+        }
+
+        It 'sends <Name> as UTF-8, and says so once' -ForEach @(
+            @{ Name = 'UTF-16'; Encoding = [Text.UnicodeEncoding]::new($false, $true) }
+            @{ Name = 'big-endian UTF-16'; Encoding = [Text.UnicodeEncoding]::new($true, $true) }
+        ) {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
+            $path = Join-Path $TestDrive utf16.jsonl
+            [IO.File]::WriteAllText($path, $text, $Encoding)
+            $before = (Get-FileHash $path).Hash
+            $file = Send-BatchFile $path -BaseUri $Faults.BaseUri -WarningVariable warnings -WarningAction SilentlyContinue
+            $warnings | Should -HaveCount 1
+            "$warnings" | Should -BeLike 'utf16.jsonl is UTF-16*converted*'
+            Get-SentFile $Faults.Calls[0] | Should -BeExactly $text
+            $file.Path | Should -BeExactly $path
+            $file.RequestCount | Should -Be 1
+            (Get-FileHash $path).Hash | Should -Be $before
+        }
+
+        It 'names the line that cannot be converted, and sends nothing' {
+            $path = Join-Path $TestDrive half.jsonl
+            [IO.File]::WriteAllBytes($path, [byte[]](0xFF, 0xFE) + [Text.Encoding]::Unicode.GetBytes($text + '{"custom_id":"') + [byte[]](0x3D, 0xD8) + [Text.Encoding]::Unicode.GetBytes("`"}`n"))
+            $problem = Get-ErrorOf { Send-BatchFile $path -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'InvalidBatchFile'
+            "$problem" | Should -BeLike "*$path*Line 2 *surrogate*"
+            $problem.TargetObject | Should -BeExactly $path
+            $Faults.Calls.Count | Should -Be 0
+        }
+
+        It 'sends a file as it is with -SkipValidation' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
+            $path = Join-Path $TestDrive asis.jsonl
+            [IO.File]::WriteAllText($path, $text, [Text.UTF8Encoding]::new($true))
+            $null = Send-BatchFile $path -BaseUri $Faults.BaseUri -SkipValidation
+            Get-SentFile $Faults.Calls[0] | Should -BeExactly ([char]0xFEFF + $text)
+        }
+    }
+
     Context 'a service that says no' {
         It '<Status>: <Id>' -ForEach @(
             @{ Status = 401; Id = 'Unauthorized'; Category = 'AuthenticationError'; Calls = 1 }

@@ -80,6 +80,23 @@ public ref struct RequestLine
         return problem == LineProblem.None;
     }
 
+    /// <summary>The <c>model</c> of a request's body, unescaped UTF-8; empty where there is none to be read.</summary>
+    public static ReadOnlySpan<byte> ModelOf(ReadOnlySpan<byte> body)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth });
+            reader.Read();
+            var line = new RequestLine { _line = body };
+            line.ReadBody(ref reader);
+            return line.Model;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return default;
+        }
+    }
+
     private LineProblem ReadLine()
     {
         var reader = new Utf8JsonReader(_line, new JsonReaderOptions { MaxDepth = MaxDepth });

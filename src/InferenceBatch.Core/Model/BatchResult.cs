@@ -11,6 +11,9 @@ public sealed class BatchResult
     private string? _json;
     private object? _value;
     private Func<string, object?>? _valueReader;
+    private BatchRequest? _request;
+    private string? _valueError;
+    private bool _valueIsChecked;
 
     public required string CustomId { get; init; }
 
@@ -40,7 +43,29 @@ public sealed class BatchResult
         }
     }
 
+    /// <summary>
+    /// Why a request that asked for JSON has no usable <see cref="Value"/>: cut off by the token limit, or not JSON. Null
+    /// when there is no problem, for a failed line, and when the joined request asked for no JSON. Without a request,
+    /// only text that begins as an object or array and does not parse counts.
+    /// </summary>
+    public string? ValueError
+    {
+        get
+        {
+            if (!_valueIsChecked)
+            {
+                _valueIsChecked = true;
+                _valueError = WasToBeJson() ? StructuredAnswer.Problem(Text, FinishReason) : null;
+            }
+
+            return _valueError;
+        }
+    }
+
     public string? FinishReason { get; init; }
+
+    /// <summary>The model that answered, as the service names it; null where the answer names none.</summary>
+    public string? Model { get; init; }
 
     public long? PromptTokens { get; init; }
 
@@ -51,7 +76,11 @@ public sealed class BatchResult
     public ServiceError? Error { get; init; }
 
     /// <summary>The request this answers; null unless requests were given to join with.</summary>
-    public BatchRequest? Request { get; set; }
+    public BatchRequest? Request
+    {
+        get => _request;
+        set => (_request, _valueIsChecked) = (value, false);
+    }
 
     /// <summary>The object the request was made from; null unless the request was joined and still has it.</summary>
     public object? InputObject => Request?.InputObject;
@@ -80,6 +109,7 @@ public sealed class BatchResult
         StatusCode = StatusCode,
         Text = Text,
         FinishReason = FinishReason,
+        Model = Model,
         PromptTokens = PromptTokens,
         CompletionTokens = CompletionTokens,
         TotalTokens = TotalTokens,
@@ -89,4 +119,9 @@ public sealed class BatchResult
         JsonUtf8 = JsonUtf8,
         ValueReader = _valueReader ?? (_ => _value),
     };
+
+    private bool WasToBeJson() => Status == ResultStatus.Succeeded
+        && (Request is { } request
+            ? StructuredAnswer.IsAskedBy(request.BodyUtf8.Span)
+            : Text.AsSpan().TrimStart() is ['{' or '[', ..]);
 }

@@ -60,6 +60,10 @@ internal static class AnswerReader
                 string? ending = JsonValues.ReadText(ref reader);
                 fields.FinishReason ??= ending;
             }
+            else if (reader.Is("model"u8))
+            {
+                fields.Model = JsonValues.ReadText(ref reader);
+            }
             else if (reader.Is("message"u8))
             {
                 fields.BodyMessage = JsonValues.ReadText(ref reader);

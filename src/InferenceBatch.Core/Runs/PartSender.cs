@@ -39,7 +39,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
             {
                 await observer.BeforeUploadAsync(part.File, number, count, cancellationToken).ConfigureAwait(false);
                 BatchFile file = await client.UploadFileAsync(
-                    part.File.Path, part.Name, null, new Uploaded(observer, part.File), cancellationToken).ConfigureAwait(false);
+                    part.File.Path, part.Name, null, new Uploaded(observer, part.File), cancellationToken: cancellationToken).ConfigureAwait(false);
                 store.Write(new RunStep(RunStepKind.Uploaded) { Part = part.Name, FileId = file.Id });
             }
 

@@ -10,6 +10,7 @@ internal struct ResultFields
     public bool HasBody;
     public string? Text;
     public string? FinishReason;
+    public string? Model;
     public long? PromptTokens;
     public long? CompletionTokens;
     public long? TotalTokens;

@@ -37,6 +37,7 @@ public static class ResultLineReader
             StatusCode = fields.StatusCode,
             Text = fields.Text ?? (error is null ? fields.PlainBody : null),
             FinishReason = fields.FinishReason,
+            Model = fields.Model,
             PromptTokens = fields.PromptTokens,
             CompletionTokens = fields.CompletionTokens,
             TotalTokens = fields.TotalTokens ?? fields.PromptTokens + fields.CompletionTokens,

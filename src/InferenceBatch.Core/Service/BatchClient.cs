@@ -45,9 +45,11 @@ public sealed class BatchClient
     /// <param name="fileName">The name the service is told; made plain and given <c>.jsonl</c> where it lacks it.</param>
     /// <param name="expiresAfter">Seconds after which the service may delete it; null for its own rule.</param>
     /// <param name="progress">Told the bytes of the file sent so far; begins anew with each try.</param>
+    /// <param name="offset">Bytes at the file's start that are not sent, such as a byte order mark.</param>
     /// <exception cref="IOException">The file cannot be read (<see cref="FileUnreadableException"/>), or changed meanwhile (<see cref="FileChangedException"/>).</exception>
     public Task<BatchFile> UploadFileAsync(
-        string path, string fileName, int? expiresAfter = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+        string path, string fileName, int? expiresAfter = null, IProgress<long>? progress = null, long offset = 0,
+        CancellationToken cancellationToken = default)
     {
         List<(string, string)> fields = [("purpose", Profile.Purpose)];
         if (Profile.NamesFileInFields)
@@ -64,7 +66,7 @@ public sealed class BatchClient
 
         var call = new ServiceCall(HttpMethod.Post, Profile.UploadPath)
         {
-            Content = alive => new UploadContent(path, fileName, fields, new Touch(alive, progress)),
+            Content = alive => new UploadContent(path, fileName, fields, new Touch(alive, progress), offset),
         };
         return _caller.CallAsync(call, RetryPolicy.Interactive, BatchFileReader.Read, cancellationToken);
     }

@@ -15,18 +15,21 @@ internal sealed class UploadContent : HttpContent
     private const int BufferSize = 128 * 1024;
 
     private readonly string _path;
+    private readonly long _offset;
     private readonly long _length;
     private readonly DateTime _written;
     private readonly byte[] _head;
     private readonly byte[] _tail;
     private readonly IProgress<long>? _progress;
 
-    public UploadContent(string path, string fileName, IEnumerable<(string Name, string Value)> fields, IProgress<long>? progress)
+    /// <param name="offset">Bytes at the file's start that are left out.</param>
+    public UploadContent(string path, string fileName, IEnumerable<(string Name, string Value)> fields, IProgress<long>? progress, long offset = 0)
     {
         _path = path;
+        _offset = offset;
         _progress = progress;
         var file = new FileInfo(path);
-        (_length, _written) = (file.Length, file.LastWriteTimeUtc);
+        (_length, _written) = (Math.Max(0, file.Length - offset), file.LastWriteTimeUtc);
         string boundary = "InferenceBatch-" + Guid.NewGuid().ToString("N");
         var head = new StringBuilder();
         foreach ((string name, string value) in fields)
@@ -92,7 +95,10 @@ internal sealed class UploadContent : HttpContent
         try
         {
             return new FileStream(
-                _path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
+                _path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1, FileOptions.Asynchronous | FileOptions.SequentialScan)
+            {
+                Position = _offset,
+            };
         }
         catch (IOException exception)
         {

@@ -26,9 +26,9 @@ internal static class JsonValue
             using var document = JsonDocument.Parse(text, s_options);
             return ToPSObject(document.RootElement);
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            return null;
+            return null; // Not JSON, or JSON that holds half a surrogate pair; see BatchResult.ValueError.
         }
     }
 

@@ -72,7 +72,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
 
         foreach (string path in Path is not null ? Paths.Files(Path, literal: false) : Paths.Files(LiteralPath!, literal: true))
         {
-            Send(path, System.IO.Path.GetFileName(path), path);
+            SendFile(path);
         }
     }
 
@@ -86,7 +86,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
         IReadOnlyList<FilePart> parts = _spool.Finish();
         for (int i = 0; i < parts.Count; i++)
         {
-            Send(parts[i].Path, parts.Count == 1 ? "requests.jsonl" : $"requests-{i + 1:000}.jsonl", null);
+            Send(parts[i].Path, parts.Count == 1 ? "requests.jsonl" : $"requests-{i + 1:000}.jsonl", null, 0);
         }
     }
 
@@ -110,29 +110,67 @@ public sealed class SendBatchFileCommand : ServiceCommand
         }
     }
 
+    /// <summary>Sends a person's file; what an editor or Out-File made of its encoding is put right on the way, and said.</summary>
+    private void SendFile(string path)
+    {
+        string name = System.IO.Path.GetFileName(path);
+        TextFileStart start = default;
+        if (!SkipValidation && !TryRun((_, _) => Task.FromResult(TextFileStart.Of(path)), path, out start))
+        {
+            return;
+        }
+
+        if (!start.IsUtf16)
+        {
+            if (start.MarkLength > 0)
+            {
+                WriteVerbose($"{name} begins with a byte order mark; it is sent without it.");
+            }
+
+            Send(path, name, path, start.MarkLength);
+            return;
+        }
+
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("InferenceBatch-");
+        try
+        {
+            string converted = System.IO.Path.Combine(folder.FullName, "converted.jsonl");
+            if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
+            {
+                WriteWarning($"{name} is UTF-16, the Batch API takes UTF-8: a converted copy is sent. The file itself stays as it is.");
+                Send(converted, name, path, 0);
+            }
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     /// <param name="path">The file on disk.</param>
     /// <param name="name">What the service is told, and a person.</param>
     /// <param name="origin">The file a person knows; null for a temporary one.</param>
-    private void Send(string path, string name, string? origin)
+    /// <param name="offset">Bytes at the file's start that are not sent.</param>
+    private void Send(string path, string name, string? origin, int offset)
     {
         ServiceConnection connection = Resolve();
         BatchFileReport? report = null;
         if (!SkipValidation
-            && (!TryRun((pump, token) => Task.FromResult(Check(connection, pump, path, token)), path, out report) || !IsSendable(report, name)))
+            && (!TryRun((pump, token) => Task.FromResult(Check(connection, pump, path, name, token)), origin ?? path, out report) || !IsSendable(report, name)))
         {
             return;
         }
 
         string what = report is null ? name : $"{name} ({report.RequestCount:N0} requests)";
         if (ShouldProcess(what, $"Send to {connection}")
-            && TryRun((pump, token) => UploadAsync(connection, pump, path, name, token), path, out BatchFile? file))
+            && TryRun((pump, token) => UploadAsync(connection, pump, path, name, offset, token), origin ?? path, out BatchFile? file))
         {
             WriteObject(Session.Remember(
                 file with
                 {
                     Path = origin,
                     FileName = file.FileName ?? name,
-                    Bytes = file.Bytes ?? report?.Bytes ?? new FileInfo(path).Length,
+                    Bytes = file.Bytes ?? new FileInfo(path).Length - offset,
                     Endpoint = report?.Endpoint,
                     RequestCount = report?.RequestCount,
                 },
@@ -155,16 +193,23 @@ public sealed class SendBatchFileCommand : ServiceCommand
         return report.IsValid;
     }
 
-    private static BatchFileReport Check(ServiceConnection connection, PipelinePump pump, string path, CancellationToken cancellationToken)
+    private static async Task<bool> ConvertAsync(string path, TextFileStart start, string target, CancellationToken cancellationToken)
     {
-        using ProgressReporter progress = Progress(pump, "Checking " + System.IO.Path.GetFileName(path));
+        await Utf16Converter.ConvertAsync(path, start, target, cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    private static BatchFileReport Check(ServiceConnection connection, PipelinePump pump, string path, string name, CancellationToken cancellationToken)
+    {
+        using ProgressReporter progress = Progress(pump, "Checking " + name);
         long size = new FileInfo(path).Length;
-        return new FileValidator(connection.Profile.RulesFor()).Validate(
+        // The mark is left out on the way.
+        return new FileValidator(connection.Profile.RulesFor() with { RefusesByteOrderMark = false }).Validate(
             path, new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size))), cancellationToken);
     }
 
     private async Task<BatchFile> UploadAsync(
-        ServiceConnection connection, PipelinePump pump, string path, string name, CancellationToken cancellationToken)
+        ServiceConnection connection, PipelinePump pump, string path, string name, int offset, CancellationToken cancellationToken)
     {
         using ProgressReporter progress = Progress(pump, "Sending " + name);
         await UploadPace.WaitAsync(connection, progress, cancellationToken).ConfigureAwait(false);
@@ -172,6 +217,6 @@ public sealed class SendBatchFileCommand : ServiceCommand
         return await ClientFor(connection, pump).UploadFileAsync(
             path, name, ExpiresAfter > 0 ? (int)ExpiresAfter : null,
             new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size))),
-            cancellationToken).ConfigureAwait(false);
+            offset, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -111,6 +111,12 @@ public static class ViewText
         }
     }
 
+    /// <summary>A low and a high: <c>1,200 to 3,400</c>; <c>1,200 or more</c> where the high is not known.</summary>
+    public static string Range(decimal? low, decimal? high, string format) =>
+        low is null ? "not known"
+        : high is null ? string.Create(CultureInfo.InvariantCulture, $"{low.Value.ToString(format, CultureInfo.InvariantCulture)} or more")
+        : string.Create(CultureInfo.InvariantCulture, $"{low.Value.ToString(format, CultureInfo.InvariantCulture)} to {high.Value.ToString(format, CultureInfo.InvariantCulture)}");
+
     /// <summary>A number with its noun: <c>1 error</c>, <c>50,000 requests</c>.</summary>
     public static string Plural(int count, string noun) =>
         string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");

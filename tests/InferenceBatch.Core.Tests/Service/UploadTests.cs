@@ -37,6 +37,19 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
+    public async Task What_stands_before_the_offset_is_not_sent()
+    {
+        byte[] content = WriteFile(300_000);
+        _server.On("POST /v1/files", Answer.Html(503), Answer.Json(Uploaded));
+        var seen = new Seen();
+        await Clients.For(_server, _time).UploadFileAsync(_path, "input.jsonl", progress: seen, offset: 3);
+        Exchange request = _server.Requests[1];
+        Assert.Equal(request.Body.Length.ToString(System.Globalization.CultureInfo.InvariantCulture), request.Header("Content-Length"));
+        Assert.True(Parts(request)[1].Body.AsSpan().SequenceEqual(content.AsSpan(3)));
+        Assert.Equal(content.Length - 3, seen.Values[^1]);
+    }
+
+    [Fact]
     public async Task An_empty_file_is_sent_as_one()
     {
         WriteFile(0);

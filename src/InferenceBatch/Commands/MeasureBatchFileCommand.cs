@@ -1,0 +1,73 @@
+using System.Management.Automation;
+using InferenceBatch.Lines;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Commands;
+
+/// <summary>
+/// Measure-BatchFile: what a batch file would take and cost before it is sent, as a low and a high. Prices are per
+/// million tokens: the parameters', else those of a price table, by default <c>InferenceBatch/prices.json</c> in the
+/// user's configuration folder.
+/// </summary>
+[Cmdlet(VerbsDiagnostic.Measure, "BatchFile", DefaultParameterSetName = PathSet)]
+[OutputType(typeof(BatchFileMeasure))]
+public sealed class MeasureBatchFileCommand : BatchFileCommand
+{
+    private PriceTable _prices = new();
+
+    /// <summary>What a million input tokens cost.</summary>
+    [Parameter]
+    [ValidateRange(0.0, 1e12)]
+    public decimal? InputPrice { get; set; }
+
+    /// <summary>What a million output tokens cost.</summary>
+    [Parameter]
+    [ValidateRange(0.0, 1e12)]
+    public decimal? OutputPrice { get; set; }
+
+    /// <summary>A price table: JSON, {"MODEL*": {"input": 0.1, "output": 0.4}}.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? PricePath { get; set; }
+
+    /// <summary>What bounds the answers of requests that set no limit themselves.</summary>
+    [Parameter]
+    [ValidateRange(1, int.MaxValue)]
+    public int? MaxTokens { get; set; }
+
+    protected override void BeginProcessing() => _prices = PriceChoice.Read(this, InputPrice, OutputPrice, PricePath);
+
+    private protected override void ProcessFile(string path)
+    {
+        if (Paths.TryOpen(path) is not { } stream)
+        {
+            return;
+        }
+
+        using (stream)
+        {
+            long size = stream.Length;
+            using var progress = new ProgressReporter($"Measuring {System.IO.Path.GetFileName(path)}", WriteProgress);
+            var bytes = new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size)));
+            try
+            {
+                BatchFileMeasure measure = new FileMeasure(_prices) { MaxTokens = MaxTokens }.Measure(stream, path, bytes, StopToken);
+                if (measure.UnreadableLines > 0)
+                {
+                    WriteWarning($"{path}: {measure.UnreadableLines:N0} lines are no requests and count for nothing. Test-BatchFile says why.");
+                }
+
+                WriteObject(measure);
+            }
+            catch (Exception exception) when (exception is IOException or TextEncodingException)
+            {
+                WriteError(ErrorRecords.From(exception, path));
+            }
+            catch (OperationCanceledException)
+            {
+                throw new PipelineStoppedException();
+            }
+        }
+    }
+}

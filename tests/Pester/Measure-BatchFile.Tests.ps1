@@ -1,0 +1,97 @@
+BeforeAll {
+    . $PSScriptRoot/Common.ps1
+    $script:OldConfig = $env:XDG_CONFIG_HOME
+    $env:XDG_CONFIG_HOME = Join-Path $TestDrive config
+    $path = Join-Path $TestDrive 'in.jsonl'
+    $null = 'one', 'two', 'three' | New-BatchRequest -Model m/x -MaxTokens 100 | Export-BatchFile $path
+    $unlimited = Join-Path $TestDrive 'unlimited.jsonl'
+    $null = 'one', 'two' | New-BatchRequest -Model m/y | Export-BatchFile $unlimited
+}
+
+AfterAll { $env:XDG_CONFIG_HOME = $OldConfig }
+
+Describe 'Measure-BatchFile' {
+    It 'says what a file holds and may cost' {
+        $measure = Measure-BatchFile $path -InputPrice 1 -OutputPrice 10000
+        $measure | Should -BeOfType InferenceBatch.Lines.BatchFileMeasure
+        $measure.Path | Should -BeExactly $path
+        $measure.RequestCount | Should -Be 3
+        $measure.Bytes | Should -Be (Get-Item $path).Length
+        $measure.Models | Should -Be 'm/x'
+        $measure.OutputTokensLow | Should -Be 3
+        $measure.OutputTokensHigh | Should -Be 300
+        $measure.InputTokensLow | Should -BeLessThan $measure.InputTokensHigh
+        $measure.CostHigh | Should -Be (3 + $measure.InputTokensHigh / 1000000)
+    }
+
+    It 'gives one measure a file, from wildcards and from the pipeline' {
+        Measure-BatchFile (Join-Path $TestDrive '*.jsonl') | Should -HaveCount 2
+        (Get-ChildItem $TestDrive -Filter *.jsonl | Measure-BatchFile).RequestCount | Should -Be 3, 2
+    }
+
+    It 'has no high where a request has no limit, and takes -MaxTokens for one' {
+        (Measure-BatchFile $unlimited).OutputTokensHigh | Should -BeNullOrEmpty
+        (Measure-BatchFile $unlimited).RequestsWithoutLimit | Should -Be 2
+        (Measure-BatchFile $unlimited -MaxTokens 50).OutputTokensHigh | Should -Be 100
+    }
+
+    Context 'prices' {
+        It 'has no cost without a price, and names the model' {
+            $measure = Measure-BatchFile $path
+            $measure.CostLow | Should -BeNullOrEmpty
+            $measure.UnpricedModels | Should -Be 'm/x'
+        }
+
+        It 'takes them from the user''s own table, by wildcard, and from -PricePath before it' {
+            $folder = New-Item (Join-Path $env:XDG_CONFIG_HOME InferenceBatch) -ItemType Directory
+            Set-Content (Join-Path $folder prices.json) '{ "m/*": { "input": 0, "output": 10000 } }'
+            (Measure-BatchFile $path).CostHigh | Should -Be 3
+            Set-Content (Join-Path $TestDrive other.json) '{ "m/x": { "input": 0, "output": 20000 } }'
+            (Measure-BatchFile $path -PricePath (Join-Path $TestDrive other.json)).CostHigh | Should -Be 6
+            (Measure-BatchFile $path -OutputPrice 30000).CostHigh | Should -Be 9
+        } -Skip:(-not $IsLinux)
+
+        It 'refuses a table that is none: InvalidPriceTable, saying what one looks like' {
+            $bad = Join-Path $TestDrive bad.json
+            Set-Content $bad '{ "m": 1 }'
+            $failure = Get-Failure { Measure-BatchFile $path -PricePath $bad }
+            Get-ErrorId $failure | Should -BeExactly 'InvalidPriceTable'
+            "$failure" | Should -BeLike "*$bad*""output""*"
+            $failure.TargetObject | Should -BeExactly $bad
+        }
+
+        It 'refuses a table that is not there: FileNotFound' {
+            Get-ErrorId (Get-Failure { Measure-BatchFile $path -PricePath (Join-Path $TestDrive nowhere.json) }) | Should -BeExactly 'FileNotFound'
+        }
+
+        It 'refuses a price below 0' {
+            { Measure-BatchFile $path -InputPrice -1 } | Should -Throw -ErrorId 'ParameterArgumentValidationError,*'
+        }
+    }
+
+    Context 'files that are none' {
+        It 'warns of lines that are no requests' {
+            $odd = Join-Path $TestDrive 'odd.txt'
+            Set-Content $odd @((Get-Content $path) + 'nonsense')
+            $measure = Measure-BatchFile $odd -WarningVariable warnings -WarningAction SilentlyContinue
+            $measure.RequestCount | Should -Be 3
+            $measure.UnreadableLines | Should -Be 1
+            $warnings | Should -BeLike '*Test-BatchFile*'
+        }
+
+        It 'says how to convert UTF-16, and goes on' {
+            $utf16 = Join-Path $TestDrive 'utf16.txt'
+            Set-Content $utf16 (Get-Content $path) -Encoding unicode
+            $measure = Measure-BatchFile $utf16, $path -ErrorVariable failures -ErrorAction SilentlyContinue
+            Get-ErrorId $failures[0] | Should -BeExactly 'InvalidBatchFile'
+            $measure.Path | Should -BeExactly $path
+        }
+    }
+
+    It 'fits a window of 80 columns' {
+        $shown = (Measure-BatchFile $unlimited | Out-String -Width 80) -split '\r?\n'
+        $shown -match '^OutputTokens +: 2 or more' | Should -HaveCount 1
+        $shown -match '^Cost +: not known' | Should -HaveCount 1
+        $shown | ForEach-Object { $_.Length | Should -BeLessOrEqual 80 }
+    }
+}
