@@ -27,6 +27,7 @@
         'Invoke-Batch'
         'New-Batch'
         'New-BatchRequest'
+        'Receive-BatchWebhook'
         'Remove-BatchFile'
         'Save-BatchFile'
         'Send-BatchFile'

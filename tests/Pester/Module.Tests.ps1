@@ -97,7 +97,7 @@ Describe 'The cmdlets' {
     It 'are those of the design' {
         $module.ExportedCommands.Keys | Sort-Object | Should -Be ($named = @(
                 'Connect-BatchService', 'Disconnect-BatchService', 'Export-BatchFile', 'Get-Batch', 'Get-BatchConnection', 'Get-BatchFile'
-                'Get-BatchResult', 'Get-BatchServer', 'Import-BatchFile', 'Invoke-Batch', 'New-Batch', 'New-BatchRequest', 'Remove-BatchFile'
+                'Get-BatchResult', 'Get-BatchServer', 'Import-BatchFile', 'Invoke-Batch', 'New-Batch', 'New-BatchRequest', 'Receive-BatchWebhook', 'Remove-BatchFile'
                 'Save-BatchFile', 'Send-BatchFile', 'Start-BatchServer', 'Stop-Batch', 'Stop-BatchServer', 'Test-BatchFile', 'Wait-Batch'
             ) | Sort-Object)
     }

@@ -105,7 +105,13 @@ public sealed class RunEngine(BatchClient client, IRequestSource requests, RunOp
             }
         }
 
-        var watcher = new BatchWatcher(client) { Timeout = options.Timeout, OnLook = observer.OnLook, OnGivenUp = (id, why) => Leave(id, places[id], why) };
+        var watcher = new BatchWatcher(client) 
+        {
+            Timeout = options.Timeout,
+            OnLook = observer.OnLook,
+            OnStalled = observer.OnStalled,
+            OnGivenUp = (id, why) => Leave(id, places[id], why),
+        };
         await foreach (Batch batch in watcher.WatchAsync(created.Select(batch => (batch.Id, (Batch?)batch)), cancellationToken).ConfigureAwait(false))
         {
             Close(batch.Id);

@@ -5,6 +5,7 @@ using System.Text.Json;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
+using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Pipeline;
 
@@ -47,6 +48,7 @@ internal static class ErrorRecords
         ["ResultMissing"] = ErrorCategory.ObjectNotFound,
         ["CheckpointMismatch"] = ErrorCategory.InvalidData,
         ["CheckpointInUse"] = ErrorCategory.ResourceBusy,
+        ["WebhookListenFailed"] = ErrorCategory.OpenError,
         ["ServerStartFailed"] = ErrorCategory.OpenError,
         ["ServerNotFound"] = ErrorCategory.ObjectNotFound,
         ["ServerAlreadyRunning"] = ErrorCategory.ResourceExists,
@@ -63,6 +65,7 @@ internal static class ErrorRecords
         RequestRefusedException refused => Of(refused.Reason.ToString(), exception, target),
         ServiceException service => Of(service.Kind.ToString(), exception, target),
         ServerStartException => Of("ServerStartFailed", exception, target),
+        WebhookListenException => Of("WebhookListenFailed", exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
         FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
         UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),
