@@ -258,6 +258,20 @@ Describe 'Wait-Batch' {
             finally { $ps.Dispose() }
         }
 
+        It 'says the phase, the rate and the time left' {
+            $answers = @(1..10 | ForEach-Object { New-Answer (New-WireBatch b1 in_progress @{ request_counts = @{ total = 1000; completed = 10 * $_; failed = 0 } }) }) + @(New-Answer (New-WireBatch b1))
+            $Faults.On('GET /v1/batches/b1', $answers)
+            $ps = [powershell]::Create()
+            try {
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.2').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri)
+                $null = $ps.Invoke()
+                $late = @($ps.Streams.Progress | Where-Object SecondsRemaining -GT 0)
+                $late.Count | Should -BeGreaterThan 3
+                $late[0].StatusDescription | Should -Match '^in_progress, \d+ of 1.000 requests done, \d+/s, about \d+ s left$'
+            }
+            finally { $ps.Dispose() }
+        }
+
         It 'is silent under -ProgressAction Ignore' {
             Set-Batch b1 -Looks 5
             $ps = [powershell]::Create()

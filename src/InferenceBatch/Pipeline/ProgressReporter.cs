@@ -39,11 +39,8 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
             _last = _time.GetTimestamp();
             _shown = true;
             int percent = total > 0 ? (int)Math.Clamp(done * 100.0 / total, 0, 100) : -1;
-            write(new ProgressRecord(_id, activity, status()) 
-            {
-                PercentComplete = percent,
-                SecondsRemaining = left is { TotalSeconds: < int.MaxValue } some ? (int)some.TotalSeconds : -1,
-            });
+            int seconds = left is { TotalSeconds: < int.MaxValue } some ? (int)some.TotalSeconds : -1;
+            write(new ProgressRecord(_id, activity, status()) { PercentComplete = percent, SecondsRemaining = seconds });
         }
     }
 
