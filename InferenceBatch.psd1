@@ -29,6 +29,7 @@
         'Measure-BatchResult'
         'New-Batch'
         'New-BatchRequest'
+        'Receive-BatchWebhook'
         'Remove-BatchFile'
         'Save-BatchFile'
         'Send-BatchFile'

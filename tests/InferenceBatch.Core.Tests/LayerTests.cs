@@ -15,11 +15,12 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Core/Lines", ["Model", "Wire"] },
         { "src/InferenceBatch.Core/Service", ["Model", "Wire", "Lines"] },
         { "src/InferenceBatch.Core/Runs", ["Model", "Wire", "Lines", "Service"] },
+        { "src/InferenceBatch.Core/Webhooks", ["Model", "Wire"] },
         { "src/InferenceBatch.Server/Storage", ["Model", "Wire", "Lines"] },
         { "src/InferenceBatch.Server/Execution", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution"] },
         { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution"] },
         { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution", "Server.Api"] },
-        { "src/InferenceBatch", ["Model", "Wire", "Lines", "Service", "Runs", "Commands", "Pipeline", "Binding", "Views"] },
+        { "src/InferenceBatch", ["Model", "Wire", "Lines", "Service", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
     };
 
     [Theory]

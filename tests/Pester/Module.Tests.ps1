@@ -98,7 +98,7 @@ Describe 'The cmdlets' {
         $module.ExportedCommands.Keys | Sort-Object | Should -Be ($named = @(
                 'Connect-BatchService', 'Disconnect-BatchService', 'Export-BatchFile', 'Get-Batch', 'Get-BatchConnection', 'Get-BatchFile'
                 'Get-BatchResult', 'Get-BatchServer', 'Import-BatchFile', 'Invoke-Batch', 'Measure-BatchFile', 'Measure-BatchResult'
-                'New-Batch', 'New-BatchRequest', 'Remove-BatchFile'
+                'New-Batch', 'New-BatchRequest', 'Receive-BatchWebhook', 'Remove-BatchFile'
                 'Save-BatchFile', 'Send-BatchFile', 'Start-BatchServer', 'Stop-Batch', 'Stop-BatchServer', 'Test-BatchFile', 'Wait-Batch'
             ) | Sort-Object)
     }

@@ -106,6 +106,14 @@ function Get-ErrorOf([scriptblock] $Script) {
 # What the module has left in the folder for temporary files.
 function Get-Leftover { Get-ChildItem -LiteralPath $env:TMPDIR -Filter 'InferenceBatch-*' -Force | ForEach-Object Name }
 
+# A port nobody listens on just now.
+function Get-FreePort {
+    $probe = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
+    $probe.Start()
+    $probe.LocalEndpoint.Port
+    $probe.Stop()
+}
+
 # Waits for something that another process or thread brings about; false after so many seconds.
 function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
     $clock = [Diagnostics.Stopwatch]::StartNew()

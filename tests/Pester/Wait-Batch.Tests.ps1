@@ -210,6 +210,37 @@ Describe 'Wait-Batch' {
         }
     }
 
+    Context 'webhooks' {
+        It 'looks at once when a webhook comes, and leaves the port free' {
+            Set-Batch b1
+            $prefix = "http://127.0.0.1:$(Get-FreePort)/hook/"
+            $ps = [powershell]::Create()
+            try {
+                $null = $ps.AddScript('param($Module, $Uri, $Prefix) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 600 -WebhookPrefix $Prefix').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri).AddArgument($prefix)
+                $running = $ps.BeginInvoke()
+                Wait-Until { $Faults.Calls.Count -eq 1 } 30 | Should -BeTrue
+                (Invoke-WebRequest $prefix -Method Post -Body '{"data":{"id":"b1"}}').StatusCode | Should -Be 204
+                $running.AsyncWaitHandle.WaitOne(20000) | Should -BeTrue
+                $ps.EndInvoke($running).Status | Should -Be 'Completed'
+                $Faults.Calls.Count | Should -Be 2
+            }
+            finally { $ps.Dispose() }
+            Receive-BatchWebhook $prefix -Timeout 0 -ErrorAction Stop | Should -BeNullOrEmpty
+        }
+
+        It 'a port in use is WebhookListenFailed, before anything is asked' {
+            $taken = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
+            $taken.Start()
+            try {
+                $problem = Get-ErrorOf { Wait-Batch b1 -BaseUri $Faults.BaseUri -WebhookPrefix "http://127.0.0.1:$($taken.LocalEndpoint.Port)/x/" }
+                Get-ErrorId $problem | Should -Be 'WebhookListenFailed'
+                $problem.CategoryInfo.Category | Should -Be 'OpenError'
+                $Faults.Calls | Should -BeNullOrEmpty
+            }
+            finally { $taken.Stop() }
+        }
+    }
+
     Context 'progress' {
         It 'tells how far it is, ten times a second at most, and ends with a record that removes it' {
             Set-Batch b1 -Looks 30
@@ -223,6 +254,20 @@ Describe 'Wait-Batch' {
                 $records.Count | Should -BeLessOrEqual ($clock.Elapsed.TotalSeconds * 10 + 2)
                 $records[-1].RecordType | Should -Be 'Completed'
                 ($records.RecordType -eq 'Completed').Count | Should -Be 1
+            }
+            finally { $ps.Dispose() }
+        }
+
+        It 'says the phase, the rate and the time left' {
+            $answers = @(1..10 | ForEach-Object { New-Answer (New-WireBatch b1 in_progress @{ request_counts = @{ total = 1000; completed = 10 * $_; failed = 0 } }) }) + @(New-Answer (New-WireBatch b1))
+            $Faults.On('GET /v1/batches/b1', $answers)
+            $ps = [powershell]::Create()
+            try {
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.2').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri)
+                $null = $ps.Invoke()
+                $late = @($ps.Streams.Progress | Where-Object SecondsRemaining -GT 0)
+                $late.Count | Should -BeGreaterThan 3
+                $late[0].StatusDescription | Should -Match '^in_progress, \d+ of 1.000 requests done, \d+/s, about \d+ s left$'
             }
             finally { $ps.Dispose() }
         }

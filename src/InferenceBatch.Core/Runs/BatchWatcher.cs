@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 
@@ -10,22 +11,26 @@ namespace InferenceBatch.Runs;
 /// </summary>
 /// <remarks>
 /// Pace: the first look at a batch comes within a second, each wait grows by half up to a minute; at most six looks in
-/// the first five seconds.
+/// the first five seconds. It is shorter when the end is in sight, and a little longer, at random, where many are waited
+/// for. Up to eight are looked at at once, so that one that stalls holds up no other. What is told is told by one thread
+/// at a time. For one wait at a time.
 /// </remarks>
 public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 {
-    private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(0.25);
-    private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(60);
+    private const int MaxLooks = 8;
+
+    private static readonly TimeSpan s_longestLook = TimeSpan.FromSeconds(60);
 
     /// <summary>What a look gets that begins as the time runs out.</summary>
     private static readonly TimeSpan s_lastLook = TimeSpan.FromSeconds(10);
 
     private readonly TimeProvider _time = time ?? client.Time;
+    private readonly Channel<Signal> _signals = Channel.CreateUnbounded<Signal>(new UnboundedChannelOptions { SingleReader = true });
 
     /// <summary>The wait between two looks at one batch; null for the growing pace.</summary>
     public TimeSpan? PollingInterval { get; init; }
 
-    /// <summary>How long to wait in all; null for as long as it takes. Each batch is looked at once at least, with zero too.</summary>
+    /// <summary>How long to wait in all; null for as long as it takes. Each batch is looked at once at least, with zero too, and once more as it ends.</summary>
     public TimeSpan? Timeout { get; init; }
 
     /// <summary>Whether to end with the first batch that ends.</summary>
@@ -37,11 +42,19 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     /// <summary>Told each batch whenever it was looked at.</summary>
     public Action<Batch>? OnLook { get; init; }
 
+    /// <summary>Told once of each batch that shows neither another status nor another count for long, and for how long: 15 minutes in validating, else 30.</summary>
+    public Action<Batch, TimeSpan>? OnStalled { get; init; }
+
     /// <summary>Told each batch that will not be waited for any more, and why.</summary>
     public Action<string, ServiceException>? OnGivenUp { get; init; }
 
     /// <summary>The ids still waited for: after the wait, those that did not end within <see cref="Timeout"/>.</summary>
     public IReadOnlyCollection<string> Waiting { get; private set; } = [];
+
+    /// <summary>Says that there may be news of a batch: it is looked at now. At most one look a second comes of it, and none before a service that asked for patience gets it.</summary>
+    /// <param name="id">The batch; null for all, one that is not waited for is passed over.</param>
+    /// <remarks>Safe for several threads, at any time.</remarks>
+    public void LookNow(string? id) => _signals.Writer.TryWrite(new Signal(id, null));
 
     /// <summary>Waits; gives each batch as it ends, and ends when all did, the timeout is over, or with the first if <see cref="Any"/>.</summary>
     /// <param name="batches">By id; one whose last state is known to be final costs no call. Repeated ids are waited for once.</param>
@@ -50,13 +63,97 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         IEnumerable<(string Id, Batch? Known)> batches, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         long began = _time.GetTimestamp();
-        var watched = new PriorityQueue<Watched, TimeSpan>();
-        var waiting = new HashSet<string>();
-        Waiting = waiting;
+        var watched = new Dictionary<string, WatchedBatch>();
+        List<Batch> finished = Sort(batches, watched);
+        Waiting = watched.Keys;
+        foreach (Batch batch in finished)
+        {
+            yield return batch;
+            if (Any)
+            {
+                yield break;
+            }
+        }
+
+        int looking = 0;
+        TimeSpan? end = null;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            while (watched.Count > 0)
+            {
+                while (_signals.Reader.TryRead(out Signal signal))
+                {
+                    if (signal.Looked is not { } looked)
+                    {
+                        Hint(watched, signal.Id, _time.GetElapsedTime(began));
+                    }
+                    else if (watched.GetValueOrDefault(looked.Id) == looked)
+                    {
+                        looking--;
+                        Batch? ended = await TakeAsync(looked, began, cancellationToken).ConfigureAwait(false);
+                        if (ended is not null || looked.IsGivenUp)
+                        {
+                            watched.Remove(looked.Id);
+                        }
+                        else
+                        {
+                            Schedule(looked, _time.GetElapsedTime(began), watched.Count > 1);
+                        }
+
+                        if (ended is not null)
+                        {
+                            yield return ended;
+                            if (Any)
+                            {
+                                yield break;
+                            }
+                        }
+                    }
+                }
+
+                TimeSpan now = _time.GetElapsedTime(began);
+                end ??= now >= Timeout ? now + s_lastLook : null;
+                foreach (WatchedBatch due in watched.Values.Where(batch => batch.Due <= now).OrderBy(batch => batch.Due).Take(MaxLooks - looking))
+                {
+                    if (end <= now)
+                    {
+                        due.Due = null;
+                        continue;
+                    }
+
+                    looking++;
+                    Begin(due, now, AtMost(now, end), stop.Token);
+                }
+
+                TimeSpan? next = looking < MaxLooks ? watched.Values.Min(batch => batch.Due) : null;
+                if (looking > 0 || next is not null)
+                {
+                    await PauseAsync(next - _time.GetElapsedTime(began), looking > 0, cancellationToken).ConfigureAwait(false);
+                }
+                else if (watched.Count > 0)
+                {
+                    yield break;
+                }
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            foreach (WatchedBatch batch in watched.Values.Where(batch => batch.Look is not null))
+            {
+                await Task.WhenAny(batch.Look!).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Puts aside what has ended already, and sets when the others are looked at first.</summary>
+    private List<Batch> Sort(IEnumerable<(string Id, Batch? Known)> batches, Dictionary<string, WatchedBatch> watched)
+    {
         List<Batch> finished = [];
         foreach ((string id, Batch? known) in batches)
         {
-            if (waiting.Contains(id) || finished.Exists(batch => batch.Id == id))
+            if (watched.ContainsKey(id) || finished.Exists(batch => batch.Id == id))
             {
                 continue;
             }
@@ -67,76 +164,93 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                 continue;
             }
 
-            waiting.Add(id);
+            var batch = new WatchedBatch(id) { Due = TimeSpan.Zero };
+            watched.Add(id, batch);
             // What was just described needs no look at once; a bare id does, if only to learn that it is wrong.
-            var batch = new Watched(id) { Wait = PollingInterval ?? s_firstWait, WasSeen = known is not null, WasLookedAt = known is not null };
-            watched.Enqueue(batch, known is null ? TimeSpan.Zero : batch.Wait < s_longestWait ? batch.Wait : s_longestWait);
-        }
-
-        foreach (Batch batch in finished)
-        {
-            yield return batch;
-            if (Any)
+            if (known is not null)
             {
-                yield break;
+                batch.Saw(known, TimeSpan.Zero);
+                Schedule(batch, TimeSpan.Zero, spread: false);
             }
         }
 
-        while (watched.TryDequeue(out Watched? next, out TimeSpan due))
+        return finished;
+    }
+
+    private void Schedule(WatchedBatch batch, TimeSpan now, bool spread)
+    {
+        if (now >= Timeout)
         {
-            TimeSpan passed = _time.GetElapsedTime(began);
-            if (Timeout <= passed && (due > passed || next.WasLookedAt))
-            {
-                yield break;
-            }
+            batch.Due = null;
+            return;
+        }
 
-            if (due > passed)
-            {
-                TimeSpan wait = Timeout < due ? Timeout.Value - passed : due - passed;
-                await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
-            }
+        batch.Rest(now, PollingInterval, spread);
+        batch.Due = Timeout < batch.Due ? Timeout : batch.Due;
+    }
 
-            TimeSpan? left = Timeout - _time.GetElapsedTime(began);
-            if (await LookAsync(next, left < s_lastLook ? s_lastLook : left, cancellationToken).ConfigureAwait(false) is { } ended)
+    private static void Hint(Dictionary<string, WatchedBatch> watched, string? id, TimeSpan now)
+    {
+        foreach (WatchedBatch batch in watched.Values.Where(batch => id is null || batch.Id == id))
+        {
+            batch.Hint(now);
+        }
+    }
+
+    /// <summary>How long a look may take: until the time is over, but a while in any case.</summary>
+    private TimeSpan AtMost(TimeSpan now, TimeSpan? end)
+    {
+        TimeSpan left = end - now ?? Timeout - now ?? s_longestLook;
+        left = end is null && left < s_lastLook ? s_lastLook : left;
+        return left < s_longestLook ? left : s_longestLook;
+    }
+
+    private void Begin(WatchedBatch batch, TimeSpan now, TimeSpan atMost, CancellationToken cancellationToken)
+    {
+        batch.Begin(now);
+        batch.Look = LookAsync();
+
+        async Task<Batch> LookAsync()
+        {
+            using var late = new CancellationTokenSource(atMost, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+            try
             {
-                waiting.Remove(next.Id);
-                yield return ended;
-                if (Any)
-                {
-                    yield break;
-                }
+                return await ClientFor(batch.Id).GetBatchAsync(batch.Id, RetryPolicy.Once, either.Token).ConfigureAwait(false);
             }
-            else if (next.IsGivenUp)
+            finally
             {
-                waiting.Remove(next.Id);
-            }
-            else
-            {
-                watched.Enqueue(next, _time.GetElapsedTime(began) + next.TakeWait(PollingInterval));
+                _signals.Writer.TryWrite(new Signal(null, batch));
             }
         }
     }
 
-    private async Task<Batch?> LookAsync(Watched watched, TimeSpan? atMost, CancellationToken cancellationToken)
+    private BatchClient ClientFor(string id) => ClientOf?.Invoke(id) ?? client;
+
+    /// <summary>Takes what a look brought; gives the batch if it has ended.</summary>
+    private async Task<Batch?> TakeAsync(WatchedBatch watched, long began, CancellationToken cancellationToken)
     {
-        watched.WasLookedAt = true;
-        BatchClient service = ClientOf?.Invoke(watched.Id) ?? client;
-        using var late = new CancellationTokenSource(atMost ?? System.Threading.Timeout.InfiniteTimeSpan, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+        Task<Batch> look = watched.Look!;
         try
         {
-            Batch batch = await service.GetBatchAsync(watched.Id, RetryPolicy.Once, either.Token).ConfigureAwait(false);
-            watched.Saw();
+            Batch batch = await look.ConfigureAwait(false);
+            TimeSpan now = _time.GetElapsedTime(began);
+            watched.Saw(batch, now);
             OnLook?.Invoke(batch);
+            if (!batch.IsFinished && watched.TakeStall(now) is { } unchanged)
+            {
+                OnStalled?.Invoke(batch, unchanged);
+            }
+
             return batch.IsFinished ? batch : null;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            // The service stalls and the time is over.
+            // The service stalls.
         }
         catch (ServiceException exception) when (exception.IsTransient)
         {
-            watched.Failed(exception, service.Connection.Profile);
+            watched.Failed(exception, ClientFor(watched.Id).Connection.Profile);
             if (watched.IsGivenUp)
             {
                 OnGivenUp?.Invoke(watched.Id, new ServiceException(
@@ -153,50 +267,38 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             watched.GiveUp();
             OnGivenUp?.Invoke(watched.Id, exception);
         }
+        finally
+        {
+            watched.Look = null;
+        }
 
         return null;
     }
 
-    private sealed class Watched(string id)
+    /// <summary>Waits until a look has ended, a hint comes, or the next look is due.</summary>
+    private async Task PauseAsync(TimeSpan? wait, bool isLooking, CancellationToken cancellationToken)
     {
-        private const int MaxUnknown500s = 5;
-        private int _unknown500s;
-        private TimeSpan? _asked;
-
-        public string Id { get; } = id;
-
-        public TimeSpan Wait { get; set; }
-
-        /// <summary>Whether the service has described it.</summary>
-        public bool WasSeen { get; set; }
-
-        public bool WasLookedAt { get; set; }
-
-        public bool IsGivenUp { get; private set; }
-
-        public void Saw() => WasSeen = true;
-
-        public void GiveUp() => IsGivenUp = true;
-
-        public void Failed(ServiceException exception, ServiceProfile profile)
+        // Timers know whole milliseconds, and drop the rest: too early, by less than one, would be again and again.
+        wait = wait is { } exact ? TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(exact.TotalMilliseconds))) : null;
+        using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task signal = _signals.Reader.WaitToReadAsync(woken.Token).AsTask();
+        if (isLooking)
         {
-            _asked = exception.RetryAfter;
-            bool mayBeUnknown = !WasSeen && profile.UnknownBatchIs500 && exception.StatusCode == System.Net.HttpStatusCode.InternalServerError;
-            IsGivenUp = mayBeUnknown && ++_unknown500s >= MaxUnknown500s;
+            // The look will end before long: a limit, not a wait.
+            using var due = new CancellationTokenSource(wait ?? System.Threading.Timeout.InfiniteTimeSpan, _time);
+            using CancellationTokenRegistration cancel = due.Token.UnsafeRegister(state => ((CancellationTokenSource)state!).Cancel(), woken);
+            await Task.WhenAny(signal).ConfigureAwait(false);
+        }
+        else
+        {
+            await Task.WhenAny(signal, Task.Delay(wait!.Value, _time, woken.Token)).ConfigureAwait(false);
         }
 
-        /// <summary>The wait before the next look, and lets the one after it grow.</summary>
-        public TimeSpan TakeWait(TimeSpan? interval)
-        {
-            TimeSpan wait = interval ?? Wait;
-            Wait = Wait * 1.5 < s_longestWait ? Wait * 1.5 : s_longestWait;
-            if (_asked > wait)
-            {
-                wait = _asked.Value;
-            }
-
-            _asked = null;
-            return wait;
-        }
+        await woken.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAny(signal).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
     }
+
+    /// <summary>A hint (for one id, or for all), or the end of a look.</summary>
+    private readonly record struct Signal(string? Id, WatchedBatch? Looked);
 }

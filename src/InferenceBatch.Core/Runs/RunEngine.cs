@@ -151,6 +151,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         {
             Timeout = options.Timeout,
             OnLook = observer.OnLook,
+            OnStalled = observer.OnStalled,
             OnGivenUp = (id, why) => Leave(id, sent[id].Places, why),
         };
         IEnumerable<(string, Batch?)> batches = sent.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));

@@ -28,6 +28,11 @@ public class RunObserver
     {
     }
 
+    /// <summary>A batch has not changed for long; see <see cref="BatchWatcher.OnStalled"/>.</summary>
+    public virtual void OnStalled(Batch batch, TimeSpan unchanged)
+    {
+    }
+
     /// <summary>A batch failed as a whole: the service refused its file.</summary>
     public virtual void OnBatchFailed(Batch batch)
     {

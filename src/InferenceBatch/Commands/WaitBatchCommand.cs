@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
@@ -31,6 +32,20 @@ public sealed class WaitBatchCommand : BatchInputCommand
     [ValidateRange(0.05, 86400.0)]
     public double? PollingInterval { get; set; }
 
+    /// <summary>
+    /// Listen for the service's webhooks too, such as on http://127.0.0.1:8123/some-secret/, behind a TLS proxy or tunnel:
+    /// each is a reason to look now. Looking now and then goes on as the safety net.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNull]
+    public Uri? WebhookPrefix { get; set; }
+
+    /// <summary>The secret the webhooks are signed with (whsec_…), as SecureString or text; without it all are heeded.</summary>
+    [Parameter]
+    [SecretTransformation]
+    [AllowNull]
+    public SecureString? WebhookSecret { get; set; }
+
     protected override void ProcessRecord()
     {
         foreach (BatchInput batch in Inputs)
@@ -46,7 +61,7 @@ public sealed class WaitBatchCommand : BatchInputCommand
             return;
         }
 
-        var wait = new BatchWait(this, Timeout, PollingInterval) { Any = Any };
+        var wait = new BatchWait(this, Timeout, PollingInterval) { Any = Any, WebhookPrefix = WebhookPrefix, WebhookSecret = WebhookSecret };
         wait.RunAndResume(() => RunOrThrow(
             async (pump, token) =>
             {

@@ -1,9 +1,10 @@
-using System.Globalization;
 using System.Management.Automation;
 using System.Runtime.CompilerServices;
+using System.Security;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Pipeline;
 
@@ -17,6 +18,11 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
 
     public bool Any { get; init; }
 
+    /// <summary>Where to listen for webhooks meanwhile; null for nowhere.</summary>
+    public Uri? WebhookPrefix { get; init; }
+
+    public SecureString? WebhookSecret { get; init; }
+
     /// <summary>Waits, giving each batch as it ends.</summary>
     /// <param name="batches">At least one; where each is must be known.</param>
     /// <param name="pump">Told of progress and errors.</param>
@@ -25,15 +31,8 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         IReadOnlyCollection<BatchInput> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var progress = new ProgressReporter("Waiting for batches", pump.WriteProgress);
-        var seen = new Dictionary<string, Batch>();
+        var shown = new WaitProgress(progress);
         int ended = 0;
-        void Show(Batch batch)
-        {
-            seen[batch.Id] = batch;
-            long done = seen.Values.Sum(one => one.RequestCounts.Done);
-            long total = seen.Values.Sum(one => one.RequestCounts.Total);
-            progress.Report(done, total, () => Describe(batch, batches.Count, ended, done, total));
-        }
 
         var connections = new Dictionary<string, ServiceConnection>();
         foreach (BatchInput batch in batches)
@@ -49,28 +48,42 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
             Any = Any,
             Timeout = timeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             PollingInterval = pollingSeconds is { } pause ? TimeSpan.FromSeconds(pause) : null,
-            OnLook = Show,
+            OnLook = shown.Show,
+            OnStalled = (batch, unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged)),
             OnGivenUp = (id, problem) => pump.WriteError(ErrorRecords.From(problem, id)),
         };
         foreach ((string _, Batch? known) in batches)
         {
             if (known is not null)
             {
-                Show(known);
+                shown.Show(known);
             }
         }
 
-        await foreach (Batch batch in _watcher.WatchAsync(batches.Select(batch => (batch.Id, batch.Known)), cancellationToken).ConfigureAwait(false))
+        WebhookListener? listener = WebhookPrefix is null ? null : WebhookSource.Listen(WebhookPrefix, WebhookSecret, pump);
+        Task heeding = listener is null ? Task.CompletedTask : HeedAsync(listener, _watcher, pump);
+        try
         {
-            ended++;
-            yield return Session.Remember(batch, connections.GetValueOrDefault(batch.Id, batches.First().Connection!));
+            await foreach (Batch batch in _watcher.WatchAsync(batches.Select(batch => (batch.Id, batch.Known)), cancellationToken).ConfigureAwait(false))
+            {
+                ended++;
+                yield return Session.Remember(batch, connections.GetValueOrDefault(batch.Id, batches.First().Connection!));
+            }
+        }
+        finally
+        {
+            if (listener is not null)
+            {
+                await listener.DisposeAsync().ConfigureAwait(false);
+                await heeding.ConfigureAwait(false);
+            }
         }
 
         if (!Any || ended == 0)
         {
             foreach (string id in _watcher.Waiting)
             {
-                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeSpan.FromSeconds(timeoutSeconds ?? 0), seen.GetValueOrDefault(id)));
+                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeSpan.FromSeconds(timeoutSeconds ?? 0), shown.Last(id)));
             }
         }
     }
@@ -93,8 +106,20 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
     /// <summary>The command that waits for batches again.</summary>
     public static string ResumeLine(IEnumerable<string> ids) => "Wait-Batch -Id " + string.Join(", ", ids.Select(id => $"'{id.Replace("'", "''", StringComparison.Ordinal)}'"));
 
-    private static string Describe(Batch batch, int count, int ended, long done, long total) =>
-        string.Create(
-            CultureInfo.CurrentCulture,
-            $"{(count == 1 ? batch.RawStatus : $"{ended} of {count} batches ended")}, {done:N0} of {total:N0} requests done");
+    /// <summary>Takes each event as a reason to look at its batch, until the listener stops.</summary>
+    private static async Task HeedAsync(WebhookListener listener, BatchWatcher watcher, PipelinePump pump)
+    {
+        try
+        {
+            await foreach (WebhookEvent news in listener.ReadAllAsync().ConfigureAwait(false))
+            {
+                pump.WriteVerbose($"A webhook came: {news}.");
+                watcher.LookNow(news.BatchId);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The command is stopped.
+        }
+    }
 }

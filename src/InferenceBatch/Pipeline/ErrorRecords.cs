@@ -6,6 +6,7 @@ using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Pipeline;
 
@@ -49,6 +50,7 @@ internal static class ErrorRecords
         ["ResultMissing"] = ErrorCategory.ObjectNotFound,
         ["CheckpointMismatch"] = ErrorCategory.InvalidData,
         ["CheckpointInUse"] = ErrorCategory.ResourceBusy,
+        ["WebhookListenFailed"] = ErrorCategory.OpenError,
         ["ServerStartFailed"] = ErrorCategory.OpenError,
         ["ServerNotFound"] = ErrorCategory.ObjectNotFound,
         ["ServerAlreadyRunning"] = ErrorCategory.ResourceExists,
@@ -66,6 +68,7 @@ internal static class ErrorRecords
         ServiceException service => Of(service.Kind.ToString(), exception, target),
         ServerStartException => Of("ServerStartFailed", exception, target),
         TextEncodingException => Of("InvalidBatchFile", exception, target),
+        WebhookListenException => Of("WebhookListenFailed", exception, target),
         ArgumentException => Of("InvalidValue", exception, target),
         RunMismatchException => Of("CheckpointMismatch", exception, target),
         RunStoreInUseException => Of("CheckpointInUse", exception, target),

@@ -26,7 +26,8 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
     /// <param name="done">Units done.</param>
     /// <param name="total">Units in all; 0 or less where that is not known, then no bar is drawn.</param>
     /// <param name="status">The line below the title, made only when it is shown.</param>
-    public void Report(long done, long total, Func<string> status)
+    /// <param name="left">How long the rest takes; null where that is not known.</param>
+    public void Report(long done, long total, Func<string> status, TimeSpan? left = null)
     {
         lock (_gate)
         {
@@ -38,7 +39,8 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
             _last = _time.GetTimestamp();
             _shown = true;
             int percent = total > 0 ? (int)Math.Clamp(done * 100.0 / total, 0, 100) : -1;
-            write(new ProgressRecord(_id, activity, status()) { PercentComplete = percent });
+            int seconds = left is { TotalSeconds: < int.MaxValue } some ? (int)some.TotalSeconds : -1;
+            write(new ProgressRecord(_id, activity, status()) { PercentComplete = percent, SecondsRemaining = seconds });
         }
     }
 

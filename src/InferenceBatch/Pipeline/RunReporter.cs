@@ -1,4 +1,3 @@
-using System.Globalization;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
@@ -10,14 +9,15 @@ namespace InferenceBatch.Pipeline;
 internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds) : RunObserver, IDisposable
 {
     private readonly ProgressReporter _progress = new("Running the batch", pump.WriteProgress);
-    private readonly Dictionary<string, Batch> _seen = [];
-    private string _attempt = "";
+    private WaitProgress? _waiting;
+
+    private WaitProgress Waiting => _waiting ??= new WaitProgress(_progress);
 
     public override Task BeforeUploadAsync(FilePart part, int number, int count, CancellationToken cancellationToken) =>
         UploadPace.WaitAsync(connection, _progress, cancellationToken);
 
     public override void OnUpload(FilePart part, long bytes) =>
-        _progress.Report(bytes, part.Bytes, () => $"{_attempt}sending {ByteProgress.Describe(bytes, part.Bytes)}");
+        _progress.Report(bytes, part.Bytes, () => $"{Waiting.Lead}sending {ByteProgress.Describe(bytes, part.Bytes)}");
 
     public override void OnCreated(Batch batch)
     {
@@ -26,29 +26,25 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         OnLook(batch);
     }
 
-    public override void OnLook(Batch batch)
-    {
-        _seen[batch.Id] = batch;
-        long done = _seen.Values.Sum(one => one.RequestCounts.Done);
-        long total = _seen.Values.Sum(one => one.RequestCounts.Total);
-        _progress.Report(done, total, () => string.Create(CultureInfo.CurrentCulture, $"{_attempt}{batch.RawStatus}, {done:N0} of {total:N0} requests done"));
-    }
+    public override void OnLook(Batch batch) => Waiting.Show(batch);
+
+    public override void OnStalled(Batch batch, TimeSpan unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged));
 
     public override void OnBatchFailed(Batch batch) => pump.WriteError(ErrorRecords.BatchFailed(batch));
 
     public override void OnLeft(string batchId, ServiceException? why) =>
         pump.WriteError(why is null
-            ? ErrorRecords.WaitTimeout(batchId, TimeSpan.FromSeconds(timeoutSeconds ?? 0), _seen.GetValueOrDefault(batchId))
+            ? ErrorRecords.WaitTimeout(batchId, TimeSpan.FromSeconds(timeoutSeconds ?? 0), Waiting.Last(batchId))
             : ErrorRecords.From(why, batchId));
 
     public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));
 
     public override void OnAttempt(int attempt, int requests)
     {
-        _seen.Clear();
+        Waiting.Clear();
         if (attempt > 1)
         {
-            _attempt = $"attempt {attempt}: ";
+            Waiting.Lead = $"attempt {attempt}: ";
             pump.WriteVerbose($"Attempt {attempt} sends {requests:N0} requests again.");
         }
     }

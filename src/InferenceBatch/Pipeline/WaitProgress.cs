@@ -1,0 +1,66 @@
+using System.Globalization;
+using InferenceBatch.Model;
+using InferenceBatch.Runs;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>How far the batches that are waited for are, as a line of progress: phase, count, rate and time left; and what to say of one that stalls.</summary>
+internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time = null)
+{
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
+    private readonly long _began = (time ?? TimeProvider.System).GetTimestamp();
+    private readonly Dictionary<string, Batch> _seen = [];
+    private ProgressRate _rate = new();
+
+    /// <summary>What stands before the phase.</summary>
+    public string Lead { get; set; } = "";
+
+    public Batch? Last(string id) => _seen.GetValueOrDefault(id);
+
+    /// <summary>Begins anew, with other batches.</summary>
+    public void Clear()
+    {
+        _seen.Clear();
+        _rate = new ProgressRate();
+    }
+
+    public void Show(Batch batch)
+    {
+        _seen[batch.Id] = batch;
+        long done = _seen.Values.Sum(one => one.RequestCounts.Done);
+        long total = _seen.Values.Sum(one => one.RequestCounts.Total);
+        _rate.Report(_time.GetElapsedTime(_began), done);
+        TimeSpan? left = _rate.TimeLeft(total);
+        progress.Report(done, total, () => Describe(done, total, left), left);
+    }
+
+    /// <summary>The warning about a batch that has not changed for long, with what can be done.</summary>
+    public static string StallText(Batch batch, TimeSpan unchanged)
+    {
+        string advice = batch.Status == BatchStatus.Validating
+            ? "Services hold batches back while a token limit for queued work is reached, or the queue is long. If it stays so, cancel it (Stop-Batch) and send smaller parts; nothing was billed yet."
+            : "The service may be busy; it has until the completion window ends. The wait goes on; Get-Batch shows the batch, Stop-Batch cancels it, and what was answered so far stays and is billed.";
+        return string.Create(
+            CultureInfo.CurrentCulture,
+            $"The batch {batch.Id} is {batch.RawStatus} with {batch.RequestCounts.Done:N0} of {batch.RequestCounts.Total:N0} requests done, and has not changed for {unchanged.TotalMinutes:0} minutes. {advice}");
+    }
+
+    private string Describe(long done, long total, TimeSpan? left)
+    {
+        int ended = _seen.Values.Count(batch => batch.IsFinished);
+        string phase = _seen.Count == 1
+            ? _seen.Values.First().RawStatus
+            : string.Join(", ", _seen.Values.GroupBy(batch => batch.IsFinished ? "ended" : batch.RawStatus).Select(group => $"{group.Count()} {group.Key}")) + $" of {_seen.Count} batches";
+        string rate = ended == _seen.Count || _rate.PerSecond is not { } perSecond ? ""
+            : perSecond >= 1 ? string.Create(CultureInfo.CurrentCulture, $", {perSecond:N0}/s")
+            : string.Create(CultureInfo.CurrentCulture, $", {perSecond * 60:0.#}/min");
+        return string.Create(CultureInfo.CurrentCulture, $"{Lead}{phase}, {done:N0} of {total:N0} requests done{rate}{(left is { Ticks: > 0 } some ? $", about {Round(some)} left" : "")}");
+    }
+
+    private static string Round(TimeSpan left) => left switch
+    {
+        { TotalMinutes: < 2 } => string.Create(CultureInfo.CurrentCulture, $"{left.TotalSeconds:0} s"),
+        { TotalHours: < 2 } => string.Create(CultureInfo.CurrentCulture, $"{left.TotalMinutes:0} min"),
+        _ => string.Create(CultureInfo.CurrentCulture, $"{left.TotalHours:0} h"),
+    };
+}

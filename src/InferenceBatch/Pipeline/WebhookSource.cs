@@ -1,0 +1,22 @@
+using System.Net;
+using System.Security;
+using InferenceBatch.Webhooks;
+
+namespace InferenceBatch.Pipeline;
+
+/// <summary>Opens a <see cref="WebhookListener"/> from what a person gives.</summary>
+internal static class WebhookSource
+{
+    /// <param name="prefix">Where to listen.</param>
+    /// <param name="secret">What the events are signed with; null or empty takes all.</param>
+    /// <param name="pump">Told where it listens.</param>
+    /// <exception cref="ArgumentException">No prefix, or no secret, of the kind that is wanted.</exception>
+    /// <exception cref="WebhookListenException">The port is in use or must not be used.</exception>
+    public static WebhookListener Listen(Uri prefix, SecureString? secret, PipelinePump pump)
+    {
+        WebhookSignature? signature = secret is { Length: > 0 } ? new WebhookSignature(new NetworkCredential("", secret).Password) : null;
+        WebhookListener listener = WebhookListener.Start(prefix, signature);
+        pump.WriteVerbose($"Listening for webhooks on {listener.Prefix.Authority}{(signature is null ? "; their signatures are not verified" : "")}.");
+        return listener;
+    }
+}
