@@ -90,7 +90,7 @@ public sealed class WebhookListener : IAsyncDisposable
     public IAsyncEnumerable<WebhookEvent> ReadAllAsync(CancellationToken cancellationToken = default) =>
         _events.Reader.ReadAllAsync(cancellationToken);
 
-    /// <summary>Stops listening, breaks off what is under way, and frees the port.</summary>
+    /// <summary>Stops listening, breaks off what is not taken yet, answers for what is, and frees the port.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_stop.IsCancellationRequested)
@@ -189,7 +189,8 @@ public sealed class WebhookListener : IAsyncDisposable
 
         string allow = status == 405 ? "Allow: POST\r\n" : "";
         string head = $"HTTP/1.1 {status} {Reason(status)}\r\n{allow}{(status == 204 ? "" : "Content-Length: 0\r\n")}Connection: close\r\n\r\n";
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(head), _stop.Token).ConfigureAwait(false);
+        // Also while the listener stops: an event that was taken and not answered for would be sent again.
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(head), late).ConfigureAwait(false);
         return true;
     }
 
@@ -250,11 +251,10 @@ public sealed class WebhookListener : IAsyncDisposable
     }
 
     /// <summary>Lets the sender read the answer before the connection ends: closed over unread bytes it would be lost.</summary>
-    private async Task SeeOffAsync(Socket socket, NetworkStream stream)
+    private static async Task SeeOffAsync(Socket socket, NetworkStream stream)
     {
         socket.Shutdown(SocketShutdown.Send);
-        using var enough = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        enough.CancelAfter(s_farewell);
+        using var enough = new CancellationTokenSource(s_farewell);
         byte[] unread = new byte[64 * 1024];
         for (int left = 4 * LongestBody; left > 0;)
         {
