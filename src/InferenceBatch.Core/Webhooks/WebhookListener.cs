@@ -190,7 +190,8 @@ public sealed class WebhookListener : IAsyncDisposable
         string allow = status == 405 ? "Allow: POST\r\n" : "";
         string head = $"HTTP/1.1 {status} {Reason(status)}\r\n{allow}{(status == 204 ? "" : "Content-Length: 0\r\n")}Connection: close\r\n\r\n";
         // Also while the listener stops: an event that was taken and not answered for would be sent again.
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(head), late).ConfigureAwait(false);
+        using var enough = new CancellationTokenSource(s_farewell);
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(head), enough.Token).ConfigureAwait(false);
         return true;
     }
 
