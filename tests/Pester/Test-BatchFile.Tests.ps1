@@ -67,4 +67,29 @@ Describe 'Test-BatchFile' {
             pwsh -NoProfile -NonInteractive -OutputFormat XML -Command "$command -ProgressAction Ignore" 2>&1 | Should -Not -BeLike '*Checking*'
         }
     }
+
+    Context '-Provider' {
+        BeforeAll {
+            $script:TwoModels = Join-Path $TestDrive two-models.jsonl
+            Set-Content $TwoModels (1..2 | ForEach-Object { @{ custom_id = "r$_"; method = 'POST'; url = '/v1/chat/completions'; body = @{ model = "m$_" } } | ConvertTo-Json -Compress })
+        }
+
+        It 'says whose rules count: <Provider>' -ForEach @(
+            @{ Provider = 'OpenAI'; IsValid = $false }
+            @{ Provider = 'inferencenet'; IsValid = $true }
+        ) {
+            (Test-BatchFile $TwoModels -Provider $Provider).IsValid | Should -Be $IsValid
+        }
+
+        It 'is that of the session''s service when not given, else any' {
+            Test-BatchFile $TwoModels -Quiet | Should -BeTrue
+            Connect-BatchService OpenAI -ApiKey k
+            try { Test-BatchFile $TwoModels -Quiet | Should -BeFalse }
+            finally { Disconnect-BatchService }
+        }
+
+        It 'is refused where there is none of that name: InvalidValue' {
+            Get-ErrorId (Get-Failure { Test-BatchFile $TwoModels -Provider nobody }) | Should -Be 'InvalidValue'
+        }
+    }
 }

@@ -2,6 +2,7 @@ using System.Management.Automation;
 using InferenceBatch.Binding;
 using InferenceBatch.Lines;
 using InferenceBatch.Pipeline;
+using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
 
@@ -16,9 +17,27 @@ public sealed class TestBatchFileCommand : BatchFileCommand
     [ValidateNotNullOrEmpty]
     public string? Endpoint { get; set; }
 
+    /// <summary>Whose rules count: the name of a profile; the session's service by default, else any OpenAI-compatible one's.</summary>
+    [Parameter]
+    [ArgumentCompleter(typeof(ProviderCompleter))]
+    [ValidateNotNullOrEmpty]
+    public string? Provider { get; set; }
+
     /// <summary>Gives only whether the file is valid.</summary>
     [Parameter]
     public SwitchParameter Quiet { get; set; }
+
+    private ServiceProfile Profile =>
+        Provider is null ? Session.Default?.Profile ?? ServiceProfile.Generic : ServiceProfile.Find(Provider)!;
+
+    protected override void BeginProcessing()
+    {
+        if (Provider is not null && ServiceProfile.Find(Provider) is null)
+        {
+            ThrowTerminatingError(ErrorRecords.Make(
+                "InvalidValue", $"There is no provider '{Provider}'. Known: {string.Join(", ", ServiceProfile.All)}.", Provider));
+        }
+    }
 
     private protected override void ProcessFile(string path)
     {
@@ -34,7 +53,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
             var bytes = new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size)));
             try
             {
-                BatchFileReport report = new FileValidator(new ValidationRules { Endpoint = Endpoint }).Validate(stream, path, bytes, StopToken);
+                BatchFileReport report = new FileValidator(Profile.RulesFor(Endpoint)).Validate(stream, path, bytes, StopToken);
                 WriteObject(Quiet ? report.IsValid : report);
             }
             catch (IOException exception)
