@@ -137,9 +137,11 @@ Describe 'The examples of <Name>' -ForEach $named {
             Set-Content "$folder/$number.ps1" $example.Groups['Code'].Value
             $number++
         }
+        # What is to be cancelled must still run.
+        $model = $Name -eq 'Stop-Batch' ? 'echo?latency=1s' : 'echo'
         $shell = Invoke-ChildShell @"
 Set-Location '$folder'
-if ('$Name' -ne 'Start-BatchServer') { `$null = Start-BatchServer }
+if ('$Name' -ne 'Start-BatchServer') { `$null = Start-BatchServer '$model' }
 Import-Csv ./tickets.csv | New-BatchRequest -Model echo -CustomId { `$_.Id } -Prompt { `$_.Subject } | Export-BatchFile ./tickets.jsonl | Out-Null
 `$failures = foreach (`$number in 0..$($number - 1)) {
     `$Error.Clear()
