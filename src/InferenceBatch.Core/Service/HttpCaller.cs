@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using InferenceBatch.Model;
@@ -103,7 +104,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         {
             response?.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
-            bool isOfTheCall = exception is HttpRequestException or IOException or OperationCanceledException or JsonException;
+            bool isOfTheCall = exception is HttpRequestException or IOException or SocketException or OperationCanceledException or JsonException;
             if (!isOfTheCall || exception is FileNotFoundException)
             {
                 throw;

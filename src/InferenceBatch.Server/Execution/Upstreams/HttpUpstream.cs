@@ -73,7 +73,7 @@ internal sealed class HttpUpstream : IUpstream
         {
             throw new UpstreamException($"The connection to the upstream failed ({exception.HttpRequestError}).", exception);
         }
-        catch (IOException exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException && !cancellationToken.IsCancellationRequested)
         {
             throw new UpstreamException("The connection to the upstream broke inside its answer.", exception);
         }
