@@ -41,7 +41,13 @@ BeforeAll {
                 $made[0].RequestCounts.Total | Should -Be 60
             }
         }
-        Write-Host "$killed of $Rounds were killed before their end"
+        # What the service was asked for: one batch a run, each line once; a file twice only where the kill came before its answer was on disk.
+        $batches = @(Get-Batch)
+        $uploads = @(Get-BatchFile | Where-Object Purpose -EQ batch).Count
+        Write-Host "$killed of $Rounds were killed before their end; $uploads uploads, $($batches.Count) creates, $(($batches.RequestCounts.Total | Measure-Object -Sum).Sum) lines"
+        $batches.Count | Should -Be $Rounds
+        ($batches.RequestCounts.Total | Measure-Object -Sum).Sum | Should -Be (60 * $Rounds)
+        $uploads | Should -BeLessOrEqual ($Rounds + $killed)
         $killed | Should -BeGreaterThan 0
     }
     function Get-Upload { $Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/files' } }
@@ -142,6 +148,44 @@ Describe 'Invoke-Batch' {
                 $service | Stop-BatchServer
                 Connect-BatchService -BaseUri $Server.Uri
             }
+        }
+    }
+
+    Context 'the summary' {
+        It 'adds up outcomes, tokens and cost, an answer that rows share once, and stands in the information stream alone' {
+            $lines = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400)
+            Set-Run ([ordered]@{ b1 = $lines })
+            $results = 'a', 'b', 'a' | Invoke-Batch -Model m -Deduplicate -InputPrice 1000000 -OutputPrice 2000000 -BaseUri $Faults.BaseUri -InformationVariable said
+            $results.Count | Should -Be 3
+            $said.Count | Should -Be 1
+            $said[0].Tags | Should -Be 'BatchRunSummary'
+            $summary = $said[0].MessageData
+            $summary | Should -BeOfType InferenceBatch.Runs.BatchRunSummary
+            $summary.Rows, $summary.Requests, $summary.Attempts, $summary.Unanswered | Should -Be 3, 2, 1, 0
+            $summary.BatchIds | Should -Be 'b1'
+            $summary.Results.Succeeded, $summary.Results.Failed | Should -Be 2, 1
+            $summary.Results.Failures[0].Code | Should -Be 'c400'
+            $answer = $results | Where-Object Status -EQ Succeeded | Select-Object -First 1
+            $summary.Results.TotalTokens | Should -Be $answer.TotalTokens
+            $summary.Results.Cost | Should -Be ($answer.PromptTokens + 2 * $answer.CompletionTokens)
+            $summary.Elapsed | Should -BeGreaterThan 0
+        }
+
+        It 'says it in lines of their own' {
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
+            $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -InformationVariable said
+            $lines = @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData))
+            $lines[0] | Should -Be '2 rows: 1 succeeded, 1 failed'
+            $lines[1] | Should -Be '  1 × c400: no'
+            $lines[2] | Should -Match '^2 requests, 1 batch, 1 attempt, \d+\.\d s$'
+        }
+
+        It 'counts rows whose batch was not waited for as without a result' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
+            $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
+            $null = 'a', 'b' | Invoke-Batch -Model m -TimeoutSec 0.5 -BaseUri $Faults.BaseUri -InformationVariable said -ErrorAction SilentlyContinue
+            $said[0].MessageData.Unanswered | Should -Be 2
         }
     }
 
@@ -253,6 +297,13 @@ Describe 'Invoke-Batch' {
             $results.CustomId -join ' ' | Should -Be 'request-1 request-2 request-3 request-4 request-5'
             0..4 | ForEach-Object { $results[$_].InputObject | Should -Be $rows[$_] }
             (Get-Batch -First 1).RequestCounts.Total | Should -Be 3
+        }
+
+        It 'names both rows of a custom_id that stands twice, copies counted' {
+            $rows = @('a', 'x'), @('b', 'x'), @('c', 'y'), @('b', 'z') | ForEach-Object { [pscustomobject]@{ CustomId = $_[0]; Prompt = $_[1] } }
+            $results = $rows | Invoke-Batch -Model echo -Deduplicate -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.CustomId -join '' | Should -Be 'abc'
+            "$($problem[0])" | Should -Match "'b' of request 4 is that of request 2"
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
@@ -12,15 +11,12 @@ namespace InferenceBatch.Lines;
 /// <remarks>Not safe for several threads.</remarks>
 public sealed class FileSplitter : IDisposable
 {
-    private static readonly UTF8Encoding s_strictUtf8 = new(false, throwOnInvalidBytes: true);
-
     private readonly string _path;
     private readonly int _maxRequests;
     private readonly long _maxBytes;
     private readonly string _token = Guid.NewGuid().ToString("N")[..8];
-    private readonly IdIndex _ids = new();
+    private readonly IdIndex? _ids;
     private readonly List<FilePart> _parts = [];
-    private byte[] _id = new byte[256];
     private LineWriter? _writer;
     private string _endpoint = "";
     private int _position;
@@ -28,22 +24,24 @@ public sealed class FileSplitter : IDisposable
     /// <param name="path">The file asked for; its folder must exist.</param>
     /// <param name="maxRequests">Requests in one file, at most.</param>
     /// <param name="maxBytes">Bytes in one file, at most.</param>
-    public FileSplitter(string path, int maxRequests, long maxBytes)
+    /// <param name="checkIds">Whether a repeated <c>custom_id</c> is refused; false where whoever calls keeps the ids already.</param>
+    public FileSplitter(string path, int maxRequests, long maxBytes, bool checkIds = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxRequests);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxBytes);
         _path = Path.GetFullPath(path);
         _maxRequests = maxRequests;
         _maxBytes = maxBytes;
+        _ids = checkIds ? new IdIndex() : null;
     }
 
     /// <summary>Requests written so far.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Writes a request; gives the part that was closed because this request did not fit into it, else null.</summary>
+    /// <summary>Writes a request; gives where it stands, in the part of that number.</summary>
     /// <exception cref="RequestRefusedException">No file can take the request; the splitter can go on.</exception>
     /// <exception cref="IOException">The file could not be written.</exception>
-    public FilePart? Add(BatchRequest request)
+    public LinePlace Add(BatchRequest request)
     {
         _position++;
         long size = LargestLine(request);
@@ -53,32 +51,21 @@ public sealed class FileSplitter : IDisposable
         }
 
         Check(request, size);
-        FilePart? closed = _writer is { } writer && (writer.Count >= _maxRequests || writer.Bytes + size > _maxBytes) ? Close() : null;
-        if (_writer is null)
+        if (_writer is { } full && (full.Count >= _maxRequests || full.Bytes + size > _maxBytes))
         {
-            _writer = new LineWriter(new FileStream(TemporaryPath(_parts.Count + 1), FileMode.CreateNew, FileAccess.Write, FileShare.Read, 1));
+            Close();
+        }
+
+        if (_writer is not { } writer)
+        {
+            _writer = writer = new LineWriter(new FileStream(TemporaryPath(_parts.Count + 1), FileMode.CreateNew, FileAccess.Write, FileShare.Read, 1));
             _endpoint = request.Url;
         }
 
-        _writer.Write(request);
+        long offset = writer.Bytes;
+        writer.Write(request);
         Count++;
-        return closed;
-    }
-
-    /// <summary>Closes the part being written; null when there is none.</summary>
-    /// <exception cref="IOException">The file could not be written.</exception>
-    public FilePart? Close()
-    {
-        if (_writer is not { } writer)
-        {
-            return null;
-        }
-
-        var part = new FilePart(TemporaryPath(_parts.Count + 1), writer.Count, writer.Bytes, _endpoint);
-        _parts.Add(part);
-        _writer = null;
-        writer.Dispose();
-        return part;
+        return new LinePlace(offset, (int)(writer.Bytes - offset) - 1, _parts.Count);
     }
 
     /// <summary>
@@ -137,27 +124,29 @@ public sealed class FileSplitter : IDisposable
                 $"The request '{request.CustomId}' takes {size:N0} bytes as a line; a file may hold {_maxBytes:N0}.");
         }
 
-        int most = Encoding.UTF8.GetMaxByteCount(request.CustomId.Length);
-        if (_id.Length < most)
+        if (_ids is null)
         {
-            _id = new byte[most];
+            return;
         }
 
-        int length;
-        try
+        if (!IdIndex.IsWritable(request.CustomId))
         {
-            length = s_strictUtf8.GetBytes(request.CustomId, _id);
-        }
-        catch (EncoderFallbackException)
-        {
-            throw new RequestRefusedException(RefusalReason.InvalidCustomId,
-                $"The custom_id '{request.CustomId}' of request {_position} holds half a surrogate pair, which UTF-8 cannot carry.");
+            throw RequestRefusedException.Unwritable(request.CustomId, _position);
         }
 
-        if (!_ids.TryAdd(_id.AsSpan(0, length), _position, out int first))
+        if (!_ids.TryAdd(request.CustomId, _position, out int first))
         {
-            throw new RequestRefusedException(RefusalReason.DuplicateCustomId,
-                $"The custom_id '{request.CustomId}' of request {_position} is that of request {first} already; it must be unique.");
+            throw RequestRefusedException.Duplicate(request.CustomId, _position, first);
+        }
+    }
+
+    private void Close()
+    {
+        if (_writer is { } writer)
+        {
+            _parts.Add(new FilePart(TemporaryPath(_parts.Count + 1), writer.Count, writer.Bytes, _endpoint));
+            _writer = null;
+            writer.Dispose();
         }
     }
 

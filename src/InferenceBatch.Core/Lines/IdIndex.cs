@@ -1,19 +1,25 @@
 using System.Runtime.InteropServices;
+using System.Text;
 
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// A map from <c>custom_id</c> to a number, for files of millions: ids are kept as UTF-8 in one block, about 25
-/// bytes an entry beside the id itself. Entries cannot be removed. Not safe for several threads.
+/// A map from <c>custom_id</c> to a number, for files of millions: ids are kept as UTF-8 in blocks, about 30 bytes an
+/// entry beside the id itself. Entries cannot be removed. Not safe for several threads.
 /// </summary>
 public sealed class IdIndex
 {
-    private int[] _buckets = new int[1024];
-    private Entry[] _entries = new Entry[1024];
-    private byte[] _ids = new byte[16 * 1024];
-    private int _idsLength;
+    private const int BlockSize = 64 * 1024;
+    private const int OnStack = 512;
 
-    public int Count { get; private set; }
+    private static readonly UTF8Encoding s_strictUtf8 = new(false, throwOnInvalidBytes: true);
+
+    private readonly Segments<Entry> _entries = new();
+    private readonly List<byte[]> _blocks = [];
+    private int[] _buckets = new int[1024];
+    private int _used;
+
+    public int Count => _entries.Count;
 
     /// <summary>Adds an id; where it is there already, gives the number it was first added with and adds nothing.</summary>
     public bool TryAdd(ReadOnlySpan<byte> id, int value, out int existing)
@@ -25,23 +31,26 @@ public sealed class IdIndex
             return false;
         }
 
-        if (Count == _entries.Length)
+        if (Count == _buckets.Length)
         {
-            Reserve(Count * 2);
+            Grow();
         }
 
-        if (_ids.Length - _idsLength < id.Length)
-        {
-            Array.Resize(ref _ids, Math.Max(_ids.Length * 2, checked(_idsLength + id.Length)));
-        }
-
-        id.CopyTo(_ids.AsSpan(_idsLength));
+        (int block, int start) = Keep(id);
         ref int bucket = ref Bucket(hash);
-        _entries[Count] = new Entry(hash, bucket - 1, _idsLength, id.Length, value);
-        _idsLength += id.Length;
-        bucket = ++Count;
+        _entries.Add(new Entry(hash, bucket - 1, block, start, id.Length, value));
+        bucket = Count;
         existing = value;
         return true;
+    }
+
+    /// <inheritdoc cref="TryAdd(ReadOnlySpan{byte}, int, out int)"/>
+    /// <remarks>An id that is not <see cref="IsWritable"/> is another one in UTF-8.</remarks>
+    public bool TryAdd(string id, int value, out int existing)
+    {
+        int most = Encoding.UTF8.GetMaxByteCount(id.Length);
+        Span<byte> utf8 = most <= OnStack ? stackalloc byte[OnStack] : new byte[most];
+        return TryAdd(utf8[..Encoding.UTF8.GetBytes(id, utf8)], value, out existing);
     }
 
     public bool TryGet(ReadOnlySpan<byte> id, out int value)
@@ -51,28 +60,27 @@ public sealed class IdIndex
         return found >= 0;
     }
 
-    /// <summary>Makes room for a number of ids in all, where it is known beforehand.</summary>
-    public void Reserve(int count)
+    /// <inheritdoc cref="TryGet(ReadOnlySpan{byte}, out int)"/>
+    public bool TryGet(string id, out int value)
     {
-        if (count <= _entries.Length)
-        {
-            return;
-        }
+        int most = Encoding.UTF8.GetMaxByteCount(id.Length);
+        Span<byte> utf8 = most <= OnStack ? stackalloc byte[OnStack] : new byte[most];
+        return TryGet(utf8[..Encoding.UTF8.GetBytes(id, utf8)], out value);
+    }
 
-        // Half as much again for the ids: those that count up grow longer.
-        long bytes = Count == 0 ? 0 : (long)_idsLength * count / Count * 3 / 2;
-        if (bytes > _ids.Length && bytes <= Array.MaxLength)
-        {
-            Array.Resize(ref _ids, (int)bytes);
-        }
+    /// <summary>The id that was added as the <paramref name="index"/>th, counted from 0.</summary>
+    public string IdAt(int index) => Encoding.UTF8.GetString(IdOf(in _entries[index]));
 
-        Array.Resize(ref _entries, count);
-        _buckets = new int[count];
-        for (int i = 0; i < Count; i++)
+    /// <summary>Whether UTF-8 can carry an id: false where it holds half a surrogate pair.</summary>
+    public static bool IsWritable(string id)
+    {
+        try
         {
-            ref int bucket = ref Bucket(_entries[i].Hash);
-            _entries[i] = _entries[i] with { Next = bucket - 1 };
-            bucket = i + 1;
+            return s_strictUtf8.GetByteCount(id) >= 0;
+        }
+        catch (EncoderFallbackException)
+        {
+            return false;
         }
     }
 
@@ -88,7 +96,7 @@ public sealed class IdIndex
         for (int i = Bucket(hash) - 1; i >= 0; i = _entries[i].Next)
         {
             ref Entry entry = ref _entries[i];
-            if (entry.Hash == hash && id.SequenceEqual(_ids.AsSpan(entry.Start, entry.Length)))
+            if (entry.Hash == hash && id.SequenceEqual(IdOf(in entry)))
             {
                 return i;
             }
@@ -97,8 +105,37 @@ public sealed class IdIndex
         return -1;
     }
 
+    private ReadOnlySpan<byte> IdOf(in Entry entry) => _blocks[entry.Block].AsSpan(entry.Start, entry.Length);
+
+    /// <summary>Copies an id into the last block, or into a new one: never into two.</summary>
+    private (int Block, int Start) Keep(ReadOnlySpan<byte> id)
+    {
+        if (_blocks.Count == 0 || _blocks[^1].Length - _used < id.Length)
+        {
+            _blocks.Add(new byte[Math.Max(BlockSize, id.Length)]);
+            _used = 0;
+        }
+
+        int start = _used;
+        id.CopyTo(_blocks[^1].AsSpan(start));
+        _used += id.Length;
+        return (_blocks.Count - 1, start);
+    }
+
+    private void Grow()
+    {
+        _buckets = new int[checked(_buckets.Length * 2)];
+        for (int i = 0; i < Count; i++)
+        {
+            ref Entry entry = ref _entries[i];
+            ref int bucket = ref Bucket(entry.Hash);
+            entry = entry with { Next = bucket - 1 };
+            bucket = i + 1;
+        }
+    }
+
     private ref int Bucket(int hash) => ref _buckets[(uint)hash % (uint)_buckets.Length];
 
     [StructLayout(LayoutKind.Auto)]
-    private readonly record struct Entry(int Hash, int Next, int Start, int Length, int Value);
+    private readonly record struct Entry(int Hash, int Next, int Block, int Start, int Length, int Value);
 }

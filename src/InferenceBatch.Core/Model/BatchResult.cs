@@ -90,6 +90,12 @@ public sealed class BatchResult
     /// <summary>The result line as it came, UTF-8; empty for a missing result.</summary>
     internal ReadOnlyMemory<byte> JsonUtf8 { get; init; }
 
+    /// <summary>Where the line begins in the stream it was read from, in bytes.</summary>
+    internal long Offset { get; set; }
+
+    /// <summary>Whether the answer was sent to another row's request, so that its tokens were billed there.</summary>
+    internal bool IsCopy { get; private init; }
+
     /// <summary>The result line as text.</summary>
     public string Json => _json ??= Encoding.UTF8.GetString(JsonUtf8.Span);
 
@@ -117,6 +123,7 @@ public sealed class BatchResult
         Request = request,
         BatchId = BatchId,
         JsonUtf8 = JsonUtf8,
+        IsCopy = true,
         ValueReader = _valueReader ?? (_ => _value),
     };
 

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Runs;
 
@@ -12,11 +11,8 @@ namespace InferenceBatch.Runs;
 /// </summary>
 public sealed class RequestIndex : IRequestSource, IDisposable
 {
-    private const int LinesToJudgeBy = 1000;
-    private const int MostReserved = 1_000_000;
-
-    private readonly List<SafeFileHandle> _files = [];
-    private readonly List<(long Offset, int Length, int File)> _places = [];
+    private readonly LineFiles _files = new();
+    private readonly Segments<LinePlace> _places = new();
     private readonly IdIndex _ids = new();
     private string _lastUrl = "";
 
@@ -47,67 +43,58 @@ public sealed class RequestIndex : IRequestSource, IDisposable
                 continue;
             }
 
-            _places.Add((lines.Offset, line.Length, _files.Count));
-            if (lines.Number == LinesToJudgeBy)
-            {
-                Reserve((int)Math.Min(MostReserved, stream.Length * LinesToJudgeBy / lines.NextOffset));
-            }
+            _places.Add(new LinePlace(lines.Offset, line.Length, _files.Count));
         }
 
-        _files.Add(File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete, options: FileOptions.RandomAccess));
+        Open(path);
         return leftOut;
     }
 
     /// <inheritdoc/>
-    public int Find(string customId)
-    {
-        int size = Encoding.UTF8.GetMaxByteCount(customId.Length);
-        Span<byte> utf8 = size <= 512 ? stackalloc byte[512] : new byte[size];
-        return _ids.TryGet(utf8[..Encoding.UTF8.GetBytes(customId, utf8)], out int place) ? place : -1;
-    }
+    public int Find(string customId) => _ids.TryGet(customId, out int place) ? place : -1;
 
     /// <inheritdoc/>
     /// <exception cref="IOException">The file changed since it was indexed.</exception>
     public BatchRequest Read(int place)
     {
-        (long offset, int length, int file) = _places[place];
-        byte[] line = new byte[length];
-        if (RandomAccess.Read(_files[file], line, offset) != length
-            || !RequestLine.Parse(line, out RequestLine request, out _) || request.CustomId.IsEmpty)
+        byte[] line = _files.Read(_places[place]);
+        return Read(line, ref _lastUrl) ?? throw new IOException($"Request {place + 1} is not what it was: its file changed.");
+    }
+
+    public void Dispose() => _files.Dispose();
+
+    /// <summary>Adds a request that is being written; its file is to be opened, in its turn, before it is read.</summary>
+    internal void Add(string customId, LinePlace place)
+    {
+        _ids.TryAdd(customId, _places.Count, out _);
+        _places.Add(place);
+    }
+
+    /// <summary>Opens the next file that places point into.</summary>
+    /// <exception cref="IOException">It cannot be opened.</exception>
+    internal void Open(string path) => _files.Open(path);
+
+    /// <summary>The request that a line is, which may keep its bytes; null when it is none.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="lastUrl">The requests of a file go to one endpoint: they share its text.</param>
+    internal static BatchRequest? Read(byte[] line, ref string lastUrl)
+    {
+        if (!RequestLine.Parse(line, out RequestLine request, out _) || request.CustomId.IsEmpty)
         {
-            throw new IOException($"Request {place + 1} is not what it was: its file changed.");
+            return null;
+        }
+
+        if (!Ascii.Equals(request.Url, lastUrl))
+        {
+            lastUrl = Encoding.UTF8.GetString(request.Url);
         }
 
         return new BatchRequest
         {
             CustomId = Encoding.UTF8.GetString(request.CustomId),
             Method = request.MethodKind == JsonTokenType.String && !request.IsPost ? "" : "POST",
-            Url = UrlOf(in request),
+            Url = lastUrl,
             BodyUtf8 = line.AsMemory()[request.BodyToken],
         };
-    }
-
-    public void Dispose()
-    {
-        _files.ForEach(file => file.Dispose());
-        _files.Clear();
-    }
-
-    /// <summary>Makes room for what a file seems to hold: growing by doubling would leave as much again behind as garbage.</summary>
-    private void Reserve(int lines)
-    {
-        _places.EnsureCapacity(_places.Count + lines);
-        _ids.Reserve(_ids.Count + lines);
-    }
-
-    /// <summary>The requests of a file go to one endpoint: they share its text.</summary>
-    private string UrlOf(in RequestLine request)
-    {
-        if (!Ascii.Equals(request.Url, _lastUrl))
-        {
-            _lastUrl = Encoding.UTF8.GetString(request.Url);
-        }
-
-        return _lastUrl;
     }
 }

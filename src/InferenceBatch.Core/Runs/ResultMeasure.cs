@@ -5,7 +5,7 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Adds results up as they stream by; keeps none of them.</summary>
+/// <summary>Adds results up as they stream by; keeps none of them. An answer that several rows share is billed once.</summary>
 /// <param name="prices">What tokens cost.</param>
 public sealed class ResultMeasure(PriceTable prices)
 {
@@ -42,7 +42,10 @@ public sealed class ResultMeasure(PriceTable prices)
             List(_models, model);
         }
 
-        AddTokens(result, model);
+        if (!result.IsCopy)
+        {
+            AddTokens(result, model);
+        }
     }
 
     /// <summary>What the results so far add up to.</summary>

@@ -100,7 +100,9 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
 
         try
         {
-            return ResultLineReader.Read(line, batchId, valueReader);
+            BatchResult result = ResultLineReader.Read(line, batchId, valueReader);
+            result.Offset = lines.Offset;
+            return result;
         }
         catch (JsonException exception)
         {

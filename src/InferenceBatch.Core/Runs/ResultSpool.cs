@@ -1,53 +1,68 @@
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// Keeps result lines in a temporary file, to read them again in another order: 16 bytes a result in memory. The file
-/// goes when the spool is disposed, and with the process where the system can do that.
+/// Keeps where results stand on disk, to read them again in another order: 16 bytes a result in memory. Those that come
+/// over the network are copied into a temporary file, which goes when the spool is disposed, and with the process where
+/// the system can do that.
 /// </summary>
-public sealed class ResultSpool : IDisposable
+/// <param name="count">How many places there are.</param>
+/// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
+public sealed class ResultSpool(int count, Func<string, object?>? valueReader = null) : IDisposable
 {
-    private readonly FileStream _file = Create();
-    private readonly Func<string, object?>? _valueReader;
+    private readonly LinePlace[] _places = new LinePlace[count];
+    private readonly LineFiles _files = new();
     private readonly List<string?> _batchIds = [];
-    private (long Offset, int Length, int Batch)[] _places;
+    private FileStream? _copies;
+    private bool _isCopying;
 
-    /// <param name="count">How many places there are.</param>
-    /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
-    public ResultSpool(int count, Func<string, object?>? valueReader = null)
+    /// <summary>Says that the results added from now on were read from a file that stays as it is.</summary>
+    /// <exception cref="IOException">It cannot be opened.</exception>
+    public void TakeFrom(string path, string? batchId)
     {
-        _places = new (long, int, int)[count];
-        _valueReader = valueReader;
+        _files.Open(path);
+        _batchIds.Add(batchId);
+        _isCopying = false;
+    }
+
+    /// <summary>Says that the results added from now on stand in no file.</summary>
+    /// <exception cref="IOException">No temporary file can be made.</exception>
+    public void CopyFrom(string? batchId)
+    {
+        _copies ??= Create();
+        _files.Add(_copies.SafeFileHandle);
+        _batchIds.Add(batchId);
+        _isCopying = true;
     }
 
     /// <summary>Keeps a result; one kept at that place before is forgotten.</summary>
     /// <exception cref="IOException">The disk is full.</exception>
     public void Add(int place, BatchResult result)
     {
-        if (_batchIds.Count == 0 || _batchIds[^1] != result.BatchId)
+        long offset = result.Offset;
+        if (_isCopying)
         {
-            _batchIds.Add(result.BatchId);
+            offset = _copies!.Position;
+            _copies.Write(result.JsonUtf8.Span);
         }
 
-        _places[place] = (_file.Position, result.JsonUtf8.Length, _batchIds.Count - 1);
-        _file.Write(result.JsonUtf8.Span);
+        _places[place] = new LinePlace(offset, result.JsonUtf8.Length, _files.Count - 1);
     }
 
     /// <summary>Reads a result that was kept.</summary>
+    /// <exception cref="IOException">Its file changed.</exception>
     public BatchResult Read(int place)
     {
-        (long offset, int length, int batch) = _places[place];
-        byte[] line = new byte[length];
-        _file.Flush();
-        RandomAccess.Read(_file.SafeFileHandle, line, offset);
-        return ResultLineReader.Read(line, _batchIds[batch], _valueReader);
+        _copies?.Flush();
+        return ResultLineReader.Read(_files.Read(_places[place]), _batchIds[_places[place].File], valueReader);
     }
 
     public void Dispose()
     {
-        _places = [];
-        _file.Dispose();
+        _files.Dispose();
+        _copies?.Dispose();
     }
 
     /// <summary>Results may hold what no other user of the machine should read.</summary>

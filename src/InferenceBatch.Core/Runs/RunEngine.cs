@@ -23,7 +23,6 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private readonly State[] _states = new State[requests.Count];
     private readonly Dictionary<int, BatchResult> _lineless = [];
     private ResultSpool? _spool;
-    private int _attempt;
 
     private enum State : byte
     {
@@ -39,6 +38,12 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     /// <summary>The file a batch was being made of when the run ended, so that there may be one nobody knows of; null when there is none.</summary>
     public string? CreatingFrom => _sender.CreatingFrom;
 
+    /// <summary>How often requests were sent.</summary>
+    public int Attempts { get; private set; }
+
+    /// <summary>The batches of the run so far, those of an earlier process included.</summary>
+    public IReadOnlyList<string> BatchIds => [.. Enumerable.Range(1, Attempts).SelectMany(store.PartsOf).Select(part => part.BatchId).OfType<string>()];
+
     /// <summary>Results whose id was none of the requests'.</summary>
     public int NotAskedFor { get; private set; }
 
@@ -48,26 +53,21 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     public async IAsyncEnumerable<BatchResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using ResultSpool? spool = _spool = options.Ordered ? new ResultSpool(requests.Count, options.ValueReader) : null;
-        for (_attempt = 1; ; _attempt++)
+        while (Parts(Attempts + 1) is { Count: > 0 } parts)
         {
-            List<(RunPart Part, IReadOnlyList<int> Places)> parts = [.. store.PartsOf(_attempt).Select(part => (part, PlacesOf(part)))];
-            if (parts.Count == 0)
-            {
-                break;
-            }
-
+            Attempts++;
             foreach (int place in parts.SelectMany(part => part.Places))
             {
                 _states[place] = State.Waiting;
             }
 
-            observer.OnAttempt(_attempt, parts.Sum(part => part.Places.Count));
+            observer.OnAttempt(Attempts, parts.Sum(part => part.Places.Count));
             await foreach (BatchResult result in AttemptAsync(parts, cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
             }
 
-            if (store.PartsOf(_attempt + 1).Count == 0)
+            if (store.PartsOf(Attempts + 1).Count == 0)
             {
                 WriteAgain();
             }
@@ -195,6 +195,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         };
         foreach (string path in new[] { part.OutputPath, part.ErrorPath }.Where(File.Exists))
         {
+            _spool?.TakeFrom(path, batch.Id);
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
             await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
             await foreach (BatchResult line in reader.ReadAsync(stream, batch.Id, cancellationToken).ConfigureAwait(false))
@@ -251,7 +252,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private IEnumerable<BatchResult> Settle(int place, BatchResult result)
     {
         // A later attempt that is in the store was made from this one, whatever may be asked for now.
-        if ((_attempt < options.MaxAttempts || store.PartsOf(_attempt + 1).Count > 0) && IsWorthAnotherTry(result))
+        if ((Attempts < options.MaxAttempts || store.PartsOf(Attempts + 1).Count > 0) && IsWorthAnotherTry(result))
         {
             _states[place] = State.ToSendAgain;
             return [];
@@ -291,17 +292,28 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private static bool IsQueueFull(Batch batch) =>
         batch.Status == BatchStatus.Failed && batch.Errors.Any(error => error.Code == QueueFullCode);
 
-    /// <summary>The places of the requests that stand in a part's file, in its order.</summary>
+    /// <summary>The parts of an attempt, each with the places of its requests in its order.</summary>
+    private List<(RunPart Part, IReadOnlyList<int> Places)> Parts(int attempt)
+    {
+        var parts = new List<(RunPart, IReadOnlyList<int>)>();
+        int next = 0;
+        foreach (RunPart part in store.PartsOf(attempt))
+        {
+            // The first attempt sends all requests, in their order.
+            parts.Add((part, attempt == 1 ? [.. Enumerable.Range(next, part.File.RequestCount)] : PlacesOf(part)));
+            next += part.File.RequestCount;
+        }
+
+        return parts;
+    }
+
     private int[] PlacesOf(RunPart part)
     {
+        using var kept = new KeptRequests([part]);
         var places = new List<int>(part.File.RequestCount);
-        using var lines = new LineReader(File.OpenRead(part.File.Path));
-        while (lines.Read())
+        for (; kept.Peek() is { } next; kept.Take())
         {
-            if (RequestLine.Parse(lines.Line.Span, out RequestLine request, out _))
-            {
-                places.Add(requests.Find(System.Text.Encoding.UTF8.GetString(request.CustomId)));
-            }
+            places.Add(requests.Find(next.Request.CustomId));
         }
 
         return [.. places];
@@ -310,7 +322,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private void WriteAgain()
     {
         ServiceProfile profile = client.Connection.Profile;
-        using var splitter = new FileSplitter(Path.Combine(store.Folder, $"again-{_attempt}.jsonl"), profile.MaxRequests, profile.MaxBytes);
+        using var splitter = new FileSplitter(Path.Combine(store.Folder, $"again-{Attempts}.jsonl"), profile.MaxRequests, profile.MaxBytes, checkIds: false);
         for (int place = 0; place < _states.Length; place++)
         {
             if (_states[place] == State.ToSendAgain)
@@ -321,7 +333,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
         if (splitter.Count > 0)
         {
-            store.AddParts(_attempt + 1, splitter.Rename(overwrite: true));
+            store.AddParts(Attempts + 1, splitter.Rename(overwrite: true));
         }
     }
 }

@@ -16,16 +16,14 @@ namespace InferenceBatch.Runs;
 /// <param name="deduplicate">Whether equal bodies are sent once.</param>
 public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, bool deduplicate) : IDisposable
 {
-    private readonly RequestIndex _index = new();
-    private readonly FileSplitter? _splitter = store.IsSpooled ? null : new FileSplitter(Path.Combine(store.Folder, "part.jsonl"), maxRequests, maxBytes);
-    private readonly List<RunRow> _rows = [];
-    private readonly IdIndex _ids = new();
+    private readonly RunRequests _requests = new();
+    private readonly FileSplitter? _splitter = store.IsSpooled ? null : new FileSplitter(Path.Combine(store.Folder, "part.jsonl"), maxRequests, maxBytes, checkIds: false);
+    private readonly KeptRequests? _kept = store.IsSpooled ? new KeptRequests(store.PartsOf(1)) : null;
     private readonly IdIndex? _bodies = deduplicate ? new IdIndex() : null;
-    private int _places;
     private bool _isComplete;
 
     /// <summary>The rows taken so far.</summary>
-    public int Count => _rows.Count;
+    public int Count => _requests.RowCount;
 
     /// <summary>Takes one request.</summary>
     /// <exception cref="RequestRefusedException">This request cannot be taken; others can.</exception>
@@ -33,27 +31,26 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
     /// <exception cref="IOException">The disk.</exception>
     public void Add(BatchRequest request)
     {
-        OpenIndex();
-        byte[] id = Encoding.UTF8.GetBytes(request.CustomId);
-        if (_ids.TryGet(id, out int first))
+        if (!IdIndex.IsWritable(request.CustomId))
         {
-            throw new RequestRefusedException(RefusalReason.DuplicateCustomId,
-                $"The custom_id '{request.CustomId}' of request {_rows.Count + 1} is that of request {first + 1} already; it must be unique.");
+            throw RequestRefusedException.Unwritable(request.CustomId, Count + 1);
         }
 
-        byte[]? key = _bodies is null ? null : KeyOf(request);
-        bool isNew = key is null || !_bodies!.TryGet(key, out _);
-        int place = _places;
-        if (isNew)
+        if (_requests.RowOf(request.CustomId) is >= 0 and int first)
         {
-            Keep(request);
-            _places++;
+            throw RequestRefusedException.Duplicate(request.CustomId, Count + 1, first + 1);
         }
 
-        _bodies?.TryAdd(key, place, out place);
+        byte[]? body = _bodies is null ? null : KeyOf(request);
+        if (body is not null && _bodies!.TryGet(body, out int place))
+        {
+            _requests.AddCopy(request, place);
+            return;
+        }
 
-        _ids.TryAdd(id, _rows.Count, out _);
-        _rows.Add(new RunRow(isNew ? null : request.CustomId, request.InputObject, place));
+        LinePlace line = _splitter?.Add(request) ?? Compare(request, _kept!);
+        _bodies?.TryAdd(body, _requests.Count, out _);
+        _requests.Add(request, line);
     }
 
     /// <summary>Says that all requests were given; what was built of them is the run's.</summary>
@@ -61,34 +58,34 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
     /// <exception cref="IOException">The disk.</exception>
     public RunRequests Complete()
     {
-        OpenIndex();
-        if (_splitter is null && _places < _index.Count)
+        if (_kept?.Peek() is { Request.CustomId: var missing })
         {
+            int held = store.PartsOf(1).Sum(part => part.File.RequestCount);
             throw new RunMismatchException(
-                $"The checkpoint '{store.Folder}' holds {_index.Count:N0} requests, {_places:N0} were given; the first missing one is '{_index.Read(_places).CustomId}'.");
+                $"The checkpoint '{store.Folder}' holds {held:N0} requests, {_requests.Count:N0} were given; the first missing one is '{missing}'.");
         }
 
-        if (_splitter is not null)
+        if (_splitter?.Rename(overwrite: true) is { Count: > 0 } parts)
         {
-            IReadOnlyList<FilePart> parts = _splitter.Rename(overwrite: true);
-            if (parts.Count > 0)
-            {
-                store.AddParts(1, parts);
-            }
+            store.AddParts(1, parts);
+        }
 
-            AddToIndex();
+        foreach (RunPart part in store.PartsOf(1))
+        {
+            _requests.Open(part.File.Path);
         }
 
         _isComplete = true;
-        return new RunRequests(_index, _rows);
+        return _requests;
     }
 
     public void Dispose()
     {
         _splitter?.Dispose();
+        _kept?.Dispose();
         if (!_isComplete)
         {
-            _index.Dispose();
+            _requests.Dispose();
         }
     }
 
@@ -100,21 +97,15 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         return hash.GetHashAndReset();
     }
 
-    private void Keep(BatchRequest request)
+    /// <summary>Holds a request to the one that the store has in its place; gives where that stands.</summary>
+    private LinePlace Compare(BatchRequest request, KeptRequests requests)
     {
-        if (_splitter is not null)
-        {
-            _splitter.Add(request);
-            return;
-        }
-
-        if (_places >= _index.Count)
+        if (requests.Peek() is not var (kept, line))
         {
             RefuseAgain(request);
-            throw new RunMismatchException($"The checkpoint '{store.Folder}' holds {_index.Count:N0} requests; '{request.CustomId}' is one more.");
+            throw new RunMismatchException($"The checkpoint '{store.Folder}' holds {_requests.Count:N0} requests; '{request.CustomId}' is one more.");
         }
 
-        BatchRequest kept = _index.Read(_places);
         string? difference = kept.CustomId != request.CustomId ? $"its custom_id was '{kept.CustomId}', now it is '{request.CustomId}'"
             : kept.Url != request.Url ? $"it went to {kept.Url}, now to {request.Url}"
             : !kept.BodyUtf8.Span.SequenceEqual(request.BodyUtf8.Span) ? $"its body was {Around(kept, request)}, now it is {Around(request, kept)}"
@@ -122,8 +113,12 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         if (difference is not null)
         {
             RefuseAgain(request);
-            throw new RunMismatchException($"Request {_places + 1} ('{request.CustomId}') is not the one of the checkpoint '{store.Folder}': {difference}.");
+            throw new RunMismatchException(
+                $"Request {_requests.Count + 1} ('{request.CustomId}') is not the one of the checkpoint '{store.Folder}': {difference}.");
         }
+
+        requests.Take();
+        return line;
     }
 
     /// <summary>A row that was refused the first time is no part of the checkpoint, and is refused again.</summary>
@@ -139,24 +134,5 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         int same = one.BodyUtf8.Span.CommonPrefixLength(other.BodyUtf8.Span);
         string text = Encoding.UTF8.GetString(one.BodyUtf8.Span[Math.Max(0, same - 20)..]);
         return $"«{(same > 20 ? "…" : "")}{TextCut.Start(text, 60)}»";
-    }
-
-    private void OpenIndex()
-    {
-        if (_splitter is null && _index.Count == 0)
-        {
-            AddToIndex();
-        }
-    }
-
-    private void AddToIndex()
-    {
-        foreach (RunPart part in store.PartsOf(1))
-        {
-            if (_index.Add(part.File.Path) > 0)
-            {
-                throw new RunMismatchException($"'{part.File.Path}' was changed.");
-            }
-        }
     }
 }

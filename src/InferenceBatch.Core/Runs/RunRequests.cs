@@ -1,67 +1,106 @@
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>The requests a run sends, and the rows that wait for their answers: one each, unless equal bodies are sent once.</summary>
+/// <summary>
+/// The requests a run sends, each at a place counted from 0, and the rows that wait for their answers: one each, unless
+/// equal bodies are sent once. About 80 bytes a row in memory, its object aside.
+/// </summary>
 public sealed class RunRequests : IDisposable
 {
-    private readonly RequestIndex _index;
-    private readonly IReadOnlyList<RunRow> _rows;
-    private readonly ILookup<int, RunRow>? _copies;
-    private readonly int[]? _firstRows;
-
-    internal RunRequests(RequestIndex index, IReadOnlyList<RunRow> rows)
-    {
-        _index = index;
-        _rows = rows;
-        if (rows.Count > index.Count)
-        {
-            _copies = rows.Where(row => row.CustomId is not null).ToLookup(row => row.Place);
-            _firstRows = [.. Enumerable.Range(0, rows.Count).Where(row => rows[row].CustomId is null)];
-        }
-    }
+    private readonly RequestIndex _index = new();
+    private readonly Segments<object?> _inputs = new();
+    private readonly IdIndex _copyIds = new();
+    private readonly Segments<Copy> _copies = new();
+    private ILookup<int, int>? _copiesOf;
 
     /// <summary>Requests sent.</summary>
     public int Count => _index.Count;
 
     /// <summary>Rows that get a result.</summary>
-    public int RowCount => _rows.Count;
+    public int RowCount => _index.Count + _copies.Count;
+
+    /// <summary>The copies of each request, by their numbers; made when first asked for, after the last row.</summary>
+    private ILookup<int, int> CopiesOf => _copiesOf ??= Enumerable.Range(0, _copies.Count).ToLookup(number => _copies[number].Place);
 
     /// <summary>The place of a request, by its id; -1 when there is none.</summary>
     public int Find(string customId) => _index.Find(customId);
 
     /// <summary>The request at a place.</summary>
-    public BatchRequest Read(int place) => With(_index.Read(place), null, _rows[_firstRows?[place] ?? place].InputObject);
+    /// <exception cref="IOException">Its file changed.</exception>
+    public BatchRequest Read(int place) => With(_index.Read(place), null, _inputs[place]);
+
+    /// <summary>Which row has an id, counted from 0; -1 when none has.</summary>
+    internal int RowOf(string customId) =>
+        _copyIds.TryGet(customId, out int copy) ? _copies[copy].Row
+        : _index.Find(customId) is >= 0 and int place ? place + Enumerable.Range(0, _copies.Count).Count(number => _copies[number].After <= place)
+        : -1;
+
+    /// <summary>Adds a row with a request of its own, whose line is in the file of that number among those opened.</summary>
+    internal void Add(BatchRequest request, LinePlace line)
+    {
+        _index.Add(request.CustomId, line);
+        _inputs.Add(request.InputObject);
+    }
+
+    /// <summary>Adds a row that an earlier request answers.</summary>
+    internal void AddCopy(BatchRequest request, int place)
+    {
+        _copyIds.TryAdd(request.CustomId, _copies.Count, out _);
+        _copies.Add(new Copy(place, _index.Count, RowCount, request.InputObject));
+    }
+
+    /// <inheritdoc cref="RequestIndex.Open"/>
+    internal void Open(string path) => _index.Open(path);
 
     /// <summary>The results of all rows that a request's result answers.</summary>
     internal IEnumerable<BatchResult> Answer(int place, BatchResult result)
     {
         result.Request ??= Read(place);
-        yield return result;
-        foreach (RunRow row in _copies?[place] ?? [])
-        {
-            yield return Answer(row, result);
-        }
+        return _copies.Count == 0 ? [result] : CopiesOf[place].Select(number => AnswerCopy(number, result)).Prepend(result);
     }
 
     /// <summary>The results of all rows in their order.</summary>
     /// <param name="resultOf">The result of a request; null when it has none.</param>
     internal IEnumerable<BatchResult> InOrder(Func<int, BatchResult?> resultOf)
     {
-        foreach (RunRow row in _rows)
+        int copy = 0;
+        for (int place = 0; place <= Count; place++)
         {
-            if (resultOf(row.Place) is { } result)
+            for (; copy < _copies.Count && _copies[copy].After == place; copy++)
             {
-                result.Request ??= Read(row.Place);
-                yield return row.CustomId is null ? result : Answer(row, result);
+                if (Joined(_copies[copy].Place) is { } original)
+                {
+                    yield return AnswerCopy(copy, original);
+                }
             }
+
+            if (place < Count && Joined(place) is { } result)
+            {
+                yield return result;
+            }
+        }
+
+        BatchResult? Joined(int place)
+        {
+            BatchResult? result = resultOf(place);
+            if (result is not null)
+            {
+                result.Request ??= Read(place);
+            }
+
+            return result;
         }
     }
 
     public void Dispose() => _index.Dispose();
 
-    private static BatchResult Answer(RunRow row, BatchResult result) =>
-        result.CopyFor(row.CustomId!, With(result.Request!, row.CustomId, row.InputObject));
+    private BatchResult AnswerCopy(int number, BatchResult result)
+    {
+        string id = _copyIds.IdAt(number);
+        return result.CopyFor(id, With(result.Request!, id, _copies[number].InputObject));
+    }
 
     private static BatchRequest With(BatchRequest request, string? customId, object? inputObject) => new()
     {
@@ -71,4 +110,11 @@ public sealed class RunRequests : IDisposable
         BodyUtf8 = request.BodyUtf8,
         InputObject = inputObject,
     };
+
+    /// <summary>A row that another row's request stands for.</summary>
+    /// <param name="Place">The place of that request.</param>
+    /// <param name="After">How many requests stand before the row.</param>
+    /// <param name="Row">The row, counted from 0.</param>
+    /// <param name="InputObject">The object it was made from.</param>
+    private readonly record struct Copy(int Place, int After, int Row, object? InputObject);
 }

@@ -40,6 +40,7 @@ public sealed class RunStore : IDisposable
         try
         {
             _journal = new FileStream(Path.Combine(folder, JournalName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            SyncFolder(folder);
             ReadJournal();
         }
         catch
@@ -62,7 +63,12 @@ public sealed class RunStore : IDisposable
     /// <exception cref="IOException">It cannot be read or written.</exception>
     public static RunStore Open(string folder)
     {
-        Directory.CreateDirectory(folder);
+        if (!Directory.Exists(folder))
+        {
+            Directory.CreateDirectory(folder);
+            FolderSync.Sync(Path.GetDirectoryName(Path.GetFullPath(folder))!);
+        }
+
         if (!File.Exists(Path.Combine(folder, JournalName))
             && Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) != LockName))
         {
@@ -119,9 +125,10 @@ public sealed class RunStore : IDisposable
     {
         foreach (FilePart part in parts)
         {
-            Sync(part.Path);
+            SyncFile(part.Path);
         }
 
+        SyncFolder(Folder);
         Write(new RunStep(RunStepKind.Spooled) { Attempt = attempt, Parts = [.. parts.Select(part => part with { Path = Path.GetFileName(part.Path) })] });
     }
 
@@ -134,13 +141,27 @@ public sealed class RunStore : IDisposable
         Apply(step);
     }
 
-    /// <summary>Brings a file's bytes to the disk itself.</summary>
+    /// <summary>Brings a file and its name to the disk itself.</summary>
     internal void Sync(string path)
+    {
+        SyncFile(path);
+        SyncFolder(Folder);
+    }
+
+    private void SyncFile(string path)
     {
         if (!_isTemporary)
         {
             using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 1);
             file.Flush(flushToDisk: true);
+        }
+    }
+
+    private void SyncFolder(string path)
+    {
+        if (!_isTemporary)
+        {
+            FolderSync.Sync(path);
         }
     }
 

@@ -95,7 +95,7 @@ internal sealed class FileRun : IDisposable
         if (from != to)
         {
             File.Move(from, to);
-            DataFolder.SyncFolder(Path.GetDirectoryName(to)!);
+            FolderSync.Sync(Path.GetDirectoryName(to)!);
         }
     }
 

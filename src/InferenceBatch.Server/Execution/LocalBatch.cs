@@ -184,7 +184,7 @@ internal sealed class LocalBatch : IDisposable
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         Task window = Task.Delay(left, _engine.Time, over.Token);
         _engine.Dispatcher.Add(run);
-        DataFolder.SyncFolder(_engine.Folder.BatchesPath);
+        FolderSync.Sync(_engine.Folder.BatchesPath);
         Task first = await Task.WhenAny(run.Finished, _cancelled.Task, window);
         await over.CancelAsync();
         if (first == run.Finished)

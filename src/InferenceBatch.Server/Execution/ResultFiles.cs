@@ -32,7 +32,7 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
         var kept = new List<FileRecord>(2);
         Keep(batch, log.Output, batch.OutputFileId!, now, kept);
         Keep(batch, log.Errors, batch.ErrorFileId!, now, kept);
-        DataFolder.SyncFolder(folder.FilesPath);
+        FolderSync.Sync(folder.FilesPath);
         return kept;
     }
 

@@ -47,15 +47,6 @@ internal sealed class DataFolder : IDisposable
         return folder;
     }
 
-    /// <summary>Makes a rename or a new file in a folder survive a power cut (fsync of the folder; not needed on Windows).</summary>
-    public static void SyncFolder(string path)
-    {
-        if (!OperatingSystem.IsWindows())
-        {
-            FolderSync.Sync(path);
-        }
-    }
-
     public void Dispose()
     {
         File.Delete(HolderPath(Path));

@@ -1,3 +1,5 @@
+using InferenceBatch.Lines;
+
 namespace InferenceBatch.Server.Storage;
 
 /// <summary>
@@ -25,7 +27,7 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
     {
         temporary.Flush(flushToDisk: true);
         File.Move(temporary.Name, PathOf(record.Id));
-        DataFolder.SyncFolder(folder.FilesPath);
+        FolderSync.Sync(folder.FilesPath);
         try
         {
             database.Files.Insert(record);

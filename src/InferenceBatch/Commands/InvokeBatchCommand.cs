@@ -7,6 +7,7 @@ using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Commands;
 
@@ -18,9 +19,13 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(BatchResult))]
 public sealed class InvokeBatchCommand : RequestCommand
 {
+    private const string SummaryTag = "BatchRunSummary";
+
+    private readonly long _began = TimeProvider.System.GetTimestamp();
     private ServiceConnection? _connection;
     private RunStore? _store;
     private RunInput? _input;
+    private ResultMeasure? _measure;
 
     /// <inheritdoc cref="ServiceCommand.Connection"/>
     [Parameter]
@@ -73,9 +78,25 @@ public sealed class InvokeBatchCommand : RequestCommand
     [ValidateNotNullOrEmpty]
     public string? CheckpointPath { get; set; }
 
+    /// <inheritdoc cref="MeasureBatchResultCommand.InputPrice"/>
+    [Parameter]
+    [ValidateRange(0.0, 1e12)]
+    public decimal? InputPrice { get; set; }
+
+    /// <inheritdoc cref="MeasureBatchResultCommand.OutputPrice"/>
+    [Parameter]
+    [ValidateRange(0.0, 1e12)]
+    public decimal? OutputPrice { get; set; }
+
+    /// <inheritdoc cref="MeasureBatchResultCommand.PricePath"/>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? PricePath { get; set; }
+
     protected override void BeginProcessing()
     {
         base.BeginProcessing();
+        _measure = new ResultMeasure(PriceChoice.Read(this, InputPrice, OutputPrice, PricePath));
         _connection = new ConnectionChoice(this, Connection, BaseUri, ApiKey).Resolve();
         string? folder = CheckpointPath is null ? null : Paths.Output(CheckpointPath) ?? "";
         if (folder is "")
@@ -122,9 +143,10 @@ public sealed class InvokeBatchCommand : RequestCommand
         }
 
         RunEngine? engine = null;
+        BatchRunSummary summary;
         try
         {
-            RunOrThrow(RunAsync, CheckpointPath);
+            summary = RunOrThrow(RunAsync, CheckpointPath);
         }
         catch (PipelineStoppedException) when (Stopping)
         {
@@ -132,7 +154,9 @@ public sealed class InvokeBatchCommand : RequestCommand
             throw;
         }
 
-        async Task<bool> RunAsync(PipelinePump pump, CancellationToken cancellationToken)
+        Say(summary);
+
+        async Task<BatchRunSummary> RunAsync(PipelinePump pump, CancellationToken cancellationToken)
         {
             using var reporter = new RunReporter(pump, _connection!, Timeout);
             using RunRequests requests = _input.Complete();
@@ -140,6 +164,7 @@ public sealed class InvokeBatchCommand : RequestCommand
             engine = new RunEngine(new BatchClient(_connection!, warn: pump.WriteWarning), _store!, requests, Options(), reporter);
             await foreach (BatchResult result in engine.RunAsync(cancellationToken).ConfigureAwait(false))
             {
+                _measure!.Add(result);
                 await pump.WriteObjectAsync(result).ConfigureAwait(false);
             }
 
@@ -148,7 +173,15 @@ public sealed class InvokeBatchCommand : RequestCommand
                 pump.WriteWarning($"{engine.NotAskedFor:N0} results belong to none of the requests and were dropped.");
             }
 
-            return true;
+            return new BatchRunSummary
+            {
+                Rows = requests.RowCount,
+                Requests = requests.Count,
+                Results = _measure!.Sum(),
+                BatchIds = engine.BatchIds,
+                Attempts = engine.Attempts,
+                Elapsed = TimeProvider.System.GetElapsedTime(_began),
+            };
         }
     }
 
@@ -157,6 +190,20 @@ public sealed class InvokeBatchCommand : RequestCommand
         _input?.Dispose();
         _store?.Dispose();
         base.Dispose(disposing);
+    }
+
+    /// <summary>
+    /// The summary goes to the information stream, for -InformationVariable and 6>; a person at a console sees it too.
+    /// Never where standard output goes elsewhere: it would stand amid what is written there.
+    /// </summary>
+    private void Say(BatchRunSummary summary)
+    {
+        WriteInformation(summary, [SummaryTag]);
+        if (!Console.IsOutputRedirected)
+        {
+            var lines = new HostInformationMessage { Message = string.Join(Environment.NewLine, SummaryText.Lines(summary)) };
+            WriteInformation(lines, ["PSHOST"]);
+        }
     }
 
     private void SayWhatGoesOn(RunEngine? engine)

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
@@ -9,11 +10,24 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(BatchRequest))]
 public sealed class NewBatchRequestCommand : RequestCommand
 {
+    private readonly IdIndex _ids = new();
+
     protected override void ProcessRecord()
     {
-        if (Build() is { } request)
+        if (Build() is not { } request)
+        {
+            return;
+        }
+
+        if (_ids.TryAdd(request.CustomId, InputNumber, out int first))
         {
             WriteObject(request);
+            return;
         }
+
+        WriteError(ErrorRecords.Make(
+            "DuplicateCustomId",
+            $"{Describe(request.InputObject)} has the custom_id '{request.CustomId}', which input object {first} has already; it is left out.",
+            request.InputObject));
     }
 }

@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Management.Automation;
-using System.Text;
 using InferenceBatch.Binding;
-using InferenceBatch.Lines;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Pipeline;
@@ -15,10 +13,8 @@ public abstract class RequestCommand : BatchCommand
 {
     private const int LongestDescription = 60;
 
-    private readonly IdIndex _ids = new();
     private EndpointShape _shape = EndpointShape.Of("");
     private RequestTemplate? _template;
-    private int _position;
 
     /// <summary>What a request is made from: a text is its prompt; of another object the parameters name the parts.</summary>
     [Parameter(ValueFromPipeline = true)]
@@ -110,6 +106,9 @@ public abstract class RequestCommand : BatchCommand
     [ValidateNotNull]
     public object? Body { get; set; }
 
+    /// <summary>The number of the current input object, counted from 1.</summary>
+    private protected int InputNumber { get; private set; }
+
     protected override void BeginProcessing()
     {
         _shape = EndpointShape.Of(Endpoint);
@@ -121,7 +120,7 @@ public abstract class RequestCommand : BatchCommand
     /// <summary>Builds the request of the current input object; null after an error.</summary>
     private protected BatchRequest? Build()
     {
-        _position++;
+        InputNumber++;
         object? input = InputObject;
         if (input is PSObject { BaseObject: string text })
         {
@@ -137,7 +136,7 @@ public abstract class RequestCommand : BatchCommand
 
         try
         {
-            string id = string.IsNullOrEmpty(CustomId) ? string.Create(CultureInfo.InvariantCulture, $"request-{_position}") : CustomId;
+            string id = string.IsNullOrEmpty(CustomId) ? string.Create(CultureInfo.InvariantCulture, $"request-{InputNumber}") : CustomId;
             JsonText.Check(id);
             if (Images(input) is not { } images)
             {
@@ -145,13 +144,6 @@ public abstract class RequestCommand : BatchCommand
             }
 
             ReadOnlyMemory<byte> body = _template!.Write(prompt, string.IsNullOrEmpty(SystemPrompt) ? null : SystemPrompt, images);
-            if (!_ids.TryAdd(Encoding.UTF8.GetBytes(id), _position, out int first))
-            {
-                WriteError(ErrorRecords.Make(
-                    "DuplicateCustomId", $"{Describe(input)} has the custom_id '{id}', which input object {first} has already; it is left out.", input));
-                return null;
-            }
-
             return new BatchRequest { CustomId = id, Url = Endpoint, BodyUtf8 = body, InputObject = input };
         }
         catch (UnwritableValueException exception)
@@ -279,15 +271,15 @@ public abstract class RequestCommand : BatchCommand
         }
     }
 
-    private string Describe(object? input)
+    private protected string Describe(object? input)
     {
         if (input is null)
         {
-            return $"Input object {_position}";
+            return $"Input object {InputNumber}";
         }
 
         string text = input.ToString()?.ReplaceLineEndings(" ") ?? "";
-        return $"Input object {_position} ({(text.Length > LongestDescription ? text[..LongestDescription] + "…" : text)})";
+        return $"Input object {InputNumber} ({(text.Length > LongestDescription ? text[..LongestDescription] + "…" : text)})";
     }
 
     private static RawJson[] All(object[]? values) =>

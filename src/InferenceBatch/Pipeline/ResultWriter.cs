@@ -27,6 +27,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     {
         using var progress = new ProgressReporter("Reading results of " + batch.Id, pump.WriteProgress);
         long lines = 0;
+        _spool?.CopyFrom(batch.Id);
         ResultReader reader = ReaderFor(pump, batch.Id);
         await foreach (BatchResult result in reader.ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
         {
@@ -64,6 +65,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
         await using (stream.ConfigureAwait(false))
         {
+            _spool?.TakeFrom(path, null);
             await foreach (BatchResult result in ReaderFor(pump, path).ReadAsync(stream, null, cancellationToken).ConfigureAwait(false))
             {
                 await WriteAsync(result, pump).ConfigureAwait(false);

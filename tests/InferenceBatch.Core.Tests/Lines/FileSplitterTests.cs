@@ -15,7 +15,7 @@ public sealed class FileSplitterTests : IDisposable
     public void One_part_keeps_the_name_that_was_asked_for()
     {
         using var splitter = new FileSplitter(Target, 3, 1_000_000);
-        Assert.All(Requests(3), request => Assert.Null(splitter.Add(request)));
+        Assert.All(Requests(3), request => splitter.Add(request));
         FilePart part = Assert.Single(splitter.Rename(overwrite: false));
         Assert.Equal((Target, 3, new FileInfo(Target).Length, "/v1/embeddings"), (part.Path, part.RequestCount, part.Bytes, part.Endpoint));
         Assert.Equal([Target], Directory.GetFiles(_folder));
@@ -25,9 +25,10 @@ public sealed class FileSplitterTests : IDisposable
     public void One_request_more_is_another_part()
     {
         using var splitter = new FileSplitter(Target, 3, 1_000_000);
-        FilePart?[] closed = [.. Requests(7).Select(splitter.Add)];
-        Assert.Equal([4, 7], Enumerable.Range(1, 7).Where(i => closed[i - 1] is not null));
+        LinePlace[] places = [.. Requests(7).Select(splitter.Add)];
+        Assert.Equal([0, 0, 0, 1, 1, 1, 2], places.Select(place => place.File));
         IReadOnlyList<FilePart> parts = splitter.Rename(overwrite: false);
+        Assert.Equal(File.ReadAllLines(parts[1].Path)[2], Encoding.UTF8.GetString(File.ReadAllBytes(parts[1].Path).AsSpan((int)places[5].Offset, places[5].Length)));
         Assert.Equal(["requests-001.jsonl", "requests-002.jsonl", "requests-003.jsonl"], parts.Select(part => Path.GetFileName(part.Path)));
         Assert.Equal([3, 3, 1], parts.Select(part => part.RequestCount));
         Assert.Equal(parts.Select(part => part.Path), Directory.GetFiles(_folder).Order());

@@ -57,7 +57,12 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         random.Shuffle(coming);
         using var spool = new ResultSpool(ids.Length, text => text + "!");
         var joiner = new ResultJoiner(Requests(ids), spool);
-        Assert.All(coming, id => Assert.Null(joiner.Take(Result(id, $"batch_{id.Length}"))));
+        foreach (IGrouping<int, string> batch in coming.GroupBy(id => id.Length))
+        {
+            spool.CopyFrom($"batch_{batch.Key}");
+            Assert.All(batch, id => Assert.Null(joiner.Take(Result(id, $"batch_{id.Length}"))));
+        }
+
         List<BatchResult> results = [.. joiner.Finish()];
         Assert.Equal(ids, results.Select(result => result.CustomId));
         Assert.All(results, result =>

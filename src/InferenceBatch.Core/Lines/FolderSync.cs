@@ -1,15 +1,28 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 
-namespace InferenceBatch.Server.Storage;
+namespace InferenceBatch.Lines;
 
-/// <summary>fsync of a folder: .NET opens no folder handles, so this is the system call itself (POSIX open, fsync, close).</summary>
-[UnsupportedOSPlatform("windows")]
-internal static partial class FolderSync
+/// <summary>
+/// Makes a rename or a new file in a folder survive a power cut: fsync of the folder, which Windows does not need. .NET
+/// opens no folder handles, so this is the system call itself (POSIX open, fsync, close).
+/// </summary>
+public static partial class FolderSync
 {
     private const int ReadOnly = 0;
 
+    /// <summary>Brings the names in a folder to the disk.</summary>
+    /// <exception cref="IOException">The folder cannot be opened.</exception>
     public static void Sync(string path)
+    {
+        if (!OperatingSystem.IsWindows())
+        {
+            SyncOnPosix(path);
+        }
+    }
+
+    [UnsupportedOSPlatform("windows")]
+    private static void SyncOnPosix(string path)
     {
         int handle = Open(path, ReadOnly);
         if (handle < 0)
