@@ -8,7 +8,6 @@ internal static class CmdletFigures
     private const int BytesPerRequest = 700;
     private const string Module = "Module";
     private const string Script = "Script";
-    private const string NoPowerShell = "there is no PowerShell 7.4 or later on the PATH; https://aka.ms/install-powershell";
 
     /// <summary>Figure 1: request lines built from pipeline objects.</summary>
     public static async Task<IReadOnlyList<Figure>> BuildAsync(Settings settings, string folder)
@@ -16,7 +15,7 @@ internal static class CmdletFigures
         const string Name = "build request lines, against ConvertTo-Json";
         if (settings.PowerShell is null)
         {
-            return [Figure.LeftOut(1, Name, "s", "≥ 12", NoPowerShell)];
+            return [Figure.LeftOut(1, Name, "s", "≥ 12", Settings.NoPowerShell)];
         }
 
         string tickets = Path.Combine(folder, "tickets.csv");
@@ -43,7 +42,7 @@ internal static class CmdletFigures
         const double MemoryAim = 1.25;
         if (settings.PowerShell is null)
         {
-            return [Figure.LeftOut(4, Name, "s", "≥ 15", NoPowerShell), Figure.LeftOut(4, MemoryName, "MB", $"≤ {MemoryAim}", NoPowerShell)];
+            return [Figure.LeftOut(4, Name, "s", "≥ 15", Settings.NoPowerShell), Figure.LeftOut(4, MemoryName, "MB", $"≤ {MemoryAim}", Settings.NoPowerShell)];
         }
 
         double[] seconds = await Rounds.MediansAsync(

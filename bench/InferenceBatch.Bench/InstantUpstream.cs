@@ -17,7 +17,11 @@ internal static class InstantUpstream
     public static async Task RunAsync()
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(options => options.Listen(IPAddress.Loopback, 0));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
+        {
+            options.Listen(IPAddress.Loopback, 0);
+            options.Limits.MaxRequestBodySize = null; // It takes whole batch files too.
+        });
         WebApplication app = builder.Build();
         app.Run(AnswerAsync);
         await app.StartAsync();

@@ -6,6 +6,9 @@ switch (args)
     case ["upstream"]:
         await InstantUpstream.RunAsync();
         return 0;
+    case ["upload", string address, string path]:
+        await UploadFigures.RunAsync(new Uri(address), path);
+        return 0;
     case ["loop", string address, string requests, string lines, string concurrency]:
         await HttpClientLoop.RunAsync(new Uri(address), requests, int.Parse(lines, null), int.Parse(concurrency, null));
         return 0;

@@ -19,6 +19,8 @@ internal sealed class Service : IDisposable
         _dataPath = dataPath;
     }
 
+    public Uri Address => _client.BaseAddress!;
+
     public long PeakBytes => _process.PeakBytes;
 
     public static async Task<Service> StartAsync(Settings settings, string folder, Uri upstream, int concurrency)

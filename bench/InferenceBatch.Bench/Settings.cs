@@ -3,15 +3,20 @@ namespace InferenceBatch.Bench;
 /// <summary>What the command line asks for.</summary>
 internal sealed record Settings
 {
-    private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,4,5] [--quick]";
+    public const string NoPowerShell = "there is no PowerShell 7.4 or later on the PATH; https://aka.ms/install-powershell";
+
+    private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,3] [--quick]";
 
     /// <summary>The figures there are, each with what measures it, in a folder for its files.</summary>
     public static IReadOnlyList<(int Number, Func<Settings, string, Task<IReadOnlyList<Figure>>> Measure)> Measurements { get; } =
     [
         (1, CmdletFigures.BuildAsync),
         (2, ValidationFigures.MeasureAsync),
+        (3, UploadFigures.MeasureAsync),
         (4, CmdletFigures.JoinAsync),
         (5, DispatchFigures.MeasureAsync),
+        (9, ImportFigures.MeasureAsync),
+        (10, MillionFigures.MeasureAsync),
     ];
 
     /// <summary>Where results.json goes; null for nowhere.</summary>

@@ -25,13 +25,15 @@ BeforeAll {
                 $name = "round-$($done + $_)"
                 $path = Join-Path $TestDrive $name
                 $shell = Start-ChildShell "1..60 | ForEach-Object { 'row ' + `$_ } | Invoke-Batch -Model echo -BaseUri $($server.Uri) -CheckpointPath '$path' -Metadata @{ round = '$name' } | Out-Null"
-                @{ Name = $name; Path = $path; Shell = $shell; Until = [datetime]::UtcNow.AddMilliseconds($random.Next(500, 4500)) }
+                @{ Name = $name; Path = $path; Shell = $shell; Until = $null; After = $random.Next(0, 2000) }
             }
-            foreach ($run in $runs | Sort-Object { $_.Until }) {
-                $left = $run.Until - [datetime]::UtcNow
-                if ($left -gt 0) { [Threading.Thread]::Sleep($left) }
-                if (-not $run.Shell.HasExited) { $run.Shell.Kill($true); $killed++ }
-                $run.Shell.WaitForExit()
+            # The instant counts from the run's first step: before it there is only a shell that starts.
+            while ($alive = @($runs | Where-Object { -not $_.Shell.HasExited })) {
+                foreach ($run in $alive) {
+                    if (-not $run.Until -and [IO.File]::Exists("$($run.Path)/journal.jsonl")) { $run.Until = [datetime]::UtcNow.AddMilliseconds($run.After) }
+                    if ($run.Until -and $run.Until -le [datetime]::UtcNow) { $run.Shell.Kill($true); $run.Until = [datetime]::MaxValue; $killed++ }
+                }
+                [Threading.Thread]::Sleep(2)
             }
             foreach ($run in $runs) {
                 $results = @($rows | Invoke-Batch -Model echo -BaseUri $server.Uri -CheckpointPath $run.Path -Metadata @{ round = $run.Name } -Ordered)
@@ -193,6 +195,28 @@ Describe 'Invoke-Batch' {
         It 'sends nothing, and leaves nothing' {
             'a', 'b' | Invoke-Batch -Model m -WhatIf -BaseUri $Faults.BaseUri | Should -BeNullOrEmpty
             $Faults.Calls | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'many' {
+        It 'takes a million rows in 300 MB, and the service too' -Tag Long -Skip:(-not $IsLinux) {
+            function Get-Peak([int] $Id) { [long]((Get-Content "/proc/$Id/status") -match '^VmHWM' -replace '\D') / 1024 }
+            $service = Start-TestService
+            $shell = Start-ChildShell @"
+`$right = 0
+1..1000000 | Invoke-Batch -Model echo -Prompt { "row `$_" } -BaseUri $($service.Uri) | ForEach-Object { if (`$_.Text -eq "row `$(`$_.InputObject)") { `$right++ } }
+"`$right"
+[Console]::Out.Flush()
+`$null = [Console]::In.ReadLine()
+"@ -KeepInput
+            try {
+                $shell.StandardOutput.ReadLine() | Should -Be 1000000
+                $peaks = (Get-Peak $shell.Id), (Get-Peak $service.ProcessId)
+                Write-Host "peak resident memory: PowerShell $('{0:N0}' -f $peaks[0]) MB, the service $('{0:N0}' -f $peaks[1]) MB"
+                $peaks[0] | Should -BeLessOrEqual 300
+                $peaks[1] | Should -BeLessOrEqual 300
+            }
+            finally { $shell.Kill($true) }
         }
     }
 

@@ -125,7 +125,7 @@ function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
 }
 
 # Runs a script in another PowerShell: its own culture, session and streams.
-function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}) {
+function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}, [switch] $KeepInput) {
     $path = Join-Path $TestDrive "child-$([guid]::NewGuid().ToString('N').Substring(0, 8)).ps1"
     Set-Content -LiteralPath $path -Value "`$ProgressPreference = 'SilentlyContinue'`nImport-Module '$(Join-Path $Root InferenceBatch.psd1)'`n$Script"
     $file, $arguments = @(Get-InterruptiblePrefix) + (Get-Process -Id $PID).Path + '-NoProfile', '-NonInteractive', '-File', $path
@@ -136,7 +136,7 @@ function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}) {
     $start.RedirectStandardError = $true
     $start.RedirectStandardInput = $true
     $process = [Diagnostics.Process]::Start($start)
-    $process.StandardInput.Close()
+    if (-not $KeepInput) { $process.StandardInput.Close() }
     $process
 }
 
