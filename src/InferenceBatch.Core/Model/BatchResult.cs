@@ -9,6 +9,7 @@ namespace InferenceBatch.Model;
 public sealed class BatchResult
 {
     private string? _json;
+    private string? _text;
     private object? _value;
     private Func<string, object?>? _valueReader;
     private BatchRequest? _request;
@@ -26,7 +27,11 @@ public sealed class BatchResult
     /// The answer as text: the first choice's content, a completion's text, or the joined output text of
     /// <c>/v1/responses</c>; null for endpoints that answer with something else, such as embeddings.
     /// </summary>
-    public string? Text { get; init; }
+    public string? Text
+    {
+        get => _text ??= TextReader?.Invoke(JsonUtf8.Slice(TextToken.Start, TextToken.Length));
+        init => _text = value;
+    }
 
     /// <summary>The text parsed, where it is a JSON object or array; else null. Date-like text stays text.</summary>
     public object? Value
@@ -90,6 +95,12 @@ public sealed class BatchResult
     /// <summary>The result line as it came, UTF-8; empty for a missing result.</summary>
     internal ReadOnlyMemory<byte> JsonUtf8 { get; init; }
 
+    /// <summary>Reads <see cref="Text"/> from its place in the line when it is first asked for; null where it is there, or there is none.</summary>
+    internal Func<ReadOnlyMemory<byte>, string>? TextReader { get; init; }
+
+    /// <summary>Where the text stands in the line, in bytes: what <see cref="TextReader"/> is given.</summary>
+    internal (int Start, int Length) TextToken { get; init; }
+
     /// <summary>Where the line begins in the stream it was read from, in bytes.</summary>
     internal long Offset { get; set; }
 
@@ -113,7 +124,9 @@ public sealed class BatchResult
         CustomId = customId,
         Status = Status,
         StatusCode = StatusCode,
-        Text = Text,
+        Text = _text,
+        TextReader = TextReader,
+        TextToken = TextToken,
         FinishReason = FinishReason,
         Model = Model,
         PromptTokens = PromptTokens,

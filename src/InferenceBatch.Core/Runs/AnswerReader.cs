@@ -14,6 +14,13 @@ internal static class AnswerReader
 {
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth + 8 };
 
+    // Most lines name the model and the ending that the line before named: they share the text.
+    [ThreadStatic]
+    private static string? t_model;
+
+    [ThreadStatic]
+    private static string? t_ending;
+
     private delegate void ItemReader(ref Utf8JsonReader reader, ref ResultFields fields);
 
     /// <summary>Reads the body the reader stands on.</summary>
@@ -62,7 +69,7 @@ internal static class AnswerReader
             }
             else if (reader.Is("model"u8))
             {
-                fields.Model = JsonValues.ReadText(ref reader);
+                fields.Model = JsonValues.ReadName(ref reader, ref t_model);
             }
             else if (reader.Is("message"u8))
             {
@@ -82,6 +89,7 @@ internal static class AnswerReader
         try
         {
             var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(text), s_options);
+            fields.IsElsewhere = true;
             reader.Read();
             if (reader.TokenType == JsonTokenType.StartObject)
             {
@@ -108,11 +116,12 @@ internal static class AnswerReader
             }
             else if (reader.Is("text"u8))
             {
-                fields.Text = JsonValues.ReadText(ref reader);
+                reader.Read();
+                TakeText(ref reader, ref fields);
             }
             else if (reader.Is("finish_reason"u8))
             {
-                fields.FinishReason = JsonValues.ReadText(ref reader);
+                fields.FinishReason = JsonValues.ReadName(ref reader, ref t_ending);
             }
             else
             {
@@ -136,7 +145,7 @@ internal static class AnswerReader
             reader.Read();
             if (isContent && reader.TokenType == JsonTokenType.String)
             {
-                fields.Text = BrokenText.ReadString(ref reader);
+                TakeText(ref reader, ref fields);
             }
             else if (isContent && reader.TokenType == JsonTokenType.StartArray)
             {
@@ -147,6 +156,15 @@ internal static class AnswerReader
                 reader.Skip();
             }
         }
+    }
+
+    /// <summary>Takes the value the reader stands on as the text: the place of a string alone, where it stands in the line.</summary>
+    private static void TakeText(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
+        int start = (int)reader.TokenStartIndex;
+        bool isPlace = reader.TokenType == JsonTokenType.String && !fields.IsElsewhere;
+        fields.Text = isPlace ? null : JsonValues.TextOf(ref reader);
+        fields.TextToken = isPlace ? (start, (int)reader.BytesConsumed - start) : default;
     }
 
     /// <summary>An item of /v1/responses' <c>output</c>: only those with content hold text.</summary>

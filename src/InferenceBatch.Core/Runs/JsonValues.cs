@@ -23,6 +23,20 @@ internal static class JsonValues
     public static string? ReadText(ref Utf8JsonReader reader)
     {
         reader.Read();
+        return TextOf(ref reader);
+    }
+
+    /// <summary>Reads a text that is often the same; then it is <paramref name="last"/> itself, which becomes what was read.</summary>
+    public static string? ReadName(ref Utf8JsonReader reader, ref string? last)
+    {
+        reader.Read();
+        bool isLast = last is not null && reader.TokenType == JsonTokenType.String && !reader.ValueIsEscaped && reader.ValueTextEquals(last);
+        return isLast ? last : last = TextOf(ref reader);
+    }
+
+    /// <summary>The text of the value the reader stands on.</summary>
+    public static string? TextOf(ref Utf8JsonReader reader)
+    {
         switch (reader.TokenType)
         {
             case JsonTokenType.String:

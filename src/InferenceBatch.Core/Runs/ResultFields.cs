@@ -9,6 +9,12 @@ internal struct ResultFields
     public int? StatusCode;
     public bool HasBody;
     public string? Text;
+
+    /// <summary>Where the text stands in the line; of length 0 where it had to be made already.</summary>
+    public (int Start, int Length) TextToken;
+
+    /// <summary>Whether what is read stands elsewhere than in the line itself, such as in a body that is a string.</summary>
+    public bool IsElsewhere;
     public string? FinishReason;
     public string? Model;
     public long? PromptTokens;

@@ -12,6 +12,7 @@ namespace InferenceBatch.Runs;
 /// </summary>
 public static class ResultLineReader
 {
+    private static readonly Func<ReadOnlyMemory<byte>, string> s_readText = BrokenText.ReadString;
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth + 8 };
 
     /// <summary>Reads one line.</summary>
@@ -27,15 +28,18 @@ public static class ResultLineReader
     internal static BatchResult Read(byte[] kept, string? batchId, Func<string, object?>? valueReader)
     {
         ReadOnlySpan<byte> line = kept;
-        var fields = new ResultFields();
-        ReadLine(Utf8.IsValid(line) ? line : BrokenText.Repaired(line), ref fields);
+        bool isWhole = Utf8.IsValid(line);
+        var fields = new ResultFields { IsElsewhere = !isWhole };
+        ReadLine(isWhole ? line : BrokenText.Repaired(line), ref fields);
         ServiceError? error = ErrorOf(in fields);
         return new BatchResult
         {
             CustomId = fields.CustomId ?? "",
             Status = StatusOf(error),
             StatusCode = fields.StatusCode,
-            Text = fields.Text ?? (error is null ? fields.PlainBody : null),
+            Text = fields.Text ?? (error is null && fields.TextToken.Length == 0 ? fields.PlainBody : null),
+            TextToken = fields.TextToken,
+            TextReader = fields.TextToken.Length > 0 ? s_readText : null,
             FinishReason = fields.FinishReason,
             Model = fields.Model,
             PromptTokens = fields.PromptTokens,
@@ -48,7 +52,16 @@ public static class ResultLineReader
         };
     }
 
-    private static void ReadLine(ReadOnlySpan<byte> line, ref ResultFields fields)
+    /// <summary>Reads no more of a line than its <c>custom_id</c>, and that it is JSON; the result points into the line's own bytes.</summary>
+    /// <exception cref="JsonException">Not a JSON object.</exception>
+    internal static BatchResult ReadId(ReadOnlyMemory<byte> line)
+    {
+        var fields = new ResultFields();
+        ReadLine(Utf8.IsValid(line.Span) ? line.Span : BrokenText.Repaired(line.Span), ref fields, idOnly: true);
+        return new BatchResult { CustomId = fields.CustomId ?? "", JsonUtf8 = line };
+    }
+
+    private static void ReadLine(ReadOnlySpan<byte> line, ref ResultFields fields, bool idOnly = false)
     {
         var reader = new Utf8JsonReader(line, s_options);
         reader.Read();
@@ -63,11 +76,11 @@ public static class ResultLineReader
             {
                 fields.CustomId = JsonValues.ReadText(ref reader);
             }
-            else if (reader.Is("response"u8))
+            else if (!idOnly && reader.Is("response"u8))
             {
                 ReadResponse(ref reader, ref fields);
             }
-            else if (reader.Is("error"u8))
+            else if (!idOnly && reader.Is("error"u8))
             {
                 fields.LineError = JsonValues.ReadError(ref reader);
             }

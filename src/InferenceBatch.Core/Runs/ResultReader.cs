@@ -13,6 +13,12 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// <summary>Told of a line that could not be read (its number, counted from 1, and why); the others go on.</summary>
     public Action<int, string>? OnBadLine { get; init; }
 
+    /// <summary>
+    /// Whether results are wanted for their ids and places alone, to be read again later: then each is valid until the
+    /// next is asked for, and nothing but its id is read.
+    /// </summary>
+    public bool IdsOnly { get; init; }
+
     /// <summary>Whether a file read so far was still being written: more results may come.</summary>
     public bool IsPartial { get; private set; }
 
@@ -100,7 +106,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
 
         try
         {
-            BatchResult result = ResultLineReader.Read(line, batchId, valueReader);
+            BatchResult result = IdsOnly ? ResultLineReader.ReadId(lines.Line) : ResultLineReader.Read(line, batchId, valueReader);
             result.Offset = lines.Offset;
             return result;
         }

@@ -45,6 +45,14 @@ internal static class BrokenText
         }
     }
 
+    /// <summary>The text of a JSON string, quotes included.</summary>
+    public static string ReadString(ReadOnlyMemory<byte> token)
+    {
+        var reader = new Utf8JsonReader(token.Span);
+        reader.Read();
+        return ReadString(ref reader);
+    }
+
     /// <summary>The name of a property.</summary>
     public static string ReadName(JsonProperty property)
     {

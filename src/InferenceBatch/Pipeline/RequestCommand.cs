@@ -122,9 +122,9 @@ public abstract class RequestCommand : BatchCommand
     {
         InputNumber++;
         object? input = InputObject;
-        if (input is PSObject { BaseObject: string text })
+        if (input is PSObject { BaseObject: string or ValueType } wrapped)
         {
-            input = text;
+            input = wrapped.BaseObject; // A million rows are kept; their wrappers need not be.
         }
 
         string? prompt = Prompt ?? input as string;
