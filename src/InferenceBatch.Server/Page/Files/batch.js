@@ -18,18 +18,20 @@ export function batchView(id) {
   const timeline = element("ol", { class: "timeline" });
   const [issues, codes, files, details, metadata] = Array.from({ length: 5 }, () => element("section", { class: "card" }));
   const facts = factList("Done", "Succeeded", "Failed", "Speed", "Time left", "Tokens in", "Tokens out");
+  const progress = element("section", { class: "card", "aria-label": "Progress" }, bar.node, facts.node);
   const charts = {
     latency_ms: histogramFigure("Latency", milliseconds, "No line has been answered yet, or its latency was not kept."),
     input_tokens: histogramFigure("Input tokens", number, "No answer has named its tokens yet."),
     output_tokens: histogramFigure("Output tokens", number, "No answer has named its tokens yet."),
   };
+  const chartRow = element("div", { class: "charts" }, ...Object.values(charts).map(chart => chart.node));
   const root = element("div", {},
     element("nav", {}, element("a", { href: "#/" }, "All batches")),
     element("div", { class: "heading" }, element("h1", { class: "id", tabindex: "-1" }, id), status),
-    element("section", { class: "card", "aria-label": "Progress" }, bar.node, facts.node),
+    progress,
     element("section", { class: "card" }, element("h2", {}, "Times"), timeline),
     issues, codes,
-    element("div", { class: "charts" }, ...Object.values(charts).map(chart => chart.node)),
+    chartRow,
     element("div", { class: "columns" }, files, details, metadata));
   const show = {
     status: renderer(status, word => [badge(word)]),
@@ -47,6 +49,7 @@ export function batchView(id) {
     const path = `/v1/batches/${encodeURIComponent(id)}`;
     const [batch, statistics] = await Promise.all([get(path, signal), get(`${path}/statistics`, signal)]);
     pace.look(batch, now());
+    progress.hidden = chartRow.hidden = isFinished(batch) && batch.request_counts.total === 0;
     show.status(batch.status);
     bar.update(batch.request_counts, countsText(batch.request_counts));
     showFacts(facts, batch, pace);
@@ -96,7 +99,7 @@ function showFacts(facts, batch, pace) {
   const { total, completed, failed } = batch.request_counts;
   const perSecond = pace.rate(batch, now());
   const left = pace.left(batch, now());
-  facts.update("Done", total ? `${number(completed + failed)} of ${number(total)}` : batch.status === "validating" ? "checking the file" : "nothing");
+  facts.update("Done", total ? `${number(completed + failed)} of ${number(total)}` : "checking the file");
   facts.update("Succeeded", total ? number(completed) : "");
   facts.update("Failed", total ? number(failed) : "");
   facts.update("Speed", batch.in_progress_at && perSecond > 0 ? rate(perSecond) : "");
@@ -122,7 +125,7 @@ function renderIssues(list) {
     element("td", { class: "number" }, line === null ? "" : number(line)), element("td", {}, element("code", {}, code)), element("td", {}, message));
   return [
     element("h2", {}, "Why it failed"),
-    element("div", { class: "scroll" }, element("table", {},
+    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Why it failed" }, element("table", {},
       element("thead", {}, element("tr", {}, ...["Line", "Code", "Message"].map(name => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...list.slice(0, mostIssues).map(row)))),
     list.length > mostIssues && element("p", { class: "quiet" }, `And ${number(list.length - mostIssues)} more, which the API lists.`),
@@ -140,9 +143,9 @@ function renderCodes({ error_codes: list, last_errors: last }) {
     element("table", { class: "codes" },
       element("thead", { class: "unseen" }, element("tr", {}, ...["Code", "Share", "Lines"].map(name => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...list.map(row))),
-    last.length > 0 && element("h2", { class: "later" }, "The last ones"),
+    last.length > 0 && element("h2", {}, "The last ones"),
     last.length > 0 && element("ul", { class: "errors-last" }, ...last.map(({ line, code, message }) =>
-      element("li", {}, `Line ${number(line)}: `, element("code", {}, code), ` ${message}`))),
+      element("li", {}, `Line ${number(line)}: `, element("code", {}, code), " ", element("span", { class: "small quiet" }, message)))),
   ];
 }
 

@@ -2,6 +2,7 @@ import { element, renderer, setText, svg } from "./dom.js";
 import { compact, number } from "./format.js";
 
 const width = 360;
+const plotWidth = 340;
 const height = 150;
 const floor = 128;
 const fewestBars = 6;
@@ -72,9 +73,9 @@ function visible(buckets) {
 
 function drawBars(bars, format) {
   const most = Math.max(1, ...bars.map(bar => bar.count));
-  const step = width / Math.max(1, bars.length);
+  const step = plotWidth / Math.max(1, bars.length);
   const every = Math.ceil(bars.length / mostLabels);
-  const nodes = [svg("line", { class: "axis", x1: 0, x2: width, y1: floor + 0.5, y2: floor + 0.5 })];
+  const nodes = [svg("line", { class: "axis", x1: 0, x2: plotWidth, y1: floor + 0.5, y2: floor + 0.5 })];
   bars.forEach(({ from, to, count }, i) => {
     const tall = count ? Math.max(2, (floor - 16) * count / most) : 0;
     const range = to === null ? `above ${format(from)}` : `${format(from)} to ${format(to)}`;
@@ -87,7 +88,7 @@ function drawBars(bars, format) {
       const x = (i + 1) * step;
       nodes.push(
         svg("line", { class: "axis", x1: x, x2: x, y1: floor, y2: floor + 4 }),
-        svg("text", { x, y: height - 5, "text-anchor": i === bars.length - 1 ? "end" : "middle" }, format(to)));
+        svg("text", { x, y: height - 5, "text-anchor": "middle" }, format(to)));
     }
   });
   return nodes;

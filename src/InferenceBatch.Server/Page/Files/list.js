@@ -100,7 +100,7 @@ function createRow(batch) {
       setText(about, [next.endpoint, next.model].filter(text => text).join(" · "));
       const text = next.request_counts.total > 0 ? countsText(next.request_counts) : "";
       bar.update(next.request_counts, text);
-      bar.node.classList.toggle("unseen", next.request_counts.total === 0);
+      bar.node.toggleAttribute("hidden", next.request_counts.total === 0);
       setText(counts, text);
       const perSecond = pace.rate(next, now());
       setText(speed, next.in_progress_at && perSecond > 0 ? rate(perSecond) : "");
@@ -128,7 +128,7 @@ function renderErrors({ list, count, codes, last }) {
     ? [...list.map(error => element("span", {}, line(error))), count > 1 && element("span", { class: "small quiet" }, `and ${number(count - 1)} more`)]
     : [
       ...codes.slice(0, 2).map(({ code, count: times }) => element("div", {}, `${number(times)} × `, element("code", {}, code))),
-      codes.length > 2 && element("span", { class: "small quiet" }, `and ${number(codes.length - 2)} other kinds`),
-      last && element("span", { class: "small quiet" }, `Last: line ${last.line}. ${last.message}`),
+      codes.length > 2 && element("span", { class: "small quiet" }, `and ${number(codes.length - 2)} more ${codes.length === 3 ? "kind" : "kinds"}`),
+      last && element("span", { class: "small quiet" }, `Last, line ${number(last.line)}: ${last.message}`),
     ];
 }
