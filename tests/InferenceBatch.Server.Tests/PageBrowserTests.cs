@@ -22,7 +22,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         Assert.Equal("in progress", await page.TextAsync("tbody .status"));
         Assert.Equal("75", (await page.EvaluateAsync("document.querySelector('tbody [role=progressbar]').getAttribute('aria-valuenow')")).GetString());
         await page.UntilTextAsync("1 × bad_thing");
-        Assert.Contains("Last, line 2: The upstream's answer: 400 Bad Request.", await page.TextAsync("tbody .errors"), StringComparison.Ordinal);
+        Assert.Contains("Last, line 2: The upstream answered 400 Bad Request.", await page.TextAsync("tbody .errors"), StringComparison.Ordinal);
 
         release.SetResult();
         await page.UntilAsync("document.querySelector('tbody .status').innerText === 'completed'");
@@ -45,7 +45,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         Assert.Equal(["Created", "Started", "Finalizing", "Completed"], await TextsAsync(page, ".timeline b"));
         Assert.Equal(["bad_thing"], await TextsAsync(page, ".codes th code"));
         Assert.Equal(100, (await page.EvaluateAsync("Number(document.querySelector('.codes rect').getAttribute('width'))")).GetDouble());
-        Assert.Equal(["Line 2: bad_thing The upstream's answer: 400 Bad Request."], await TextsAsync(page, ".errors-last li"));
+        Assert.Equal(["Line 2: bad_thing The upstream answered 400 Bad Request."], await TextsAsync(page, ".errors-last li"));
         // Three answers of 3 tokens in and 2 out.
         Assert.Equal(["2 to 3: 3", "1 to 2: 3"], await TextsAsync(page, ".charts figure + figure rect:not([height='0']) title"));
         Assert.Contains("Median about", await page.TextAsync("figcaption p"), StringComparison.Ordinal);
@@ -255,7 +255,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         await using TestService service = await TestService.StartAsync();
         await using BrowserPage page = await browser.OpenAsync(service.Address);
         await page.UntilTextAsync("No batches yet.");
-        Assert.Equal("""[[1000,1000],[5000,7500,11250,16875,25312.5,30000,30000],[1000,2000,4000,8000,16000,30000,30000]]""", (await page.EvaluateAsync(WaitsScript)).GetRawText());
+        Assert.Equal("""[[1000,1000],[3000,4500,6750,10000,10000,10000,10000],[1000,2000,4000,8000,16000,30000,30000]]""", (await page.EvaluateAsync(WaitsScript)).GetRawText());
         Assert.Equal("""["aborted",1,2]""", (await page.EvaluateAsync(HiddenScript)).GetRawText());
     }
 

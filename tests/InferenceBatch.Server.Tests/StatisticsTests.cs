@@ -32,12 +32,12 @@ public sealed class StatisticsTests
         AssertHistogram(statistics.GetProperty("output_tokens"), "le 2: 3", 6, 2);
         Assert.Equal(
             [
-                ("bad_thing", 400, 2, "The upstream's answer: 400 Bad Request."),
-                ("inference_failed", null, 1, "The upstream broke its answer off."),
-                ("rate_limit_error", 429, 1, "The upstream's answer: 429 Too Many Requests."),
-                ("upstream_error", 502, 1, "The upstream's answer: 502 Bad Gateway."),
+                ("bad_thing", 400, 2, "The upstream answered 400 Bad Request."),
+                ("inference_failed", null, 1, "(the service's own words)"),
+                ("rate_limit_error", 429, 1, "The upstream answered 429 Too Many Requests."),
+                ("upstream_error", 502, 1, "The upstream answered 502 Bad Gateway."),
             ],
-            Errors(statistics, "error_codes", "count").Select(error => error with { Message = error.Status is null ? "The upstream broke its answer off." : error.Message }));
+            Errors(statistics, "error_codes", "count").Select(error => error.Status is null ? error with { Message = "(the service's own words)" } : error));
         Assert.Equal([6, 5, 4, 3, 2], Errors(statistics, "last_errors", "line").Select(error => error.Number));
     }
 
@@ -176,7 +176,7 @@ public sealed class StatisticsTests
         {
             Assert.Equal(latencies, statistics.GetProperty("latency_ms").GetProperty("count").GetInt32());
             Assert.Equal(tokens, statistics.GetProperty("input_tokens").GetProperty("count").GetInt32());
-            Assert.Equal(("bad_thing", 400, 1, "The upstream's answer: 400 Bad Request."), Errors(statistics, "error_codes", "count").Single());
+            Assert.Equal(("bad_thing", 400, 1, "The upstream answered 400 Bad Request."), Errors(statistics, "error_codes", "count").Single());
         }
     }
 

@@ -83,5 +83,5 @@ internal sealed class ErrorTally
     }
 
     private static string MessageOf(int status) => ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } phrase
-        ? $"The upstream's answer: {status} {phrase}." : $"The upstream's answer: status {status}.";
+        ? $"The upstream answered {status} {phrase}." : $"The upstream answered {status}.";
 }

@@ -20,9 +20,9 @@ export function batchView(id) {
   const facts = factList("Done", "Succeeded", "Failed", "Speed", "Time left", "Tokens in", "Tokens out");
   const progress = element("section", { class: "card", "aria-label": "Progress" }, bar.node, facts.node);
   const charts = {
-    latency_ms: histogramFigure("Latency", milliseconds, "No line has been answered yet, or its latency was not kept."),
-    input_tokens: histogramFigure("Input tokens", number, "No answer has named its tokens yet."),
-    output_tokens: histogramFigure("Output tokens", number, "No answer has named its tokens yet."),
+    latency_ms: histogramFigure("Latency", milliseconds, "No line has an answer, or its latency was not kept."),
+    input_tokens: histogramFigure("Input tokens", number, "No answer has named its tokens."),
+    output_tokens: histogramFigure("Output tokens", number, "No answer has named its tokens."),
   };
   const chartRow = element("div", { class: "charts" }, ...Object.values(charts).map(chart => chart.node));
   const root = element("div", {},
@@ -126,7 +126,7 @@ function renderIssues(list) {
   return [
     element("h2", {}, "Why it failed"),
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Why it failed" }, element("table", {},
-      element("thead", {}, element("tr", {}, ...["Line", "Code", "Message"].map(name => element("th", { scope: "col" }, name)))),
+      element("thead", {}, element("tr", {}, ...["Line", "Code", "Message"].map((name, i) => element("th", { scope: "col", class: i ? null : "number" }, name)))),
       element("tbody", {}, ...list.slice(0, mostIssues).map(row)))),
     list.length > mostIssues && element("p", { class: "quiet" }, `And ${number(list.length - mostIssues)} more, which the API lists.`),
   ];

@@ -1,6 +1,7 @@
 const busyWait = 1000;
-const idleWait = 5000;
-const longestWait = 30_000;
+const idleWait = 3000;
+const longestIdleWait = 10_000;
+const longestAwayWait = 30_000;
 
 // Looks again and again: each second while something runs, more and more seldom while nothing does or the service is away,
 // and not at all while nobody sees the page.
@@ -30,10 +31,10 @@ export class Poll {
     let error = null;
     try {
       const isBusy = await this.#look(abort.signal);
-      this.#wait = isBusy ? busyWait : Math.min(longestWait, Math.max(idleWait, this.#wait * 1.5));
+      this.#wait = isBusy ? busyWait : Math.min(longestIdleWait, Math.max(idleWait, this.#wait * 1.5));
     } catch (caught) {
       error = caught;
-      this.#wait = Math.min(longestWait, Math.max(busyWait, this.#wait * 2));
+      this.#wait = Math.min(longestAwayWait, Math.max(busyWait, this.#wait * 2));
     }
     if (!abort.signal.aborted) {
       this.#timer = setTimeout(() => this.now(), this.#wait);
