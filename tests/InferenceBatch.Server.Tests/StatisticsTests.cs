@@ -195,6 +195,54 @@ public sealed class StatisticsTests
     }
 
     [Fact]
+    public async Task After_a_kill_all_but_the_latest_latencies_are_whole()
+    {
+        bool stalls = true;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
+        {
+            "prompt 1" => call.AnswerAsync(400, """{"error":{"code":"bad_thing"}}"""),
+            "prompt 2" => call.AnswerAsync(503, "<html>", "text/html"),
+            "prompt 5" when Volatile.Read(ref stalls) => call.StallAsync(),
+            _ => call.OkAsync(),
+        });
+        using var folder = new TempFolder();
+        string[] options = ["--upstream", upstream.Address, "--concurrency", "1", "--max-attempts", "1"];
+        string id;
+        using (ServerProcess server = await ServerProcess.ServeAsync(folder.Path, options))
+        {
+            using var api = new ApiCaller(server.Address);
+            id = await api.SubmitAsync(Requests.File(5));
+            await api.DoneAsync(id, 4);
+            await server.KillAsync();
+        }
+
+        Volatile.Write(ref stalls, false);
+        using ServerProcess again = await ServerProcess.ServeAsync(folder.Path, options);
+        using var caller = new ApiCaller(again.Address);
+        await caller.EndAsync(id);
+        JsonElement statistics = await caller.GetAsync($"batches/{id}/statistics");
+        AssertHistogram(statistics.GetProperty("input_tokens"), "le 3: 3", 9, 3);
+        Assert.Equal([("bad_thing", 400), ("upstream_error", 503)], Errors(statistics, "error_codes", "count").Select(error => (error.Code, error.Status!.Value)));
+        Assert.Equal([2, 1], Errors(statistics, "last_errors", "line").Select(error => error.Number));
+        Assert.InRange(statistics.GetProperty("latency_ms").GetProperty("count").GetInt32(), 1, 5);
+    }
+
+    [Fact]
+    public void A_database_of_an_earlier_version_gets_the_table()
+    {
+        using var folder = new TempFolder();
+        string path = folder.File("batches.db");
+        using (Database database = Database.Open(path))
+        {
+            database.Execute("DROP TABLE batch_statistics");
+        }
+
+        using Database again = Database.Open(path);
+        again.Statistics.Keep("batch_1", "{}");
+        Assert.Equal("{}", again.Statistics.Find("batch_1"));
+    }
+
+    [Fact]
     public async Task A_batch_that_never_ran_has_empty_ones()
     {
         await using TestService service = await TestService.StartAsync();
