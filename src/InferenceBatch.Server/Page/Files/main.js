@@ -1,6 +1,6 @@
 import { forgetKey, keepKey, readKey } from "./api.js";
 import { batchView } from "./batch.js";
-import { element, setText } from "./dom.js";
+import { announce, element, setText } from "./dom.js";
 import { span } from "./format.js";
 import { listView } from "./list.js";
 import { Poll } from "./poll.js";
@@ -30,8 +30,7 @@ function show(takesFocus) {
       setText(connection, "");
       main.replaceChildren(notFound(error.message));
     } else {
-      connection.classList.toggle("trouble", error !== null);
-      setText(connection, error === null ? "Live" : `${error.status ? error.message : "The service does not answer."} Trying again in ${span(wait / 1000)}.`);
+      sayConnection(error, wait);
       if (!view.isShown && error === null) {
         view.isShown = true;
         main.replaceChildren(view.root);
@@ -42,6 +41,15 @@ function show(takesFocus) {
     }
   });
   poll.now();
+}
+
+function sayConnection(error, wait) {
+  const trouble = error && (error.status ? error.message : "The service does not answer.");
+  if (trouble && !connection.classList.contains("trouble")) {
+    announce(trouble);
+  }
+  connection.classList.toggle("trouble", error !== null);
+  setText(connection, trouble ? `${trouble} Trying again in ${span(wait / 1000)}.` : "Live");
 }
 
 function notFound(message) {
