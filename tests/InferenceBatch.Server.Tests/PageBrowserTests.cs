@@ -221,7 +221,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
                     await page.UntilAsync(hash == "#/" ? "document.querySelector('.list .errors code')" : "document.querySelector('.errors-last li')");
                     Assert.Equal(isDark, (await page.EvaluateAsync("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every(part => part < 64)")).GetBoolean());
                     // WCAG 2.1, 1.4.3: at least 4.5 to 1.
-                    Assert.Empty(await EvaluateListAsync(page, ContrastScript));
+                    Assert.Empty(await EvaluateListAsync(page, PageScripts.Contrast));
                     Assert.True((await page.EvaluateAsync("document.documentElement.scrollWidth <= document.documentElement.clientWidth")).GetBoolean());
                 }
 
@@ -255,8 +255,8 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         await using TestService service = await TestService.StartAsync();
         await using BrowserPage page = await browser.OpenAsync(service.Address);
         await page.UntilTextAsync("No batches yet.");
-        Assert.Equal("""[[1000,1000],[3000,4500,6750,10000,10000,10000,10000],[1000,2000,4000,8000,16000,30000,30000]]""", (await page.EvaluateAsync(WaitsScript)).GetRawText());
-        Assert.Equal("""["aborted",1,2]""", (await page.EvaluateAsync(HiddenScript)).GetRawText());
+        Assert.Equal("""[[1000,1000],[3000,4500,6750,10000,10000,10000,10000],[1000,2000,4000,8000,16000,30000,30000]]""", (await page.EvaluateAsync(PageScripts.Waits)).GetRawText());
+        Assert.Equal("""["aborted",1,2]""", (await page.EvaluateAsync(PageScripts.Hidden)).GetRawText());
     }
 
     [ChromiumFact]
@@ -274,78 +274,6 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
             settings => settings with { Addresses = [new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, port)] }, folder: folder);
         await page.UntilTextAsync("Live");
     }
-
-    /// <summary>Every text whose colour is too near to what is behind it.</summary>
-    private const string ContrastScript = """
-        (() => {
-          const parts = colour => colour.match(/[\d.]+/g).map(Number);
-          const luminance = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-            .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-          const behind = node => {
-            for (; node; node = node.parentElement) {
-              const colour = parts(getComputedStyle(node).backgroundColor);
-              if (colour.length === 3 || colour[3] === 1) { return colour; }
-            }
-          };
-          return [...document.querySelectorAll('body *')]
-            .filter(node => [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim()) && node.getClientRects().length && !node.closest('title, noscript'))
-            .map(node => {
-              const style = getComputedStyle(node);
-              const [a, b] = [luminance(parts(node.namespaceURI.endsWith('svg') ? style.fill : style.color)), luminance(behind(node))];
-              return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), node.outerHTML];
-            })
-            .filter(([contrast]) => contrast < 4.5).map(([contrast, text]) => `${contrast}: ${text}`);
-        })()
-        """;
-
-    /// <summary>How long is waited after looks that are busy, idle and failing, with timers that fire at once.</summary>
-    private const string WaitsScript = """
-        (async () => {
-          const { Poll } = await import('/page/poll.js');
-          const timer = window.setTimeout;
-          const run = (look, times) => new Promise(done => {
-            const waits = [];
-            const poll = new Poll(look, (error, wait) => {
-              waits.push(wait);
-              if (waits.length === times) { poll.stop(); done(waits); }
-            });
-            poll.now();
-          });
-          window.setTimeout = action => { queueMicrotask(action); };
-          try {
-            return [await run(async () => true, 2), await run(async () => false, 7), await run(async () => { throw new Error(); }, 7)];
-          } finally {
-            window.setTimeout = timer;
-          }
-        })()
-        """;
-
-    /// <summary>What becomes of a look when the page is hidden, and how many there are before and after it is seen again.</summary>
-    private const string HiddenScript = """
-        (async () => {
-          const { Poll } = await import('/page/poll.js');
-          const hide = isHidden => {
-            Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
-            document.dispatchEvent(new Event('visibilitychange'));
-          };
-          let looks = 0;
-          let seen;
-          const first = new Promise(done => seen = done);
-          const poll = new Poll(signal => new Promise((_, fail) => {
-            looks++;
-            signal.addEventListener('abort', () => { seen('aborted'); fail(signal.reason); });
-          }), () => { });
-          poll.now();
-          hide(true);
-          const outcome = await first;
-          await poll.now();
-          const whileHidden = looks;
-          hide(false);
-          delete document.hidden;
-          poll.stop();
-          return [outcome, whileHidden, looks];
-        })()
-        """;
 
     private static Task<FaultUpstream> StartUpstreamAsync(Task release) => FaultUpstream.StartAsync(async call =>
     {

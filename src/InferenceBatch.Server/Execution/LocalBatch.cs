@@ -231,7 +231,7 @@ internal sealed class LocalBatch : IDisposable
             }
         }
 
-        _engine.Statistics.Forget(_record.Id);
+        _engine.Statistics.Leave(_record.Id);
         DateTimeOffset now = _engine.Time.GetUtcNow();
         List<FileRecord> files = _engine.ResultFiles.Keep(_record, run.Log, now);
         lock (_gate)
@@ -249,8 +249,7 @@ internal sealed class LocalBatch : IDisposable
                     ExpiredAt = outcome == BatchStatus.Expired ? now : null,
                     CancelledAt = outcome == BatchStatus.Cancelled ? now : null,
                 },
-                files,
-                run.Statistics);
+                files);
         }
 
     }
@@ -315,9 +314,9 @@ internal sealed class LocalBatch : IDisposable
         }
     }
 
-    private void Save(BatchRecord record, IReadOnlyList<FileRecord>? newFiles = null, string? statistics = null)
+    private void Save(BatchRecord record, params IReadOnlyList<FileRecord> newFiles)
     {
-        _engine.Database.Batches.Update(record, newFiles, statistics);
+        _engine.Database.Batches.Update(record, newFiles);
         if (record.Status != _record.Status)
         {
             Log.StatusChanged(_engine.Logger, record.Id, StatusWords.Write(record.Status));

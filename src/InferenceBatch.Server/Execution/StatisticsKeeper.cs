@@ -40,16 +40,7 @@ internal sealed class StatisticsKeeper : IDisposable
         }
     }
 
-    /// <summary>Keeps a run no more: its statistics are going to be kept with its last status.</summary>
-    public void Forget(string batchId)
-    {
-        lock (_gate)
-        {
-            _runs.Remove(batchId);
-        }
-    }
-
-    /// <summary>Keeps a run a last time, unless it is forgotten.</summary>
+    /// <summary>Keeps a run a last time: before its last status is written, or where it breaks off.</summary>
     public void Leave(string batchId)
     {
         lock (_gate)

@@ -42,15 +42,10 @@ internal sealed class BatchTable(Database database)
         ("$created_at", batch.CreatedAt.ToUnixTimeMilliseconds()),
         ("$expires_at", batch.ExpiresAt.ToUnixTimeMilliseconds()));
 
-    /// <summary>Writes what can change in a batch, and the files and statistics it ended with, as one transaction.</summary>
-    public void Update(BatchRecord batch, IReadOnlyList<FileRecord>? newFiles = null, string? statistics = null) => database.Write(() =>
+    /// <summary>Writes what can change in a batch, and the files it ended with, as one transaction.</summary>
+    public void Update(BatchRecord batch, params IReadOnlyList<FileRecord> newFiles) => database.Write(() =>
     {
-        if (statistics is not null)
-        {
-            database.Statistics.Keep(batch.Id, statistics);
-        }
-
-        foreach (FileRecord file in newFiles ?? [])
+        foreach (FileRecord file in newFiles)
         {
             database.Files.Insert(file);
         }

@@ -112,7 +112,7 @@ function createRow(batch) {
       }
     },
     async readErrors(signal) {
-      if (last.request_counts.failed !== failedRead) {
+      if (!last.errors && last.request_counts.failed !== failedRead) {
         const { failed } = last.request_counts;
         const statistics = await get(`/v1/batches/${batch.id}/statistics`, signal);
         showErrors({ codes: statistics.error_codes.map(({ code, count }) => ({ code, count })), last: statistics.last_errors[0] });
