@@ -1,4 +1,5 @@
 using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Page;
 using InferenceBatch.Server.Storage;
 using Microsoft.Data.Sqlite;
 
@@ -52,7 +53,8 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
 
     private void Authenticate(HttpContext context)
     {
-        if (context.Request.Path.StartsWithSegments("/healthz") || context.Request.Path.StartsWithSegments("/v1/healthz"))
+        if (context.Request.Path.StartsWithSegments("/healthz") || context.Request.Path.StartsWithSegments("/v1/healthz")
+            || PageRoutes.Has(context.Request.Path))
         {
             return;
         }

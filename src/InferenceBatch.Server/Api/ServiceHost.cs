@@ -1,6 +1,7 @@
 using System.Net;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Page;
 using InferenceBatch.Server.Storage;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -102,6 +103,8 @@ internal sealed class ServiceHost : IAsyncDisposable
         _app.UseRouting();
         new FileRoutes(_engine, _scheduler).Map(_app);
         new BatchRoutes(_engine, _scheduler).Map(_app);
+        PageRoutes.Map(_app);
+        new StatisticsRoutes(_scheduler).Map(_app);
         new ServiceRoutes(_engine, _scheduler).Map(_app);
         _app.UseEndpoints(_ => { });
     }

@@ -20,6 +20,7 @@ internal sealed class BatchEngine : IDisposable
         _sync = new GroupSync();
         ResultFiles = new ResultFiles(folder, Files, _sync);
         Dispatcher = new LineDispatcher(upstream, settings, time, logger);
+        Statistics = new StatisticsKeeper(Database, time);
     }
 
     public DataFolder Folder { get; }
@@ -40,11 +41,14 @@ internal sealed class BatchEngine : IDisposable
 
     public LineDispatcher Dispatcher { get; }
 
+    public StatisticsKeeper Statistics { get; }
+
     public InputCheck Check { get; } = new();
 
     public void Dispose()
     {
         Dispatcher.Dispose();
+        Statistics.Dispose();
         _sync.Dispose();
         Check.Dispose();
         Database.Dispose();

@@ -17,6 +17,7 @@ internal sealed class LineRun : IDisposable
     private readonly SafeFileHandle _input;
     private readonly RequestSpan[] _spans;
     private readonly BitArray _done;
+    private readonly LineStatistics _statistics = new();
     private int _completed;
     private int _failed;
     private LineUsage _usage;
@@ -28,7 +29,7 @@ internal sealed class LineRun : IDisposable
     /// <param name="openLog">Opens the log; is told what is done already.</param>
     /// <exception cref="IOException">The input or the log cannot be opened.</exception>
     /// <exception cref="InvalidDataException">The log is another input's.</exception>
-    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Action<int, bool, LineUsage>, ResultLog> openLog)
+    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Action<int, LineOutcome>, ResultLog> openLog)
     {
         Endpoint = endpoint;
         _spans = spans;
@@ -86,6 +87,27 @@ internal sealed class LineRun : IDisposable
         }
     }
 
+    /// <summary>What the ended lines add up to, as JSON.</summary>
+    public string Statistics
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _statistics.ToJson();
+            }
+        }
+    }
+
+    /// <summary>Adds latencies that were kept before the run was opened; the log has none.</summary>
+    public void AddLatencies(string json)
+    {
+        lock (_gate)
+        {
+            _statistics.AddLatencies(json);
+        }
+    }
+
     /// <summary>Gives up the lines in flight; they stay without an answer.</summary>
     public void Abort() => _abort.Cancel();
 
@@ -104,10 +126,10 @@ internal sealed class LineRun : IDisposable
 
     /// <summary>Writes an answer to the log and counts it.</summary>
     /// <exception cref="IOException">It could not be written; it can be tried again.</exception>
-    public void AddAnswer(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineUsage usage)
+    public void AddAnswer(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineOutcome outcome)
     {
         Log.AppendAnswer(_spans[index].Line, customIdJson, statusCode, requestId, body);
-        Count(index, statusCode is >= 200 and < 300, usage);
+        Count(index, outcome);
     }
 
     /// <summary>Writes that a line got no answer to the log and counts it.</summary>
@@ -115,7 +137,7 @@ internal sealed class LineRun : IDisposable
     public void AddError(int index, ReadOnlyMemory<byte> customIdJson, string code, string message)
     {
         Log.AppendErrors([(_spans[index].Line, customIdJson)], code, message);
-        Count(index, isSuccess: false, default);
+        Count(index, LineOutcome.OfNoAnswer(code, message));
     }
 
     /// <summary>Whether this is the first refusal since something was written: one to tell of.</summary>
@@ -150,7 +172,7 @@ internal sealed class LineRun : IDisposable
             if (group.Count == GroupSize || (i == _spans.Length - 1 && group.Count > 0))
             {
                 Log.AppendErrors(group, code, message);
-                indexes.ForEach(index => Count(index, isSuccess: false, default));
+                indexes.ForEach(index => Count(index, LineOutcome.OfNoAnswer(code, message)));
                 group.Clear();
                 indexes.Clear();
             }
@@ -164,7 +186,7 @@ internal sealed class LineRun : IDisposable
         _abort.Dispose();
     }
 
-    private void Recovered(int line, bool isSuccess, LineUsage usage)
+    private void Recovered(int line, LineOutcome outcome)
     {
         int index = IndexOf(line);
         if (index < 0 || _done[index])
@@ -172,15 +194,15 @@ internal sealed class LineRun : IDisposable
             throw new InvalidDataException($"The log answers line {line}, which the input {(index < 0 ? "does not have" : "has once")}.");
         }
 
-        Mark(index, isSuccess, usage);
+        Mark(index, outcome);
     }
 
-    private void Count(int index, bool isSuccess, in LineUsage usage)
+    private void Count(int index, in LineOutcome outcome)
     {
         bool isLast;
         lock (_gate)
         {
-            Mark(index, isSuccess, usage);
+            Mark(index, outcome);
             isLast = _completed + _failed == _spans.Length;
         }
 
@@ -190,13 +212,14 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    private void Mark(int index, bool isSuccess, in LineUsage usage)
+    private void Mark(int index, in LineOutcome outcome)
     {
         _done[index] = true;
         _diskFails = false;
-        _completed += isSuccess ? 1 : 0;
-        _failed += isSuccess ? 0 : 1;
-        _usage += usage;
+        _completed += outcome.IsSuccess ? 1 : 0;
+        _failed += outcome.IsSuccess ? 0 : 1;
+        _usage += outcome.Usage;
+        _statistics.Add(_spans[index].Line, outcome);
     }
 
     private int IndexOf(int line)

@@ -38,9 +38,10 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
                 run.Aborted.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), timeout);
             try
             {
+                long start = time.GetTimestamp();
                 using UpstreamAnswer answer = await upstream.SendAsync(run.Endpoint, line.AsMemory(span.BodyStart, span.BodyLength), timeout.Token);
                 isOurs = true;
-                return await EndAsync(run, index, attempts + 1, customId, answer);
+                return await EndAsync(run, index, attempts + 1, customId, answer, time.GetElapsedTime(start));
             }
             catch (UpstreamException exception)
             {
@@ -78,7 +79,8 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         }
     }
 
-    private async ValueTask<LineEnd> EndAsync(LineRun run, int index, int attempts, ReadOnlyMemory<byte> customId, UpstreamAnswer answer)
+    private async ValueTask<LineEnd> EndAsync(
+        LineRun run, int index, int attempts, ReadOnlyMemory<byte> customId, UpstreamAnswer answer, TimeSpan latency)
     {
         bool isJson = LineUsage.TryReadBody(answer.Body, out LineUsage usage);
         bool isStrain = RetryRule.IsStrain(answer.StatusCode);
@@ -94,11 +96,12 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
         byte[]? wrapped = isJson ? null : Wrap(answer.Body);
+        LineOutcome outcome = LineOutcome.OfAnswer(answer.StatusCode, wrapped ?? answer.Body, usage, latency);
         while (true)
         {
             try
             {
-                run.AddAnswer(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, usage);
+                run.AddAnswer(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, outcome);
                 return new LineEnd(isStrain, false, null);
             }
             catch (IOException exception)

@@ -12,6 +12,8 @@ namespace InferenceBatch.Server.Execution;
 /// </summary>
 internal sealed class LocalBatch : IDisposable
 {
+    public const string ExpiredCode = "batch_expired";
+    public const string CancelledCode = "batch_cancelled";
     public const string ExpiredMessage = "This request could not be executed before the completion window expired.";
     public const string CancelledMessage = "This request could not be executed because the batch was cancelled.";
 
@@ -64,6 +66,9 @@ internal sealed class LocalBatch : IDisposable
                 : null;
         }
     }
+
+    /// <summary>What its ended lines add up to, as JSON; null where they are not running.</summary>
+    public string? Statistics() => _run?.Statistics;
 
     /// <summary>Asks the batch to end early; gives it as it then stands. Where it has ended, or is about to, nothing changes.</summary>
     public BatchRecord Cancel()
@@ -142,6 +147,7 @@ internal sealed class LocalBatch : IDisposable
 
         Begin(report);
         LineRun run = _run = _engine.ResultFiles.Open(_record, input, spans);
+        _engine.Statistics.Add(_record.Id, run);
         BatchStatus outcome = _record.Status switch
         {
             BatchStatus.Cancelling => BatchStatus.Cancelled,
@@ -225,6 +231,7 @@ internal sealed class LocalBatch : IDisposable
             }
         }
 
+        _engine.Statistics.Leave(_record.Id);
         DateTimeOffset now = _engine.Time.GetUtcNow();
         List<FileRecord> files = _engine.ResultFiles.Keep(_record, run.Log, now);
         lock (_gate)
@@ -251,11 +258,11 @@ internal sealed class LocalBatch : IDisposable
     {
         if (outcome == BatchStatus.Cancelled)
         {
-            run.AddErrorToRest("batch_cancelled", CancelledMessage);
+            run.AddErrorToRest(CancelledCode, CancelledMessage);
         }
         else if (outcome == BatchStatus.Expired)
         {
-            run.AddErrorToRest("batch_expired", ExpiredMessage);
+            run.AddErrorToRest(ExpiredCode, ExpiredMessage);
         }
     }
 
@@ -302,6 +309,7 @@ internal sealed class LocalBatch : IDisposable
         {
             _run = null;
             await _engine.Dispatcher.StopAsync(run, TimeSpan.Zero);
+            _engine.Statistics.Leave(_record.Id);
             run.Dispose();
         }
     }

@@ -35,10 +35,10 @@ internal sealed class ResultLog : IDisposable
     /// <param name="outputPath">The output so far, or to be.</param>
     /// <param name="errorPath">The errors so far, or to be.</param>
     /// <param name="sync">Brings lines to the disk.</param>
-    /// <param name="onLine">Told each line that is there already: its number, whether it succeeded, its usage.</param>
+    /// <param name="onLine">Told each line that is there already: its number, and how it ended.</param>
     /// <exception cref="InvalidDataException">A file holds what this batch did not write.</exception>
     /// <exception cref="IOException">A file cannot be opened or read.</exception>
-    public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Action<int, bool, LineUsage> onLine)
+    public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Action<int, LineOutcome> onLine)
     {
         string start = $"{IdPrefix}{key}_";
         LogFile output = LogFile.Open(outputPath, line => Recover(line, outputPath, isSuccess: true));
@@ -58,7 +58,7 @@ internal sealed class ResultLog : IDisposable
 
         void Recover(ReadOnlySpan<byte> line, string path, bool isSuccess)
         {
-            LineUsage usage = LineUsage.ReadResultLine(line, out ReadOnlySpan<byte> id);
+            LineOutcome outcome = LineOutcome.ReadResultLine(line, isSuccess, out ReadOnlySpan<byte> id);
             string text = Encoding.UTF8.GetString(id);
             if (!text.StartsWith(start, StringComparison.Ordinal)
                 || !int.TryParse(text.AsSpan(start.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
@@ -66,7 +66,7 @@ internal sealed class ResultLog : IDisposable
                 throw new InvalidDataException($"'{path}' holds results of another input.");
             }
 
-            onLine(number, isSuccess, usage);
+            onLine(number, outcome);
         }
     }
 

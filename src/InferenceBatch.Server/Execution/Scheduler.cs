@@ -44,6 +44,11 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
     public BatchRecord? Find(string id) =>
         _running.TryGetValue(id, out (LocalBatch Batch, Task) running) ? running.Batch.Snapshot() : engine.Database.Batches.Find(id);
 
+    /// <summary>What the ended lines of a batch add up to, as JSON, whoever's it is.</summary>
+    public string FindStatistics(string id) =>
+        (_running.TryGetValue(id, out (LocalBatch Batch, Task) running) ? running.Batch.Statistics() : null)
+        ?? engine.Database.Statistics.Find(id) ?? LineStatistics.None;
+
     /// <summary>One page of an owner's batches as they stand now; null when <paramref name="after"/> names none of them.</summary>
     public List<BatchRecord>? List(string owner, string? after, int limit) =>
         engine.Database.Batches.List(owner, after, limit)?.ConvertAll(record =>

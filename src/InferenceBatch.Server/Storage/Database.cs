@@ -34,11 +34,14 @@ internal sealed class Database : IDisposable
         _connection = connection;
         Files = new FileTable(this);
         Batches = new BatchTable(this);
+        Statistics = new StatisticsTable(this);
     }
 
     public FileTable Files { get; }
 
     public BatchTable Batches { get; }
+
+    public StatisticsTable Statistics { get; }
 
     /// <summary>Opens the database, and makes it where there is none.</summary>
     /// <exception cref="SqliteException">It cannot be opened, or is no database.</exception>
@@ -118,6 +121,8 @@ internal sealed class Database : IDisposable
         {
             Write(() => Execute($"{Schema} PRAGMA user_version = {SchemaVersion}"));
         }
+
+        Execute(StatisticsTable.Schema);
     }
 
     private SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object? Value)> values)

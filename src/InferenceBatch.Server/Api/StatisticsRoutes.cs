@@ -1,0 +1,34 @@
+using System.Text.Json;
+using InferenceBatch.Server.Execution;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>The route of our own that the page draws from: what a batch's lines add up to.</summary>
+internal sealed class StatisticsRoutes(Scheduler scheduler)
+{
+    public void Map(IEndpointRouteBuilder routes) => routes.MapGet("/v1/batches/{id}/statistics", GetAsync);
+
+    private Task GetAsync(HttpContext context)
+    {
+        string id = (string)context.Request.RouteValues["id"]!;
+        if (scheduler.Find(id) is not { } batch || batch.Owner != ApiPipeline.OwnerOf(context))
+        {
+            throw ApiException.NotFound("batch", id);
+        }
+
+        string statistics = scheduler.FindStatistics(id);
+        return Answers.WriteJsonAsync(context, 200, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("object", "batch.statistics");
+            json.WriteString("batch_id", batch.Id);
+            using var document = JsonDocument.Parse(statistics);
+            foreach (JsonProperty part in document.RootElement.EnumerateObject())
+            {
+                part.WriteTo(json);
+            }
+
+            json.WriteEndObject();
+        });
+    }
+}

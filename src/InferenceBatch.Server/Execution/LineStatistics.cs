@@ -1,0 +1,68 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>
+/// What the ended lines of one batch add up to: latencies, tokens, errors. All but the latencies can be counted again
+/// from the result log.
+/// </summary>
+/// <remarks>Not safe for several threads: the run's lock guards it.</remarks>
+internal sealed class LineStatistics
+{
+    private const string LatencyName = "latency_ms";
+
+    private readonly Histogram _latency = new();
+    private readonly Histogram _inputTokens = new();
+    private readonly Histogram _outputTokens = new();
+    private readonly ErrorTally _errors = new();
+
+    /// <summary>What a batch has before its first line has ended.</summary>
+    public static string None { get; } = new LineStatistics().ToJson();
+
+    /// <param name="line">The input line's number.</param>
+    public void Add(int line, in LineOutcome outcome)
+    {
+        if (outcome.Latency is { } latency)
+        {
+            _latency.Add((long)Math.Ceiling(latency.TotalMilliseconds));
+        }
+
+        if (outcome.Usage.Any)
+        {
+            _inputTokens.Add(outcome.Usage.Input);
+            _outputTokens.Add(outcome.Usage.Output);
+        }
+
+        if (!outcome.IsSuccess)
+        {
+            _errors.Add(line, outcome);
+        }
+    }
+
+    /// <summary>Adds the latencies of what <see cref="ToJson"/> gave.</summary>
+    public void AddLatencies(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        _latency.Add(document.RootElement.GetProperty(LatencyName));
+    }
+
+    /// <summary>A JSON object, as it is kept and as it is served.</summary>
+    public string ToJson()
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using (var json = new Utf8JsonWriter(buffer, LineJson.WriterOptions))
+        {
+            json.WriteStartObject();
+            _latency.Write(json, LatencyName);
+            _inputTokens.Write(json, "input_tokens");
+            _outputTokens.Write(json, "output_tokens");
+            _errors.Write(json);
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+}
