@@ -29,7 +29,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
         if (place < 0)
         {
             NotAskedFor++;
-            return result;
+            return spool?.ReadWhole(result) ?? result; // It may have been read for its id alone.
         }
 
         if (_seen[place])

@@ -59,6 +59,9 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
         return ResultLineReader.Read(_files.Read(_places[place]), _batchIds[_places[place].File], valueReader);
     }
 
+    /// <summary>Reads the whole of a result that was just read for its id alone, and is not kept.</summary>
+    internal BatchResult ReadWhole(BatchResult result) => ResultLineReader.Read(result.JsonUtf8.Span, _batchIds[^1], valueReader);
+
     public void Dispose()
     {
         _files.Dispose();

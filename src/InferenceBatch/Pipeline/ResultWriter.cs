@@ -33,7 +33,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         {
             lines++;
             progress.Report(lines, batch.RequestCounts.Total, () => string.Create(CultureInfo.CurrentCulture, $"{lines:N0} results"));
-            await WriteAsync(result, batch.Id, pump).ConfigureAwait(false);
+            await WriteAsync(result, pump).ConfigureAwait(false);
         }
 
         if (!batch.IsFinished && !reader.HasReadFile)
@@ -68,7 +68,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
             _spool?.TakeFrom(path, null);
             await foreach (BatchResult result in ReaderFor(pump, path).ReadAsync(stream, null, cancellationToken).ConfigureAwait(false))
             {
-                await WriteAsync(result, null, pump).ConfigureAwait(false);
+                await WriteAsync(result, pump).ConfigureAwait(false);
             }
         }
 
@@ -111,10 +111,10 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Make("DownloadIncomplete", $"Line {line} of the results of {source} cannot be read: {why}", source)),
     };
 
-    private ValueTask WriteAsync(BatchResult result, string? batchId, PipelinePump pump)
+    private ValueTask WriteAsync(BatchResult result, PipelinePump pump)
     {
         BatchResult? joined = Joiner is null ? result : Joiner.Take(result);
-        return joined is null ? default : PostAsync(_spool is null ? joined : ResultLineReader.Read(joined.JsonUtf8.Span, batchId, s_readValue), pump);
+        return joined is null ? default : PostAsync(joined, pump);
     }
 
     private ValueTask PostAsync(BatchResult result, PipelinePump pump) =>

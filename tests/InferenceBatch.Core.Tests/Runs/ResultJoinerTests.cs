@@ -79,6 +79,34 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Ordered_results_of_a_file_are_read_for_their_ids_first_and_a_strangers_whole()
+    {
+        string path = WriteFile(ResultText("b") + "\n" + ResultText("z") + "\r\n\n" + ResultText("a"));
+        try
+        {
+            using var spool = new ResultSpool(2, text => text + "!");
+            spool.TakeFrom(path, "batch_1");
+            var joiner = new ResultJoiner(Requests("a", "b"), spool);
+            var strangers = new List<BatchResult>();
+            using FileStream stream = File.OpenRead(path);
+            await foreach (BatchResult result in new ResultReader { IdsOnly = true }.ReadAsync(stream, null))
+            {
+                if (joiner.Take(result) is { } stranger)
+                {
+                    strangers.Add(stranger);
+                }
+            }
+
+            (string, string?, object?, string?)[] wanted = [("a", "text of a", "text of a!", "batch_1"), ("b", "text of b", "text of b!", "batch_1"), ("z", "text of z", "text of z!", "batch_1")];
+            Assert.Equal(wanted, joiner.Finish().Concat(strangers).Select(result => (result.CustomId, result.Text, result.Value, result.BatchId)));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
     public void A_list_takes_each_id_once()
     {
         RequestList requests = Requests("a", "b");
@@ -134,7 +162,9 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         return list;
     }
 
-    private static BatchResult Result(string id, string? batchId = null) => ResultLineReader.Read(
-        Encoding.UTF8.GetBytes("{\"custom_id\":\"" + id + "\",\"response\":{\"status_code\":200,\"body\":{\"choices\":[{\"text\":\"text of " + id + "\"}]}}}"),
-        batchId, text => text + "!");
+    private static BatchResult Result(string id, string? batchId = null) =>
+        ResultLineReader.Read(Encoding.UTF8.GetBytes(ResultText(id)), batchId, text => text + "!");
+
+    private static string ResultText(string id) =>
+        "{\"custom_id\":\"" + id + "\",\"response\":{\"status_code\":200,\"body\":{\"choices\":[{\"text\":\"text of " + id + "\"}]}}}";
 }

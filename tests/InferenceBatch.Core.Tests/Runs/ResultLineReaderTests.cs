@@ -11,6 +11,23 @@ public sealed class ResultLineReaderTests
     private const string Chat =
         """{"id":"chatcmpl-1","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Paris."},"finish_reason":"stop"}],"usage":{"prompt_tokens":22,"completion_tokens":2,"total_tokens":24}}""";
 
+    /// <summary>A text is read from its place in the line, unless it stands in none.</summary>
+    [Theory]
+    [InlineData("""{"choices":[{"message":{"content":"a \"b\" \u00e9\n"}}]}""", "a \"b\" é\n")]
+    [InlineData("""{"choices":[{"message":{"content":""}}]}""", "")]
+    [InlineData("""{"choices":[{"text":7}]}""", "7")]
+    [InlineData("""{"choices":[{"message":{"content":"cut \ud83d"}}]}""", "cut \ufffd")]
+    [InlineData("""{"choices":[{"message":{"content":"first","content":[{"type":"text","text":"second"}]}}]}""", "second")]
+    [InlineData("""{"choices":[{"message":{"content":[{"type":"text","text":"first"}],"content":"second"}}]}""", "second")]
+    [InlineData("""{"choices":[{"text":"first","text":null}]}""", null)]
+    [InlineData("\"{\\\"choices\\\":[{\\\"text\\\":\\\"inside\\\"}]}\"", "inside")]
+    public void Text_is_what_stands_last(string body, string? text)
+    {
+        BatchResult result = ResultLineReader.Read(Encoding.UTF8.GetBytes("{\"custom_id\":\"é\",\"response\":{\"status_code\":200,\"body\":" + body + "}}"));
+        Assert.Equal((text, ResultStatus.Succeeded), (result.Text, result.Status));
+        Assert.Equal(text, result.CopyFor("copy", new BatchRequest { CustomId = "copy", Url = "", BodyUtf8 = default }).Text);
+    }
+
     [Fact]
     public void The_documents_answer()
     {
