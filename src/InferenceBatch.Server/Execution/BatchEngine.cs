@@ -17,6 +17,7 @@ internal sealed class BatchEngine : IDisposable
         Logger = logger;
         Database = Database.Open(folder.DatabasePath);
         Files = new FileStore(folder, Database, time);
+        Files.Recover();
         _sync = new GroupSync();
         ResultFiles = new ResultFiles(folder, Files, _sync);
         Dispatcher = new LineDispatcher(upstream, settings, time, logger);

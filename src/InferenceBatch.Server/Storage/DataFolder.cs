@@ -5,7 +5,7 @@ namespace InferenceBatch.Server.Storage;
 /// <summary>
 /// The folder the service keeps everything in, held by one process at a time:
 /// <c>batches.db</c> (records), <c>files/</c> (uploads and results), <c>batches/</c> (the logs of running batches),
-/// <c>temp/</c> (uploads on their way in; emptied at start).
+/// <c>temp/</c> (files on their way in or out).
 /// </summary>
 internal sealed class DataFolder : IDisposable
 {
@@ -39,11 +39,7 @@ internal sealed class DataFolder : IDisposable
         MakePrivate(folder.FilesPath);
         MakePrivate(folder.BatchesPath);
         MakePrivate(folder.TempPath);
-        foreach (string leftover in Directory.EnumerateFiles(folder.TempPath))
-        {
-            File.Delete(leftover);
-        }
-
+        SyncFolder(full);
         return folder;
     }
 

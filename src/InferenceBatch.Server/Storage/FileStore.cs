@@ -20,20 +20,42 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
             Options = FileOptions.Asynchronous,
         });
 
-    /// <summary>Makes a temporary file a kept one.</summary>
+    /// <summary>Makes a temporary file a kept one: what has a record has its bytes, at the latest after <see cref="Recover"/>.</summary>
     public void Keep(FileStream temporary, FileRecord record)
     {
         temporary.Flush(flushToDisk: true);
-        File.Move(temporary.Name, PathOf(record.Id));
-        DataFolder.SyncFolder(folder.FilesPath);
+        string between = Between(record.Id);
+        File.Move(temporary.Name, between);
+        DataFolder.SyncFolder(folder.TempPath);
         try
         {
             database.Files.Insert(record);
         }
         catch
         {
-            File.Delete(PathOf(record.Id));
+            File.Delete(between);
             throw;
+        }
+
+        Move(between, PathOf(record.Id));
+    }
+
+    /// <summary>
+    /// Ends what a crash left between the folders: bytes with a record are kept, others go. Before anything else is done.
+    /// </summary>
+    public void Recover()
+    {
+        foreach (string path in Directory.EnumerateFiles(folder.TempPath))
+        {
+            string id = Path.GetFileName(path);
+            if (database.Files.Find(id) is null)
+            {
+                File.Delete(path);
+            }
+            else
+            {
+                Move(path, PathOf(id));
+            }
         }
     }
 
@@ -52,11 +74,15 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
             if (isFree)
             {
                 database.Files.Delete(id);
+                if (File.Exists(PathOf(id)))
+                {
+                    Move(PathOf(id), Between(id));
+                }
             }
         });
         if (isFree)
         {
-            File.Delete(PathOf(id));
+            File.Delete(Between(id));
         }
 
         return isFree;
@@ -69,5 +95,15 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
         {
             Delete(file.Id);
         }
+    }
+
+    /// <summary>Where a file stands while its record comes or goes.</summary>
+    private string Between(string fileId) => Path.Combine(folder.TempPath, fileId);
+
+    private void Move(string from, string to)
+    {
+        File.Move(from, to);
+        DataFolder.SyncFolder(folder.FilesPath);
+        DataFolder.SyncFolder(folder.TempPath);
     }
 }
