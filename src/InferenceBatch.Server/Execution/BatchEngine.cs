@@ -15,12 +15,13 @@ internal sealed class BatchEngine : IDisposable
         Settings = settings;
         Time = time;
         Logger = logger;
-        Database = Database.Open(folder.DatabasePath);
+        Database = Database.Open(folder.DatabasePath, folder.IsDurable);
         Files = new FileStore(folder, Database, time);
         Files.Recover();
-        _sync = new GroupSync();
+        _sync = new GroupSync(logger, folder.IsDurable);
         ResultFiles = new ResultFiles(folder, Files, _sync);
-        Dispatcher = new LineDispatcher(upstream, settings, time, logger);
+        Troubles = new Troubles(time, logger);
+        Dispatcher = new LineDispatcher(upstream, settings, time, Troubles, logger);
     }
 
     public DataFolder Folder { get; }
@@ -40,6 +41,8 @@ internal sealed class BatchEngine : IDisposable
     public ResultFiles ResultFiles { get; }
 
     public LineDispatcher Dispatcher { get; }
+
+    public Troubles Troubles { get; }
 
     public InputCheck Check { get; } = new();
 

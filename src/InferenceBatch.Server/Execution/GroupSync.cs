@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
 
@@ -14,16 +15,25 @@ internal sealed class GroupSync : IDisposable
 
     private readonly Lock _fileLock = new();
     private readonly object _gate = new();
+    private readonly ILogger _logger;
     private readonly Thread _thread;
     private HashSet<LogFile> _written = [];
     private int _lines;
     private bool _isStopping;
+    private bool _isRefused;
 
-    public GroupSync()
+    /// <param name="logger">Told when the disk begins to refuse.</param>
+    /// <param name="isDurable">False to sync nothing: it shows what durability costs.</param>
+    public GroupSync(ILogger logger, bool isDurable = true)
     {
+        _logger = logger;
+        Flush = isDurable ? RandomAccess.FlushToDisk : _ => { };
         _thread = new Thread(Run) { IsBackground = true, Name = "group sync" };
         _thread.Start();
     }
+
+    /// <summary>Brings what was written to a file to the disk.</summary>
+    public Action<SafeFileHandle> Flush { get; }
 
     /// <summary>Says that lines were added to a file.</summary>
     public void Written(LogFile file)
@@ -103,15 +113,22 @@ internal sealed class GroupSync : IDisposable
         }
     }
 
-    private static void Sync(LogFile file)
+    private void Sync(LogFile file)
     {
         try
         {
             file.Sync();
+            _isRefused = false;
         }
-        catch (IOException)
+        catch (IOException exception)
         {
             // The batch syncs once more before it ends, and that one is not forgiven.
+            if (!_isRefused)
+            {
+                Log.SyncRefused(_logger, exception.Message);
+            }
+
+            _isRefused = true;
         }
     }
 }

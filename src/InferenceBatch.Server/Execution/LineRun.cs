@@ -20,7 +20,6 @@ internal sealed class LineRun : IDisposable
     private int _completed;
     private int _failed;
     private LineUsage _usage;
-    private bool _diskFails;
 
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="inputPath">The file the spans point into.</param>
@@ -51,6 +50,9 @@ internal sealed class LineRun : IDisposable
         }
     }
 
+    /// <summary>Whose lines they are, for messages.</summary>
+    public string Name { get; init; } = "The run";
+
     public string Endpoint { get; }
 
     public ResultLog Log { get; }
@@ -58,7 +60,7 @@ internal sealed class LineRun : IDisposable
     /// <summary>What the dispatcher keeps about this run; guarded by its lock.</summary>
     public LineTurn Turn { get; }
 
-    /// <summary>Ends when every line has an answer in the log.</summary>
+    /// <summary>Ends when every line has an answer in the log; fails when that can never be.</summary>
     public Task Finished => _finished.Task;
 
     /// <summary>Set when lines in flight are to be given up.</summary>
@@ -89,6 +91,9 @@ internal sealed class LineRun : IDisposable
     /// <summary>Gives up the lines in flight; they stay without an answer.</summary>
     public void Abort() => _abort.Cancel();
 
+    /// <summary>Ends the run as one that cannot go on.</summary>
+    public void Break(Exception reason) => _finished.TrySetException(reason);
+
     public RequestSpan SpanOf(int index) => _spans[index];
 
     /// <summary>Reads a line's bytes from the input file.</summary>
@@ -98,7 +103,7 @@ internal sealed class LineRun : IDisposable
         for (int read = 0; read < span.Length;)
         {
             int count = RandomAccess.Read(_input, target[read..span.Length], span.Offset + read);
-            read += count > 0 ? count : throw new EndOfStreamException("The input file has become shorter.");
+            read += count > 0 ? count : throw new EndOfStreamException("The input file has become shorter while its lines were run.");
         }
     }
 
@@ -116,17 +121,6 @@ internal sealed class LineRun : IDisposable
     {
         Log.AppendErrors([(_spans[index].Line, customIdJson)], code, message);
         Count(index, isSuccess: false, default);
-    }
-
-    /// <summary>Whether this is the first refusal since something was written: one to tell of.</summary>
-    public bool NoteDiskFailure()
-    {
-        lock (_gate)
-        {
-            bool isFirst = !_diskFails;
-            _diskFails = true;
-            return isFirst;
-        }
     }
 
     /// <summary>Ends every line that has no answer, for one reason. Not while lines are in flight.</summary>
@@ -193,7 +187,6 @@ internal sealed class LineRun : IDisposable
     private void Mark(int index, bool isSuccess, in LineUsage usage)
     {
         _done[index] = true;
-        _diskFails = false;
         _completed += isSuccess ? 1 : 0;
         _failed += isSuccess ? 0 : 1;
         _usage += usage;

@@ -8,7 +8,7 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>Sends one line once, and either writes what became of it to the run's log or says when to send it again.</summary>
-internal sealed class LineSender(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+internal sealed class LineSender(IUpstream upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
 {
     /// <summary>The code of a line that was sent as often as it may and got no answer.</summary>
     public const string FailedCode = "inference_failed";
@@ -42,24 +42,38 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
                 isOurs = true;
                 return await EndAsync(run, index, attempts + 1, customId, answer);
             }
+            catch (UpstreamException exception) when (exception.Fault == UpstreamFault.Unreachable && settings.WaitsForUpstream)
+            {
+                return new LineEnd(attempts, RetryRule.Wait(attempts + 1, null)) { WasSent = true, Fault = exception.Message };
+            }
             catch (UpstreamException exception)
             {
-                return await EndAsync(run, index, attempts + 1, customId, FailedCode, exception.Message) with { WasUnreachable = true };
+                bool isFault = exception.Fault != UpstreamFault.TooLarge;
+                return await EndAsync(run, index, isFault ? attempts + 1 : int.MaxValue, customId, FailedCode, exception.Message) with
+                {
+                    WasStrained = exception.Fault == UpstreamFault.Broken,
+                    Fault = isFault ? exception.Message : null,
+                };
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
                 return await EndAsync(run, index, attempts + 1, customId, TimeoutCode,
-                    $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.");
+                    $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.") with { WasStrained = true };
             }
         }
         catch (OperationCanceledException)
         {
             return default;
         }
+        catch (EndOfStreamException exception)
+        {
+            run.Break(exception);
+            return default;
+        }
         catch (IOException exception)
         {
-            Log.InputUnreadable(logger, span.Line, exception.Message);
-            return new LineEnd(false, false, s_diskWait);
+            troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
+            return new LineEnd(attempts, s_diskWait);
         }
         catch (Exception exception)
         {
@@ -89,7 +103,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
 
         if (!answer.IsSuccess && (answer.ShouldRetry ?? RetryRule.IsPassing(answer.StatusCode)) && _retry.MayTryAgain(attempts))
         {
-            return new LineEnd(isStrain, false, RetryRule.Wait(attempts, answer.RetryAfter));
+            return new LineEnd(attempts, RetryRule.Wait(attempts, answer.RetryAfter)) { WasSent = true, WasStrained = isStrain };
         }
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
@@ -99,7 +113,8 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             try
             {
                 run.AddAnswer(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, usage);
-                return new LineEnd(isStrain, false, null);
+                troubles.End(Troubles.Storage, run.Name);
+                return new LineEnd(attempts, null) { WasSent = true, WasStrained = isStrain };
             }
             catch (IOException exception)
             {
@@ -113,7 +128,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
     {
         if (_retry.MayTryAgain(attempts))
         {
-            return new LineEnd(true, false, RetryRule.Wait(attempts, null));
+            return new LineEnd(attempts, RetryRule.Wait(attempts, null)) { WasSent = true };
         }
 
         while (true)
@@ -121,7 +136,8 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             try
             {
                 run.AddError(index, customId, code, message);
-                return new LineEnd(true, false, null);
+                troubles.End(Troubles.Storage, run.Name);
+                return new LineEnd(attempts, null) { WasSent = true };
             }
             catch (IOException exception)
             {
@@ -133,11 +149,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
     /// <summary>The line keeps its place in flight: so nothing more is sent than what there is room to keep.</summary>
     private async Task WaitForDiskAsync(LineRun run, IOException exception)
     {
-        if (run.NoteDiskFailure())
-        {
-            Log.LogUnwritable(logger, exception.Message);
-        }
-
+        troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
         await Task.Delay(s_diskWait, time, run.Aborted);
     }
 

@@ -30,6 +30,9 @@ internal sealed class ResultLog : IDisposable
 
     public LogFile Errors { get; private init; } = null!;
 
+    /// <summary>Bytes that were torn or damaged when it was opened; their lines are to be run again.</summary>
+    public long Dropped => Output.Dropped + Errors.Dropped;
+
     /// <summary>Opens the log of one batch, or makes it.</summary>
     /// <param name="key">Names the batch in line ids.</param>
     /// <param name="outputPath">The output so far, or to be.</param>
@@ -41,13 +44,13 @@ internal sealed class ResultLog : IDisposable
     public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Action<int, bool, LineUsage> onLine)
     {
         string start = $"{IdPrefix}{key}_";
-        LogFile output = LogFile.Open(outputPath, line => Recover(line, outputPath, isSuccess: true));
+        LogFile output = LogFile.Open(outputPath, sync.Flush, line => Recover(line, outputPath, isSuccess: true));
         try
         {
             return new ResultLog(key, sync)
             {
                 Output = output,
-                Errors = LogFile.Open(errorPath, line => Recover(line, errorPath, isSuccess: false)),
+                Errors = LogFile.Open(errorPath, sync.Flush, line => Recover(line, errorPath, isSuccess: false)),
             };
         }
         catch

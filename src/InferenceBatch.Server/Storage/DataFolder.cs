@@ -11,13 +11,17 @@ internal sealed class DataFolder : IDisposable
 {
     private readonly FileStream _lock;
 
-    private DataFolder(string path, FileStream @lock)
+    private DataFolder(string path, FileStream @lock, bool isDurable)
     {
         Path = path;
+        IsDurable = isDurable;
         _lock = @lock;
     }
 
     public string Path { get; }
+
+    /// <summary>Whether what was said to be kept survives a power cut; false only to see what that costs.</summary>
+    public bool IsDurable { get; }
 
     public string DatabasePath => System.IO.Path.Combine(Path, "batches.db");
 
@@ -31,11 +35,11 @@ internal sealed class DataFolder : IDisposable
     /// <exception cref="DataFolderInUseException">Another process holds it.</exception>
     /// <exception cref="IOException">It cannot be made or written.</exception>
     /// <exception cref="UnauthorizedAccessException">It cannot be made or written.</exception>
-    public static DataFolder Open(string path)
+    public static DataFolder Open(string path, bool isDurable = true)
     {
         string full = System.IO.Path.GetFullPath(path);
         MakePrivate(full);
-        var folder = new DataFolder(full, TakeLock(full));
+        var folder = new DataFolder(full, TakeLock(full), isDurable);
         MakePrivate(folder.FilesPath);
         MakePrivate(folder.BatchesPath);
         MakePrivate(folder.TempPath);
@@ -49,6 +53,15 @@ internal sealed class DataFolder : IDisposable
         if (!OperatingSystem.IsWindows())
         {
             FolderSync.Sync(path);
+        }
+    }
+
+    /// <summary><see cref="SyncFolder"/>, where this folder is durable.</summary>
+    public void Sync(string path)
+    {
+        if (IsDurable)
+        {
+            SyncFolder(path);
         }
     }
 

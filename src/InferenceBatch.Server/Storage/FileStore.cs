@@ -23,10 +23,10 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
     /// <summary>Makes a temporary file a kept one: what has a record has its bytes, at the latest after <see cref="Recover"/>.</summary>
     public void Keep(FileStream temporary, FileRecord record)
     {
-        temporary.Flush(flushToDisk: true);
+        temporary.Flush(folder.IsDurable);
         string between = Between(record.Id);
         File.Move(temporary.Name, between);
-        DataFolder.SyncFolder(folder.TempPath);
+        folder.Sync(folder.TempPath);
         try
         {
             database.Files.Insert(record);
@@ -103,7 +103,7 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
     private void Move(string from, string to)
     {
         File.Move(from, to);
-        DataFolder.SyncFolder(folder.FilesPath);
-        DataFolder.SyncFolder(folder.TempPath);
+        folder.Sync(folder.FilesPath);
+        folder.Sync(folder.TempPath);
     }
 }
