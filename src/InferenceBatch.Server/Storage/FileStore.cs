@@ -1,3 +1,5 @@
+using Microsoft.Data.Sqlite;
+
 namespace InferenceBatch.Server.Storage;
 
 /// <summary>
@@ -6,6 +8,9 @@ namespace InferenceBatch.Server.Storage;
 /// </summary>
 internal sealed class FileStore(DataFolder folder, Database database, TimeProvider time)
 {
+    /// <summary>SQLITE_FULL.</summary>
+    private const int DiskIsFull = 13;
+
     public string PathOf(string fileId) => Path.Combine(folder.FilesPath, fileId);
 
     /// <summary>Opens a new file to write to; dispose it without <see cref="Keep"/> and it is gone.</summary>
@@ -66,6 +71,43 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
     /// <summary>Deletes a file, unless a batch that has not ended needs it; one that is being read stays readable to its reader.</summary>
     public bool Delete(string id)
     {
+        bool isDeleted;
+        try
+        {
+            isDeleted = RemoveRecord(id);
+        }
+        catch (SqliteException exception) when (File.Exists(Between(id)))
+        {
+            if (exception.SqliteErrorCode != DiskIsFull)
+            {
+                Move(Between(id), PathOf(id));
+                throw;
+            }
+
+            // To delete is how people make room: then the bytes go first.
+            File.Delete(Between(id));
+            isDeleted = RemoveRecord(id);
+        }
+
+        if (isDeleted)
+        {
+            File.Delete(Between(id));
+        }
+
+        return isDeleted;
+    }
+
+    /// <summary>Deletes files whose time is up, those that a running batch reads excepted.</summary>
+    public void DeleteExpired()
+    {
+        foreach (FileRecord file in database.Files.Expired(time.GetUtcNow()))
+        {
+            Delete(file.Id);
+        }
+    }
+
+    private bool RemoveRecord(string id)
+    {
         bool isFree = false;
         database.Write(() =>
         {
@@ -80,21 +122,7 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
                 }
             }
         });
-        if (isFree)
-        {
-            File.Delete(Between(id));
-        }
-
         return isFree;
-    }
-
-    /// <summary>Deletes files whose time is up, those that a running batch reads excepted.</summary>
-    public void DeleteExpired()
-    {
-        foreach (FileRecord file in database.Files.Expired(time.GetUtcNow()))
-        {
-            Delete(file.Id);
-        }
     }
 
     /// <summary>Where a file stands while its record comes or goes.</summary>
