@@ -3,8 +3,8 @@ using InferenceBatch.Bench;
 // The program is its own upstream and its own bare loop, in processes of their own.
 switch (args)
 {
-    case ["upstream"]:
-        await InstantUpstream.RunAsync();
+    case ["upstream", string milliseconds]:
+        await Upstream.RunAsync(TimeSpan.FromMilliseconds(int.Parse(milliseconds, null)));
         return 0;
     case ["loop", string address, string requests, string lines, string concurrency]:
         await HttpClientLoop.RunAsync(new Uri(address), requests, int.Parse(lines, null), int.Parse(concurrency, null));

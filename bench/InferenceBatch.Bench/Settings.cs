@@ -3,7 +3,7 @@ namespace InferenceBatch.Bench;
 /// <summary>What the command line asks for.</summary>
 internal sealed record Settings
 {
-    private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,4,5] [--quick]";
+    private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,4,5,6,7,8] [--quick]";
 
     /// <summary>The figures there are, each with what measures it, in a folder for its files.</summary>
     public static IReadOnlyList<(int Number, Func<Settings, string, Task<IReadOnlyList<Figure>>> Measure)> Measurements { get; } =
@@ -12,6 +12,9 @@ internal sealed record Settings
         (2, ValidationFigures.MeasureAsync),
         (4, CmdletFigures.JoinAsync),
         (5, DispatchFigures.MeasureAsync),
+        (6, DispatchFigures.SlowAsync),
+        (7, DispatchFigures.DurabilityAsync),
+        (8, LatencyFigures.MeasureAsync),
     ];
 
     /// <summary>Where results.json goes; null for nowhere.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using InferenceBatch.Server.Storage;
 using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
@@ -19,6 +20,7 @@ internal sealed class GroupSync : IDisposable
     private readonly Thread _thread;
     private HashSet<LogFile> _written = [];
     private int _lines;
+    private readonly bool _isDurable;
     private bool _isStopping;
     private bool _isRefused;
 
@@ -28,6 +30,7 @@ internal sealed class GroupSync : IDisposable
     {
         _logger = logger;
         Flush = isDurable ? RandomAccess.FlushToDisk : _ => { };
+        _isDurable = isDurable;
         _thread = new Thread(Run) { IsBackground = true, Name = "group sync" };
         _thread.Start();
     }
@@ -118,6 +121,12 @@ internal sealed class GroupSync : IDisposable
         try
         {
             file.Sync();
+            if (_isDurable && !file.IsFolderSynced)
+            {
+                DataFolder.SyncFolder(Path.GetDirectoryName(file.Path)!);
+                file.IsFolderSynced = true;
+            }
+
             _isRefused = false;
         }
         catch (IOException exception)

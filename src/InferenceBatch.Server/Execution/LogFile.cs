@@ -35,6 +35,9 @@ internal sealed class LogFile : IDisposable
 
     public long Lines => Interlocked.Read(ref _lines);
 
+    /// <summary>Whether its name is on the disk too; the sync's own note.</summary>
+    public bool IsFolderSynced { get; set; }
+
     /// <summary>Bytes that were torn or damaged when it was opened, and are not believed.</summary>
     public long Dropped { get; private set; }
 

@@ -24,13 +24,8 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
 
     /// <summary>Opens a batch's results alone.</summary>
     /// <inheritdoc cref="Open"/>
-    public ResultLog OpenLog(BatchRecord batch, Action<int, bool, LineUsage> onLine)
-    {
-        var log = ResultLog.Open(
-            batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
-        folder.Sync(folder.BatchesPath);
-        return log;
-    }
+    public ResultLog OpenLog(BatchRecord batch, Action<int, bool, LineUsage> onLine) => ResultLog.Open(
+        batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
 
     /// <summary>Gives the files of a log that is whole and synced their final place; an empty one is deleted.</summary>
     public List<FileRecord> Keep(BatchRecord batch, ResultLog log, DateTimeOffset now)

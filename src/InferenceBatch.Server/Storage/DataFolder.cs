@@ -38,12 +38,17 @@ internal sealed class DataFolder : IDisposable
     public static DataFolder Open(string path, bool isDurable = true)
     {
         string full = System.IO.Path.GetFullPath(path);
+        bool isNew = !Directory.Exists(System.IO.Path.Combine(full, "temp"));
         MakePrivate(full);
         var folder = new DataFolder(full, TakeLock(full), isDurable);
         MakePrivate(folder.FilesPath);
         MakePrivate(folder.BatchesPath);
         MakePrivate(folder.TempPath);
-        SyncFolder(full);
+        if (isNew)
+        {
+            SyncFolder(full);
+        }
+
         return folder;
     }
 
