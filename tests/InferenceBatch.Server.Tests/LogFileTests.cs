@@ -11,7 +11,7 @@ public sealed class LogFileTests : IDisposable
 
     /// <summary>Linux marks pages it could not write as written and reports the failure once: a second fsync alone proves nothing.</summary>
     [Fact]
-    public void After_a_failed_sync_the_bytes_are_written_again_before_the_next_counts()
+    public async Task After_a_failed_sync_the_bytes_are_written_again_before_the_next_counts()
     {
         string path = _folder.File("log");
         bool refuses = false;
@@ -24,10 +24,10 @@ public sealed class LogFileTests : IDisposable
                 throw new IOException("Input/output error");
             }
         }, _ => { });
-        log.Append("one\n"u8, 1);
+        await log.AppendAsync("one\n"u8, 1);
         log.Sync();
         DateTime synced = File.GetLastWriteTimeUtc(path);
-        log.Append("two\n"u8, 1);
+        await log.AppendAsync("two\n"u8, 1);
         refuses = true;
         File.SetLastWriteTimeUtc(path, synced.AddDays(-1));
         Assert.Throws<IOException>(log.Sync);
@@ -36,6 +36,6 @@ public sealed class LogFileTests : IDisposable
         log.Sync();
         log.Sync(); // Nothing is new: nothing to do.
         Assert.Equal(3, flushes);
-        Assert.Equal("one\ntwo\n", File.ReadAllText(path));
+        Assert.Equal("one\ntwo\n", await File.ReadAllTextAsync(path));
     }
 }

@@ -39,12 +39,15 @@ internal sealed class GroupSync : IDisposable
     public Action<SafeFileHandle> Flush { get; }
 
     /// <summary>Says that lines were added to a file.</summary>
-    public void Written(LogFile file)
+    public void Written(LogFile file, int count)
     {
         lock (_gate)
         {
+            bool wasEmpty = _lines == 0;
+            bool wasLess = _lines < MaxLines;
             _written.Add(file);
-            if (++_lines is 1 or MaxLines)
+            _lines += count;
+            if (wasEmpty || (wasLess && _lines >= MaxLines))
             {
                 Monitor.Pulse(_gate);
             }

@@ -109,23 +109,17 @@ internal sealed class LineRun : IDisposable
 
     /// <summary>Writes an answer to the log and counts it.</summary>
     /// <exception cref="IOException">It could not be written; it can be tried again.</exception>
-    public void AddAnswer(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineUsage usage)
-    {
-        Log.AppendAnswer(_spans[index].Line, customIdJson, statusCode, requestId, body);
-        Count(index, statusCode is >= 200 and < 300, usage);
-    }
+    public ValueTask AddAnswerAsync(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineUsage usage) =>
+        CountAsync(Log.AppendAnswerAsync(_spans[index].Line, customIdJson, statusCode, requestId, body), index, statusCode is >= 200 and < 300, usage);
 
     /// <summary>Writes that a line got no answer to the log and counts it.</summary>
-    /// <inheritdoc cref="AddAnswer"/>
-    public void AddError(int index, ReadOnlyMemory<byte> customIdJson, string code, string message)
-    {
-        Log.AppendErrors([(_spans[index].Line, customIdJson)], code, message);
-        Count(index, isSuccess: false, default);
-    }
+    /// <inheritdoc cref="AddAnswerAsync"/>
+    public ValueTask AddErrorAsync(int index, ReadOnlyMemory<byte> customIdJson, string code, string message) =>
+        CountAsync(Log.AppendErrorsAsync([(_spans[index].Line, customIdJson)], code, message), index, isSuccess: false, default);
 
     /// <summary>Ends every line that has no answer, for one reason. Not while lines are in flight.</summary>
     /// <exception cref="IOException">Not all could be written; it can be tried again.</exception>
-    public void AddErrorToRest(string code, string message)
+    public async Task AddErrorToRestAsync(string code, string message)
     {
         const int GroupSize = 1000;
         var group = new List<(int Line, ReadOnlyMemory<byte> CustomIdJson)>(GroupSize);
@@ -143,7 +137,7 @@ internal sealed class LineRun : IDisposable
 
             if (group.Count == GroupSize || (i == _spans.Length - 1 && group.Count > 0))
             {
-                Log.AppendErrors(group, code, message);
+                await Log.AppendErrorsAsync(group, code, message);
                 indexes.ForEach(index => Count(index, isSuccess: false, default));
                 group.Clear();
                 indexes.Clear();
@@ -167,6 +161,12 @@ internal sealed class LineRun : IDisposable
         }
 
         Mark(index, isSuccess, usage);
+    }
+
+    private async ValueTask CountAsync(ValueTask written, int index, bool isSuccess, LineUsage usage)
+    {
+        await written;
+        Count(index, isSuccess, usage);
     }
 
     private void Count(int index, bool isSuccess, in LineUsage usage)

@@ -79,7 +79,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         {
             // A fault of ours must not cost the line's place in flight, nor be tried for ever.
             Log.LineBroke(logger, span.Line, exception);
-            run.AddError(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
+            await run.AddErrorAsync(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
             return default;
         }
         finally
@@ -112,7 +112,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         {
             try
             {
-                run.AddAnswer(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, usage);
+                await run.AddAnswerAsync(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, usage);
                 troubles.End(Troubles.Storage, run.Name);
                 return new LineEnd(attempts, null) { WasSent = true, WasStrained = isStrain };
             }
@@ -135,7 +135,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         {
             try
             {
-                run.AddError(index, customId, code, message);
+                await run.AddErrorAsync(index, customId, code, message);
                 troubles.End(Troubles.Storage, run.Name);
                 return new LineEnd(attempts, null) { WasSent = true };
             }

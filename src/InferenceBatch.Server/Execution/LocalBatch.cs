@@ -106,7 +106,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             _ => await DispatchAsync(run, stop),
         };
         outcome = State.BeginEnd(outcome);
-        AddErrorToRest(run, outcome);
+        await AddErrorToRestAsync(run, outcome);
         run.Log.Sync();
         State.End(outcome, [], new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage));
     }
@@ -162,17 +162,12 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         }
     }
 
-    private static void AddErrorToRest(LineRun run, BatchStatus outcome)
+    private static Task AddErrorToRestAsync(LineRun run, BatchStatus outcome) => outcome switch
     {
-        if (outcome == BatchStatus.Cancelled)
-        {
-            run.AddErrorToRest("batch_cancelled", CancelledMessage);
-        }
-        else if (outcome == BatchStatus.Expired)
-        {
-            run.AddErrorToRest("batch_expired", ExpiredMessage);
-        }
-    }
+        BatchStatus.Cancelled => run.AddErrorToRestAsync("batch_cancelled", CancelledMessage),
+        BatchStatus.Expired => run.AddErrorToRestAsync("batch_expired", ExpiredMessage),
+        _ => Task.CompletedTask,
+    };
 
     private static bool IsPassing(Exception exception) =>
         exception is IOException and not (FileNotFoundException or EndOfStreamException) or SqliteException or UnauthorizedAccessException;

@@ -6,20 +6,23 @@ using Microsoft.Win32.SafeHandles;
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>
-/// One of the two files of a <see cref="ResultLog"/>: lines are only ever added at its end, each by one write of the
-/// system, so that after a crash at most the last line is torn.
+/// One of the two files of a <see cref="ResultLog"/>: lines are only ever added at its end, whole ones by one write
+/// of the system, so that after a crash at most the last line is torn.
 /// </summary>
-/// <remarks><see cref="Length"/> and <see cref="Lines"/> may be read at any time; all else under the log's lock.</remarks>
+/// <remarks>Safe for several threads.</remarks>
 internal sealed class LogFile : IDisposable
 {
     private static readonly byte[] s_lineStart = "{\"id\":\"batch_req_"u8.ToArray();
 
+    private readonly Lock _gate = new();
     private readonly SafeFileHandle _handle;
     private readonly Action<SafeFileHandle> _flush;
     private long _length;
     private long _lines;
     private long _syncedLength;
     private bool _isTorn;
+    private bool _isWriting;
+    private LogGroup? _next;
 
     private LogFile(string path, Action<SafeFileHandle> flush)
     {
@@ -34,6 +37,9 @@ internal sealed class LogFile : IDisposable
     public long Length => Interlocked.Read(ref _length);
 
     public long Lines => Interlocked.Read(ref _lines);
+
+    /// <summary>Told each time that lines were added, and how many.</summary>
+    public Action<LogFile, int>? OnWritten { get; set; }
 
     /// <summary>Whether its name is on the disk too; the sync's own note.</summary>
     public bool IsFolderSynced { get; set; }
@@ -72,28 +78,37 @@ internal sealed class LogFile : IDisposable
         }
     }
 
-    /// <summary>Adds whole lines.</summary>
+    /// <summary>
+    /// Adds whole lines; the task ends when the system has them. A write can take long while the disk is busy: what comes
+    /// meanwhile is gathered and written at once, and no thread waits for another's write.
+    /// </summary>
     /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
-    public void Append(ReadOnlySpan<byte> wholeLines, int count)
+    public ValueTask AppendAsync(ReadOnlySpan<byte> wholeLines, int count)
     {
-        try
+        lock (_gate)
         {
-            if (_isTorn)
+            if (_isWriting)
             {
-                RandomAccess.SetLength(_handle, _length);
-                _isTorn = false;
+                _next ??= new LogGroup();
+                _next.Add(wholeLines, count);
+                return new ValueTask(_next.Written);
             }
 
-            RandomAccess.Write(_handle, wholeLines, _length);
-        }
-        catch
-        {
-            _isTorn = true;
-            throw;
+            _isWriting = true;
         }
 
-        Interlocked.Add(ref _length, wholeLines.Length);
-        Interlocked.Add(ref _lines, count);
+        try
+        {
+            Write(wholeLines, count);
+            return ValueTask.CompletedTask;
+        }
+        finally
+        {
+            if (TakeNext() is { } next)
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(WriteGroups, next, preferLocal: false);
+            }
+        }
     }
 
     /// <summary>Returns once everything added is on the disk.</summary>
@@ -121,6 +136,56 @@ internal sealed class LogFile : IDisposable
     }
 
     public void Dispose() => _handle.Dispose();
+
+    private void WriteGroups(LogGroup group)
+    {
+        for (LogGroup? next = group; next is not null; next = TakeNext())
+        {
+            try
+            {
+                Write(next.Lines, next.Count);
+                next.End(null);
+            }
+            catch (Exception exception)
+            {
+                next.End(exception);
+            }
+        }
+    }
+
+    private LogGroup? TakeNext()
+    {
+        lock (_gate)
+        {
+            LogGroup? next = _next;
+            _next = null;
+            _isWriting = next is not null;
+            return next;
+        }
+    }
+
+    private void Write(ReadOnlySpan<byte> wholeLines, int count)
+    {
+        try
+        {
+            if (_isTorn)
+            {
+                RandomAccess.SetLength(_handle, _length);
+                _isTorn = false;
+            }
+
+            RandomAccess.Write(_handle, wholeLines, _length);
+        }
+        catch
+        {
+            _isTorn = true;
+            throw;
+        }
+
+        Interlocked.Add(ref _length, wholeLines.Length);
+        Interlocked.Add(ref _lines, count);
+        OnWritten?.Invoke(this, count);
+    }
 
     /// <summary>
     /// Reads what is there. After a crash the last line may be cut off; after a power cut the lines since the last sync
