@@ -4,7 +4,10 @@ using System.Text.Json;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>Figure 5: the service dispatching a full batch to an instant upstream, its durable log on, and the memory it needs.</summary>
+/// <summary>
+/// Figures 5 to 7: the service dispatching a full batch, its durable log on. To an instant upstream, with the memory it
+/// needs; to a slow one; and against itself without fsync.
+/// </summary>
 internal static class DispatchFigures
 {
     private const int Concurrency = 64;
@@ -17,17 +20,55 @@ internal static class DispatchFigures
 
     private static readonly string[] s_self = [Environment.ProcessPath!];
 
+    /// <summary>Figure 5.</summary>
     public static async Task<IReadOnlyList<Figure>> MeasureAsync(Settings settings, string folder)
     {
-        string requests = Path.Combine(folder, "dispatch.jsonl");
-        SampleData.WriteRequests(requests, settings.Lines, BytesPerLine);
-        (Child upstream, Uri address) = await Child.ServeAsync([.. s_self, "upstream"]);
-        using (upstream)
-        {
-            Figure bare = await AgainstBareAsync(settings, folder, requests, address);
-            Figure openAI = await AgainstOpenAIAsync(settings, folder, requests, address);
-            return [bare, openAI, await MemoryAsync(settings, folder, address)];
-        }
+        string requests = WriteRequests(settings, folder);
+        using UpstreamProcess upstream = await UpstreamProcess.StartAsync();
+        Figure bare = await AgainstBareAsync(settings, folder, requests, upstream.Address);
+        Figure openAI = await AgainstOpenAIAsync(settings, folder, requests, upstream.Address);
+        return [bare, openAI, await MemoryAsync(settings, folder, upstream.Address)];
+    }
+
+    /// <summary>Figure 6.</summary>
+    public static async Task<IReadOnlyList<Figure>> SlowAsync(Settings settings, string folder)
+    {
+        const int Latency = 50;
+        string requests = WriteRequests(settings, folder);
+        using UpstreamProcess upstream = await UpstreamProcess.StartAsync(Latency);
+        double held = 0;
+        double[] rates = await Rounds.MediansAsync(
+            "service · concurrency ÷ latency, lines/s", settings.IsQuick ? 1 : 3,
+            async () =>
+            {
+                (long countBefore, double heldBefore) = await upstream.HeldAsync();
+                double seconds = await ServiceSecondsAsync(settings, folder, requests, upstream.Address);
+                (long count, double heldAfter) = await upstream.HeldAsync();
+                held = (heldAfter - heldBefore) / (count - countBefore);
+                return settings.Lines / seconds;
+            },
+            () => Task.FromResult(Concurrency / held));
+        return
+        [
+            Figure.AtLeast(6, "dispatch to a 50 ms upstream, against concurrency ÷ latency", rates[0], rates[1], Unit, rates[0] / rates[1], 0.97,
+                $"{settings.Lines:N0} lines, {Concurrency} in flight, create to completed; the latency is what the upstream itself measured, {Concurrency / rates[1] * 1000:0.0} ms"),
+        ];
+    }
+
+    /// <summary>Figure 7.</summary>
+    public static async Task<IReadOnlyList<Figure>> DurabilityAsync(Settings settings, string folder)
+    {
+        string requests = WriteRequests(settings, folder);
+        using UpstreamProcess upstream = await UpstreamProcess.StartAsync();
+        double[] seconds = await Rounds.MediansAsync(
+            "service · the same without fsync", settings.Rounds,
+            () => ServiceSecondsAsync(settings, folder, requests, upstream.Address),
+            () => ServiceSecondsAsync(settings, folder, requests, upstream.Address, "--no-sync"));
+        return
+        [
+            Figure.AtLeast(7, "dispatch, durable, against the same without fsync", settings.Lines / seconds[0], settings.Lines / seconds[1], Unit, seconds[1] / seconds[0], 0.85,
+                $"{settings.Lines:N0} lines, {Concurrency} in flight, instant upstream; theirs is started with --no-sync: no fsync of logs, folders or database"),
+        ];
     }
 
     private static async Task<Figure> AgainstBareAsync(Settings settings, string folder, string requests, Uri upstream)
@@ -81,11 +122,18 @@ internal static class DispatchFigures
             $"{settings.Lines:N0} lines, {new FileInfo(requests).Length / 1e6:N0} MB; resident peak of the process: {idle / 1e6:0} MB idle, {uploaded / 1e6:0} after the upload, {ran / 1e6:0} after the run, {service.PeakBytes / 1e6:0} after the results; theirs is the bound"));
     }
 
-    private static async Task<double> ServiceSecondsAsync(Settings settings, string folder, string requests, Uri upstream)
+    private static string WriteRequests(Settings settings, string folder)
+    {
+        string requests = Path.Combine(folder, "dispatch.jsonl");
+        SampleData.WriteRequests(requests, settings.Lines, BytesPerLine);
+        return requests;
+    }
+
+    private static async Task<double> ServiceSecondsAsync(Settings settings, string folder, string requests, Uri upstream, params string[] more)
     {
         string warmUp = Path.Combine(folder, "warm-up.jsonl");
         File.WriteAllLines(warmUp, File.ReadLines(requests).Take(HttpClientLoop.WarmUp));
-        using Service service = await Service.StartAsync(settings, folder, upstream, Concurrency);
+        using Service service = await Service.StartAsync(settings, folder, upstream, Concurrency, more);
         await service.RunAsync(await service.UploadAsync(warmUp), Math.Min(HttpClientLoop.WarmUp, settings.Lines));
         string fileId = await service.UploadAsync(requests);
         long start = Stopwatch.GetTimestamp();

@@ -3,8 +3,8 @@ using InferenceBatch.Bench;
 // The program is its own upstream and its own bare loop, in processes of their own.
 switch (args)
 {
-    case ["upstream"]:
-        await InstantUpstream.RunAsync();
+    case ["upstream", string milliseconds]:
+        await Upstream.RunAsync(TimeSpan.FromMilliseconds(int.Parse(milliseconds, null)));
         return 0;
     case ["upload", string address, string path]:
         await UploadFigures.RunAsync(new Uri(address), path);

@@ -8,14 +8,14 @@ internal sealed class Service : IDisposable
 {
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(20);
 
-    private readonly Child _process;
-    private readonly HttpClient _client;
+    private readonly string[] _command;
     private readonly string _dataPath;
+    private Child _process = null!;
+    private HttpClient _client = null!;
 
-    private Service(Child process, Uri address, string dataPath)
+    private Service(string[] command, string dataPath)
     {
-        _process = process;
-        _client = new HttpClient { BaseAddress = address };
+        _command = command;
         _dataPath = dataPath;
     }
 
@@ -23,12 +23,27 @@ internal sealed class Service : IDisposable
 
     public long PeakBytes => _process.PeakBytes;
 
-    public static async Task<Service> StartAsync(Settings settings, string folder, Uri upstream, int concurrency)
+    public static async Task<Service> StartAsync(Settings settings, string folder, Uri upstream, int concurrency, params string[] more)
     {
         string data = Path.Combine(folder, "data-" + Guid.NewGuid().ToString("N"));
-        (Child process, Uri address) = await Child.ServeAsync(
-            [.. settings.Service, "serve", "--urls", "http://127.0.0.1:0", "--data", data, "--upstream", upstream.AbsoluteUri, "--concurrency", $"{concurrency}"]);
-        return new Service(process, address, data);
+        var service = new Service(
+            [.. settings.Service, "serve", "--urls", "http://127.0.0.1:0", "--data", data, "--upstream", upstream.AbsoluteUri, "--concurrency", $"{concurrency}", .. more], data);
+        await service.RestartAsync();
+        return service;
+    }
+
+    /// <summary>SIGKILL.</summary>
+    public void Kill()
+    {
+        _client.Dispose();
+        _process.Dispose();
+    }
+
+    /// <summary>Starts the process anew on its data, after <see cref="Kill"/>.</summary>
+    public async Task RestartAsync()
+    {
+        (_process, Uri address) = await Child.ServeAsync(_command);
+        _client = new HttpClient { BaseAddress = address };
     }
 
     /// <summary>Uploads a batch file and gives its id.</summary>
@@ -46,22 +61,28 @@ internal sealed class Service : IDisposable
 
     /// <summary>Runs a batch to its end and gives the id of its output file.</summary>
     /// <exception cref="InvalidOperationException">Not every line was answered.</exception>
-    public async Task<string> RunAsync(string fileId, int lines)
+    public async Task<string> RunAsync(string fileId, int lines, TimeSpan? poll = null)
     {
-        using HttpResponseMessage response = await _client.PostAsJsonAsync(
-            "batches", new { input_file_id = fileId, endpoint = "/v1/chat/completions", completion_window = "24h" });
-        response.EnsureSuccessStatusCode();
-        JsonElement batch = await response.Content.ReadFromJsonAsync<JsonElement>();
-        string address = "batches/" + batch.GetProperty("id").GetString();
+        JsonElement batch = await CreateAsync(fileId);
         while (batch.GetProperty("status").GetString() is "validating" or "in_progress" or "finalizing")
         {
-            await Task.Delay(s_poll);
-            batch = await _client.GetFromJsonAsync<JsonElement>(address);
+            await Task.Delay(poll ?? s_poll);
+            batch = await GetAsync(batch);
         }
 
-        return batch.GetProperty("status").GetString() == "completed" && batch.GetProperty("request_counts").GetProperty("completed").GetInt32() == lines
+        return batch.GetProperty("status").GetString() == "completed" && Completed(batch) == lines
             ? batch.GetProperty("output_file_id").GetString()!
             : throw new InvalidOperationException($"The batch ended otherwise than with {lines} answers: {batch}");
+    }
+
+    /// <summary>Begins a batch, and returns when so many lines have an answer.</summary>
+    public async Task RunToAsync(string fileId, int lines)
+    {
+        JsonElement batch = await CreateAsync(fileId);
+        while (Completed(batch) < lines)
+        {
+            batch = await GetAsync(batch);
+        }
     }
 
     /// <summary>Reads a file's content to its end.</summary>
@@ -73,8 +94,19 @@ internal sealed class Service : IDisposable
 
     public void Dispose()
     {
-        _client.Dispose();
-        _process.Dispose();
+        Kill();
         Directory.Delete(_dataPath, recursive: true);
     }
+
+    private async Task<JsonElement> CreateAsync(string fileId)
+    {
+        using HttpResponseMessage response = await _client.PostAsJsonAsync(
+            "batches", new { input_file_id = fileId, endpoint = "/v1/chat/completions", completion_window = "24h" });
+        response.EnsureSuccessStatusCode();
+        return await response.Content.ReadFromJsonAsync<JsonElement>();
+    }
+
+    private Task<JsonElement> GetAsync(JsonElement batch) => _client.GetFromJsonAsync<JsonElement>("batches/" + batch.GetProperty("id").GetString());
+
+    private static int Completed(JsonElement batch) => batch.GetProperty("request_counts").GetProperty("completed").GetInt32();
 }

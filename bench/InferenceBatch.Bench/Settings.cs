@@ -15,6 +15,9 @@ internal sealed record Settings
         (3, UploadFigures.MeasureAsync),
         (4, CmdletFigures.JoinAsync),
         (5, DispatchFigures.MeasureAsync),
+        (6, DispatchFigures.SlowAsync),
+        (7, DispatchFigures.DurabilityAsync),
+        (8, LatencyFigures.MeasureAsync),
         (9, ImportFigures.MeasureAsync),
         (10, MillionFigures.MeasureAsync),
     ];

@@ -161,25 +161,6 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task A_small_batch_does_not_wait_behind_a_large_one()
-    {
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
-        {
-            await Task.Delay(5);
-            await call.OkAsync();
-        });
-        await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { Concurrency = 4 });
-        string large = await service.Api.SubmitAsync(Requests.File(2000));
-        await service.Api.DoneAsync(large, 10);
-        JsonElement small = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(3)));
-        Assert.Equal("completed", small.GetProperty("status").GetString());
-        JsonElement still = await service.Api.GetAsync($"batches/{large}");
-        Assert.Equal("in_progress", still.GetProperty("status").GetString());
-        Assert.True(upstream.MostAtOnce <= 4);
-        await service.Api.CancelAsync(large);
-    }
-
-    [Fact]
     public async Task A_batch_that_is_overdue_at_the_start_expires_unsent()
     {
         var time = new ManualTime();
@@ -202,26 +183,6 @@ public sealed class EndingTests
         JsonElement batch = await again.Api.EndAsync(id);
         Assert.Equal("expired", batch.GetProperty("status").GetString());
         Assert.Empty(unused.Attempts);
-    }
-
-    [Fact]
-    public async Task An_upstream_that_goes_away_and_comes_back_costs_no_line()
-    {
-        int port;
-        await using (FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.OkAsync()))
-        {
-            port = new Uri(upstream.Address).Port;
-        }
-
-        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = $"http://127.0.0.1:{port}/v1" });
-        string id = await service.Api.SubmitAsync(Requests.File(200));
-        await Task.Delay(2000);
-        Assert.Equal(
-            """{"total":200,"completed":0,"failed":0}""",
-            (await service.Api.GetAsync($"batches/{id}")).GetProperty("request_counts").GetRawText());
-        await using FaultUpstream back = await FaultUpstream.StartAsync(call => call.OkAsync(), port);
-        JsonElement batch = await service.Api.EndAsync(id);
-        Assert.Equal(200, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
     }
 
     private static Task<TestService> StartAsync(FaultUpstream upstream, TimeProvider time, EngineSettings engine) =>

@@ -55,43 +55,6 @@ public sealed class RecoveryTests(ITestOutputHelper log)
         Assert.InRange(upstream.Attempts.Values.Sum() - Lines, 0, kills * Concurrency);
     }
 
-    /// <summary>Validating, running, finalizing, done: wherever the kill finds the batch.</summary>
-    [Fact]
-    public async Task A_kill_at_any_moment_leaves_nothing_half_done()
-    {
-        int seed = int.TryParse(Environment.GetEnvironmentVariable("INFERENCE_BATCH_TEST_SEED"), out int given) ? given : Environment.TickCount;
-        int rounds = int.TryParse(Environment.GetEnvironmentVariable("INFERENCE_BATCH_TEST_ROUNDS"), out int wanted) ? wanted : 5;
-        log.WriteLine($"seed {seed}, {rounds} rounds");
-        var dice = new Random(seed);
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.OkAsync());
-        using var folder = new TempFolder();
-        for (int round = 0; round < rounds; round++)
-        {
-            string id;
-            using (ServerProcess server = await ServeAsync(folder, upstream))
-            {
-                using var api = new ApiCaller(server.Address);
-                id = await api.SubmitAsync(Requests.File(Lines));
-                await Task.Delay(dice.Next(400));
-                await server.KillAsync();
-            }
-
-            using ServerProcess again = await ServeAsync(folder, upstream);
-            using var caller = new ApiCaller(again.Address);
-            JsonElement batch = await caller.EndAsync(id);
-            Assert.Equal($$"""{"total":{{Lines}},"completed":{{Lines}},"failed":0}""", batch.GetProperty("request_counts").GetRawText());
-            Assert.Equal(
-                Enumerable.Range(1, Lines).Select(i => $"r-{i}").Order(),
-                (await caller.LinesAsync(batch.GetProperty("output_file_id"))).Select(line => line.GetProperty("custom_id").GetString()!).Order());
-            Assert.Equal(0, await again.TerminateAsync());
-            Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(folder.Path, "batches")));
-            Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(folder.Path, "temp")));
-            Assert.Equal((round + 1) * 2, Directory.GetFiles(Path.Combine(folder.Path, "files")).Length);
-        }
-
-        Assert.InRange(upstream.Attempts.Values.Sum() - (rounds * Lines), 0, rounds * Concurrency);
-    }
-
     [Fact]
     public async Task Sigterm_lets_lines_in_flight_end_and_the_batch_goes_on()
     {

@@ -32,7 +32,7 @@ internal sealed class ServiceHost : IAsyncDisposable
     public static async Task<ServiceHost> StartAsync(
         ServiceSettings settings, TimeProvider time, Action<ILoggingBuilder> configureLogging, CancellationToken cancellationToken)
     {
-        DataFolder folder = DataFolder.Open(settings.DataPath);
+        DataFolder folder = DataFolder.Open(settings.DataPath, settings.IsDurable);
         WebApplication app;
         BatchEngine engine;
         try

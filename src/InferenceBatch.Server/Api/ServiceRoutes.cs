@@ -44,6 +44,17 @@ internal sealed class ServiceRoutes(BatchEngine engine, Scheduler scheduler)
     {
         json.WriteStartObject();
         json.WriteString("status", scheduler.IsReady ? "ready" : "stopping");
+        json.WriteStartArray("troubles");
+        foreach (Trouble trouble in engine.Troubles.Now)
+        {
+            json.WriteStartObject();
+            json.WriteString("kind", trouble.Kind);
+            json.WriteString("message", trouble.Message);
+            json.WriteNumber("since", trouble.Since.ToUnixTimeSeconds());
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
         json.WriteEndObject();
     });
 }

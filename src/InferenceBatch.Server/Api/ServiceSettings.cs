@@ -19,5 +19,8 @@ internal sealed record ServiceSettings
     /// <summary>Keys that callers must have one of; none for no check.</summary>
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 
+    /// <summary>False syncs nothing to the disk: it shows what durability costs, and a power cut loses results.</summary>
+    public bool IsDurable { get; init; } = true;
+
     public EngineSettings Engine { get; init; } = new();
 }

@@ -25,10 +25,12 @@ internal static class ServeCommand
         options.Add("max-requests", "N", "Requests in one input file, at most.", "50000");
         var detached = new Option<bool>("--detached") { Hidden = true };
         command.Add(detached);
+        var noSync = new Option<bool>("--no-sync") { Hidden = true }; // For bench/: what would it be without fsync?
+        command.Add(noSync);
         command.SetAction(async (given, cancellationToken) =>
         {
             options.Use(given);
-            ServiceSettings settings = Read(options);
+            ServiceSettings settings = Read(options) with { IsDurable = !given.GetValue(noSync) };
             return options.Problems.Count > 0 ? Output.Problems(options.Problems) : await ServeAsync(settings, given.GetValue(detached), cancellationToken);
         });
         return command;

@@ -15,11 +15,13 @@ internal sealed class BatchEngine : IDisposable
         Settings = settings;
         Time = time;
         Logger = logger;
-        Database = Database.Open(folder.DatabasePath);
+        Database = Database.Open(folder.DatabasePath, folder.IsDurable);
         Files = new FileStore(folder, Database, time);
-        _sync = new GroupSync();
+        Files.Recover();
+        _sync = new GroupSync(logger, folder.IsDurable);
         ResultFiles = new ResultFiles(folder, Files, _sync);
-        Dispatcher = new LineDispatcher(upstream, settings, time, logger);
+        Troubles = new Troubles(time, logger);
+        Dispatcher = new LineDispatcher(upstream, settings, time, Troubles, logger);
         Statistics = new StatisticsKeeper(Database, time);
     }
 
@@ -42,6 +44,8 @@ internal sealed class BatchEngine : IDisposable
     public LineDispatcher Dispatcher { get; }
 
     public StatisticsKeeper Statistics { get; }
+
+    public Troubles Troubles { get; }
 
     public InputCheck Check { get; } = new();
 

@@ -9,6 +9,9 @@ internal sealed record EngineSettings
     /// <summary>How often a line is sent at most.</summary>
     public int MaxAttempts { get; init; } = 5;
 
+    /// <summary>Whether lines wait for an upstream that cannot be reached at all, however long; else such an attempt counts as any other.</summary>
+    public bool WaitsForUpstream { get; init; } = true;
+
     /// <summary>How long one attempt may take, its answer's last byte included.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(10);
 

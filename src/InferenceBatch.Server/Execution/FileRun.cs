@@ -4,6 +4,7 @@ using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Server.Execution.Upstreams;
 using InferenceBatch.Server.Storage;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace InferenceBatch.Server.Execution;
 
@@ -40,7 +41,7 @@ internal sealed class FileRun : IDisposable
     public static FileRun Open(FileRunPaths paths, string endpoint, RequestSpan[] spans, EngineSettings settings)
     {
         FileStream @lock = TakeLock(paths.Lock);
-        var sync = new GroupSync();
+        var sync = new GroupSync(NullLogger.Instance);
         try
         {
             string key = KeyOf(paths.Input, endpoint);
@@ -61,7 +62,9 @@ internal sealed class FileRun : IDisposable
     /// <exception cref="IOException">The disk refused.</exception>
     public async Task<bool> RunAsync(IUpstream upstream, TimeProvider time, ILogger logger, CancellationToken stop)
     {
-        using var dispatcher = new LineDispatcher(upstream, _settings, time, logger);
+        // There is no window that ends the wait for an upstream that never comes.
+        EngineSettings settings = _settings with { WaitsForUpstream = false };
+        using var dispatcher = new LineDispatcher(upstream, settings, time, new Troubles(time, logger), logger);
         dispatcher.Add(_run);
         try
         {

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using InferenceBatch.Lines;
+using InferenceBatch.Server.Storage;
+using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
 
@@ -14,24 +17,38 @@ internal sealed class GroupSync : IDisposable
 
     private readonly Lock _fileLock = new();
     private readonly object _gate = new();
+    private readonly ILogger _logger;
     private readonly Thread _thread;
     private HashSet<LogFile> _written = [];
     private int _lines;
+    private readonly bool _isDurable;
     private bool _isStopping;
+    private bool _isRefused;
 
-    public GroupSync()
+    /// <param name="logger">Told when the disk begins to refuse.</param>
+    /// <param name="isDurable">False to sync nothing: it shows what durability costs.</param>
+    public GroupSync(ILogger logger, bool isDurable = true)
     {
+        _logger = logger;
+        Flush = isDurable ? RandomAccess.FlushToDisk : _ => { };
+        _isDurable = isDurable;
         _thread = new Thread(Run) { IsBackground = true, Name = "group sync" };
         _thread.Start();
     }
 
+    /// <summary>Brings what was written to a file to the disk.</summary>
+    public Action<SafeFileHandle> Flush { get; }
+
     /// <summary>Says that lines were added to a file.</summary>
-    public void Written(LogFile file)
+    public void Written(LogFile file, int count)
     {
         lock (_gate)
         {
+            bool wasEmpty = _lines == 0;
+            bool wasLess = _lines < MaxLines;
             _written.Add(file);
-            if (++_lines is 1 or MaxLines)
+            _lines += count;
+            if (wasEmpty || (wasLess && _lines >= MaxLines))
             {
                 Monitor.Pulse(_gate);
             }
@@ -103,15 +120,28 @@ internal sealed class GroupSync : IDisposable
         }
     }
 
-    private static void Sync(LogFile file)
+    private void Sync(LogFile file)
     {
         try
         {
             file.Sync();
+            if (_isDurable && !file.IsFolderSynced)
+            {
+                FolderSync.Sync(Path.GetDirectoryName(file.Path)!);
+                file.IsFolderSynced = true;
+            }
+
+            _isRefused = false;
         }
-        catch (IOException)
+        catch (IOException exception)
         {
             // The batch syncs once more before it ends, and that one is not forgiven.
+            if (!_isRefused)
+            {
+                Log.SyncRefused(_logger, exception.Message);
+            }
+
+            _isRefused = true;
         }
     }
 }

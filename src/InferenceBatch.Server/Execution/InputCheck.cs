@@ -7,12 +7,20 @@ internal sealed class InputCheck : IDisposable
 {
     private const int AtOnce = 2;
 
+    /// <summary>Checked within some milliseconds: too little to wait for large files, or for a thread.</summary>
+    private const int SmallFile = 1024 * 1024;
+
     private readonly SemaphoreSlim _slots = new(AtOnce);
 
     /// <summary>Checks one file; the spans are those of its good lines.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
     public async Task<(BatchFileReport Report, RequestSpan[] Spans)> RunAsync(string path, ValidationRules rules, CancellationToken cancellationToken)
     {
+        if (new FileInfo(path).Length <= SmallFile)
+        {
+            return Run(path, rules, cancellationToken);
+        }
+
         await _slots.WaitAsync(cancellationToken);
         try
         {

@@ -10,21 +10,25 @@ internal sealed class LineDispatcher : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly Queue<LineRun> _round = new();
-    private readonly PriorityQueue<Work, DateTimeOffset> _waiting = new();
+    private readonly PriorityQueue<Work, TimeSpan> _waiting = new();
     private readonly ConcurrencyController _controller;
     private readonly LineSender _sender;
     private readonly TimeProvider _time;
+    private readonly long _start;
+    private readonly Troubles _troubles;
     private readonly ITimer _timer;
     private readonly ITimer _pauseTimer;
     private readonly OutageGuard _outage = new();
     private int _inFlight;
     private bool _isPaused;
 
-    public LineDispatcher(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+    public LineDispatcher(IUpstream upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
     {
         _controller = new ConcurrencyController(settings.Concurrency);
-        _sender = new LineSender(upstream, settings, time, logger);
+        _sender = new LineSender(upstream, settings, time, troubles, logger);
         _time = time;
+        _start = time.GetTimestamp();
+        _troubles = troubles;
         _timer = time.CreateTimer(_ => EndWaits(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _pauseTimer = time.CreateTimer(_ => EndPause(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -68,6 +72,9 @@ internal sealed class LineDispatcher : IDisposable
         _pauseTimer.Dispose();
     }
 
+    /// <summary>Time that no clock that is set can move.</summary>
+    private TimeSpan Now => _time.GetElapsedTime(_start);
+
     /// <summary>Lines that may be in flight now: while the upstream is away, one at a time to see whether it is back.</summary>
     private int Limit => _isPaused ? 0 : _outage.IsAway ? 1 : _controller.Limit;
 
@@ -99,11 +106,15 @@ internal sealed class LineDispatcher : IDisposable
             bool hasRoom;
             lock (_gate)
             {
-                _controller.Ended(work.Ticket, end.WasStrained, wasFull: _inFlight >= _controller.Limit);
-                NoteOutage(end.WasUnreachable);
+                if (end.WasSent)
+                {
+                    _controller.Ended(work.Ticket, end.WasStrained, wasFull: _inFlight >= _controller.Limit);
+                    NoteOutage(end.Fault);
+                }
+
                 if (end.WaitToTryAgain is { } wait)
                 {
-                    Wait(work with { Attempts = work.Attempts + 1 }, wait);
+                    Wait(work with { Attempts = end.Attempts }, wait);
                 }
 
                 work.Run.Turn.Ended();
@@ -149,8 +160,8 @@ internal sealed class LineDispatcher : IDisposable
 
     private void Wait(Work work, TimeSpan wait)
     {
-        DateTimeOffset due = _time.GetUtcNow() + wait;
-        if (!_waiting.TryPeek(out _, out DateTimeOffset first) || due < first)
+        TimeSpan due = Now + wait;
+        if (!_waiting.TryPeek(out _, out TimeSpan first) || due < first)
         {
             _timer.Change(wait, Timeout.InfiniteTimeSpan);
         }
@@ -158,18 +169,20 @@ internal sealed class LineDispatcher : IDisposable
         _waiting.Enqueue(work, due);
     }
 
-    private void NoteOutage(bool wasUnreachable)
+    private void NoteOutage(string? fault)
     {
-        if (!wasUnreachable)
+        if (fault is null)
         {
             _outage.Reached();
             _isPaused = false;
+            _troubles.End(Troubles.Upstream, Troubles.Upstream);
         }
         else if (!_isPaused && _outage.Missed() is { Ticks: > 0 } wait)
         {
             // Lines that were in flight beside the one that began the pause say nothing new.
             _isPaused = true;
             _pauseTimer.Change(wait, Timeout.InfiniteTimeSpan);
+            _troubles.Begin(Troubles.Upstream, Troubles.Upstream, "The upstream is away: no connection can be made, or each breaks. Lines wait for it.", fault);
         }
     }
 
@@ -187,8 +200,8 @@ internal sealed class LineDispatcher : IDisposable
     {
         lock (_gate)
         {
-            DateTimeOffset now = _time.GetUtcNow();
-            while (_waiting.TryPeek(out Work work, out DateTimeOffset due))
+            TimeSpan now = Now;
+            while (_waiting.TryPeek(out Work work, out TimeSpan due))
             {
                 if (due > now)
                 {

@@ -21,7 +21,6 @@ internal sealed class LineRun : IDisposable
     private int _completed;
     private int _failed;
     private LineUsage _usage;
-    private bool _diskFails;
 
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="inputPath">The file the spans point into.</param>
@@ -52,6 +51,9 @@ internal sealed class LineRun : IDisposable
         }
     }
 
+    /// <summary>Whose lines they are, for messages.</summary>
+    public string Name { get; init; } = "The run";
+
     public string Endpoint { get; }
 
     public ResultLog Log { get; }
@@ -59,7 +61,7 @@ internal sealed class LineRun : IDisposable
     /// <summary>What the dispatcher keeps about this run; guarded by its lock.</summary>
     public LineTurn Turn { get; }
 
-    /// <summary>Ends when every line has an answer in the log.</summary>
+    /// <summary>Ends when every line has an answer in the log; fails when that can never be.</summary>
     public Task Finished => _finished.Task;
 
     /// <summary>Set when lines in flight are to be given up.</summary>
@@ -111,6 +113,9 @@ internal sealed class LineRun : IDisposable
     /// <summary>Gives up the lines in flight; they stay without an answer.</summary>
     public void Abort() => _abort.Cancel();
 
+    /// <summary>Ends the run as one that cannot go on.</summary>
+    public void Break(Exception reason) => _finished.TrySetException(reason);
+
     public RequestSpan SpanOf(int index) => _spans[index];
 
     /// <summary>Reads a line's bytes from the input file.</summary>
@@ -120,40 +125,23 @@ internal sealed class LineRun : IDisposable
         for (int read = 0; read < span.Length;)
         {
             int count = RandomAccess.Read(_input, target[read..span.Length], span.Offset + read);
-            read += count > 0 ? count : throw new EndOfStreamException("The input file has become shorter.");
+            read += count > 0 ? count : throw new EndOfStreamException("The input file has become shorter while its lines were run.");
         }
     }
 
     /// <summary>Writes an answer to the log and counts it.</summary>
     /// <exception cref="IOException">It could not be written; it can be tried again.</exception>
-    public void AddAnswer(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineOutcome outcome)
-    {
-        Log.AppendAnswer(_spans[index].Line, customIdJson, statusCode, requestId, body);
-        Count(index, outcome);
-    }
+    public ValueTask AddAnswerAsync(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineOutcome outcome) =>
+        CountAsync(Log.AppendAnswerAsync(_spans[index].Line, customIdJson, statusCode, requestId, body), index, outcome);
 
     /// <summary>Writes that a line got no answer to the log and counts it.</summary>
-    /// <inheritdoc cref="AddAnswer"/>
-    public void AddError(int index, ReadOnlyMemory<byte> customIdJson, string code, string message)
-    {
-        Log.AppendErrors([(_spans[index].Line, customIdJson)], code, message);
-        Count(index, LineOutcome.OfNoAnswer(code, message));
-    }
-
-    /// <summary>Whether this is the first refusal since something was written: one to tell of.</summary>
-    public bool NoteDiskFailure()
-    {
-        lock (_gate)
-        {
-            bool isFirst = !_diskFails;
-            _diskFails = true;
-            return isFirst;
-        }
-    }
+    /// <inheritdoc cref="AddAnswerAsync"/>
+    public ValueTask AddErrorAsync(int index, ReadOnlyMemory<byte> customIdJson, string code, string message) =>
+        CountAsync(Log.AppendErrorsAsync([(_spans[index].Line, customIdJson)], code, message), index, LineOutcome.OfNoAnswer(code, message));
 
     /// <summary>Ends every line that has no answer, for one reason. Not while lines are in flight.</summary>
     /// <exception cref="IOException">Not all could be written; it can be tried again.</exception>
-    public void AddErrorToRest(string code, string message)
+    public async Task AddErrorToRestAsync(string code, string message)
     {
         const int GroupSize = 1000;
         var group = new List<(int Line, ReadOnlyMemory<byte> CustomIdJson)>(GroupSize);
@@ -171,7 +159,7 @@ internal sealed class LineRun : IDisposable
 
             if (group.Count == GroupSize || (i == _spans.Length - 1 && group.Count > 0))
             {
-                Log.AppendErrors(group, code, message);
+                await Log.AppendErrorsAsync(group, code, message);
                 indexes.ForEach(index => Count(index, LineOutcome.OfNoAnswer(code, message)));
                 group.Clear();
                 indexes.Clear();
@@ -197,6 +185,12 @@ internal sealed class LineRun : IDisposable
         Mark(index, outcome);
     }
 
+    private async ValueTask CountAsync(ValueTask written, int index, LineOutcome outcome)
+    {
+        await written;
+        Count(index, outcome);
+    }
+
     private void Count(int index, in LineOutcome outcome)
     {
         bool isLast;
@@ -215,7 +209,6 @@ internal sealed class LineRun : IDisposable
     private void Mark(int index, in LineOutcome outcome)
     {
         _done[index] = true;
-        _diskFails = false;
         _completed += outcome.IsSuccess ? 1 : 0;
         _failed += outcome.IsSuccess ? 0 : 1;
         _usage += outcome.Usage;

@@ -8,7 +8,7 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>Sends one line once, and either writes what became of it to the run's log or says when to send it again.</summary>
-internal sealed class LineSender(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+internal sealed class LineSender(IUpstream upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
 {
     /// <summary>The code of a line that was sent as often as it may and got no answer.</summary>
     public const string FailedCode = "inference_failed";
@@ -43,30 +43,44 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
                 isOurs = true;
                 return await EndAsync(run, index, attempts + 1, customId, answer, time.GetElapsedTime(start));
             }
+            catch (UpstreamException exception) when (exception.Fault == UpstreamFault.Unreachable && settings.WaitsForUpstream)
+            {
+                return new LineEnd(attempts, RetryRule.Wait(attempts + 1, null)) { WasSent = true, Fault = exception.Message };
+            }
             catch (UpstreamException exception)
             {
-                return await EndAsync(run, index, attempts + 1, customId, FailedCode, exception.Message) with { WasUnreachable = true };
+                bool isFault = exception.Fault != UpstreamFault.TooLarge;
+                return await EndAsync(run, index, isFault ? attempts + 1 : int.MaxValue, customId, FailedCode, exception.Message) with
+                {
+                    WasStrained = exception.Fault == UpstreamFault.Broken,
+                    Fault = isFault ? exception.Message : null,
+                };
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
                 return await EndAsync(run, index, attempts + 1, customId, TimeoutCode,
-                    $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.");
+                    $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.") with { WasStrained = true };
             }
         }
         catch (OperationCanceledException)
         {
             return default;
         }
+        catch (EndOfStreamException exception)
+        {
+            run.Break(exception);
+            return default;
+        }
         catch (IOException exception)
         {
-            Log.InputUnreadable(logger, span.Line, exception.Message);
-            return new LineEnd(false, false, s_diskWait);
+            troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
+            return new LineEnd(attempts, s_diskWait);
         }
         catch (Exception exception)
         {
             // A fault of ours must not cost the line's place in flight, nor be tried for ever.
             Log.LineBroke(logger, span.Line, exception);
-            run.AddError(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
+            await run.AddErrorAsync(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
             return default;
         }
         finally
@@ -91,7 +105,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
 
         if (!answer.IsSuccess && (answer.ShouldRetry ?? RetryRule.IsPassing(answer.StatusCode)) && _retry.MayTryAgain(attempts))
         {
-            return new LineEnd(isStrain, false, RetryRule.Wait(attempts, answer.RetryAfter));
+            return new LineEnd(attempts, RetryRule.Wait(attempts, answer.RetryAfter)) { WasSent = true, WasStrained = isStrain };
         }
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
@@ -101,8 +115,9 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         {
             try
             {
-                run.AddAnswer(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, outcome);
-                return new LineEnd(isStrain, false, null);
+                await run.AddAnswerAsync(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, outcome);
+                troubles.End(Troubles.Storage, run.Name);
+                return new LineEnd(attempts, null) { WasSent = true, WasStrained = isStrain };
             }
             catch (IOException exception)
             {
@@ -116,15 +131,16 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
     {
         if (_retry.MayTryAgain(attempts))
         {
-            return new LineEnd(true, false, RetryRule.Wait(attempts, null));
+            return new LineEnd(attempts, RetryRule.Wait(attempts, null)) { WasSent = true };
         }
 
         while (true)
         {
             try
             {
-                run.AddError(index, customId, code, message);
-                return new LineEnd(true, false, null);
+                await run.AddErrorAsync(index, customId, code, message);
+                troubles.End(Troubles.Storage, run.Name);
+                return new LineEnd(attempts, null) { WasSent = true };
             }
             catch (IOException exception)
             {
@@ -136,11 +152,7 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
     /// <summary>The line keeps its place in flight: so nothing more is sent than what there is room to keep.</summary>
     private async Task WaitForDiskAsync(LineRun run, IOException exception)
     {
-        if (run.NoteDiskFailure())
-        {
-            Log.LogUnwritable(logger, exception.Message);
-        }
-
+        troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
         await Task.Delay(s_diskWait, time, run.Aborted);
     }
 

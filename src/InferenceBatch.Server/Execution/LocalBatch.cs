@@ -1,89 +1,35 @@
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Server.Storage;
-using InferenceBatch.Wire;
 using Microsoft.Data.Sqlite;
 
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>
-/// One batch from creation to its end. Every change of status is one transaction; what is between two of them can be
-/// done again from the files alone, so going on after a crash is the same path as going on at all.
+/// One batch from creation to its end. What is between two changes of its <see cref="State"/> can be done again from the
+/// files alone, so going on after a crash is the same path as going on at all.
 /// </summary>
-internal sealed class LocalBatch : IDisposable
+internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisposable
 {
     public const string ExpiredCode = "batch_expired";
     public const string CancelledCode = "batch_cancelled";
     public const string ExpiredMessage = "This request could not be executed before the completion window expired.";
     public const string CancelledMessage = "This request could not be executed because the batch was cancelled.";
 
+    private const string Kept = "Results it had got are kept.";
     private const int MaxIssues = 10_000;
 
     private static readonly TimeSpan s_retryWait = TimeSpan.FromSeconds(5);
 
-    private readonly Lock _gate = new();
-    private readonly TaskCompletionSource _cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly BatchEngine _engine;
-    private BatchRecord _record;
+    /// <summary>How late it is noticed that the clock was set on, or that the machine has slept.</summary>
+    private static readonly TimeSpan s_clockLook = TimeSpan.FromSeconds(5);
+
     private volatile LineRun? _run;
 
-    public LocalBatch(BatchRecord record, BatchEngine engine)
-    {
-        _record = record;
-        _engine = engine;
-        if (record.Status == BatchStatus.Cancelling)
-        {
-            _cancelled.SetResult();
-        }
-    }
-
-    /// <summary>The batch as it stands now, counts included.</summary>
-    public BatchRecord Snapshot()
-    {
-        lock (_gate)
-        {
-            // File ids are chosen early; they are shown once there is something to read under them.
-            return _record.IsFinished || _run is not { } run
-                ? _record.IsFinished ? _record : _record with { OutputFileId = null, ErrorFileId = null }
-                : _record with
-                {
-                    Counts = run.Counts,
-                    Usage = run.Usage,
-                    OutputFileId = run.Log.Output.Lines > 0 ? _record.OutputFileId : null,
-                    ErrorFileId = run.Log.Errors.Lines > 0 ? _record.ErrorFileId : null,
-                };
-        }
-    }
-
-    /// <summary>The result file of this id as it is so far; null where it is none of this batch's, or the batch has ended.</summary>
-    public LogFile? FindPartial(string fileId)
-    {
-        lock (_gate)
-        {
-            return _record.IsFinished || _run is not { } run ? null
-                : fileId == _record.OutputFileId ? run.Log.Output
-                : fileId == _record.ErrorFileId ? run.Log.Errors
-                : null;
-        }
-    }
+    public BatchState State { get; } = new(record, engine);
 
     /// <summary>What its ended lines add up to, as JSON; null where they are not running.</summary>
     public string? Statistics() => _run?.Statistics;
-
-    /// <summary>Asks the batch to end early; gives it as it then stands. Where it has ended, or is about to, nothing changes.</summary>
-    public BatchRecord Cancel()
-    {
-        lock (_gate)
-        {
-            if (_record.Status is BatchStatus.Validating or BatchStatus.InProgress)
-            {
-                Save(_record with { Status = BatchStatus.Cancelling, CancellingAt = _engine.Time.GetUtcNow() });
-                _cancelled.TrySetResult();
-            }
-        }
-
-        return Snapshot();
-    }
 
     /// <summary>Brings the batch to its end, or to where it can go on after a restart. Never throws.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -93,20 +39,23 @@ internal sealed class LocalBatch : IDisposable
             try
             {
                 await GoOnAsync(stop);
+                engine.Troubles.End(Troubles.Storage, record.Id);
                 return;
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
                 return;
             }
-            catch (Exception exception) when (!IsPassing(exception) && TryFail(exception))
-            {
-                return;
-            }
             catch (Exception exception)
             {
+                await CloseRunAsync();
+                if (!IsPassing(exception) && TryFail(exception))
+                {
+                    return;
+                }
+
                 // A full or failing disk: nothing is lost, the files say where to go on.
-                Log.BatchWaits(_engine.Logger, _record.Id, s_retryWait.TotalSeconds, exception.Message);
+                engine.Troubles.Begin(Troubles.Storage, record.Id, Troubles.StorageMessage, exception.Message);
             }
             finally
             {
@@ -115,7 +64,7 @@ internal sealed class LocalBatch : IDisposable
 
             try
             {
-                await Task.Delay(s_retryWait, _engine.Time, stop);
+                await Task.Delay(s_retryWait, engine.Time, stop);
             }
             catch (OperationCanceledException)
             {
@@ -128,16 +77,17 @@ internal sealed class LocalBatch : IDisposable
 
     private async Task GoOnAsync(CancellationToken stop)
     {
-        string input = _engine.Files.PathOf(_record.InputFileId);
+        BatchRecord before = State.Record;
+        string input = engine.Files.PathOf(before.InputFileId);
         var rules = new ValidationRules
         {
-            Endpoint = _record.Endpoint,
+            Endpoint = before.Endpoint,
             // A batch that was let in stays in, whatever limits a later start has.
-            MaxRequests = _record.OutputFileId is null ? _engine.Settings.MaxRequests : int.MaxValue,
-            MaxBytes = _record.OutputFileId is null ? _engine.Settings.MaxFileBytes : long.MaxValue,
+            MaxRequests = before.OutputFileId is null ? engine.Settings.MaxRequests : int.MaxValue,
+            MaxBytes = before.OutputFileId is null ? engine.Settings.MaxFileBytes : long.MaxValue,
             MaxIssues = MaxIssues,
         };
-        (BatchFileReport report, RequestSpan[] spans) = await _engine.Check.RunAsync(input, rules, stop);
+        (BatchFileReport report, RequestSpan[] spans) = await engine.Check.RunAsync(input, rules, stop);
         if (!report.IsValid)
         {
             Fail([.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
@@ -145,161 +95,138 @@ internal sealed class LocalBatch : IDisposable
             return;
         }
 
-        Begin(report);
-        LineRun run = _run = _engine.ResultFiles.Open(_record, input, spans);
-        _engine.Statistics.Add(_record.Id, run);
-        BatchStatus outcome = _record.Status switch
+        State.Begin(report);
+        LineRun run = _run = engine.ResultFiles.Open(State.Record, input, spans);
+        State.Show(run);
+        engine.Statistics.Add(record.Id, run);
+        if (run.Log.Dropped > 0)
         {
-            BatchStatus.Cancelling => BatchStatus.Cancelled,
-            BatchStatus.Finalizing => _record.Outcome,
+            Log.ResultsDamaged(engine.Logger, record.Id, run.Log.Dropped);
+        }
+
+        BatchStatus outcome = State.Record switch
+        {
+            { Status: BatchStatus.Cancelling } => BatchStatus.Cancelled,
+            // A power cut may have taken results that were thought to be whole.
+            { Status: BatchStatus.Finalizing } ends when ends.Outcome != BatchStatus.Completed || run.Finished.IsCompleted => ends.Outcome,
             _ => await DispatchAsync(run, stop),
         };
-        End(run, outcome);
-    }
-
-    /// <summary>validating → in_progress, unless it is there already or was cancelled meanwhile.</summary>
-    private void Begin(BatchFileReport report)
-    {
-        lock (_gate)
-        {
-            if (_record.OutputFileId is null)
-            {
-                bool starts = _record.Status == BatchStatus.Validating;
-                Save(_record with
-                {
-                    Status = starts ? BatchStatus.InProgress : _record.Status,
-                    InProgressAt = starts ? _engine.Time.GetUtcNow() : null,
-                    Model = report.Models.Count > 0 ? report.Models[0] : null,
-                    OutputFileId = Ids.NewFile(),
-                    ErrorFileId = Ids.NewFile(),
-                    Counts = new RequestCounts(report.RequestCount, 0, 0),
-                });
-            }
-        }
+        outcome = State.BeginEnd(outcome);
+        await AddErrorToRestAsync(run, outcome);
+        run.Log.Sync();
+        engine.Statistics.Leave(record.Id);
+        State.End(outcome, [], new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage));
     }
 
     /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
     private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
     {
-        TimeSpan left = _record.ExpiresAt - _engine.Time.GetUtcNow();
-        if (left <= TimeSpan.Zero)
+        if (record.ExpiresAt <= engine.Time.GetUtcNow())
         {
             return run.Finished.IsCompleted ? BatchStatus.Completed : BatchStatus.Expired;
         }
 
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        Task window = Task.Delay(left, _engine.Time, over.Token);
-        _engine.Dispatcher.Add(run);
-        FolderSync.Sync(_engine.Folder.BatchesPath);
-        Task first = await Task.WhenAny(run.Finished, _cancelled.Task, window);
+        Task window = WindowAsync(over.Token);
+        engine.Dispatcher.Add(run);
+        Task first = await Task.WhenAny(run.Finished, State.Cancelled, window);
         await over.CancelAsync();
         if (first == run.Finished)
         {
+            await run.Finished;
             return BatchStatus.Completed;
         }
 
-        TimeSpan grace = stop.IsCancellationRequested ? _engine.Settings.StopGrace
-            : first == _cancelled.Task ? _engine.Settings.CancelGrace
-            : TimeSpan.Zero;
+        bool isCancel = first == State.Cancelled;
+        TimeSpan grace = stop.IsCancellationRequested ? engine.Settings.StopGrace : isCancel ? engine.Settings.CancelGrace : TimeSpan.Zero;
         // A cancel's grace may be long; a stop of the service does not wait for it.
-        await _engine.Dispatcher.StopAsync(run, grace, stop.IsCancellationRequested ? CancellationToken.None : stop);
-        if (run.Finished.IsCompleted && first != _cancelled.Task)
+        await engine.Dispatcher.StopAsync(run, grace, stop.IsCancellationRequested ? CancellationToken.None : stop);
+        if (isCancel)
+        {
+            return BatchStatus.Cancelled;
+        }
+
+        if (run.Finished.IsCompletedSuccessfully)
         {
             return BatchStatus.Completed;
         }
 
-        if (first != _cancelled.Task && stop.IsCancellationRequested)
+        if (stop.IsCancellationRequested)
         {
             run.Log.Sync();
             throw new OperationCanceledException(stop);
         }
 
-        return first == _cancelled.Task ? BatchStatus.Cancelled : BatchStatus.Expired;
+        return BatchStatus.Expired;
     }
 
-    private void End(LineRun run, BatchStatus outcome)
+    /// <summary>Ends with the window. A timer counts on while the clock is set or the machine sleeps: so the clock is looked at.</summary>
+    private async Task WindowAsync(CancellationToken over)
     {
-        AddErrorToRest(run, outcome);
-        run.Log.Sync();
-        lock (_gate)
+        while (record.ExpiresAt - engine.Time.GetUtcNow() is { Ticks: > 0 } left)
         {
-            // A cancel that came between the last line and here still wins: it was answered with "cancelling".
-            outcome = _record.Status == BatchStatus.Cancelling ? BatchStatus.Cancelled : outcome;
-            if (_record.Status == BatchStatus.InProgress)
-            {
-                Save(_record with { Status = BatchStatus.Finalizing, Outcome = outcome, FinalizingAt = _engine.Time.GetUtcNow() });
-            }
+            await Task.Delay(left < s_clockLook ? left : s_clockLook, engine.Time, over);
         }
-
-        _engine.Statistics.Leave(_record.Id);
-        DateTimeOffset now = _engine.Time.GetUtcNow();
-        List<FileRecord> files = _engine.ResultFiles.Keep(_record, run.Log, now);
-        lock (_gate)
-        {
-            Save(
-                _record with
-                {
-                    Status = outcome,
-                    Outcome = BatchStatus.Unknown,
-                    OutputFileId = files.Find(file => file.Id == _record.OutputFileId)?.Id,
-                    ErrorFileId = files.Find(file => file.Id == _record.ErrorFileId)?.Id,
-                    Counts = run.Counts,
-                    Usage = run.Usage,
-                    CompletedAt = outcome == BatchStatus.Completed ? now : null,
-                    ExpiredAt = outcome == BatchStatus.Expired ? now : null,
-                    CancelledAt = outcome == BatchStatus.Cancelled ? now : null,
-                },
-                files);
-        }
-
     }
 
-    private static void AddErrorToRest(LineRun run, BatchStatus outcome)
+    private static Task AddErrorToRestAsync(LineRun run, BatchStatus outcome) => outcome switch
     {
-        if (outcome == BatchStatus.Cancelled)
-        {
-            run.AddErrorToRest(CancelledCode, CancelledMessage);
-        }
-        else if (outcome == BatchStatus.Expired)
-        {
-            run.AddErrorToRest(ExpiredCode, ExpiredMessage);
-        }
-    }
-
-    private void Fail(IReadOnlyList<ServiceError> errors)
-    {
-        lock (_gate)
-        {
-            DateTimeOffset now = _engine.Time.GetUtcNow();
-            bool wasCancelled = _record.Status == BatchStatus.Cancelling;
-            Save(_record with
-            {
-                Status = wasCancelled ? BatchStatus.Cancelled : BatchStatus.Failed,
-                Errors = errors,
-                OutputFileId = null,
-                ErrorFileId = null,
-                FailedAt = wasCancelled ? null : now,
-                CancelledAt = wasCancelled ? now : null,
-            });
-        }
-    }
+        BatchStatus.Cancelled => run.AddErrorToRestAsync(CancelledCode, CancelledMessage),
+        BatchStatus.Expired => run.AddErrorToRestAsync(ExpiredCode, ExpiredMessage),
+        _ => Task.CompletedTask,
+    };
 
     private static bool IsPassing(Exception exception) =>
-        exception is IOException and not FileNotFoundException or SqliteException or UnauthorizedAccessException;
+        exception is IOException and not (FileNotFoundException or EndOfStreamException) or SqliteException or UnauthorizedAccessException;
 
     /// <summary>One broken batch must not take the others down: it ends as failed, and says why.</summary>
     private bool TryFail(Exception exception)
     {
-        Log.BatchBroken(_engine.Logger, _record.Id, exception);
+        Log.BatchBroken(engine.Logger, record.Id, exception);
         try
         {
-            Fail([new ServiceError("server_error", exception is FileNotFoundException
-                ? "The batch could not go on: its input file is gone." : "The batch could not go on; the service's log says why.")]);
+            Fail([exception switch
+            {
+                FileNotFoundException => new ServiceError("file_not_found", $"The input file is gone. {Kept}"),
+                EndOfStreamException => new ServiceError("file_changed", $"The input file has become shorter since the batch began. {Kept}"),
+                _ => new ServiceError("server_error", $"The batch could not go on; the service's log says why. {Kept}"),
+            }]);
             return true;
         }
-        catch (SqliteException)
+        catch (Exception again) when (IsPassing(again))
         {
             return false;
+        }
+    }
+
+    private void Fail(IReadOnlyList<ServiceError> errors) => State.End(BatchStatus.Failed, errors, Reached());
+
+    /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
+    private BatchResults Reached()
+    {
+        BatchRecord batch = State.Record;
+        if (batch.OutputFileId is null)
+        {
+            return new BatchResults([], batch.Counts, null);
+        }
+
+        int completed = 0, failed = 0;
+        LineUsage sum = default;
+        try
+        {
+            using ResultLog log = engine.ResultFiles.OpenLog(batch, (_, outcome) =>
+            {
+                completed += outcome.IsSuccess ? 1 : 0;
+                failed += outcome.IsSuccess ? 0 : 1;
+                sum += outcome.Usage;
+            });
+            log.Sync();
+            return new BatchResults(
+                engine.ResultFiles.Keep(batch, log, engine.Time.GetUtcNow()), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
+        }
+        catch (InvalidDataException)
+        {
+            return new BatchResults([], batch.Counts, null); // They are somebody else's.
         }
     }
 
@@ -307,21 +234,11 @@ internal sealed class LocalBatch : IDisposable
     {
         if (_run is { } run)
         {
+            State.Show(null);
             _run = null;
-            await _engine.Dispatcher.StopAsync(run, TimeSpan.Zero);
-            _engine.Statistics.Leave(_record.Id);
+            await engine.Dispatcher.StopAsync(run, TimeSpan.Zero);
+            engine.Statistics.Leave(record.Id);
             run.Dispose();
         }
-    }
-
-    private void Save(BatchRecord record, params IReadOnlyList<FileRecord> newFiles)
-    {
-        _engine.Database.Batches.Update(record, newFiles);
-        if (record.Status != _record.Status)
-        {
-            Log.StatusChanged(_engine.Logger, record.Id, StatusWords.Write(record.Status));
-        }
-
-        _record = record;
     }
 }

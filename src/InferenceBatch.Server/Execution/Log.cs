@@ -3,17 +3,17 @@ namespace InferenceBatch.Server.Execution;
 /// <summary>Everything the service says to the log. Ids, numbers and system errors only: never a prompt, an answer or a key.</summary>
 internal static partial class Log
 {
-    [LoggerMessage(1, LogLevel.Warning, "An input line ({Line}) cannot be read, trying again: {Reason}")]
-    public static partial void InputUnreadable(ILogger logger, int line, string reason);
+    [LoggerMessage(1, LogLevel.Error, "{Who}: {Message} ({Details})")]
+    public static partial void TroubleBegan(ILogger logger, string who, string message, string details);
 
-    [LoggerMessage(2, LogLevel.Error, "A result cannot be written, its batch waits: {Reason}")]
-    public static partial void LogUnwritable(ILogger logger, string reason);
+    [LoggerMessage(2, LogLevel.Information, "{Who} goes on: the trouble with the {Kind} is over.")]
+    public static partial void TroubleEnded(ILogger logger, string who, string kind);
 
     [LoggerMessage(3, LogLevel.Information, "{Batch}: {Status}")]
     public static partial void StatusChanged(ILogger logger, string batch, string status);
 
-    [LoggerMessage(4, LogLevel.Error, "{Batch} waits, trying again in {Seconds} s: {Reason}")]
-    public static partial void BatchWaits(ILogger logger, string batch, double seconds, string reason);
+    [LoggerMessage(4, LogLevel.Warning, "{Batch}: {Bytes} bytes of its results were torn or damaged and are dropped; their lines are run again.")]
+    public static partial void ResultsDamaged(ILogger logger, string batch, long bytes);
 
     [LoggerMessage(5, LogLevel.Error, "{Batch} cannot go on.")]
     public static partial void BatchBroken(ILogger logger, string batch, Exception exception);
@@ -32,4 +32,7 @@ internal static partial class Log
 
     [LoggerMessage(10, LogLevel.Error, "Input line {Line} broke.")]
     public static partial void LineBroke(ILogger logger, int line, Exception exception);
+
+    [LoggerMessage(11, LogLevel.Error, "Results are written but the disk refuses to keep them, trying again: {Reason}")]
+    public static partial void SyncRefused(ILogger logger, string reason);
 }

@@ -19,12 +19,13 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
     /// <summary>Opens a batch's lines with what is done already.</summary>
     /// <exception cref="IOException">A file cannot be opened.</exception>
     /// <exception cref="InvalidDataException">A result file is another batch's.</exception>
-    public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans)
-    {
-        string key = batch.Id["batch_".Length..];
-        return new LineRun(batch.Endpoint, input, spans, onLine => ResultLog.Open(
-            key, Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine));
-    }
+    public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans) =>
+        new(batch.Endpoint, input, spans, onLine => OpenLog(batch, onLine)) { Name = batch.Id };
+
+    /// <summary>Opens a batch's results alone.</summary>
+    /// <inheritdoc cref="Open"/>
+    public ResultLog OpenLog(BatchRecord batch, Action<int, LineOutcome> onLine) => ResultLog.Open(
+        batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
 
     /// <summary>Gives the files of a log that is whole and synced their final place; an empty one is deleted.</summary>
     public List<FileRecord> Keep(BatchRecord batch, ResultLog log, DateTimeOffset now)
@@ -32,7 +33,8 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
         var kept = new List<FileRecord>(2);
         Keep(batch, log.Output, batch.OutputFileId!, now, kept);
         Keep(batch, log.Errors, batch.ErrorFileId!, now, kept);
-        FolderSync.Sync(folder.FilesPath);
+        folder.Sync(folder.FilesPath);
+        folder.Sync(folder.BatchesPath);
         return kept;
     }
 

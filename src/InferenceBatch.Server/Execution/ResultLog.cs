@@ -14,9 +14,11 @@ namespace InferenceBatch.Server.Execution;
 internal sealed class ResultLog : IDisposable
 {
     private const string IdPrefix = "batch_req_";
+    private const int LargeBuffer = 1024 * 1024;
 
-    private readonly Lock _gate = new();
-    private readonly ArrayBufferWriter<byte> _buffer = new(16 * 1024);
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? t_buffer;
+
     private readonly byte[] _idStart;
     private readonly GroupSync _sync;
 
@@ -30,6 +32,9 @@ internal sealed class ResultLog : IDisposable
 
     public LogFile Errors { get; private init; } = null!;
 
+    /// <summary>Bytes that were torn or damaged when it was opened; their lines are to be run again.</summary>
+    public long Dropped => Output.Dropped + Errors.Dropped;
+
     /// <summary>Opens the log of one batch, or makes it.</summary>
     /// <param name="key">Names the batch in line ids.</param>
     /// <param name="outputPath">The output so far, or to be.</param>
@@ -41,14 +46,12 @@ internal sealed class ResultLog : IDisposable
     public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Action<int, LineOutcome> onLine)
     {
         string start = $"{IdPrefix}{key}_";
-        LogFile output = LogFile.Open(outputPath, line => Recover(line, outputPath, isSuccess: true));
+        LogFile output = LogFile.Open(outputPath, sync.Flush, line => Recover(line, outputPath, isSuccess: true));
         try
         {
-            return new ResultLog(key, sync)
-            {
-                Output = output,
-                Errors = LogFile.Open(errorPath, line => Recover(line, errorPath, isSuccess: false)),
-            };
+            LogFile errors = LogFile.Open(errorPath, sync.Flush, line => Recover(line, errorPath, isSuccess: false));
+            output.OnWritten = errors.OnWritten = sync.Written;
+            return new ResultLog(key, sync) { Output = output, Errors = errors };
         }
         catch
         {
@@ -72,36 +75,30 @@ internal sealed class ResultLog : IDisposable
 
     /// <summary>Adds an answer; it goes to the output when its status is 2xx.</summary>
     /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
-    public void AppendAnswer(int line, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body)
+    public ValueTask AppendAnswerAsync(int line, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body)
     {
         Span<byte> requestIdBytes = stackalloc byte[256];
         requestIdBytes = requestIdBytes[..Encoding.ASCII.GetBytes(requestId, requestIdBytes)];
         Span<byte> id = stackalloc byte[_idStart.Length + 11];
-        lock (_gate)
-        {
-            _buffer.ResetWrittenCount();
-            ResultLine.WriteAnswer(_buffer, Id(line, id), customIdJson, statusCode, requestIdBytes, body);
-            Append(statusCode is >= 200 and < 300 ? Output : Errors, 1);
-        }
+        ArrayBufferWriter<byte> buffer = Buffer();
+        ResultLine.WriteAnswer(buffer, Id(line, id), customIdJson, statusCode, requestIdBytes, body);
+        return (statusCode is >= 200 and < 300 ? Output : Errors).AppendAsync(buffer.WrittenSpan, 1);
     }
 
     /// <summary>Adds lines that got no answer, all for one reason.</summary>
     /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
-    public void AppendErrors(IReadOnlyList<(int Line, ReadOnlyMemory<byte> CustomIdJson)> lines, string code, string message)
+    public ValueTask AppendErrorsAsync(IReadOnlyList<(int Line, ReadOnlyMemory<byte> CustomIdJson)> lines, string code, string message)
     {
         byte[] codeBytes = Encoding.ASCII.GetBytes(code);
         byte[] messageJson = JsonSerializer.SerializeToUtf8Bytes(message);
         Span<byte> id = stackalloc byte[_idStart.Length + 11];
-        lock (_gate)
+        ArrayBufferWriter<byte> buffer = Buffer();
+        foreach ((int line, ReadOnlyMemory<byte> customIdJson) in lines)
         {
-            _buffer.ResetWrittenCount();
-            foreach ((int line, ReadOnlyMemory<byte> customIdJson) in lines)
-            {
-                ResultLine.WriteError(_buffer, Id(line, id), customIdJson.Span, codeBytes, messageJson);
-            }
-
-            Append(Errors, lines.Count);
+            ResultLine.WriteError(buffer, Id(line, id), customIdJson.Span, codeBytes, messageJson);
         }
+
+        return Errors.AppendAsync(buffer.WrittenSpan, lines.Count);
     }
 
     /// <summary>Returns once every line added is on the disk.</summary>
@@ -120,10 +117,16 @@ internal sealed class ResultLog : IDisposable
         Errors.Dispose();
     }
 
-    private void Append(LogFile file, int count)
+    /// <summary>This thread's buffer, empty; one that a large answer has stretched is not kept.</summary>
+    private static ArrayBufferWriter<byte> Buffer()
     {
-        file.Append(_buffer.WrittenSpan, count);
-        _sync.Written(file);
+        if (t_buffer is not { Capacity: <= LargeBuffer })
+        {
+            t_buffer = new ArrayBufferWriter<byte>(16 * 1024);
+        }
+
+        t_buffer.ResetWrittenCount();
+        return t_buffer;
     }
 
     private ReadOnlySpan<byte> Id(int line, Span<byte> target)

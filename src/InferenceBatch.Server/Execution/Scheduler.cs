@@ -7,10 +7,13 @@ namespace InferenceBatch.Server.Execution;
 internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
 {
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromHours(1);
+    private static readonly TimeSpan s_progressEvery = TimeSpan.FromSeconds(0.5);
 
     private readonly ConcurrentDictionary<string, (LocalBatch Batch, Task Ended)> _running = new();
     private readonly CancellationTokenSource _stop = new();
+    private Dictionary<string, long> _stored = [];
     private ITimer? _sweep;
+    private ITimer? _progress;
 
     /// <summary>Whether new batches are taken.</summary>
     public bool IsReady => _sweep is not null && !_stop.IsCancellationRequested;
@@ -25,6 +28,7 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
         }
 
         unfinished.ForEach(Launch);
+        _progress = engine.Time.CreateTimer(_ => StoreProgress(), null, s_progressEvery, Timeout.InfiniteTimeSpan);
         _sweep = engine.Time.CreateTimer(_ => Sweep(), null, TimeSpan.Zero, s_sweepEvery);
     }
 
@@ -42,7 +46,7 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
 
     /// <summary>A batch as it stands now, whoever's it is.</summary>
     public BatchRecord? Find(string id) =>
-        _running.TryGetValue(id, out (LocalBatch Batch, Task) running) ? running.Batch.Snapshot() : engine.Database.Batches.Find(id);
+        _running.TryGetValue(id, out (LocalBatch Batch, Task) running) ? running.Batch.State.Snapshot() : engine.Database.Batches.Find(id);
 
     /// <summary>What the ended lines of a batch add up to, as JSON, whoever's it is.</summary>
     public string FindStatistics(string id) =>
@@ -52,20 +56,27 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
     /// <summary>One page of an owner's batches as they stand now; null when <paramref name="after"/> names none of them.</summary>
     public List<BatchRecord>? List(string owner, string? after, int limit) =>
         engine.Database.Batches.List(owner, after, limit)?.ConvertAll(record =>
-            !record.IsFinished && _running.TryGetValue(record.Id, out (LocalBatch Batch, Task) running) ? running.Batch.Snapshot() : record);
+            !record.IsFinished && _running.TryGetValue(record.Id, out (LocalBatch Batch, Task) running) ? running.Batch.State.Snapshot() : record);
 
     /// <summary>Asks a batch to end early; null where there is none of this id.</summary>
-    public BatchRecord? Cancel(string id) =>
-        _running.TryGetValue(id, out (LocalBatch Batch, Task) running) ? running.Batch.Cancel() : engine.Database.Batches.Find(id);
+    public BatchRecord? Cancel(string id)
+    {
+        if (_running.TryGetValue(id, out (LocalBatch Batch, Task) running))
+        {
+            running.Batch.State.Cancel();
+        }
+
+        return Find(id);
+    }
 
     /// <summary>The result file of a running batch as it is so far, with the batch it belongs to.</summary>
     public (BatchRecord Batch, LogFile File)? FindPartial(string fileId)
     {
         foreach ((LocalBatch batch, _) in _running.Values)
         {
-            if (batch.FindPartial(fileId) is { } file)
+            if (batch.State.FindPartial(fileId) is { } file)
             {
-                return (batch.Snapshot(), file);
+                return (batch.State.Snapshot(), file);
             }
         }
 
@@ -82,7 +93,14 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
-        _sweep?.Dispose();
+        foreach (ITimer? timer in new[] { _sweep, _progress })
+        {
+            if (timer is not null)
+            {
+                await timer.DisposeAsync(); // Once it is back, none of its work is under way.
+            }
+        }
+
         _stop.Dispose();
     }
 
@@ -98,6 +116,28 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
             batch.Dispose();
             ended.SetResult();
         });
+    }
+
+    /// <summary>Keeps the counts that have moved: after a restart a batch must not look as if it began anew.</summary>
+    private void StoreProgress()
+    {
+        try
+        {
+            List<BatchRecord> running = [.. _running.Values.Select(one => one.Batch.State.Snapshot()).Where(batch => !batch.IsFinished && batch.Counts.Done > 0)];
+            List<BatchRecord> moved = running.FindAll(batch => _stored.GetValueOrDefault(batch.Id) != batch.Counts.Done);
+            if (moved.Count > 0)
+            {
+                engine.Database.Batches.UpdateProgress(moved);
+            }
+
+            _stored = running.ToDictionary(batch => batch.Id, batch => batch.Counts.Done);
+        }
+        catch (Microsoft.Data.Sqlite.SqliteException)
+        {
+            // A full disk: the batches say so, and the logs know the counts.
+        }
+
+        _progress?.Change(s_progressEvery, Timeout.InfiniteTimeSpan);
     }
 
     private void Sweep()

@@ -60,6 +60,9 @@ internal sealed record BatchRecord
 
     public DateTimeOffset? CancelledAt { get; init; }
 
+    /// <summary>The latest of its times so far.</summary>
+    public DateTimeOffset LatestAt => new[] { InProgressAt, FinalizingAt, CancellingAt }.Max() is { } latest && latest > CreatedAt ? latest : CreatedAt;
+
     public bool IsFinished =>
         Status is BatchStatus.Completed or BatchStatus.Failed or BatchStatus.Expired or BatchStatus.Cancelled;
 

@@ -79,6 +79,20 @@ internal sealed class BatchTable(Database database)
             ("$cancelled_at", batch.CancelledAt?.ToUnixTimeMilliseconds()));
     });
 
+    /// <summary>Keeps how far running batches are; one that has ended meanwhile stays as it ended.</summary>
+    public void UpdateProgress(IReadOnlyList<BatchRecord> running) => database.Write(() =>
+    {
+        foreach (BatchRecord batch in running)
+        {
+            database.Execute(
+                "UPDATE batches SET completed = $completed, failed = $failed, usage = $usage WHERE id = $id AND status IN ('in_progress', 'cancelling')",
+                ("$id", batch.Id),
+                ("$completed", batch.Counts.Completed),
+                ("$failed", batch.Counts.Failed),
+                ("$usage", batch.Usage is null ? null : JsonSerializer.Serialize(batch.Usage)));
+        }
+    });
+
     /// <summary>A batch by id, whoever's it is.</summary>
     public BatchRecord? Find(string id) =>
         database.Query("SELECT * FROM batches WHERE id = $id", Read, ("$id", id)).FirstOrDefault();

@@ -1,23 +1,28 @@
 using System.Globalization;
+using InferenceBatch.Lines;
 
 namespace InferenceBatch.Server.Storage;
 
 /// <summary>
 /// The folder the service keeps everything in, held by one process at a time:
 /// <c>batches.db</c> (records), <c>files/</c> (uploads and results), <c>batches/</c> (the logs of running batches),
-/// <c>temp/</c> (uploads on their way in; emptied at start).
+/// <c>temp/</c> (files on their way in or out).
 /// </summary>
 internal sealed class DataFolder : IDisposable
 {
     private readonly FileStream _lock;
 
-    private DataFolder(string path, FileStream @lock)
+    private DataFolder(string path, FileStream @lock, bool isDurable)
     {
         Path = path;
+        IsDurable = isDurable;
         _lock = @lock;
     }
 
     public string Path { get; }
+
+    /// <summary>Whether what was said to be kept survives a power cut; false only to see what that costs.</summary>
+    public bool IsDurable { get; }
 
     public string DatabasePath => System.IO.Path.Combine(Path, "batches.db");
 
@@ -31,20 +36,30 @@ internal sealed class DataFolder : IDisposable
     /// <exception cref="DataFolderInUseException">Another process holds it.</exception>
     /// <exception cref="IOException">It cannot be made or written.</exception>
     /// <exception cref="UnauthorizedAccessException">It cannot be made or written.</exception>
-    public static DataFolder Open(string path)
+    public static DataFolder Open(string path, bool isDurable = true)
     {
         string full = System.IO.Path.GetFullPath(path);
+        bool isNew = !Directory.Exists(System.IO.Path.Combine(full, "temp"));
         MakePrivate(full);
-        var folder = new DataFolder(full, TakeLock(full));
+        var folder = new DataFolder(full, TakeLock(full), isDurable);
         MakePrivate(folder.FilesPath);
         MakePrivate(folder.BatchesPath);
         MakePrivate(folder.TempPath);
-        foreach (string leftover in Directory.EnumerateFiles(folder.TempPath))
+        if (isNew)
         {
-            File.Delete(leftover);
+            FolderSync.Sync(full);
         }
 
         return folder;
+    }
+
+    /// <summary>Makes a rename or a new file in a folder survive a power cut, where this folder is durable.</summary>
+    public void Sync(string path)
+    {
+        if (IsDurable)
+        {
+            FolderSync.Sync(path);
+        }
     }
 
     public void Dispose()

@@ -46,7 +46,7 @@ internal sealed class Database : IDisposable
     /// <summary>Opens the database, and makes it where there is none.</summary>
     /// <exception cref="SqliteException">It cannot be opened, or is no database.</exception>
     /// <exception cref="InvalidDataException">It was made by a later version.</exception>
-    public static Database Open(string path)
+    public static Database Open(string path, bool isDurable = true)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
@@ -57,7 +57,7 @@ internal sealed class Database : IDisposable
         try
         {
             connection.Open();
-            database.Prepare(path);
+            database.Prepare(path, isDurable);
             return database;
         }
         catch
@@ -107,10 +107,10 @@ internal sealed class Database : IDisposable
 
     public void Dispose() => _connection.Dispose();
 
-    private void Prepare(string path)
+    private void Prepare(string path, bool isDurable)
     {
         Execute("PRAGMA journal_mode = WAL");
-        Execute("PRAGMA synchronous = FULL");
+        Execute(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
         long version = Query("PRAGMA user_version", row => row.GetInt64(0))[0];
         if (version > SchemaVersion)
         {

@@ -1,4 +1,4 @@
-using InferenceBatch.Lines;
+using Microsoft.Data.Sqlite;
 
 namespace InferenceBatch.Server.Storage;
 
@@ -8,6 +8,9 @@ namespace InferenceBatch.Server.Storage;
 /// </summary>
 internal sealed class FileStore(DataFolder folder, Database database, TimeProvider time)
 {
+    /// <summary>SQLITE_FULL.</summary>
+    private const int DiskIsFull = 13;
+
     public string PathOf(string fileId) => Path.Combine(folder.FilesPath, fileId);
 
     /// <summary>Opens a new file to write to; dispose it without <see cref="Keep"/> and it is gone.</summary>
@@ -22,20 +25,42 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
             Options = FileOptions.Asynchronous,
         });
 
-    /// <summary>Makes a temporary file a kept one.</summary>
+    /// <summary>Makes a temporary file a kept one: what has a record has its bytes, at the latest after <see cref="Recover"/>.</summary>
     public void Keep(FileStream temporary, FileRecord record)
     {
-        temporary.Flush(flushToDisk: true);
-        File.Move(temporary.Name, PathOf(record.Id));
-        FolderSync.Sync(folder.FilesPath);
+        temporary.Flush(folder.IsDurable);
+        string between = Between(record.Id);
+        File.Move(temporary.Name, between);
+        folder.Sync(folder.TempPath);
         try
         {
             database.Files.Insert(record);
         }
         catch
         {
-            File.Delete(PathOf(record.Id));
+            File.Delete(between);
             throw;
+        }
+
+        Move(between, PathOf(record.Id));
+    }
+
+    /// <summary>
+    /// Ends what a crash left between the folders: bytes with a record are kept, others go. Before anything else is done.
+    /// </summary>
+    public void Recover()
+    {
+        foreach (string path in Directory.EnumerateFiles(folder.TempPath))
+        {
+            string id = Path.GetFileName(path);
+            if (database.Files.Find(id) is null)
+            {
+                File.Delete(path);
+            }
+            else
+            {
+                Move(path, PathOf(id));
+            }
         }
     }
 
@@ -46,22 +71,30 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
     /// <summary>Deletes a file, unless a batch that has not ended needs it; one that is being read stays readable to its reader.</summary>
     public bool Delete(string id)
     {
-        bool isFree = false;
-        database.Write(() =>
+        bool isDeleted;
+        try
         {
-            // With the look in one transaction: a batch made at the same moment sees the file, or the file sees the batch.
-            isFree = !database.Batches.NeedsInput(id);
-            if (isFree)
+            isDeleted = RemoveRecord(id);
+        }
+        catch (SqliteException exception) when (File.Exists(Between(id)))
+        {
+            if (exception.SqliteErrorCode != DiskIsFull)
             {
-                database.Files.Delete(id);
+                Move(Between(id), PathOf(id));
+                throw;
             }
-        });
-        if (isFree)
-        {
-            File.Delete(PathOf(id));
+
+            // To delete is how people make room: then the bytes go first.
+            File.Delete(Between(id));
+            isDeleted = RemoveRecord(id);
         }
 
-        return isFree;
+        if (isDeleted)
+        {
+            File.Delete(Between(id));
+        }
+
+        return isDeleted;
     }
 
     /// <summary>Deletes files whose time is up, those that a running batch reads excepted.</summary>
@@ -71,5 +104,34 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
         {
             Delete(file.Id);
         }
+    }
+
+    private bool RemoveRecord(string id)
+    {
+        bool isFree = false;
+        database.Write(() =>
+        {
+            // With the look in one transaction: a batch made at the same moment sees the file, or the file sees the batch.
+            isFree = !database.Batches.NeedsInput(id);
+            if (isFree)
+            {
+                database.Files.Delete(id);
+                if (File.Exists(PathOf(id)))
+                {
+                    Move(PathOf(id), Between(id));
+                }
+            }
+        });
+        return isFree;
+    }
+
+    /// <summary>Where a file stands while its record comes or goes.</summary>
+    private string Between(string fileId) => Path.Combine(folder.TempPath, fileId);
+
+    private void Move(string from, string to)
+    {
+        File.Move(from, to);
+        folder.Sync(folder.FilesPath);
+        folder.Sync(folder.TempPath);
     }
 }

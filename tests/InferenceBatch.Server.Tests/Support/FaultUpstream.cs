@@ -111,6 +111,15 @@ internal sealed class FaultUpstream : IAsyncDisposable
             Context.Abort();
         }
 
+        /// <summary>Sends the beginning of an answer and then nothing more.</summary>
+        public async Task StallInsideAsync()
+        {
+            Context.Response.ContentLength = 1000;
+            await Context.Response.Body.WriteAsync("""{"id":"c-1","choices":["""u8.ToArray());
+            await Context.Response.Body.FlushAsync();
+            await StallAsync();
+        }
+
         /// <summary>Never answers; ends when the caller gives up.</summary>
         public async Task StallAsync()
         {

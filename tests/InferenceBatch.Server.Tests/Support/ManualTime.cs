@@ -6,24 +6,49 @@ internal sealed class ManualTime : TimeProvider
     private readonly Lock _gate = new();
     private readonly List<ManualTimer> _timers = [];
     private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private TimeSpan _clockIsOff;
 
     public override DateTimeOffset GetUtcNow()
     {
         lock (_gate)
         {
-            return _now;
+            return _now + _clockIsOff;
         }
     }
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
-    public override long GetTimestamp() => GetUtcNow().Ticks;
+    public override long GetTimestamp()
+    {
+        lock (_gate)
+        {
+            return _now.Ticks;
+        }
+    }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         var timer = new ManualTimer(this, callback, state);
         timer.Change(dueTime, period);
         return timer;
+    }
+
+    /// <summary>Returns once somebody waits for so long from now.</summary>
+    public async Task TimerAsync(TimeSpan due)
+    {
+        while (!IsAwaited(due))
+        {
+            await Task.Delay(5);
+        }
+    }
+
+    /// <summary>Sets the clock, as a person or NTP does: no time passes.</summary>
+    public void SetClock(TimeSpan by)
+    {
+        lock (_gate)
+        {
+            _clockIsOff += by;
+        }
     }
 
     public void Move(TimeSpan time)
@@ -36,6 +61,14 @@ internal sealed class ManualTime : TimeProvider
         while (NextDue() is { } timer)
         {
             timer.Call();
+        }
+    }
+
+    private bool IsAwaited(TimeSpan due)
+    {
+        lock (_gate)
+        {
+            return _timers.Exists(timer => timer.Due == _now + due);
         }
     }
 

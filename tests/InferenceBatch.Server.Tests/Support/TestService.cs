@@ -34,8 +34,9 @@ internal sealed class TestService : IAsyncDisposable
             Addresses = [new IPEndPoint(IPAddress.Loopback, 0)],
             DataPath = (folder ?? own)!.Path,
         };
+        settings = configure?.Invoke(settings) ?? settings;
         ServiceHost host = await ServiceHost.StartAsync(
-            configure?.Invoke(settings) ?? settings, time ?? TimeProvider.System, _ => { }, CancellationToken.None);
+            settings, time ?? TimeProvider.System, _ => { }, CancellationToken.None);
         return new TestService(host, settings.DataPath, own);
     }
 

@@ -11,6 +11,9 @@ internal sealed class HttpUpstream : IUpstream
 
     private const int MaxRequestIdLength = 128;
 
+    /// <summary>An answer that has begun goes on: a model thinks before its first byte, since it is not asked to stream.</summary>
+    private static readonly TimeSpan s_longestSilence = TimeSpan.FromMinutes(2);
+
     private static readonly MediaTypeHeaderValue s_json = new("application/json");
 
     private readonly HttpMessageInvoker _http;
@@ -71,30 +74,36 @@ internal sealed class HttpUpstream : IUpstream
         }
         catch (HttpRequestException exception)
         {
-            throw new UpstreamException($"The connection to the upstream failed ({exception.HttpRequestError}).", exception);
+            UpstreamFault fault = exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+                or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError ? UpstreamFault.Unreachable : UpstreamFault.Broken;
+            throw new UpstreamException(fault, $"The connection to the upstream failed ({exception.HttpRequestError}).", exception);
         }
         catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException && !cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamException("The connection to the upstream broke inside its answer.", exception);
+            throw new UpstreamException(UpstreamFault.Broken, "The connection to the upstream broke inside its answer.", exception);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamException("The connection to the upstream could not be made in time.", exception);
+            throw new UpstreamException(UpstreamFault.Unreachable, "The connection to the upstream could not be made in time.", exception);
         }
     }
 
-    private static async Task<(byte[] Body, int Length)> ReadAsync(HttpContent content, CancellationToken cancellationToken)
+    private async Task<(byte[] Body, int Length)> ReadAsync(HttpContent content, CancellationToken cancellationToken)
     {
+        using var silence = new CancellationTokenSource(s_longestSilence, _time);
+        using CancellationTokenRegistration cancel =
+            cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), silence);
         long? expected = content.Headers.ContentLength;
         CheckSize(expected ?? 0);
         byte[] buffer = ArrayPool<byte>.Shared.Rent((int)(expected + 1 ?? 16 * 1024));
         int length = 0;
         try
         {
-            using Stream stream = await content.ReadAsStreamAsync(cancellationToken);
+            using Stream stream = await content.ReadAsStreamAsync(silence.Token);
             int read;
-            while ((read = await stream.ReadAsync(buffer.AsMemory(length), cancellationToken)) > 0)
+            while ((read = await stream.ReadAsync(buffer.AsMemory(length), silence.Token)) > 0)
             {
+                silence.CancelAfter(s_longestSilence);
                 length += read;
                 CheckSize(length);
                 if (length == buffer.Length)
@@ -108,6 +117,12 @@ internal sealed class HttpUpstream : IUpstream
 
             return (buffer, length);
         }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            throw new UpstreamException(
+                UpstreamFault.Broken, $"The upstream's answer stopped coming: not a byte in {s_longestSilence.TotalSeconds:0} s.", exception);
+        }
         catch
         {
             ArrayPool<byte>.Shared.Return(buffer);
@@ -119,7 +134,7 @@ internal sealed class HttpUpstream : IUpstream
     {
         if (length > MaxAnswerBytes)
         {
-            throw new UpstreamException($"The upstream's answer is larger than {MaxAnswerBytes >> 20} MB.");
+            throw new UpstreamException(UpstreamFault.TooLarge, $"The upstream's answer is larger than {MaxAnswerBytes >> 20} MB.");
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
@@ -7,14 +9,20 @@ using Microsoft.Extensions.Hosting;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>An OpenAI-compatible service that answers every request at once with the same completion.</summary>
-internal static class InstantUpstream
+/// <summary>
+/// An OpenAI-compatible service that answers every request with the same completion, at once or after a while. It says
+/// how many it was sent and how long it held them: <c>GET /v1/held</c> gives "COUNT SECONDS", seconds in all.
+/// </summary>
+internal static class Upstream
 {
     private static readonly byte[] s_answer = Encoding.UTF8.GetBytes("""
         {"id":"chatcmpl-000000000000000000000001","object":"chat.completion","created":1770000000,"model":"instant","choices":[{"index":0,"message":{"role":"assistant","content":"billing"},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":120,"completion_tokens":1,"total_tokens":121}}
         """);
 
-    public static async Task RunAsync()
+    private static long s_count;
+    private static long s_held;
+
+    public static async Task RunAsync(TimeSpan latency)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
@@ -23,17 +31,28 @@ internal static class InstantUpstream
             options.Limits.MaxRequestBodySize = null; // It takes whole batch files too.
         });
         WebApplication app = builder.Build();
-        app.Run(AnswerAsync);
+        app.Run(context => HttpMethods.IsGet(context.Request.Method) ? SayAsync(context) : AnswerAsync(context, latency));
         await app.StartAsync();
         Console.WriteLine("listening on " + app.Urls.First());
         await app.WaitForShutdownAsync();
     }
 
-    private static async Task AnswerAsync(HttpContext context)
+    private static async Task AnswerAsync(HttpContext context, TimeSpan latency)
     {
+        long start = Stopwatch.GetTimestamp();
+        Interlocked.Increment(ref s_count);
         await context.Request.Body.CopyToAsync(Stream.Null);
+        if (latency > TimeSpan.Zero)
+        {
+            await Task.Delay(latency);
+        }
+
+        Interlocked.Add(ref s_held, Stopwatch.GetElapsedTime(start).Ticks);
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = s_answer.Length;
         await context.Response.Body.WriteAsync(s_answer);
     }
+
+    private static Task SayAsync(HttpContext context) => context.Response.WriteAsync(string.Create(
+        CultureInfo.InvariantCulture, $"{Interlocked.Read(ref s_count)} {TimeSpan.FromTicks(Interlocked.Read(ref s_held)).TotalSeconds}"));
 }

@@ -1,0 +1,7 @@
+namespace InferenceBatch.Server.Execution;
+
+/// <summary>Something that keeps lines from going on.</summary>
+/// <param name="Kind">What is in trouble: see <see cref="Troubles"/>.</param>
+/// <param name="Message">For people; without paths, ids and prompts.</param>
+/// <param name="Since">When it began.</param>
+internal sealed record Trouble(string Kind, string Message, DateTimeOffset Since);

@@ -1,0 +1,226 @@
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>What a power cut, a bad disk or a person may do to the data folder while the service is down: half of a batch is done.</summary>
+public sealed class DamageTests : IAsyncDisposable
+{
+    private const int Lines = 20;
+    private const int Done = 10;
+
+    private readonly TempFolder _folder = new();
+    private readonly TaskCompletionSource _release = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private FaultUpstream _upstream = null!;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _upstream.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Theory]
+    [InlineData("{\"id\":\"batch_req_")]
+    [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0")]
+    [InlineData("\0\0\0\0\n\0\0\0\0")]
+    [InlineData("\u0001\u0002 what another program has left here \ufffd\n\n{{{\n")]
+    public async Task A_bad_end_of_the_log_is_dropped_and_nothing_before_it(string tail)
+    {
+        string id = await HalfDoneAsync();
+        string log = LogOf(id, "output");
+        await File.AppendAllTextAsync(log, tail);
+        JsonElement batch = await GoOnAsync(id);
+        await AssertWholeAsync(batch);
+        Assert.All(Enumerable.Range(1, Done), line => Assert.Equal(1, _upstream.Attempts[$"prompt {line}"]));
+    }
+
+    [Fact]
+    public async Task Lines_that_were_not_on_the_disk_are_run_again_and_those_around_them_are_not()
+    {
+        string id = await HalfDoneAsync();
+        string log = LogOf(id, "output");
+        byte[] bytes = await File.ReadAllBytesAsync(log);
+        string[] lines = Encoding.UTF8.GetString(bytes).Split('\n');
+        int hole = Encoding.UTF8.GetByteCount(lines[0]) + 40; // Within the second line, into the third.
+        bytes.AsSpan(hole, lines[1].Length).Clear();
+        await File.WriteAllBytesAsync(log, bytes);
+        string[] lost = [PromptOf(lines[1]), PromptOf(lines[2])];
+        JsonElement batch = await GoOnAsync(id);
+        await AssertWholeAsync(batch);
+        Assert.Equal(
+            lost.Order(),
+            Enumerable.Range(1, Done).Select(line => $"prompt {line}").Where(prompt => _upstream.Attempts[prompt] == 2).Order());
+    }
+
+    [Fact]
+    public async Task A_batch_that_was_ending_when_its_last_lines_were_lost_runs_them_again()
+    {
+        string id = await HalfDoneAsync();
+        using (var database = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={_folder.Path}/batches.db;Pooling=False"))
+        {
+            database.Open();
+            using Microsoft.Data.Sqlite.SqliteCommand command = database.CreateCommand();
+            command.CommandText = "UPDATE batches SET status = 'finalizing', outcome = 'completed', finalizing_at = in_progress_at";
+            Assert.Equal(1, command.ExecuteNonQuery());
+        }
+
+        await AssertWholeAsync(await GoOnAsync(id));
+    }
+
+    [Fact]
+    public async Task A_batch_whose_input_is_gone_fails_says_why_and_keeps_what_it_had()
+    {
+        string id = await HalfDoneAsync();
+        await using (TestService service = await StartAsync())
+        {
+            string input = (await service.Api.GetAsync($"batches/{id}")).GetProperty("input_file_id").GetString()!;
+            File.Delete(Path.Combine(_folder.Path, "files", input));
+        }
+
+        JsonElement batch = await GoOnAsync(id);
+        await AssertFailedAsync(batch, "file_not_found", "input file is gone");
+    }
+
+    [Fact]
+    public async Task A_batch_whose_input_was_cut_fails_with_the_lines_and_keeps_what_it_had()
+    {
+        string id = await HalfDoneAsync();
+        await using (TestService service = await StartAsync())
+        {
+            string input = (await service.Api.GetAsync($"batches/{id}")).GetProperty("input_file_id").GetString()!;
+            string path = Path.Combine(_folder.Path, "files", input);
+            string content = await File.ReadAllTextAsync(path);
+            await File.WriteAllTextAsync(path, content[..^10]);
+        }
+
+        JsonElement batch = await GoOnAsync(id);
+        await AssertFailedAsync(batch, "invalid_json_line", "JSON");
+        Assert.Equal(Lines, batch.GetProperty("errors").GetProperty("data")[0].GetProperty("line").GetInt32());
+    }
+
+    [Fact]
+    public async Task An_input_that_is_cut_while_it_is_read_ends_the_batch()
+    {
+        string id = await HalfDoneAsync();
+        await using TestService service = await StartAsync();
+        await service.Api.UntilAsync(id, _ => _upstream.AtOnce == 1);
+        string input = (await service.Api.GetAsync($"batches/{id}")).GetProperty("input_file_id").GetString()!;
+        await using (var file = new FileStream(Path.Combine(_folder.Path, "files", input), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+        {
+            file.SetLength(file.Length / 2);
+        }
+
+        _release.TrySetResult();
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("failed", batch.GetProperty("status").GetString());
+        Assert.Equal("file_changed", batch.GetProperty("errors").GetProperty("data")[0].GetProperty("code").GetString());
+        Assert.InRange((await service.Api.LinesAsync(batch.GetProperty("output_file_id"))).Count, Done, Lines - 1);
+    }
+
+    [Fact]
+    public async Task After_a_restart_a_batch_shows_how_far_it_is_before_it_has_read_its_log()
+    {
+        string id = await HalfDoneAsync();
+        string input;
+        await using (TestService service = await StartAsync())
+        {
+            await service.Api.UntilAsync(id, _ => _upstream.AtOnce == 1);
+            input = (await service.Api.GetAsync($"batches/{id}")).GetProperty("input_file_id").GetString()!;
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            while (Stored(id) != Done)
+            {
+                Assert.False(patience.IsCancellationRequested, "The counts were never stored.");
+                await Task.Delay(20);
+            }
+        }
+
+        // A folder in the log's place cannot be read: the batch waits, and has nothing but its record to show.
+        string path = Path.Combine(_folder.Path, "batches", $"{id}.output.partial");
+        File.Move(path, path + ".away");
+        Directory.CreateDirectory(path);
+        await using (TestService service = await StartAsync())
+        {
+            JsonElement batch = await service.Api.GetAsync($"batches/{id}");
+            Assert.Equal("in_progress", batch.GetProperty("status").GetString());
+            Assert.Equal($$"""{"total":{{Lines}},"completed":{{Done}},"failed":0}""", batch.GetProperty("request_counts").GetRawText());
+        }
+
+        Directory.Delete(path);
+        File.Move(path + ".away", path);
+        await AssertWholeAsync(await GoOnAsync(id));
+    }
+
+    /// <summary>A batch of 20 lines with answers to the first 10; the service is down.</summary>
+    private async Task<string> HalfDoneAsync()
+    {
+        _upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            if (int.Parse(call.Prompt.Split(' ')[1], null) > Done)
+            {
+                await Task.WhenAny(_release.Task, call.StallAsync());
+            }
+
+            await call.OkAsync();
+        });
+        await using TestService service = await StartAsync();
+        string id = await service.Api.SubmitAsync(Requests.File(Lines));
+        await service.Api.DoneAsync(id, Done);
+        return id;
+    }
+
+    private async Task<JsonElement> GoOnAsync(string id)
+    {
+        _release.TrySetResult();
+        await using TestService service = await StartAsync();
+        JsonElement batch = await service.Api.EndAsync(id);
+        return batch;
+    }
+
+    private Task<TestService> StartAsync() => TestService.StartAsync(settings => settings with
+    {
+        Upstream = _upstream.Address,
+        Engine = new EngineSettings { Concurrency = 1, StopGrace = TimeSpan.Zero },
+    }, folder: _folder);
+
+    private async Task AssertWholeAsync(JsonElement batch)
+    {
+        Assert.Equal("completed", batch.GetProperty("status").GetString());
+        Assert.Equal($$"""{"total":{{Lines}},"completed":{{Lines}},"failed":0}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Equal(Lines * 5, batch.GetProperty("usage").GetProperty("total_tokens").GetInt32());
+        await using TestService service = await StartAsync();
+        Assert.Equal(
+            Enumerable.Range(1, Lines).Select(line => $"r-{line}").Order(),
+            (await service.Api.LinesAsync(batch.GetProperty("output_file_id"))).Select(line => line.GetProperty("custom_id").GetString()!).Order());
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_folder.Path, "batches")));
+    }
+
+    private async Task AssertFailedAsync(JsonElement batch, string code, string message)
+    {
+        Assert.Equal("failed", batch.GetProperty("status").GetString());
+        JsonElement error = batch.GetProperty("errors").GetProperty("data")[0];
+        Assert.Equal(code, error.GetProperty("code").GetString());
+        Assert.Contains(message, error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Equal($$"""{"total":{{Lines}},"completed":{{Done}},"failed":0}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Equal(Done * 5, batch.GetProperty("usage").GetProperty("total_tokens").GetInt32());
+        await using TestService service = await StartAsync();
+        Assert.Equal(Done, (await service.Api.LinesAsync(batch.GetProperty("output_file_id"))).Count);
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_folder.Path, "batches")));
+    }
+
+    private string LogOf(string id, string kind) => Path.Combine(_folder.Path, "batches", $"{id}.{kind}.partial");
+
+    private static string PromptOf(string line) =>
+        "prompt " + JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()![2..];
+
+    private long Stored(string id)
+    {
+        using var database = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={_folder.Path}/batches.db;Pooling=False");
+        database.Open();
+        using Microsoft.Data.Sqlite.SqliteCommand command = database.CreateCommand();
+        command.CommandText = "SELECT completed FROM batches WHERE id = $id";
+        command.Parameters.AddWithValue("$id", id);
+        return (long)command.ExecuteScalar()!;
+    }
+}

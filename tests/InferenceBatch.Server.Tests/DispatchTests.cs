@@ -1,0 +1,130 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>Whose line is sent when, and what happens when the upstream is away or falls silent.</summary>
+public sealed class DispatchTests
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    [Fact]
+    public async Task Three_lines_beside_fifty_thousand_have_every_second_turn()
+    {
+        const int Concurrency = 4;
+        using var gate = new SemaphoreSlim(0);
+        var sent = new ConcurrentQueue<string>();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            sent.Enqueue(call.Prompt);
+            await gate.WaitAsync(call.Context.RequestAborted);
+            await call.OkAsync();
+        });
+        await using TestService service = await StartAsync(upstream.Address, new EngineSettings { Concurrency = Concurrency, CancelGrace = TimeSpan.Zero });
+        string large = await service.Api.SubmitAsync(Requests.File(50_000));
+        await UntilAsync(() => sent.Count == Concurrency);
+        string small = await service.Api.SubmitAsync(string.Concat(Enumerable.Range(1, 3).Select(i => Requests.Chat($"s-{i}", $"small {i}") + "\n")));
+        await service.Api.UntilAsync(small, batch => batch.GetProperty("status").GetString() == "in_progress");
+
+        // One answer at a time: each makes room for one line more.
+        int SmallOnes() => sent.Count(prompt => prompt.StartsWith("small", StringComparison.Ordinal));
+        for (int answers = 1; SmallOnes() < 3; answers++)
+        {
+            gate.Release();
+            await UntilAsync(() => sent.Count == Concurrency + answers);
+        }
+
+        // It may come a few turns late, as it begins; from then on turns alternate.
+        string[] order = [.. sent.Select(prompt => prompt.StartsWith("small", StringComparison.Ordinal) ? "small" : "large")];
+        Assert.InRange(Array.IndexOf(order, "small"), Concurrency, Concurrency + 5);
+        Assert.Equal(["small", "large", "small", "large", "small"], order[Array.IndexOf(order, "small")..]);
+        Assert.Equal(Concurrency, upstream.MostAtOnce);
+        await service.Api.CancelAsync(large);
+    }
+
+    [Fact]
+    public async Task An_answer_that_stops_coming_is_given_up_after_two_minutes()
+    {
+        var time = new ManualTime();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Attempt == 1 ? call.StallInsideAsync() : call.OkAsync());
+        await using TestService service = await StartAsync(upstream.Address, new EngineSettings { RequestTimeout = TimeSpan.FromHours(1) }, time);
+        string id = await service.Api.SubmitAsync(Requests.File(1));
+        await time.TimerAsync(TimeSpan.FromMinutes(2)).WaitAsync(s_patience);
+        time.Move(TimeSpan.FromSeconds(119));
+        Assert.Equal(1, upstream.AtOnce);
+        time.Move(TimeSpan.FromSeconds(1));
+        JsonElement batch = await MoveToEndAsync(service, time, id);
+        Assert.Equal(1, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
+        Assert.Equal(2, upstream.Attempts["prompt 1"]);
+    }
+
+    [Fact]
+    public async Task An_upstream_that_is_away_is_waited_for_costs_no_attempt_and_is_told_of()
+    {
+        int port;
+        await using (FaultUpstream once = await FaultUpstream.StartAsync(call => call.OkAsync()))
+        {
+            port = new Uri(once.Address).Port;
+        }
+
+        var time = new ManualTime();
+        await using TestService service = await StartAsync($"http://127.0.0.1:{port}/v1", new EngineSettings { MaxAttempts = 1 }, time);
+        string id = await service.Api.SubmitAsync(Requests.File(50));
+        JsonElement trouble = default;
+        for (int minutes = 0; minutes < 30; trouble = (await service.Api.GetAsync("/healthz")).GetProperty("troubles"))
+        {
+            minutes += trouble.ValueKind == JsonValueKind.Array && trouble.GetArrayLength() == 1 ? 1 : 0;
+            time.Move(TimeSpan.FromMinutes(minutes > 0 ? 1 : 0));
+            await Task.Delay(10);
+        }
+
+        Assert.Equal("upstream", trouble[0].GetProperty("kind").GetString());
+        Assert.Contains("The upstream is away", trouble[0].GetProperty("message").GetString(), StringComparison.Ordinal);
+        JsonElement waiting = await service.Api.GetAsync($"batches/{id}");
+        Assert.Equal("""{"total":50,"completed":0,"failed":0}""", waiting.GetProperty("request_counts").GetRawText());
+
+        await using FaultUpstream back = await FaultUpstream.StartAsync(call => call.OkAsync(), port);
+        JsonElement batch = await MoveToEndAsync(service, time, id);
+        Assert.Equal("""{"total":50,"completed":50,"failed":0}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Equal(0, (await service.Api.GetAsync("/healthz")).GetProperty("troubles").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task An_answer_larger_than_can_be_kept_is_not_asked_for_again()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            call.Context.Response.ContentLength = 65L * 1024 * 1024;
+            await call.Context.Response.Body.FlushAsync();
+            await call.StallAsync();
+        });
+        await using TestService service = await StartAsync(upstream.Address, new EngineSettings());
+        JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(5)));
+        Assert.Equal("""{"total":5,"completed":0,"failed":5}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.All(await service.Api.LinesAsync(batch.GetProperty("error_file_id")), line =>
+            Assert.Contains("64 MB", line.GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal));
+        Assert.All(upstream.Attempts.Values, attempts => Assert.Equal(1, attempts));
+        Assert.Equal(0, (await service.Api.GetAsync("/healthz")).GetProperty("troubles").GetArrayLength());
+    }
+
+    private static Task<TestService> StartAsync(string upstream, EngineSettings engine, TimeProvider? time = null) =>
+        TestService.StartAsync(settings => settings with { Upstream = upstream, Engine = engine }, time);
+
+    private static async Task<JsonElement> MoveToEndAsync(TestService service, ManualTime time, string id) => await service.Api.UntilAsync(id, batch =>
+    {
+        time.Move(TimeSpan.FromSeconds(1));
+        return batch.GetProperty("status").GetString() is "completed" or "failed" or "expired";
+    });
+
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        using var patience = new CancellationTokenSource(s_patience);
+        while (!isSo())
+        {
+            Assert.False(patience.IsCancellationRequested, "It never became so.");
+            await Task.Delay(5);
+        }
+    }
+}

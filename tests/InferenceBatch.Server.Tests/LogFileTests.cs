@@ -1,0 +1,41 @@
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+public sealed class LogFileTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    /// <summary>Linux marks pages it could not write as written and reports the failure once: a second fsync alone proves nothing.</summary>
+    [Fact]
+    public async Task After_a_failed_sync_the_bytes_are_written_again_before_the_next_counts()
+    {
+        string path = _folder.File("log");
+        bool refuses = false;
+        int flushes = 0;
+        using LogFile log = LogFile.Open(path, _ =>
+        {
+            flushes++;
+            if (refuses)
+            {
+                throw new IOException("Input/output error");
+            }
+        }, _ => { });
+        await log.AppendAsync("one\n"u8, 1);
+        log.Sync();
+        DateTime synced = File.GetLastWriteTimeUtc(path);
+        await log.AppendAsync("two\n"u8, 1);
+        refuses = true;
+        File.SetLastWriteTimeUtc(path, synced.AddDays(-1));
+        Assert.Throws<IOException>(log.Sync);
+        Assert.True(File.GetLastWriteTimeUtc(path) > synced.AddDays(-1), "The bytes were not written again.");
+        refuses = false;
+        log.Sync();
+        log.Sync(); // Nothing is new: nothing to do.
+        Assert.Equal(3, flushes);
+        Assert.Equal("one\ntwo\n", await File.ReadAllTextAsync(path));
+    }
+}
