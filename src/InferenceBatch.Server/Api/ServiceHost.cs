@@ -2,6 +2,7 @@ using System.Net;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Execution.Upstreams;
 using InferenceBatch.Server.Storage;
+using InferenceBatch.Server.Webhooks;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 
@@ -15,12 +16,17 @@ internal sealed class ServiceHost : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly BatchEngine _engine;
     private readonly Scheduler _scheduler;
+    private readonly WebhookTargets _webhookTargets;
+    private readonly WebhookDeliveries _webhooks;
 
-    private ServiceHost(WebApplication app, BatchEngine engine, Scheduler scheduler)
+    private ServiceHost(WebApplication app, BatchEngine engine, Scheduler scheduler, WebhookSettings webhooks)
     {
         _app = app;
         _engine = engine;
         _scheduler = scheduler;
+        _webhookTargets = new WebhookTargets(webhooks.AllowInsecure);
+        _webhooks = new WebhookDeliveries(
+            engine.Database, new WebhookSender(webhooks, _webhookTargets, engine.Time), engine.Time, engine.Settings.StopGrace, engine.Logger);
     }
 
     /// <summary>Where it listens, with the ports it was given.</summary>
@@ -47,12 +53,13 @@ internal sealed class ServiceHost : IAsyncDisposable
         }
 
         var scheduler = new Scheduler(engine);
-        var host = new ServiceHost(app, engine, scheduler);
+        var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
         try
         {
             host.Map(new ApiKeys(settings.ApiKeys));
             await app.StartAsync(cancellationToken);
             scheduler.Start();
+            host._webhooks.Start();
             host.Addresses = [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(text => new Uri(text))];
             return host;
         }
@@ -70,6 +77,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         await Task.WhenAll(_scheduler.StopAsync(), _app.StopAsync(longest.Token));
         await _app.DisposeAsync();
         await _scheduler.DisposeAsync();
+        await _webhooks.DisposeAsync();
         _engine.Dispose();
     }
 
@@ -101,7 +109,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         _app.Use(next => context => pipeline.InvokeAsync(context, next));
         _app.UseRouting();
         new FileRoutes(_engine, _scheduler).Map(_app);
-        new BatchRoutes(_engine, _scheduler).Map(_app);
+        new BatchRoutes(_engine, _scheduler, _webhookTargets).Map(_app);
         new ServiceRoutes(_engine, _scheduler).Map(_app);
         _app.UseEndpoints(_ => { });
     }

@@ -1,5 +1,6 @@
 using System.Net;
 using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Api;
 
@@ -20,4 +21,6 @@ internal sealed record ServiceSettings
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 
     public EngineSettings Engine { get; init; } = new();
+
+    public WebhookSettings Webhooks { get; init; } = new();
 }

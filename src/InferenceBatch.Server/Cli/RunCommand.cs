@@ -20,6 +20,7 @@ internal static class RunCommand
         options.Add("errors", "ERR.jsonl", "Where failed lines go. Default: INPUT.errors.jsonl.");
         options.Add("endpoint", "PATH", "The endpoint every line must name, such as /v1/chat/completions. Default: that of the first line.");
         EngineOptions.Add(options);
+        LogOptions.Add(options);
         command.SetAction(async (given, cancellationToken) =>
         {
             options.Use(given);
@@ -28,10 +29,11 @@ internal static class RunCommand
             string? key = options.Secret("upstream-key-env");
             string? endpoint = options.Value<string?>("endpoint", null, ReadEndpoint);
             FileRunPaths paths = FileRunPaths.Of(given.GetRequiredValue(input), options.Text("output"), options.Text("errors"));
+            Action<ILoggingBuilder> logging = LogOptions.Read(options);
             CheckPaths(paths, options);
             return options.Problems.Count > 0
                 ? Output.Problems(options.Problems)
-                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), cancellationToken);
+                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), logging, cancellationToken);
         });
         return command;
     }
@@ -57,7 +59,7 @@ internal static class RunCommand
     }
 
     private static async Task<int> RunAsync(
-        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, CancellationToken cancellationToken)
+        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
     {
         using var signals = new StopSignals(cancellationToken);
         try
@@ -74,7 +76,7 @@ internal static class RunCommand
 
             using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, settings);
             using IUpstream upstream = createUpstream();
-            return await RunLinesAsync(run, paths, upstream, signals.Stop);
+            return await RunLinesAsync(run, paths, upstream, logging, signals.Stop);
         }
         catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
         {
@@ -86,9 +88,9 @@ internal static class RunCommand
         }
     }
 
-    private static async Task<int> RunLinesAsync(FileRun run, FileRunPaths paths, IUpstream upstream, CancellationToken stop)
+    private static async Task<int> RunLinesAsync(FileRun run, FileRunPaths paths, IUpstream upstream, Action<ILoggingBuilder> configureLogging, CancellationToken stop)
     {
-        using ILoggerFactory logging = LoggerFactory.Create(Output.ConfigureLogging);
+        using ILoggerFactory logging = LoggerFactory.Create(configureLogging);
         ILogger logger = logging.CreateLogger("inference-batch");
         long doneBefore = run.Counts.Done;
         if (doneBefore > 0)

@@ -34,11 +34,14 @@ internal sealed class Database : IDisposable
         _connection = connection;
         Files = new FileTable(this);
         Batches = new BatchTable(this);
+        Events = new EventTable(this);
     }
 
     public FileTable Files { get; }
 
     public BatchTable Batches { get; }
+
+    public EventTable Events { get; }
 
     /// <summary>Opens the database, and makes it where there is none.</summary>
     /// <exception cref="SqliteException">It cannot be opened, or is no database.</exception>
@@ -118,12 +121,14 @@ internal sealed class Database : IDisposable
         {
             Write(() => Execute($"{Schema} PRAGMA user_version = {SchemaVersion}"));
         }
+
+        Execute(EventTable.Schema);
     }
 
     private SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object? Value)> values)
     {
         SqliteCommand command = _connection.CreateCommand();
-#pragma warning disable CA2100 // Every text is a constant of FileTable and BatchTable; values travel as parameters.
+#pragma warning disable CA2100 // Every text is a constant of the tables; values travel as parameters.
         command.CommandText = sql;
 #pragma warning restore CA2100
         foreach ((string name, object? value) in values)
