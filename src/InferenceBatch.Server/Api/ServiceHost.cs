@@ -39,11 +39,12 @@ internal sealed class ServiceHost : IAsyncDisposable
     {
         DataFolder folder = DataFolder.Open(settings.DataPath);
         WebApplication app;
+        WatchedUpstream upstream;
         BatchEngine engine;
         try
         {
             app = Build(settings, configureLogging);
-            IUpstream upstream = UpstreamAddress.Create(settings.Upstream, settings.UpstreamKey, time);
+            upstream = new WatchedUpstream(UpstreamAddress.Create(settings.Upstream, settings.UpstreamKey, time), time);
             engine = new BatchEngine(folder, upstream, settings.Engine, time, app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("inference-batch"));
         }
         catch
@@ -56,7 +57,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
         try
         {
-            host.Map(new ApiKeys(settings.ApiKeys));
+            host.Map(new ApiKeys(settings.ApiKeys), new HealthCheck(folder, scheduler, upstream, time));
             await app.StartAsync(cancellationToken);
             scheduler.Start();
             host._webhooks.Start();
@@ -103,14 +104,14 @@ internal sealed class ServiceHost : IAsyncDisposable
         return builder.Build();
     }
 
-    private void Map(ApiKeys keys)
+    private void Map(ApiKeys keys, HealthCheck health)
     {
         var pipeline = new ApiPipeline(keys, _engine.Logger);
         _app.Use(next => context => pipeline.InvokeAsync(context, next));
         _app.UseRouting();
         new FileRoutes(_engine, _scheduler).Map(_app);
         new BatchRoutes(_engine, _scheduler, _webhookTargets).Map(_app);
-        new ServiceRoutes(_engine, _scheduler).Map(_app);
+        new ServiceRoutes(_engine, health).Map(_app);
         _app.UseEndpoints(_ => { });
     }
 }

@@ -4,7 +4,7 @@ using InferenceBatch.Server.Execution.Upstreams;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>The routes about the service itself: its upstream's models, and whether it is ready.</summary>
-internal sealed class ServiceRoutes(BatchEngine engine, Scheduler scheduler)
+internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
 {
     private static readonly TimeSpan s_modelsTimeout = TimeSpan.FromSeconds(15);
 
@@ -40,10 +40,21 @@ internal sealed class ServiceRoutes(BatchEngine engine, Scheduler scheduler)
         }
     }
 
-    private Task HealthAsync(HttpContext context) => Answers.WriteJsonAsync(context, scheduler.IsReady ? 200 : 503, json =>
+    private async Task HealthAsync(HttpContext context)
     {
-        json.WriteStartObject();
-        json.WriteString("status", scheduler.IsReady ? "ready" : "stopping");
-        json.WriteEndObject();
-    });
+        Health now = await health.CheckAsync();
+        await Answers.WriteJsonAsync(context, now.IsReady ? 200 : 503, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("status", now.Status);
+            json.WriteStartArray("reasons");
+            foreach (string reason in now.Reasons)
+            {
+                json.WriteStringValue(reason);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        });
+    }
 }

@@ -33,7 +33,7 @@ internal static class RunCommand
             CheckPaths(paths, options);
             return options.Problems.Count > 0
                 ? Output.Problems(options.Problems)
-                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), logging, cancellationToken);
+                : await RunAsync(paths, endpoint, settings, () => new WatchedUpstream(UpstreamAddress.Create(upstream, key, TimeProvider.System), TimeProvider.System), logging, cancellationToken);
         });
         return command;
     }
@@ -64,17 +64,18 @@ internal static class RunCommand
         using var signals = new StopSignals(cancellationToken);
         try
         {
-            var rules = new ValidationRules { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes };
+            var rules = new ValidationRules { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes, MaxIssues = int.MaxValue };
+            FileStamp stamp = FileStamp.Of(paths.Input);
             using var check = new InputCheck();
             (BatchFileReport report, RequestSpan[] spans) = await check.RunAsync(paths.Input, rules, signals.Stop);
             if (!report.IsValid)
             {
                 return Output.Problems(report.Issues
-                    .Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
+                    .Where(issue => issue.Severity == IssueSeverity.Error)
                     .Select(issue => $"{paths.Input}: {issue}"));
             }
 
-            using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, settings);
+            using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
             using IUpstream upstream = createUpstream();
             return await RunLinesAsync(run, paths, upstream, logging, signals.Stop);
         }
@@ -82,7 +83,11 @@ internal static class RunCommand
         {
             return ExitCodes.Interrupted;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (InvalidDataException exception)
+        {
+            return Output.Problems([$"{exception.Message} Name another --output and --errors, or move those files away."]);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return Output.Problems([exception.Message]);
         }

@@ -1,3 +1,4 @@
+using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Execution.Upstreams;
 
 namespace InferenceBatch.Server.Execution;
@@ -103,6 +104,7 @@ internal sealed class LineDispatcher : IDisposable
                 NoteOutage(end.WasUnreachable);
                 if (end.WaitToTryAgain is { } wait)
                 {
+                    Meters.Retries.Add(1);
                     Wait(work with { Attempts = work.Attempts + 1 }, wait);
                 }
 

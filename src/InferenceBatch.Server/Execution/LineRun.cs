@@ -1,6 +1,7 @@
 using System.Collections;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Server.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
@@ -45,6 +46,7 @@ internal sealed class LineRun : IDisposable
         }
 
         Turn = new LineTurn(_done);
+        Meters.Queue.Add(spans.Length - _completed - _failed);
         if (_completed + _failed == spans.Length)
         {
             _finished.SetResult();
@@ -159,6 +161,7 @@ internal sealed class LineRun : IDisposable
 
     public void Dispose()
     {
+        Meters.Queue.Add(_completed + _failed - _spans.Length);
         Log.Dispose();
         _input.Dispose();
         _abort.Dispose();
@@ -184,6 +187,7 @@ internal sealed class LineRun : IDisposable
             isLast = _completed + _failed == _spans.Length;
         }
 
+        Meters.Queue.Add(-1);
         if (isLast)
         {
             _finished.TrySetResult();

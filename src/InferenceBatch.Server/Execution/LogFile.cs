@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Text.Json;
 using InferenceBatch.Lines;
+using InferenceBatch.Server.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
@@ -80,7 +82,9 @@ internal sealed class LogFile : IDisposable
         long length = Length;
         if (length != Interlocked.Read(ref _syncedLength))
         {
+            long start = Stopwatch.GetTimestamp();
             RandomAccess.FlushToDisk(_handle);
+            Meters.Sync.RecordSince(start);
             Interlocked.Exchange(ref _syncedLength, length);
         }
     }
