@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using InferenceBatch.Server.Tests.Support;
+using Microsoft.AspNetCore.Http;
 
 namespace InferenceBatch.Server.Tests;
 
@@ -36,7 +37,8 @@ public sealed class CommandTests : IDisposable
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(
             ["serve", "--urls", server.Address.GetLeftPart(UriPartial.Authority), "--data", _folder.File("other")]);
         Assert.Equal(2, exitCode);
-        Assert.Contains(server.Address.Port.ToString(CultureInfo.InvariantCulture), errors, StringComparison.Ordinal);
+        string line = Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains(server.Address.Port.ToString(CultureInfo.InvariantCulture), line, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -49,6 +51,9 @@ public sealed class CommandTests : IDisposable
     [InlineData("--completion-window", "soon", "'soon'")]
     [InlineData("--api-key-env", "NO_SUCH_VARIABLE_HERE", "NO_SUCH_VARIABLE_HERE")]
     [InlineData("--bogus", "1", "--bogus")]
+    [InlineData("--log-format", "xml", "'xml'")]
+    [InlineData("--log-level", "loud", "'loud'")]
+    [InlineData("--webhook-secret-env", "HOME", "whsec_")]
     public async Task Wrong_options_are_2_and_said(string option, string value, string said)
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["serve", "--data", _folder.Path, option, value]);
@@ -60,10 +65,54 @@ public sealed class CommandTests : IDisposable
     public async Task Options_come_from_the_environment_too()
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(
-            ["serve", "--data", _folder.Path], ("INFERENCE_BATCH_COMPLETION_WINDOW", "soon"), ("INFERENCE_BATCH_MAX_ATTEMPTS", "many"));
+            ["serve", "--data", _folder.Path], ("INFERENCE_BATCH_COMPLETION_WINDOW", "soon"), ("INFERENCE_BATCH_MAX_ATTEMPTS", "many"), ("INFERENCE_BATCH_ALLOW_INSECURE_WEBHOOKS", "perhaps"));
         Assert.Equal(2, exitCode);
         Assert.Contains("'soon'", errors, StringComparison.Ordinal);
         Assert.Contains("'many'", errors, StringComparison.Ordinal);
+        Assert.Contains("'perhaps'", errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>Structured, and free of what nobody may read there: prompts, answers, keys, a receiver's secret address.</summary>
+    [Fact]
+    public async Task Json_logs_are_lines_of_json_and_hold_no_secret()
+    {
+        await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) =>
+        {
+            context.Response.StatusCode = 500;
+            return context.Response.WriteAsync("planted-answer-of-receiver");
+        });
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(400, """{"error":{"message":"planted-answer"}}"""));
+        using ServerProcess server = ServerProcess.Start(
+            [
+                "serve", "--urls", "http://127.0.0.1:0", "--data", _folder.Path, "--log-format", "json", "--log-level", "debug", "--upstream", upstream.Address,
+                "--upstream-key-env", "UP", "--api-key-env", "KEYS", "--webhook-secret-env", "HOOK", "--allow-insecure-webhooks",
+            ],
+            ("UP", "planted-upstream-key"), ("KEYS", "planted-key"), ("HOOK", "whsec_cGxhbnRlZC1ob29rLXNlY3JldA=="));
+        await server.ReadyAsync();
+        using var api = new ApiCaller(server.Address, "planted-key");
+        using var stranger = new ApiCaller(server.Address, "planted-wrong-key");
+        await stranger.GetAsync("batches", 401);
+        string id = await api.SubmitAsync(Requests.Chat("planted-id", "planted prompt") + "\n", webhookUrl: receiver.Url);
+        await api.EndAsync(id);
+        await receiver.NextAsync();
+        await receiver.NextAsync();
+        Assert.Equal(0, await server.TerminateAsync());
+        string log = await server.Errors;
+        Assert.DoesNotContain("planted", log, StringComparison.Ordinal);
+        Assert.DoesNotContain("cGxhbnRlZ", log, StringComparison.Ordinal);
+        List<JsonElement> entries = [.. log.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+        Assert.Contains(entries, entry => entry.GetProperty("Message").GetString() == $"{id}: completed" && entry.GetProperty("LogLevel").GetString() == "Information");
+        Assert.Contains(entries, entry => entry.GetProperty("EventId").GetInt32() == 21 && entry.GetProperty("State").GetProperty("Batch").GetString() == id);
+    }
+
+    [Fact]
+    public async Task The_log_level_is_the_least_that_is_logged()
+    {
+        using ServerProcess server = await ServerProcess.ServeAsync(_folder.Path, "--log-level", "warning");
+        using var api = new ApiCaller(server.Address);
+        await api.EndAsync(await api.SubmitAsync(Requests.File(1)));
+        Assert.Equal(0, await server.TerminateAsync());
+        Assert.Empty(await server.Errors);
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class WebhookTests
                 CancelGrace = TimeSpan.Zero,
             },
         });
-        string id = await SubmitAsync(service.Api, end == "failed" ? "{\n" : Requests.File(2), receiver.Url);
+        string id = await service.Api.SubmitAsync(end == "failed" ? "{\n" : Requests.File(2), webhookUrl: receiver.Url);
         if (end == "cancelled")
         {
             await service.Api.CancelAsync(id);
@@ -81,7 +81,7 @@ public sealed class WebhookTests
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = true } });
-        await SubmitAsync(service.Api, Requests.File(1), receiver.Url);
+        await service.Api.SubmitAsync(Requests.File(1), webhookUrl: receiver.Url);
         WebhookReceiver.Message message = await receiver.NextAsync();
         Assert.False(message.Headers.ContainsKey("webhook-signature"));
         Assert.StartsWith("evt_", message.Id, StringComparison.Ordinal);
@@ -93,7 +93,7 @@ public sealed class WebhookTests
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = true } });
         await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
-        string told = await SubmitAsync(service.Api, Requests.File(1), receiver.Url);
+        string told = await service.Api.SubmitAsync(Requests.File(1), webhookUrl: receiver.Url);
         WebhookReceiver.Message message = await receiver.NextAsync();
         Assert.Equal(told, JsonDocument.Parse(message.Body).RootElement.GetProperty("data").GetProperty("id").GetString());
         Assert.Single(receiver.All);
@@ -105,7 +105,7 @@ public sealed class WebhookTests
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = true } });
-        await SubmitAsync(service.Api, string.Concat(Enumerable.Repeat("{\n", 150)), receiver.Url);
+        await service.Api.SubmitAsync(string.Concat(Enumerable.Repeat("{\n", 150)), webhookUrl: receiver.Url);
         WebhookReceiver.Message message = await receiver.NextAsync();
         JsonElement errors = JsonDocument.Parse(message.Body).RootElement.GetProperty("data").GetProperty("errors").GetProperty("data");
         Assert.Equal(101, errors.GetArrayLength());
@@ -132,7 +132,8 @@ public sealed class WebhookTests
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = allowInsecure } });
         string file = await service.Api.UploadAsync(Requests.File(1));
-        using HttpResponseMessage response = await CreateAsync(service.Api, file, url);
+        using HttpResponseMessage response = await service.Api.Http.PostAsJsonAsync(
+            "batches", new { input_file_id = file, endpoint = "/v1/chat/completions", completion_window = "24h", webhook_url = url });
         JsonElement error = (await ApiCaller.ReadAsync(response, 400)).GetProperty("error");
         Assert.Equal(("webhook_url", "invalid_value"), (error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
     }
@@ -161,7 +162,7 @@ public sealed class WebhookTests
         {
             using ServerProcess server = await ServeAsync(folder);
             using var api = new ApiCaller(server.Address);
-            ids.Add(await SubmitAsync(api, Requests.File(20), receiver.Url));
+            ids.Add(await api.SubmitAsync(Requests.File(20), webhookUrl: receiver.Url));
             if (round == 0)
             {
                 await receiver.NextAsync();
@@ -204,7 +205,7 @@ public sealed class WebhookTests
         int taken = receiver.All.Count;
         using ServerProcess idle = await ServeAsync(folder);
         using var caller = new ApiCaller(idle.Address);
-        await SubmitAsync(caller, Requests.File(1), receiver.Url);
+        await caller.SubmitAsync(Requests.File(1), webhookUrl: receiver.Url);
         await receiver.NextAsync();
         Assert.Equal(taken + 1, receiver.All.Count);
     }
@@ -216,14 +217,5 @@ public sealed class WebhookTests
             ("HOOK_SECRET", Secret));
         await server.ReadyAsync();
         return server;
-    }
-
-    private static Task<HttpResponseMessage> CreateAsync(ApiCaller api, string fileId, string webhookUrl) => api.Http.PostAsJsonAsync(
-        "batches", new { input_file_id = fileId, endpoint = "/v1/chat/completions", completion_window = "24h", webhook_url = webhookUrl });
-
-    private static async Task<string> SubmitAsync(ApiCaller api, string jsonl, string webhookUrl)
-    {
-        using HttpResponseMessage response = await CreateAsync(api, await api.UploadAsync(jsonl), webhookUrl);
-        return (await ApiCaller.ReadAsync(response, 200)).GetProperty("id").GetString()!;
     }
 }
