@@ -53,6 +53,7 @@ internal sealed class ServiceHost : IAsyncDisposable
             throw;
         }
 
+        HostLog.Starting(engine.Logger, typeof(ServiceHost).Assembly.GetName().Version?.ToString(3), Environment.ProcessId);
         var scheduler = new Scheduler(engine);
         var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
         try
@@ -62,6 +63,11 @@ internal sealed class ServiceHost : IAsyncDisposable
             scheduler.Start();
             host._webhooks.Start();
             host.Addresses = [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(text => new Uri(text))];
+            foreach (Uri address in host.Addresses)
+            {
+                HostLog.Listening(engine.Logger, address);
+            }
+
             return host;
         }
         catch
@@ -74,6 +80,7 @@ internal sealed class ServiceHost : IAsyncDisposable
     /// <summary>Takes no more requests, lets lines in flight end for a few seconds, and closes everything.</summary>
     public async ValueTask DisposeAsync()
     {
+        HostLog.Stopping(_engine.Logger);
         using var longest = new CancellationTokenSource(s_longestStop);
         await Task.WhenAll(_scheduler.StopAsync(), _app.StopAsync(longest.Token));
         await _app.DisposeAsync();
