@@ -46,7 +46,7 @@ internal sealed class LineRun : IDisposable
         }
 
         Turn = new LineTurn(_done);
-        Meters.Queue.Add(spans.Length - _completed - _failed);
+        Meters.AddWaiting(spans.Length - _completed - _failed);
         if (_completed + _failed == spans.Length)
         {
             _finished.SetResult();
@@ -161,7 +161,7 @@ internal sealed class LineRun : IDisposable
 
     public void Dispose()
     {
-        Meters.Queue.Add(_completed + _failed - _spans.Length);
+        Meters.AddWaiting(_completed + _failed - _spans.Length);
         Log.Dispose();
         _input.Dispose();
         _abort.Dispose();
@@ -180,6 +180,7 @@ internal sealed class LineRun : IDisposable
 
     private void Count(int index, bool isSuccess, in LineUsage usage)
     {
+        Meters.AddWaiting(-1);
         bool isLast;
         lock (_gate)
         {
@@ -187,7 +188,6 @@ internal sealed class LineRun : IDisposable
             isLast = _completed + _failed == _spans.Length;
         }
 
-        Meters.Queue.Add(-1);
         if (isLast)
         {
             _finished.TrySetResult();

@@ -20,7 +20,7 @@ internal sealed class WatchedUpstream(IUpstream inner, TimeProvider time) : IUps
     {
         string status = "abandoned";
         long start = Stopwatch.GetTimestamp();
-        Meters.InFlight.Add(1);
+        Meters.AddInFlight(1);
         try
         {
             UpstreamAnswer answer = await inner.SendAsync(endpoint, body, cancellationToken);
@@ -37,7 +37,7 @@ internal sealed class WatchedUpstream(IUpstream inner, TimeProvider time) : IUps
         }
         finally
         {
-            Meters.InFlight.Add(-1);
+            Meters.AddInFlight(-1);
             Meters.Requests.Add(1, new KeyValuePair<string, object?>("status", status));
         }
     }
