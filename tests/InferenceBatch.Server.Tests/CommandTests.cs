@@ -37,7 +37,11 @@ public sealed class CommandTests : IDisposable
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(
             ["serve", "--urls", server.Address.GetLeftPart(UriPartial.Authority), "--data", _folder.File("other")]);
         Assert.Equal(2, exitCode);
-        string line = Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        string[] lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, lines.Length);
+        Assert.Contains("starts, process", lines[0], StringComparison.Ordinal);
+        string line = lines[1];
+        Assert.StartsWith("inference-batch: ", line, StringComparison.Ordinal);
         Assert.Contains(server.Address.Port.ToString(CultureInfo.InvariantCulture), line, StringComparison.Ordinal);
     }
 

@@ -80,7 +80,11 @@ internal sealed class ServiceHost : IAsyncDisposable
     /// <summary>Takes no more requests, lets lines in flight end for a few seconds, and closes everything.</summary>
     public async ValueTask DisposeAsync()
     {
-        HostLog.Stopping(_engine.Logger);
+        if (Addresses.Count > 0)
+        {
+            HostLog.Stopping(_engine.Logger);
+        }
+
         using var longest = new CancellationTokenSource(s_longestStop);
         await Task.WhenAll(_scheduler.StopAsync(), _app.StopAsync(longest.Token));
         await _app.DisposeAsync();
