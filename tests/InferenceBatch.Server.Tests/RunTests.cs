@@ -168,6 +168,23 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(2, (await File.ReadAllLinesAsync(output)).Length);
     }
 
+    /// <summary>Killed between the two renames of its end: the next one finishes them and sends nothing.</summary>
+    [Fact]
+    public async Task Run_finishes_an_end_that_was_cut_short()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" ? call.AnswerAsync(400, "{}") : call.OkAsync());
+        string[] command = ["run", _folder.File("in.jsonl", Requests.File(3)), "--upstream", upstream.Address];
+        Assert.Equal(1, (await ServerProcess.RunAsync(command)).ExitCode);
+        string errors = _folder.File("in.errors.jsonl");
+        File.Move(errors, errors + ".partial");
+        (int exitCode, string said, _) = await ServerProcess.RunAsync(command);
+        Assert.Equal(1, exitCode);
+        Assert.Contains("2 succeeded, 1 failed", said, StringComparison.Ordinal);
+        Assert.Single(await File.ReadAllLinesAsync(errors));
+        Assert.Equal(3, Directory.GetFiles(_folder.Path).Length);
+        Assert.Equal(3, upstream.Attempts.Values.Sum());
+    }
+
     /// <summary>A file's problems are all told, however many.</summary>
     [Fact]
     public async Task Run_lists_more_problems_than_anybody_reads()

@@ -239,6 +239,20 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         Assert.Equal("batch.completed", JsonDocument.Parse(_database.Events.Find(id)!.Body).RootElement.GetProperty("type").GetString());
     }
 
+    [Fact]
+    public void A_data_folder_of_before_there_were_webhooks_is_read()
+    {
+        string path = _folder.File("old.db");
+        using (var old = Database.Open(path))
+        {
+            old.Execute("DROP TABLE events");
+        }
+
+        using var database = Database.Open(path);
+        Assert.Empty(database.Events.Due(DateTimeOffset.MaxValue, 1));
+        Assert.Null(database.Events.NextAfter(_time.GetUtcNow()));
+    }
+
     private WebhookDeliveries Start(TimeSpan stopGrace = default)
     {
         var settings = new WebhookSettings { AllowInsecure = true, Secrets = [Secret] };
