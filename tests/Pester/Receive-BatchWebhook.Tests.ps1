@@ -52,12 +52,12 @@ Describe 'Receive-BatchWebhook' {
         $receiver = Start-Receiver $Prefix @{ Secret = $Secret; First = 1 }
         try {
             $batch = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch -WebhookUrl "${Prefix}done"
-            $event = Receive-Events $receiver
-            $event.BatchId | Should -Be $batch.Id
-            $event.Type | Should -Be 'batch.completed'
-            $event.IsVerified | Should -BeTrue
-            $event.Id | Should -Match '^evt_'
-            ($event.Json | ConvertFrom-Json).data.request_counts.completed | Should -Be 2
+            $told = Receive-Events $receiver
+            $told.BatchId | Should -Be $batch.Id
+            $told.Type | Should -Be 'batch.completed'
+            $told.IsVerified | Should -BeTrue
+            $told.Id | Should -Match '^evt_'
+            ($told.Json | ConvertFrom-Json).data.request_counts.completed | Should -Be 2
         }
         finally {
             $receiver.Shell.Dispose()
