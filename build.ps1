@@ -17,7 +17,8 @@ Docs     Help from docs/en-US, into en-US/, which is kept in the repository. Nee
          Fails where a page and its cmdlet disagree.
 Analyze  dotnet format and PSScriptAnalyzer; both must have nothing to say.
 Bench    The figures, to the screen and to bench/results.json.
-Package  output/InferenceBatch/VERSION, ready for Publish-PSResource, and a zip of it.
+Package  output/InferenceBatch/VERSION, ready for Publish-PSResource, and a zip of it; the service as a .NET tool
+         (output/InferenceBatch.Server.VERSION.nupkg) and as a folder for this system that needs no .NET.
 Clean    Remove everything a build made.
 
 .PARAMETER Configuration
@@ -212,6 +213,7 @@ function Package {
         Write-Host 'Microsoft.PowerShell.PlatyPS is not installed: the help in en-US is packed as it stands.'
     }
     Invoke-Native dotnet msbuild src/InferenceBatch '-t:PackageModule' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
+    Invoke-Native dotnet msbuild src/InferenceBatch.Server '-t:PackageServer' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
 }
 
 function Clean {

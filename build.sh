@@ -12,7 +12,7 @@ usage: ./build.sh [TASK...] [--configuration Release|Debug] [--long]
   bench    the figures, to the screen and to bench/results.json
   analyze  dotnet format, PSScriptAnalyzer
   docs     help from docs/en-US, into en-US; fails where a page and its cmdlet disagree
-  package  output/InferenceBatch/VERSION and its zip
+  package  output/InferenceBatch/VERSION and its zip; the service as a .NET tool and as a folder that needs no .NET
   clean    remove everything a build made
 TEXT
 }
@@ -153,6 +153,7 @@ analyze() {
 package() {
   build
   dotnet msbuild src/InferenceBatch -t:PackageModule -p:Configuration="$configuration" -nologo -v:minimal
+  dotnet msbuild src/InferenceBatch.Server -t:PackageServer -p:Configuration="$configuration" -nologo -v:minimal
   say "The help in en-US is packed as it stands."
 }
 

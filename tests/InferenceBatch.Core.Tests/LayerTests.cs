@@ -17,9 +17,11 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Core/Runs", ["Model", "Wire", "Lines", "Service"] },
         { "src/InferenceBatch.Core/Webhooks", ["Model", "Wire"] },
         { "src/InferenceBatch.Server/Storage", ["Model", "Wire", "Lines"] },
-        { "src/InferenceBatch.Server/Execution", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution"] },
-        { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution"] },
-        { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Server.Storage", "Server.Execution", "Server.Api"] },
+        { "src/InferenceBatch.Server/Diagnostics", [] },
+        { "src/InferenceBatch.Server/Execution", ["Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Execution"] },
+        { "src/InferenceBatch.Server/Webhooks", ["Webhooks", "Server.Diagnostics", "Server.Storage"] },
+        { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Execution", "Server.Webhooks"] },
+        { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Webhooks", "Server.Storage", "Server.Execution", "Server.Webhooks", "Server.Api"] },
         { "src/InferenceBatch", ["Model", "Wire", "Lines", "Service", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
     };
 

@@ -47,6 +47,24 @@ Describe 'Receive-BatchWebhook' {
         finally { $receiver.Shell.Dispose() }
     }
 
+    It 'gets what the local service says when a batch ends' {
+        $server = Start-BatchServer -DataPath (Join-Path $TestDrive hooks) -WebhookSecret $Secret -AllowInsecureWebhooks
+        $receiver = Start-Receiver $Prefix @{ Secret = $Secret; First = 1 }
+        try {
+            $batch = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch -WebhookUrl "${Prefix}done"
+            $told = Receive-Events $receiver
+            $told.BatchId | Should -Be $batch.Id
+            $told.Type | Should -Be 'batch.completed'
+            $told.IsVerified | Should -BeTrue
+            $told.Id | Should -Match '^evt_'
+            ($told.Json | ConvertFrom-Json).data.request_counts.completed | Should -Be 2
+        }
+        finally {
+            $receiver.Shell.Dispose()
+            $server | Stop-BatchServer
+        }
+    }
+
     It 'ends at -Timeout without an error, and leaves the port free' {
         1..2 | ForEach-Object { Receive-BatchWebhook $Prefix -TimeoutSec 0.2 -ErrorAction Stop | Should -BeNullOrEmpty }
     }

@@ -112,6 +112,45 @@ Describe 'Start-BatchServer' {
         }
     }
 
+    Context 'options' {
+        It 'are passed on' -Skip:(-not $IsLinux) {
+            $server = Start-BatchServer -DataPath (New-DataPath) -Concurrency 3 -MaxAttempts 2 -RequestTimeoutSec 1.5 -CompletionWindow 2h -AllowInsecureWebhooks -ArgumentList '--log-level', 'debug'
+            $line = (Get-Content "/proc/$($server.ProcessId)/cmdline" -Raw) -replace "`0", ' '
+            foreach ($option in '--concurrency 3', '--max-attempts 2', '--request-timeout 1.5', '--completion-window 2h', '--allow-insecure-webhooks', '--log-level debug') {
+                $line | Should -Match ([regex]::Escape($option))
+            }
+            $batch = 'a' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch
+            ($batch.ExpiresAt - $batch.CreatedAt).TotalHours | Should -Be 2
+        }
+
+        It 'one there is none of: ServerStartFailed, naming it' {
+            $problem = Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -ArgumentList '--bogus' }
+            Get-ErrorId $problem | Should -Be 'ServerStartFailed'
+            "$problem" | Should -Match '--bogus'
+        }
+
+        It 'a time that is none: the service says so' {
+            $problem = Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -RequestTimeout 0 -CompletionWindow soon }
+            "$problem" | Should -Match "--request-timeout: '0'"
+            "$problem" | Should -Match "--completion-window: 'soon'"
+        }
+
+        It 'a key: callers must send it, the session does, and it is kept nowhere' {
+            $server = Start-BatchServer -DataPath (New-DataPath) -ApiKey 'sk-secret-4712-callers'
+            Get-Batch | Should -BeNullOrEmpty
+            (Invoke-WebRequest "$($server.Uri)/batches" -SkipHttpErrorCheck).StatusCode | Should -Be 401
+            Disconnect-BatchService
+            Connect-BatchService Local
+            Get-ErrorId (Get-ErrorOf { Get-Batch }) | Should -Be 'Unauthorized'
+            Connect-BatchService Local -ApiKey 'sk-secret-4712-callers'
+            Get-ErrorOf { Get-Batch } | Should -BeNullOrEmpty
+            $server | Connect-BatchService -ApiKey 'sk-secret-4712-callers'
+            Get-ErrorOf { Get-Batch } | Should -BeNullOrEmpty
+            Get-ChildItem $env:XDG_STATE_HOME, $server.DataPath -Recurse -File -Exclude lock | Get-Content -Raw | Should -Not -Match 'sk-secret-4712'
+            if ($IsLinux) { (Get-Content "/proc/$($server.ProcessId)/cmdline" -Raw) | Should -Not -Match 'sk-secret-4712' }
+        }
+    }
+
     Context '-WhatIf' {
         It 'starts nothing and makes nothing' {
             $data = New-DataPath
@@ -167,6 +206,10 @@ Describe 'Start-BatchServer' {
                 "$problem" | Should -Match $port
                 "$problem" | Should -Not -Match '   at ' -Because 'a person reads it'
                 $problem.TargetObject | Should -Be $data
+                "$problem" | Should -Match ([regex]::Escape("The end of '$(Join-Path $data server.log)'"))
+                "$problem" | Should -Match 'inference-batch \d+\.\d+\.\d+ starts, process \d+'
+                # Only what was written since this start.
+                ([regex]::Matches((Get-ErrorOf { Start-BatchServer -Port $port -DataPath $data }), ' starts, process ')).Count | Should -Be 1
             }
             finally { $socket.Stop() }
             Get-BatchServer | Should -BeNullOrEmpty

@@ -2,12 +2,13 @@ using System.Text.Json;
 using InferenceBatch.Model;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Storage;
+using InferenceBatch.Server.Webhooks;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Api;
 
 /// <summary>The routes of batches.</summary>
-internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
+internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler, WebhookTargets webhookTargets)
 {
     private const int PageSize = 20;
     private const int MaxPage = 100;
@@ -23,7 +24,7 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
     private async Task PostAsync(HttpContext context)
     {
         using JsonDocument body = await JsonBody.ReadAsync(context);
-        NewBatch wanted = NewBatch.Read(body.RootElement);
+        NewBatch wanted = NewBatch.Read(body.RootElement, webhookTargets);
         string owner = ApiPipeline.OwnerOf(context);
         FileRecord input = engine.Files.Find(wanted.InputFileId, owner)
             ?? throw NoInput(wanted.InputFileId);

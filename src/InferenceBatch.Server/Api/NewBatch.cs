@@ -1,5 +1,6 @@
 using System.Text.Json;
 using InferenceBatch.Lines;
+using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Api;
 
@@ -12,7 +13,6 @@ internal sealed record NewBatch
     private const int MaxPairs = 16;
     private const int MaxKeyLength = 64;
     private const int MaxValueLength = 512;
-    private const int MaxUrlLength = 2048;
 
     public required string InputFileId { get; init; }
 
@@ -26,7 +26,7 @@ internal sealed record NewBatch
 
     /// <summary>Reads the request.</summary>
     /// <exception cref="ApiException">400, with the field and a code.</exception>
-    public static NewBatch Read(JsonElement json)
+    public static NewBatch Read(JsonElement json, WebhookTargets webhookTargets)
     {
         string inputFileId = JsonBody.Text(json, "input_file_id") ?? throw ApiException.Missing("input_file_id");
         string endpoint = JsonBody.Text(json, "endpoint") ?? throw ApiException.Missing("endpoint");
@@ -47,7 +47,7 @@ internal sealed record NewBatch
             InputFileId = inputFileId,
             Endpoint = endpoint,
             Metadata = ReadMetadata(JsonBody.Field(json, "metadata")),
-            WebhookUrl = ReadWebhookUrl(JsonBody.Text(json, "webhook_url")),
+            WebhookUrl = ReadWebhookUrl(JsonBody.Text(json, "webhook_url"), webhookTargets),
             OutputExpiresAfter = ReadExpiry(JsonBody.Field(json, "output_expires_after")),
         };
     }
@@ -81,10 +81,10 @@ internal sealed record NewBatch
                 $"Invalid value for 'metadata': at most {MaxPairs} pairs, keys of {MaxKeyLength} and values of {MaxValueLength} characters.", "metadata");
     }
 
-    private static string? ReadWebhookUrl(string? url) =>
-        url is null || (url.Length <= MaxUrlLength && Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme == Uri.UriSchemeHttps)
-            ? url
-            : throw ApiException.InvalidValue("Invalid value for 'webhook_url': an https address is wanted.", "webhook_url");
+    private static string? ReadWebhookUrl(string? url, WebhookTargets targets) =>
+        url is not null && targets.ProblemOf(url) is { } problem
+            ? throw ApiException.InvalidValue($"Invalid value for 'webhook_url': {problem}.", "webhook_url")
+            : url;
 
     private static TimeSpan? ReadExpiry(JsonElement? expiry)
     {

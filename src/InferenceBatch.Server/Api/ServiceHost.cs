@@ -3,6 +3,7 @@ using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Execution.Upstreams;
 using InferenceBatch.Server.Page;
 using InferenceBatch.Server.Storage;
+using InferenceBatch.Server.Webhooks;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 
@@ -16,12 +17,17 @@ internal sealed class ServiceHost : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly BatchEngine _engine;
     private readonly Scheduler _scheduler;
+    private readonly WebhookTargets _webhookTargets;
+    private readonly WebhookDeliveries _webhooks;
 
-    private ServiceHost(WebApplication app, BatchEngine engine, Scheduler scheduler)
+    private ServiceHost(WebApplication app, BatchEngine engine, Scheduler scheduler, WebhookSettings webhooks)
     {
         _app = app;
         _engine = engine;
         _scheduler = scheduler;
+        _webhookTargets = new WebhookTargets(webhooks.AllowInsecure);
+        _webhooks = new WebhookDeliveries(
+            engine.Database, new WebhookSender(webhooks, _webhookTargets, engine.Time), engine.Time, engine.Settings.StopGrace, engine.Logger);
     }
 
     /// <summary>Where it listens, with the ports it was given.</summary>
@@ -34,11 +40,12 @@ internal sealed class ServiceHost : IAsyncDisposable
     {
         DataFolder folder = DataFolder.Open(settings.DataPath, settings.IsDurable);
         WebApplication app;
+        WatchedUpstream upstream;
         BatchEngine engine;
         try
         {
             app = Build(settings, configureLogging);
-            IUpstream upstream = UpstreamAddress.Create(settings.Upstream, settings.UpstreamKey, time);
+            upstream = new WatchedUpstream(UpstreamAddress.Create(settings.Upstream, settings.UpstreamKey, time), time);
             engine = new BatchEngine(folder, upstream, settings.Engine, time, app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("inference-batch"));
         }
         catch
@@ -47,14 +54,21 @@ internal sealed class ServiceHost : IAsyncDisposable
             throw;
         }
 
+        HostLog.Starting(engine.Logger, typeof(ServiceHost).Assembly.GetName().Version?.ToString(3), Environment.ProcessId);
         var scheduler = new Scheduler(engine);
-        var host = new ServiceHost(app, engine, scheduler);
+        var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
         try
         {
-            host.Map(new ApiKeys(settings.ApiKeys));
+            host.Map(new ApiKeys(settings.ApiKeys), new HealthCheck(folder, scheduler, upstream, engine.Troubles, time));
             await app.StartAsync(cancellationToken);
             scheduler.Start();
+            host._webhooks.Start();
             host.Addresses = [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(text => new Uri(text))];
+            foreach (Uri address in host.Addresses)
+            {
+                HostLog.Listening(engine.Logger, address);
+            }
+
             return host;
         }
         catch
@@ -67,10 +81,16 @@ internal sealed class ServiceHost : IAsyncDisposable
     /// <summary>Takes no more requests, lets lines in flight end for a few seconds, and closes everything.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Addresses.Count > 0)
+        {
+            HostLog.Stopping(_engine.Logger);
+        }
+
         using var longest = new CancellationTokenSource(s_longestStop);
         await Task.WhenAll(_scheduler.StopAsync(), _app.StopAsync(longest.Token));
         await _app.DisposeAsync();
         await _scheduler.DisposeAsync();
+        await _webhooks.DisposeAsync();
         _engine.Dispose();
     }
 
@@ -96,16 +116,16 @@ internal sealed class ServiceHost : IAsyncDisposable
         return builder.Build();
     }
 
-    private void Map(ApiKeys keys)
+    private void Map(ApiKeys keys, HealthCheck health)
     {
         var pipeline = new ApiPipeline(keys, _engine.Logger);
         _app.Use(next => context => pipeline.InvokeAsync(context, next));
         _app.UseRouting();
         new FileRoutes(_engine, _scheduler).Map(_app);
-        new BatchRoutes(_engine, _scheduler).Map(_app);
+        new BatchRoutes(_engine, _scheduler, _webhookTargets).Map(_app);
         PageRoutes.Map(_app);
         new StatisticsRoutes(_scheduler).Map(_app);
-        new ServiceRoutes(_engine, _scheduler).Map(_app);
+        new ServiceRoutes(_engine, health).Map(_app);
         _app.UseEndpoints(_ => { });
     }
 }

@@ -4,7 +4,7 @@ using InferenceBatch.Server.Execution.Upstreams;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>The routes about the service itself: its upstream's models, and whether it is ready.</summary>
-internal sealed class ServiceRoutes(BatchEngine engine, Scheduler scheduler)
+internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
 {
     private static readonly TimeSpan s_modelsTimeout = TimeSpan.FromSeconds(15);
 
@@ -40,21 +40,25 @@ internal sealed class ServiceRoutes(BatchEngine engine, Scheduler scheduler)
         }
     }
 
-    private Task HealthAsync(HttpContext context) => Answers.WriteJsonAsync(context, scheduler.IsReady ? 200 : 503, json =>
+    private async Task HealthAsync(HttpContext context)
     {
-        json.WriteStartObject();
-        json.WriteString("status", scheduler.IsReady ? "ready" : "stopping");
-        json.WriteStartArray("troubles");
-        foreach (Trouble trouble in engine.Troubles.Now)
+        Health now = await health.CheckAsync();
+        await Answers.WriteJsonAsync(context, now.IsReady ? 200 : 503, json =>
         {
             json.WriteStartObject();
-            json.WriteString("kind", trouble.Kind);
-            json.WriteString("message", trouble.Message);
-            json.WriteNumber("since", trouble.Since.ToUnixTimeSeconds());
-            json.WriteEndObject();
-        }
+            json.WriteString("status", now.Status);
+            json.WriteStartArray("troubles");
+            foreach (Trouble trouble in now.Troubles)
+            {
+                json.WriteStartObject();
+                json.WriteString("kind", trouble.Kind);
+                json.WriteString("message", trouble.Message);
+                json.WriteNumber("since", trouble.Since.ToUnixTimeSeconds());
+                json.WriteEndObject();
+            }
 
-        json.WriteEndArray();
-        json.WriteEndObject();
-    });
+            json.WriteEndArray();
+            json.WriteEndObject();
+        });
+    }
 }

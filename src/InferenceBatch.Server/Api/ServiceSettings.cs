@@ -1,5 +1,6 @@
 using System.Net;
 using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Api;
 
@@ -23,4 +24,6 @@ internal sealed record ServiceSettings
     public bool IsDurable { get; init; } = true;
 
     public EngineSettings Engine { get; init; } = new();
+
+    public WebhookSettings Webhooks { get; init; } = new();
 }

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging.Console;
-
 namespace InferenceBatch.Server.Cli;
 
 /// <summary>What the commands say besides their results: to standard error.</summary>
@@ -14,19 +12,5 @@ internal static class Output
         }
 
         return ExitCodes.BadInput;
-    }
-
-    public static void ConfigureLogging(ILoggingBuilder logging)
-    {
-        logging.AddSimpleConsole(options =>
-        {
-            options.SingleLine = true;
-            options.TimestampFormat = "yyyy-MM-ddTHH:mm:ssZ ";
-            options.UseUtcTimestamp = true;
-            options.ColorBehavior = LoggerColorBehavior.Disabled;
-        });
-        logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
-        logging.SetMinimumLevel(LogLevel.Information);
-        logging.AddFilter("Microsoft", LogLevel.Warning);
     }
 }

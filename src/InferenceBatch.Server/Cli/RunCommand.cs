@@ -20,6 +20,7 @@ internal static class RunCommand
         options.Add("errors", "ERR.jsonl", "Where failed lines go. Default: INPUT.errors.jsonl.");
         options.Add("endpoint", "PATH", "The endpoint every line must name, such as /v1/chat/completions. Default: that of the first line.");
         EngineOptions.Add(options);
+        LogOptions.Add(options);
         command.SetAction(async (given, cancellationToken) =>
         {
             options.Use(given);
@@ -28,10 +29,11 @@ internal static class RunCommand
             string? key = options.Secret("upstream-key-env");
             string? endpoint = options.Value<string?>("endpoint", null, ReadEndpoint);
             FileRunPaths paths = FileRunPaths.Of(given.GetRequiredValue(input), options.Text("output"), options.Text("errors"));
+            Action<ILoggingBuilder> logging = LogOptions.Read(options);
             CheckPaths(paths, options);
             return options.Problems.Count > 0
                 ? Output.Problems(options.Problems)
-                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), cancellationToken);
+                : await RunAsync(paths, endpoint, settings, () => new WatchedUpstream(UpstreamAddress.Create(upstream, key, TimeProvider.System), TimeProvider.System), logging, cancellationToken);
         });
         return command;
     }
@@ -57,38 +59,43 @@ internal static class RunCommand
     }
 
     private static async Task<int> RunAsync(
-        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, CancellationToken cancellationToken)
+        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
     {
         using var signals = new StopSignals(cancellationToken);
         try
         {
-            var rules = new ValidationRules { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes };
+            var rules = new ValidationRules { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes, MaxIssues = int.MaxValue };
+            FileStamp stamp = FileStamp.Of(paths.Input);
             using var check = new InputCheck();
             (BatchFileReport report, RequestSpan[] spans) = await check.RunAsync(paths.Input, rules, signals.Stop);
             if (!report.IsValid)
             {
                 return Output.Problems(report.Issues
-                    .Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
+                    .Where(issue => issue.Severity == IssueSeverity.Error)
                     .Select(issue => $"{paths.Input}: {issue}"));
             }
 
-            using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, settings);
+            using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
             using IUpstream upstream = createUpstream();
-            return await RunLinesAsync(run, paths, upstream, signals.Stop);
+            return await RunLinesAsync(run, paths, upstream, logging, signals.Stop);
         }
         catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
         {
             return ExitCodes.Interrupted;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (InvalidDataException exception)
+        {
+            return Output.Problems([$"{exception.Message} Name another --output and --errors, or move those files away."]);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return Output.Problems([exception.Message]);
         }
     }
 
-    private static async Task<int> RunLinesAsync(FileRun run, FileRunPaths paths, IUpstream upstream, CancellationToken stop)
+    private static async Task<int> RunLinesAsync(FileRun run, FileRunPaths paths, IUpstream upstream, Action<ILoggingBuilder> configureLogging, CancellationToken stop)
     {
-        using ILoggerFactory logging = LoggerFactory.Create(Output.ConfigureLogging);
+        using ILoggerFactory logging = LoggerFactory.Create(configureLogging);
         ILogger logger = logging.CreateLogger("inference-batch");
         long doneBefore = run.Counts.Done;
         if (doneBefore > 0)

@@ -4,18 +4,37 @@ using Spectre.Console;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>A progress bar on standard error, where that is a terminal; elsewhere nothing.</summary>
+/// <summary>How far a run is, on standard error: a bar where that is a terminal, elsewhere a line now and then.</summary>
 internal static class RunProgress
 {
+    /// <summary>Between two lines where there is no terminal.</summary>
+    public static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan s_refresh = TimeSpan.FromMilliseconds(200);
 
-    public static async Task<T> ShowAsync<T>(Func<RequestCounts> counts, Task<T> work)
+    public static Task<T> ShowAsync<T>(Func<RequestCounts> counts, Task<T> work) =>
+        Console.IsErrorRedirected ? WriteLinesAsync(counts, work, Console.Error, TimeProvider.System) : DrawAsync(counts, work);
+
+    public static async Task<T> WriteLinesAsync<T>(Func<RequestCounts> counts, Task<T> work, TextWriter writer, TimeProvider time)
     {
-        if (Console.IsErrorRedirected)
+        long doneBefore = counts().Done;
+        long start = time.GetTimestamp();
+        using var ticks = new PeriodicTimer(LineEvery, time);
+        Task<bool> tick = ticks.WaitForNextTickAsync().AsTask();
+        while (await Task.WhenAny(work, tick) == tick)
         {
-            return await work;
+            RequestCounts now = counts();
+            double rate = (now.Done - doneBefore) / time.GetElapsedTime(start).TotalSeconds;
+            string left = rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", about {(now.Total - now.Done) / rate:N0} s left") : "";
+            writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{now.Done:N0} of {now.Total:N0} lines, {now.Failed:N0} failed, {rate:N1} a second{left}"));
+            tick = ticks.WaitForNextTickAsync().AsTask();
         }
 
+        return await work;
+    }
+
+    private static async Task<T> DrawAsync<T>(Func<RequestCounts> counts, Task<T> work)
+    {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         Progress progress = console.Progress().AutoClear(true).Columns(
             new ProgressBarColumn(), new PercentageColumn(), new TaskDescriptionColumn(), new RemainingTimeColumn());

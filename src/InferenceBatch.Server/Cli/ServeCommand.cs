@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Net;
 using InferenceBatch.Server.Api;
+using InferenceBatch.Server.Webhooks;
+using InferenceBatch.Webhooks;
 using Microsoft.Data.Sqlite;
 
 namespace InferenceBatch.Server.Cli;
@@ -23,6 +25,9 @@ internal static class ServeCommand
         options.Add("completion-window", "TIME", "How long the API's \"24h\" lasts.", "24h");
         options.Add("cancel-grace", "TIME", "How long lines in flight may go on after a cancel.", "10s");
         options.Add("max-requests", "N", "Requests in one input file, at most.", "50000");
+        options.Add("webhook-secret-env", "NAME", "The environment variable that holds the secret webhooks are signed with (whsec_…), or several with commas.");
+        options.AddFlag("allow-insecure-webhooks", "Lets webhooks go to http addresses, this machine and private networks.");
+        LogOptions.Add(options);
         var detached = new Option<bool>("--detached") { Hidden = true };
         command.Add(detached);
         var noSync = new Option<bool>("--no-sync") { Hidden = true }; // For bench/: what would it be without fsync?
@@ -31,7 +36,8 @@ internal static class ServeCommand
         {
             options.Use(given);
             ServiceSettings settings = Read(options) with { IsDurable = !given.GetValue(noSync) };
-            return options.Problems.Count > 0 ? Output.Problems(options.Problems) : await ServeAsync(settings, given.GetValue(detached), cancellationToken);
+            Action<ILoggingBuilder> logging = LogOptions.Read(options);
+            return options.Problems.Count > 0 ? Output.Problems(options.Problems) : await ServeAsync(settings, logging, given.GetValue(detached), cancellationToken);
         });
         return command;
     }
@@ -44,7 +50,8 @@ internal static class ServeCommand
             DataPath = options.Text("data") ?? DataPath.Standard,
             Upstream = EngineOptions.ReadUpstream(options),
             UpstreamKey = options.Secret("upstream-key-env"),
-            ApiKeys = options.Secret("api-key-env")?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [],
+            ApiKeys = options.Secrets("api-key-env"),
+            Webhooks = ReadWebhooks(options),
         };
         settings = settings with
         {
@@ -63,7 +70,22 @@ internal static class ServeCommand
         return settings;
     }
 
-    private static async Task<int> ServeAsync(ServiceSettings settings, bool isDetached, CancellationToken cancellationToken)
+    private static WebhookSettings ReadWebhooks(Settings options)
+    {
+        var webhooks = new WebhookSettings { Secrets = options.Secrets("webhook-secret-env"), AllowInsecure = options.Flag("allow-insecure-webhooks") };
+        try
+        {
+            _ = webhooks.Secrets.Select(secret => new WebhookSignature(secret)).ToList();
+        }
+        catch (ArgumentException)
+        {
+            options.Refuse("--webhook-secret-env: the variable holds no secret of Standard Webhooks: whsec_ and a key in base64.");
+        }
+
+        return webhooks;
+    }
+
+    private static async Task<int> ServeAsync(ServiceSettings settings, Action<ILoggingBuilder> logging, bool isDetached, CancellationToken cancellationToken)
     {
         Detachment? detachment = null;
         using var signals = new StopSignals(cancellationToken, withInterrupt: !isDetached);
@@ -71,7 +93,7 @@ internal static class ServeCommand
         try
         {
             detachment = isDetached ? new Detachment(settings.DataPath) : null;
-            host = await ServiceHost.StartAsync(settings, TimeProvider.System, Output.ConfigureLogging, signals.Stop);
+            host = await ServiceHost.StartAsync(settings, TimeProvider.System, logging, signals.Stop);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SqliteException or InvalidDataException)
         {

@@ -11,6 +11,7 @@ namespace InferenceBatch.Server.Cli;
 internal sealed class Settings(Command command)
 {
     private readonly Dictionary<string, Option<string>> _options = [];
+    private readonly Dictionary<string, Option<bool>> _flags = [];
     private readonly List<string> _problems = [];
     private ParseResult? _given;
 
@@ -29,6 +30,14 @@ internal sealed class Settings(Command command)
         command.Add(option);
     }
 
+    /// <summary>Declares an option that is there or not.</summary>
+    public void AddFlag(string name, string description)
+    {
+        var flag = new Option<bool>("--" + name) { Description = $"{description} [env: {VariableOf(name)}=true]" };
+        _flags.Add(name, flag);
+        command.Add(flag);
+    }
+
     /// <summary>Takes what was typed.</summary>
     public void Use(ParseResult given) => _given = given;
 
@@ -37,7 +46,24 @@ internal sealed class Settings(Command command)
 
     /// <summary>An option's text; null where it was not given.</summary>
     public string? Text(string name) =>
-        _given!.GetValue(_options[name]) ?? (Environment.GetEnvironmentVariable(VariableOf(name)) is { Length: > 0 } text ? text : null);
+        _given!.GetValue(_options[name]) ?? VariableText(name);
+
+    /// <summary>Whether a flag was given.</summary>
+    public bool Flag(string name)
+    {
+        if (_given!.GetValue(_flags[name]) || VariableText(name) is not { } text)
+        {
+            return _given.GetValue(_flags[name]);
+        }
+
+        if (bool.TryParse(text, out bool isSet))
+        {
+            return isSet;
+        }
+
+        Refuse($"{VariableOf(name)}: '{text}' is neither true nor false.");
+        return false;
+    }
 
     /// <summary>An option's value as <paramref name="read"/> has it; a <see cref="FormatException"/> becomes a problem.</summary>
     public T Value<T>(string name, T standard, Func<string, T> read)
@@ -68,6 +94,9 @@ internal sealed class Settings(Command command)
     public int? NumberOrAuto(string name, int least, int most) =>
         Value<int?>(name, null, text => text == "auto" ? null : ReadNumber(text, least, most));
 
+    /// <summary>The parts of a secret that may hold several, separated by commas.</summary>
+    public string[] Secrets(string name) => Secret(name)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+
     /// <summary>The value of the variable that an option names: keys are never typed on a command line, where anybody can read them.</summary>
     public string? Secret(string name)
     {
@@ -84,6 +113,8 @@ internal sealed class Settings(Command command)
         Refuse($"--{name}: the environment has no variable '{variable}', or it is empty.");
         return null;
     }
+
+    private static string? VariableText(string name) => Environment.GetEnvironmentVariable(VariableOf(name)) is { Length: > 0 } text ? text : null;
 
     private static string VariableOf(string name) => "INFERENCE_BATCH_" + name.ToUpperInvariant().Replace('-', '_');
 

@@ -19,9 +19,13 @@ internal sealed class FileRun : IDisposable
     private readonly GroupSync _sync;
     private readonly FileStream _lock;
     private readonly LineRun _run;
+    private readonly FileStamp _stamp;
+    private readonly string _key;
 
-    private FileRun(FileRunPaths paths, EngineSettings settings, GroupSync sync, FileStream @lock, LineRun run)
+    private FileRun(FileRunPaths paths, EngineSettings settings, GroupSync sync, FileStream @lock, LineRun run, FileStamp stamp, string key)
     {
+        _stamp = stamp;
+        _key = key;
         _paths = paths;
         _settings = settings;
         _sync = sync;
@@ -36,18 +40,24 @@ internal sealed class FileRun : IDisposable
     /// <summary>Opens the files of a run whose input was found valid.</summary>
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="spans">The input's requests.</param>
+    /// <param name="stamp">The input's, from before it was checked.</param>
     /// <exception cref="IOException">A file cannot be opened, or another process runs to the same output.</exception>
     /// <exception cref="InvalidDataException">An output is there already, and of another input.</exception>
-    public static FileRun Open(FileRunPaths paths, string endpoint, RequestSpan[] spans, EngineSettings settings)
+    public static FileRun Open(FileRunPaths paths, string endpoint, RequestSpan[] spans, FileStamp stamp, EngineSettings settings)
     {
         FileStream @lock = TakeLock(paths.Lock);
         var sync = new GroupSync(NullLogger.Instance);
         try
         {
             string key = KeyOf(paths.Input, endpoint);
+            if (FileStamp.Of(paths.Input) != stamp)
+            {
+                throw new IOException($"'{paths.Input}' was changed while it was read.");
+            }
+
             var run = new LineRun(endpoint, paths.Input, spans, onLine => ResultLog.Open(
                 key, FileRunPaths.Current(paths.Output), FileRunPaths.Current(paths.Errors), sync, onLine));
-            return new FileRun(paths, settings, sync, @lock, run);
+            return new FileRun(paths, settings, sync, @lock, run, stamp, key);
         }
         catch
         {
@@ -60,6 +70,7 @@ internal sealed class FileRun : IDisposable
 
     /// <summary>Runs the lines that have no answer yet; false when it was stopped before the end, and can be gone on with.</summary>
     /// <exception cref="IOException">The disk refused.</exception>
+    /// <exception cref="InvalidDataException">The input was changed meanwhile: nobody knows what the results answer.</exception>
     public async Task<bool> RunAsync(IUpstream upstream, TimeProvider time, ILogger logger, CancellationToken stop)
     {
         // There is no window that ends the wait for an upstream that never comes.
@@ -79,6 +90,11 @@ internal sealed class FileRun : IDisposable
         if (!_run.Finished.IsCompleted)
         {
             return false;
+        }
+
+        if (File.Exists(_paths.Input) && FileStamp.Of(_paths.Input) != _stamp && KeyOf(_paths.Input, _run.Endpoint) != _key)
+        {
+            throw new InvalidDataException($"'{_paths.Input}' was changed while its lines ran; the results so far are left in '{_run.Log.Output.Path}'.");
         }
 
         Finish(_run.Log.Output.Path, _paths.Output);

@@ -1,3 +1,4 @@
+using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Execution.Upstreams;
 
 namespace InferenceBatch.Server.Execution;
@@ -114,6 +115,7 @@ internal sealed class LineDispatcher : IDisposable
 
                 if (end.WaitToTryAgain is { } wait)
                 {
+                    Meters.Retries.Add(1);
                     Wait(work with { Attempts = end.Attempts }, wait);
                 }
 

@@ -1,6 +1,7 @@
 using System.Collections;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Server.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
@@ -45,6 +46,7 @@ internal sealed class LineRun : IDisposable
         }
 
         Turn = new LineTurn(_done);
+        Meters.AddWaiting(spans.Length - _completed - _failed);
         if (_completed + _failed == spans.Length)
         {
             _finished.SetResult();
@@ -169,6 +171,7 @@ internal sealed class LineRun : IDisposable
 
     public void Dispose()
     {
+        Meters.AddWaiting(_completed + _failed - _spans.Length);
         Log.Dispose();
         _input.Dispose();
         _abort.Dispose();
@@ -193,6 +196,7 @@ internal sealed class LineRun : IDisposable
 
     private void Count(int index, in LineOutcome outcome)
     {
+        Meters.AddWaiting(-1);
         bool isLast;
         lock (_gate)
         {

@@ -1,6 +1,7 @@
+using System.Diagnostics;
 using System.Text.Json;
 using InferenceBatch.Lines;
-using InferenceBatch.Server.Storage;
+using InferenceBatch.Server.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
@@ -124,7 +125,9 @@ internal sealed class LogFile : IDisposable
 
         try
         {
+            long start = Stopwatch.GetTimestamp();
             _flush(_handle);
+            Meters.Sync.RecordSince(start);
             Interlocked.Exchange(ref _syncedLength, length);
         }
         catch (IOException)

@@ -42,7 +42,7 @@ internal sealed class BatchTable(Database database)
         ("$created_at", batch.CreatedAt.ToUnixTimeMilliseconds()),
         ("$expires_at", batch.ExpiresAt.ToUnixTimeMilliseconds()));
 
-    /// <summary>Writes what can change in a batch, and the files it ended with, as one transaction.</summary>
+    /// <summary>Writes what can change in a batch, the files it ended with and the event of its end, as one transaction.</summary>
     public void Update(BatchRecord batch, params IReadOnlyList<FileRecord> newFiles) => database.Write(() =>
     {
         foreach (FileRecord file in newFiles)
@@ -77,6 +77,7 @@ internal sealed class BatchTable(Database database)
             ("$expired_at", batch.ExpiredAt?.ToUnixTimeMilliseconds()),
             ("$cancelling_at", batch.CancellingAt?.ToUnixTimeMilliseconds()),
             ("$cancelled_at", batch.CancelledAt?.ToUnixTimeMilliseconds()));
+        database.Events.AddFor(batch);
     });
 
     /// <summary>Keeps how far running batches are; one that has ended meanwhile stays as it ended.</summary>

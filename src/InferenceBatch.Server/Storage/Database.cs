@@ -35,6 +35,7 @@ internal sealed class Database : IDisposable
         Files = new FileTable(this);
         Batches = new BatchTable(this);
         Statistics = new StatisticsTable(this);
+        Events = new EventTable(this);
     }
 
     public FileTable Files { get; }
@@ -42,6 +43,8 @@ internal sealed class Database : IDisposable
     public BatchTable Batches { get; }
 
     public StatisticsTable Statistics { get; }
+
+    public EventTable Events { get; }
 
     /// <summary>Opens the database, and makes it where there is none.</summary>
     /// <exception cref="SqliteException">It cannot be opened, or is no database.</exception>
@@ -123,12 +126,13 @@ internal sealed class Database : IDisposable
         }
 
         Execute(StatisticsTable.Schema);
+        Execute(EventTable.Schema);
     }
 
     private SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object? Value)> values)
     {
         SqliteCommand command = _connection.CreateCommand();
-#pragma warning disable CA2100 // Every text is a constant of FileTable and BatchTable; values travel as parameters.
+#pragma warning disable CA2100 // Every text is a constant of the tables; values travel as parameters.
         command.CommandText = sql;
 #pragma warning restore CA2100
         foreach ((string name, object? value) in values)

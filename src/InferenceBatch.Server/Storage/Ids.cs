@@ -11,6 +11,8 @@ internal static class Ids
 
     public static string NewBatch() => "batch_" + Random();
 
+    public static string NewEvent() => "evt_" + Random();
+
     /// <summary>Opens nothing, and every line needs one: a fast generator will do.</summary>
     public static string NewRequest() => "req_" + System.Random.Shared.GetString(Alphabet, 24);
 

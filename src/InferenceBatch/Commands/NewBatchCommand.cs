@@ -43,7 +43,7 @@ public sealed class NewBatchCommand : ServiceCommand
     [ValidateNotNull]
     public Hashtable? Metadata { get; set; }
 
-    /// <summary>Called once when the batch has ended; https.</summary>
+    /// <summary>Called once when the batch has ended; https, or http on this machine, for a local service that allows it.</summary>
     [Parameter]
     [ValidateNotNull]
     public Uri? WebhookUrl { get; set; }
@@ -57,7 +57,7 @@ public sealed class NewBatchCommand : ServiceCommand
 
     protected override void BeginProcessing()
     {
-        if (WebhookUrl is { } url && (!url.IsAbsoluteUri || url.Scheme != Uri.UriSchemeHttps))
+        if (WebhookUrl is { } url && !(url.IsAbsoluteUri && (url.Scheme == Uri.UriSchemeHttps || (url.Scheme == Uri.UriSchemeHttp && url.IsLoopback))))
         {
             ThrowTerminatingError(ErrorRecords.Make("InvalidValue", $"The webhook address '{url}' is not https.", url));
         }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Management.Automation;
 using System.Net;
 using System.Security;
@@ -32,6 +33,48 @@ public sealed class StartBatchServerCommand : BatchCommand
     [ValidateNotNullOrEmpty]
     public string? DataPath { get; set; }
 
+    /// <summary>The key that callers must send; the session's calls do. None when not given.</summary>
+    [Parameter]
+    [SecretTransformation]
+    [ValidateNotNull]
+    public SecureString? ApiKey { get; set; }
+
+    /// <summary>Requests in flight at once, at most; found out when not given.</summary>
+    [Parameter]
+    [ValidateRange(1, 10_000)]
+    public int Concurrency { get; set; }
+
+    /// <summary>How often a request is sent, at most; 5 when not given.</summary>
+    [Parameter]
+    [ValidateRange(1, 100)]
+    public int MaxAttempts { get; set; }
+
+    /// <summary>How many seconds one attempt may take; 600 when not given.</summary>
+    [Parameter]
+    [Alias("RequestTimeoutSec")]
+    [SecondsTransformation]
+    public double RequestTimeout { get; set; }
+
+    /// <summary>How long the API's "24h" lasts, such as 30m or 7d.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? CompletionWindow { get; set; }
+
+    /// <summary>The secret that webhooks are signed with: whsec_ and a key in base64. Unsigned when not given.</summary>
+    [Parameter]
+    [SecretTransformation]
+    [ValidateNotNull]
+    public SecureString? WebhookSecret { get; set; }
+
+    /// <summary>Lets webhooks go to http addresses, this machine and private networks.</summary>
+    [Parameter]
+    public SwitchParameter AllowInsecureWebhooks { get; set; }
+
+    /// <summary>Further options of <c>inference-batch serve</c>.</summary>
+    [Parameter]
+    [ValidateNotNull]
+    public string[] ArgumentList { get; set; } = [];
+
     protected override void EndProcessing()
     {
         string? dataPath = DataPath is null ? ServerRegistry.DefaultDataPath : Paths.Output(DataPath);
@@ -43,19 +86,45 @@ public sealed class StartBatchServerCommand : BatchCommand
         if (ServerRegistry.List().FirstOrDefault(server => SamePath(server.DataPath, dataPath)) is { } first)
         {
             // What follows in a script or a paste is meant for this service, and must not reach one that bills.
-            Session.Default = first.Connect();
+            Session.Default = first.Connect(ApiKey);
             ThrowTerminatingError(ErrorRecords.Make(
                 "ServerAlreadyRunning",
                 $"A service with the data folder '{dataPath}' runs already: {first.Uri}, process {first.ProcessId}. The session uses it now; Stop-BatchServer ends it.",
                 first));
         }
 
-        string? key = UpstreamApiKey is null ? null : new NetworkCredential("", UpstreamApiKey).Password;
-        BatchServer server = RunOrThrow((_, token) => ServerProcess.StartAsync(dataPath, Port > 0 ? Port : ServerRegistry.LastPort(dataPath), Upstream, key, token), dataPath);
+        var options = new ServerOptions
+        {
+            DataPath = dataPath,
+            Port = Port > 0 ? Port : ServerRegistry.LastPort(dataPath),
+            Upstream = Upstream,
+            Arguments = [.. Arguments()],
+            Secrets = new Dictionary<string, string?>
+            {
+                ["upstream-key-env"] = PlainText(UpstreamApiKey),
+                ["api-key-env"] = PlainText(ApiKey),
+                ["webhook-secret-env"] = PlainText(WebhookSecret),
+            },
+        };
+        BatchServer server = RunOrThrow((_, token) => ServerProcess.StartAsync(options, token), dataPath);
         ServerRegistry.Add(server);
-        Session.Default = server.Connect();
+        Session.Default = server.Connect(ApiKey);
         WriteObject(server);
     }
+
+    private IEnumerable<string> Arguments() =>
+    [
+        .. Concurrency > 0 ? ["--concurrency", Text(Concurrency)] : Array.Empty<string>(),
+        .. MaxAttempts > 0 ? ["--max-attempts", Text(MaxAttempts)] : Array.Empty<string>(),
+        .. MyInvocation.BoundParameters.ContainsKey(nameof(RequestTimeout)) ? ["--request-timeout", Text(RequestTimeout)] : Array.Empty<string>(),
+        .. CompletionWindow is not null ? ["--completion-window", CompletionWindow] : Array.Empty<string>(),
+        .. AllowInsecureWebhooks ? ["--allow-insecure-webhooks"] : Array.Empty<string>(),
+        .. ArgumentList,
+    ];
+
+    private static string Text(double number) => number.ToString("0.###", CultureInfo.InvariantCulture);
+
+    private static string? PlainText(SecureString? secret) => secret is null ? null : new NetworkCredential("", secret).Password;
 
     private static bool SamePath(string one, string other) => PathResolver.Comparer.Equals(
         Path.TrimEndingDirectorySeparator(Path.GetFullPath(one)), Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)));

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Security;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Pipeline;
@@ -10,6 +12,7 @@ namespace InferenceBatch.Pipeline;
 /// <param name="StartedAt">When its process began.</param>
 public sealed record BatchServer(Uri Uri, int ProcessId, string DataPath, string Upstream, DateTimeOffset StartedAt)
 {
-    /// <summary>A connection to it.</summary>
-    internal ServiceConnection Connect() => new(Uri, ServiceProfile.Local, null);
+    /// <summary>A connection to it, with the key where it wants one.</summary>
+    internal ServiceConnection Connect(SecureString? apiKey) =>
+        new(Uri, ServiceProfile.Local, apiKey is null ? null : new NetworkCredential("", apiKey).Password);
 }

@@ -9,33 +9,38 @@ namespace InferenceBatch.Pipeline;
 internal static class ServerProcess
 {
     private const string ReadyLine = "listening on ";
-    private const string UpstreamKeyVariable = "INFERENCE_BATCH_UPSTREAM_KEY";
+    private const int LogTail = 10;
     private static readonly TimeSpan s_startPatience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_stopPatience = TimeSpan.FromSeconds(20);
 
     /// <summary>Starts a service and waits until it listens.</summary>
     /// <exception cref="ServerStartException">It did not start.</exception>
-    public static async Task<BatchServer> StartAsync(
-        string dataPath, int port, string upstream, string? upstreamKey, CancellationToken cancellationToken)
+    public static async Task<BatchServer> StartAsync(ServerOptions options, CancellationToken cancellationToken)
     {
         ProcessStartInfo start = StartInfo();
         string[] arguments =
         [
-            "serve", "--detached", "--urls", string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"),
-            "--data", dataPath, "--upstream", upstream,
+            "serve", "--detached", "--urls", string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{options.Port}"),
+            "--data", options.DataPath, "--upstream", options.Upstream, .. options.Arguments,
         ];
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);
         }
 
-        if (upstreamKey is not null)
+        foreach ((string option, string? secret) in options.Secrets)
         {
-            start.Environment[UpstreamKeyVariable] = upstreamKey;
-            start.ArgumentList.Add("--upstream-key-env");
-            start.ArgumentList.Add(UpstreamKeyVariable);
+            if (secret is not null)
+            {
+                string variable = "INFERENCE_BATCH_" + option[..^"-env".Length].ToUpperInvariant().Replace('-', '_');
+                start.Environment[variable] = secret;
+                start.ArgumentList.Add("--" + option);
+                start.ArgumentList.Add(variable);
+            }
         }
 
+        var log = new FileInfo(Path.Combine(options.DataPath, "server.log"));
+        long logStart = log.Exists ? log.Length : 0;
         using Process process = Launch(start);
         var errors = new StringBuilder();
         process.ErrorDataReceived += (_, line) =>
@@ -49,14 +54,18 @@ internal static class ServerProcess
         try
         {
             string address = await ReadAddressAsync(process, cancellationToken).ConfigureAwait(false)
-                ?? throw await FailureAsync(process, errors, dataPath, cancellationToken).ConfigureAwait(false);
-            return new BatchServer(new Uri(address + "/v1"), process.Id, dataPath, upstream, process.StartTime.ToUniversalTime());
+                ?? throw await FailureAsync(process, errors, options.DataPath, cancellationToken).ConfigureAwait(false);
+            return new BatchServer(new Uri(address + "/v1"), process.Id, options.DataPath, options.Upstream, process.StartTime.ToUniversalTime());
         }
         catch (Exception exception) when (exception is OperationCanceledException or TimeoutException)
         {
             process.Kill();
             cancellationToken.ThrowIfCancellationRequested();
-            throw new ServerStartException($"The service did not say that it listens within {s_startPatience.TotalSeconds:0} seconds. {Text(errors)}");
+            throw new ServerStartException($"The service did not say that it listens within {s_startPatience.TotalSeconds:0} seconds. {Text(errors)}{Tail(log.FullName, logStart)}");
+        }
+        catch (ServerStartException exception) when (Tail(log.FullName, logStart) is { Length: > 0 } tail)
+        {
+            throw new ServerStartException(exception.Message + tail, exception);
         }
     }
 
@@ -151,6 +160,23 @@ internal static class ServerProcess
         lock (errors)
         {
             return errors.ToString().Trim();
+        }
+    }
+
+    /// <summary>The last that the service wrote to its log since it was started; "" where it wrote nothing.</summary>
+    private static string Tail(string path, long start)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            stream.Seek(Math.Min(start, stream.Length), SeekOrigin.Begin);
+            using var reader = new StreamReader(stream);
+            string[] lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            return lines.Length == 0 ? "" : $"{Environment.NewLine}The end of '{path}':{Environment.NewLine}{string.Join(Environment.NewLine, lines.TakeLast(LogTail))}";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return "";
         }
     }
 

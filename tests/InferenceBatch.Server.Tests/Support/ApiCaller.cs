@@ -34,16 +34,16 @@ internal sealed class ApiCaller : IDisposable
         return (await ReadAsync(response, 200)).GetProperty("id").GetString()!;
     }
 
-    public async Task<JsonElement> CreateAsync(string fileId, string endpoint = "/v1/chat/completions")
+    public async Task<JsonElement> CreateAsync(string fileId, string endpoint = "/v1/chat/completions", string? webhookUrl = null)
     {
         using HttpResponseMessage response = await Http.PostAsJsonAsync(
-            "batches", new { input_file_id = fileId, endpoint, completion_window = "24h" });
+            "batches", new { input_file_id = fileId, endpoint, completion_window = "24h", webhook_url = webhookUrl });
         return await ReadAsync(response, 200);
     }
 
     /// <summary>Uploads and creates; gives the batch's id.</summary>
-    public async Task<string> SubmitAsync(string jsonl, string endpoint = "/v1/chat/completions") =>
-        (await CreateAsync(await UploadAsync(jsonl), endpoint)).GetProperty("id").GetString()!;
+    public async Task<string> SubmitAsync(string jsonl, string endpoint = "/v1/chat/completions", string? webhookUrl = null) =>
+        (await CreateAsync(await UploadAsync(jsonl), endpoint, webhookUrl)).GetProperty("id").GetString()!;
 
     public async Task<JsonElement> GetAsync(string path, int status = 200)
     {

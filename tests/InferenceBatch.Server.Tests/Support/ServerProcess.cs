@@ -8,6 +8,9 @@ internal sealed class ServerProcess : IDisposable
 {
     private const string Ready = "listening on ";
 
+    /// <summary>What <c>dotnet</c> runs.</summary>
+    public static readonly string Assembly = Path.Combine(AppContext.BaseDirectory, "inference-batch.dll");
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly Process _process;
@@ -23,6 +26,9 @@ internal sealed class ServerProcess : IDisposable
 
     public Uri Address { get; private set; } = null!;
 
+    /// <summary>What it wrote to standard error, once it has ended.</summary>
+    public Task<string> Errors => _errors;
+
     /// <summary>Runs it to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(
         IEnumerable<string> arguments, params (string Name, string Value)[] environment)
@@ -36,8 +42,9 @@ internal sealed class ServerProcess : IDisposable
     /// <summary>Starts it without waiting for anything.</summary>
     public static ServerProcess Start(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "inference-batch.dll"));
+        // A child inherits that SIGINT is ignored, as under nohup or some runners.
+        string[] program = [.. OperatingSystem.IsLinux() ? ["env", "--default-signal=INT"] : Array.Empty<string>(), "dotnet", Assembly];
+        var start = new ProcessStartInfo(program[0], program[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);
@@ -74,10 +81,12 @@ internal sealed class ServerProcess : IDisposable
         await EndAsync();
     }
 
-    /// <summary>SIGTERM.</summary>
-    public async Task<int> TerminateAsync()
+    public Task<int> TerminateAsync() => SignalAsync("TERM");
+
+    /// <summary>Sends a signal and waits for the end.</summary>
+    public async Task<int> SignalAsync(string name)
     {
-        using Process kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        using Process kill = Process.Start("kill", ["-" + name, _process.Id.ToString(CultureInfo.InvariantCulture)]);
         await kill.WaitForExitAsync();
         return await EndAsync();
     }

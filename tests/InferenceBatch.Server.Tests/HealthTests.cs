@@ -1,0 +1,83 @@
+using System.Text.Json;
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary><c>/healthz</c>: whether the service is ready, and why not.</summary>
+public sealed class HealthTests
+{
+    private readonly ManualTime _time = new();
+
+    [Fact]
+    public async Task Ready_without_troubles()
+    {
+        await using TestService service = await TestService.StartAsync(time: _time);
+        JsonElement health = await service.Api.GetAsync("/healthz");
+        Assert.Equal("""{"status":"ready","troubles":[]}""", health.GetRawText());
+        Assert.Equal(health.GetRawText(), (await service.Api.GetAsync("healthz")).GetRawText());
+    }
+
+    /// <summary>Anybody may ask: an answer serves for five seconds, and names no path.</summary>
+    [Fact]
+    public async Task A_data_folder_that_cannot_be_written_is_503()
+    {
+        await using TestService service = await TestService.StartAsync(time: _time);
+        await service.Api.GetAsync("/healthz");
+        Directory.Delete(Path.Combine(service.DataPath, "temp"), recursive: true);
+        await service.Api.GetAsync("/healthz");
+
+        _time.Move(TimeSpan.FromSeconds(5));
+        JsonElement health = await service.Api.GetAsync("/healthz", 503);
+        Assert.Equal("not_ready", health.GetProperty("status").GetString());
+        JsonElement trouble = Assert.Single(health.GetProperty("troubles").EnumerateArray());
+        Assert.Equal("storage", trouble.GetProperty("kind").GetString());
+        string reason = trouble.GetProperty("message").GetString()!;
+        Assert.Contains("data folder", reason, StringComparison.Ordinal);
+        Assert.DoesNotContain(service.DataPath, reason, StringComparison.Ordinal);
+
+        Directory.CreateDirectory(Path.Combine(service.DataPath, "temp"));
+        _time.Move(TimeSpan.FromSeconds(5));
+        await service.Api.GetAsync("/healthz");
+        Assert.Empty(Directory.GetFiles(Path.Combine(service.DataPath, "temp")));
+    }
+
+    /// <summary>Batches are taken all the same and wait: so it is 200, with the reason.</summary>
+    [Fact]
+    public async Task An_upstream_that_is_away_is_said()
+    {
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = "http://127.0.0.1:1/v1" }, _time);
+        JsonElement health = await service.Api.GetAsync("/healthz");
+        Assert.Equal("degraded", health.GetProperty("status").GetString());
+        JsonElement trouble = Assert.Single(health.GetProperty("troubles").EnumerateArray());
+        Assert.Equal(("upstream", new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeSeconds()), (trouble.GetProperty("kind").GetString(), trouble.GetProperty("since").GetInt64()));
+        Assert.Contains("The connection to the upstream failed", trouble.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(401, "key")]
+    [InlineData(503, "503")]
+    public async Task A_line_that_shows_that_the_upstream_is_ill_is_heard_and_the_next_good_one_too(int status, string said)
+    {
+        bool isWell = false;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => Volatile.Read(ref isWell) ? call.OkAsync() : call.AnswerAsync(status, "{}"));
+        await using TestService service = await TestService.StartAsync(
+            settings => settings with { Upstream = upstream.Address, Engine = settings.Engine with { MaxAttempts = 1 } }, _time);
+        await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
+        JsonElement health = await service.Api.GetAsync("/healthz");
+        Assert.Equal("degraded", health.GetProperty("status").GetString());
+        Assert.Contains(said, health.GetProperty("troubles")[0].GetProperty("message").GetString(), StringComparison.Ordinal);
+
+        Volatile.Write(ref isWell, true);
+        await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
+        _time.Move(TimeSpan.FromSeconds(5));
+        Assert.Equal("ready", (await service.Api.GetAsync("/healthz")).GetProperty("status").GetString());
+    }
+
+    /// <summary>The key guards data, not the state: a load balancer has none.</summary>
+    [Fact]
+    public async Task No_key_is_needed()
+    {
+        await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["one"] });
+        await service.Api.GetAsync("/healthz");
+    }
+}
