@@ -62,7 +62,7 @@ internal static class RunCommand
         using var signals = new StopSignals(cancellationToken);
         try
         {
-            var rules = new ValidationRules { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes };
+            ValidationRules rules = ValidationRules.LocalService with { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes };
             using var check = new InputCheck();
             (BatchFileReport report, RequestSpan[] spans) = await check.RunAsync(paths.Input, rules, signals.Stop);
             if (!report.IsValid)

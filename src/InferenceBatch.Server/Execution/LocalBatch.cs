@@ -124,7 +124,7 @@ internal sealed class LocalBatch : IDisposable
     private async Task GoOnAsync(CancellationToken stop)
     {
         string input = _engine.Files.PathOf(_record.InputFileId);
-        var rules = new ValidationRules
+        ValidationRules rules = ValidationRules.LocalService with
         {
             Endpoint = _record.Endpoint,
             // A batch that was let in stays in, whatever limits a later start has.
