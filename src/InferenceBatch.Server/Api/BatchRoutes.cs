@@ -15,8 +15,8 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/batches", PostAsync);
-        routes.MapGet("/v1/batches", ListAsync);
-        routes.MapGet("/v1/batches/{id}", GetAsync);
+        routes.MapMethods("/v1/batches", Answers.Reading, ListAsync);
+        routes.MapMethods("/v1/batches/{id}", Answers.Reading, GetAsync);
         routes.MapPost("/v1/batches/{id}/cancel", CancelAsync);
     }
 
@@ -56,7 +56,7 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
     }
 
     private static ApiException NoInput(string fileId) =>
-        new(400, $"No file found with id '{fileId}'.", "input_file_id", "file_not_found");
+        new(400, $"No file found with id '{ApiException.Shown(fileId)}'.", "input_file_id", "file_not_found");
 
     private Task ListAsync(HttpContext context)
     {

@@ -19,5 +19,7 @@ internal sealed record ServiceSettings
     /// <summary>Keys that callers must have one of; none for no check.</summary>
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 
+    public ConnectionLimits Connections { get; init; } = new();
+
     public EngineSettings Engine { get; init; } = new();
 }
