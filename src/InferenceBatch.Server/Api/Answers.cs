@@ -34,6 +34,7 @@ internal static class Answers
     {
         ApiException error = status switch
         {
+            405 => new ApiException(status, "The method is not allowed.", null, "method_not_allowed"),
             408 => new ApiException(status, "The request's head did not arrive in time.", null, "request_timeout"),
             413 or 414 or 431 => new ApiException(status, "The request's URL or headers are too large.", null, status == 414 ? "url_too_long" : "headers_too_large"),
             505 => new ApiException(status, "The service speaks HTTP/1.1.", null, "http_version_not_supported"),
@@ -55,6 +56,7 @@ internal static class Answers
     /// <summary>The error for a status that nothing more is known about.</summary>
     public static ApiException ErrorOf(HttpContext context, int status) => status switch
     {
+        400 => new ApiException(400, "The request is not valid HTTP/1.1.", null, "invalid_http"),
         404 => new ApiException(404, $"Unknown request URL: {Shown(context.Request)}.", null, "unknown_url"),
         405 => new ApiException(405, $"Not allowed: {Shown(context.Request)}.", null, "method_not_allowed"),
         408 => new ApiException(408, "The request's body did not arrive in time.", null, "request_timeout"),

@@ -88,7 +88,7 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
             case ApiException error:
                 return error;
             case BadHttpRequestException bad:
-                return bad.StatusCode == 400 ? new ApiException(400, bad.Message) : Answers.ErrorOf(context, bad.StatusCode);
+                return Answers.ErrorOf(context, bad.StatusCode);
             case IOException or SqliteException or UnauthorizedAccessException:
                 Log.RequestFailed(logger, context.Request.Method, RouteOf(context), exception.Message);
                 return Answers.StorageFailed();

@@ -12,6 +12,11 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
     private const int PageSize = 20;
     private const int MaxPage = 100;
 
+    /// <summary>A failed batch may list 10,000 errors: a page ends early rather than hold many of them.</summary>
+    private const int MaxErrors = 20_000;
+
+    private const int ReadAtOnce = 10;
+
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/batches", PostAsync);
@@ -61,10 +66,36 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler)
     private Task ListAsync(HttpContext context)
     {
         int limit = PageQuery.Limit(context.Request, PageSize, MaxPage);
-        List<BatchRecord> batches = scheduler.List(ApiPipeline.OwnerOf(context), PageQuery.Text(context.Request, "after"), limit + 1)
-            ?? throw PageQuery.UnknownAfter();
+        (List<BatchRecord> page, bool hasMore) = Page(ApiPipeline.OwnerOf(context), PageQuery.Text(context.Request, "after"), limit);
         return Answers.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
-            json, [.. batches.Take(limit)], batches.Count > limit, batch => batch.Id, (writer, batch) => WireWriter.WriteBatch(writer, batch.ToBatch())));
+            json, page, hasMore, batch => batch.Id, (writer, batch) => WireWriter.WriteBatch(writer, batch.ToBatch())));
+    }
+
+    private (List<BatchRecord> Page, bool HasMore) Page(string owner, string? after, int limit)
+    {
+        var page = new List<BatchRecord>();
+        int errors = 0;
+        while (true)
+        {
+            List<BatchRecord> some = scheduler.List(owner, after, ReadAtOnce) ?? throw PageQuery.UnknownAfter();
+            foreach (BatchRecord batch in some)
+            {
+                if (page.Count == limit || (page.Count > 0 && errors + batch.Errors.Count > MaxErrors))
+                {
+                    return (page, true);
+                }
+
+                page.Add(batch);
+                errors += batch.Errors.Count;
+            }
+
+            if (some.Count < ReadAtOnce)
+            {
+                return (page, false);
+            }
+
+            after = some[^1].Id;
+        }
     }
 
     private Task GetAsync(HttpContext context) => WriteAsync(context, Find(context));

@@ -1,5 +1,6 @@
 using System.Net;
 using InferenceBatch.Server.Api;
+using Microsoft.AspNetCore.Routing;
 
 namespace InferenceBatch.Server.Tests.Support;
 
@@ -20,6 +21,9 @@ internal sealed class TestService : IAsyncDisposable
     public Uri Address => _host.Addresses[0];
 
     public string DataPath { get; }
+
+    /// <summary>Every route it serves.</summary>
+    public IEnumerable<RouteEndpoint> Routes => _host.Routes;
 
     /// <summary>Calls the service without a key.</summary>
     public ApiCaller Api { get; }
