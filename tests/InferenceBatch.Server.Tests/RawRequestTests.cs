@@ -31,7 +31,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     [InlineData("POST /v1/batches HTTP/1.1\r\n" + Host + "Content-Length: many\r\n\r\n", 400, "invalid_http")]
     [InlineData("POST /v1/batches HTTP/1.1\r\n" + Host + "Content-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "invalid_http")]
     [InlineData("POST /v1/batches HTTP/1.1\r\n" + Host + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "invalid_http")]
-    [InlineData("CONNECT example.com:443 HTTP/1.1\r\n" + Host + "\r\n", 404, "unknown_url")]
+    [InlineData("CONNECT example.com:443 HTTP/1.1\r\n" + Host + "\r\n", 400, "invalid_http")]
     public async Task What_is_no_request_gets_a_json_error(string request, int status, string code)
     {
         RawConnection.RawAnswer answer = await RawConnection.AskAsync(_service.Address, request);

@@ -9,19 +9,15 @@ internal sealed class RawConnection : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
-    private readonly TcpClient _client = new();
+    private readonly NetworkStream _stream;
 
-    private RawConnection()
-    {
-    }
-
-    public NetworkStream Stream => _client.GetStream();
+    private RawConnection(Socket socket) => _stream = new NetworkStream(socket, ownsSocket: true);
 
     public static async Task<RawConnection> OpenAsync(Uri service)
     {
-        var connection = new RawConnection();
-        await connection._client.ConnectAsync(service.Host, service.Port);
-        return connection;
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(service.Host, service.Port);
+        return new RawConnection(socket);
     }
 
     /// <summary>Opens a connection, sends, and reads the first answer.</summary>
@@ -39,10 +35,23 @@ internal sealed class RawConnection : IDisposable
     {
         try
         {
-            await Stream.WriteAsync(bytes);
+            await _stream.WriteAsync(bytes);
         }
         catch (IOException)
         {
+        }
+    }
+
+    /// <summary>Closes this side: nothing more will come.</summary>
+    public void EndSending()
+    {
+        try
+        {
+            _stream.Socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (SocketException)
+        {
+            // The other side has closed already.
         }
     }
 
@@ -60,9 +69,15 @@ internal sealed class RawConnection : IDisposable
         string[] head = Encoding.Latin1.GetString([.. bytes]).Split("\r\n", StringSplitOptions.RemoveEmptyEntries);
         var headers = head.Skip(1).Select(line => line.Split(": ", 2))
             .ToDictionary(pair => pair[0], pair => pair[1], StringComparer.OrdinalIgnoreCase);
+        int status = int.Parse(head[0].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        if (status == 100)
+        {
+            return await ReadAsync();
+        }
+
         byte[] body = new byte[int.Parse(headers["Content-Length"], System.Globalization.CultureInfo.InvariantCulture)];
-        await Stream.ReadExactlyAsync(body, patience.Token);
-        return new RawAnswer(int.Parse(head[0].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture), headers, Encoding.UTF8.GetString(body));
+        await _stream.ReadExactlyAsync(body, patience.Token);
+        return new RawAnswer(status, headers, Encoding.UTF8.GetString(body));
     }
 
     /// <summary>Whether the other side has nothing more to say and closes.</summary>
@@ -72,14 +87,14 @@ internal sealed class RawConnection : IDisposable
         return await ReadByteAsync(patience.Token) is null;
     }
 
-    public void Dispose() => _client.Dispose();
+    public void Dispose() => _stream.Dispose();
 
     private async Task<byte?> ReadByteAsync(CancellationToken cancellationToken)
     {
         byte[] one = new byte[1];
         try
         {
-            return await Stream.ReadAsync(one, cancellationToken) == 1 ? one[0] : null;
+            return await _stream.ReadAsync(one, cancellationToken) == 1 ? one[0] : null;
         }
         catch (IOException)
         {

@@ -23,6 +23,9 @@ internal sealed class ServerProcess : IDisposable
 
     public Uri Address { get; private set; } = null!;
 
+    /// <summary>All it writes to standard error, once it has ended.</summary>
+    public Task<string> Errors => _errors;
+
     /// <summary>Runs it to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(
         IEnumerable<string> arguments, params (string Name, string Value)[] environment)

@@ -1,6 +1,7 @@
 using System.Net;
 using InferenceBatch.Server.Api;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
 
 namespace InferenceBatch.Server.Tests.Support;
 
@@ -10,8 +11,9 @@ internal sealed class TestService : IAsyncDisposable
     private readonly TempFolder? _ownFolder;
     private readonly ServiceHost _host;
 
-    private TestService(ServiceHost host, string dataPath, TempFolder? ownFolder)
+    private TestService(ServiceHost host, string dataPath, TempFolder? ownFolder, LogRecorder log)
     {
+        Log = log;
         DataPath = dataPath;
         _host = host;
         _ownFolder = ownFolder;
@@ -21,6 +23,9 @@ internal sealed class TestService : IAsyncDisposable
     public Uri Address => _host.Addresses[0];
 
     public string DataPath { get; }
+
+    /// <summary>What it has logged so far.</summary>
+    public LogRecorder Log { get; }
 
     /// <summary>Every route it serves.</summary>
     public IEnumerable<RouteEndpoint> Routes => _host.Routes;
@@ -38,9 +43,10 @@ internal sealed class TestService : IAsyncDisposable
             Addresses = [new IPEndPoint(IPAddress.Loopback, 0)],
             DataPath = (folder ?? own)!.Path,
         };
+        var log = new LogRecorder();
         ServiceHost host = await ServiceHost.StartAsync(
-            configure?.Invoke(settings) ?? settings, time ?? TimeProvider.System, _ => { }, CancellationToken.None);
-        return new TestService(host, settings.DataPath, own);
+            configure?.Invoke(settings) ?? settings, time ?? TimeProvider.System, logging => logging.AddProvider(log), CancellationToken.None);
+        return new TestService(host, settings.DataPath, own, log);
     }
 
     public async ValueTask DisposeAsync()
