@@ -50,6 +50,12 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
                 context.Response.Headers.WWWAuthenticate = "Bearer";
             }
 
+            if (error.Status == StatusCodes.Status409Conflict)
+            {
+                // OpenAI's clients send again after a 409, which would be in vain here.
+                context.Response.Headers["x-should-retry"] = "false";
+            }
+
             await Answers.WriteErrorAsync(context, error);
         }
     }

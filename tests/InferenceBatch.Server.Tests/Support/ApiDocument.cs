@@ -90,8 +90,13 @@ internal sealed class ApiDocument
             whole["$defs"] = JsonNode.Parse(_definitions);
             return JsonSchema.FromText(whole.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal));
         });
+        if (compiled.Evaluate(value, new EvaluationOptions { OutputFormat = OutputFormat.Flag }).IsValid)
+        {
+            return [];
+        }
+
         EvaluationResults results = compiled.Evaluate(value, new EvaluationOptions { OutputFormat = OutputFormat.List });
-        return results.IsValid ? [] : [.. (results.Details ?? []).Append(results).Where(detail => detail.Errors is not null)
+        return [.. (results.Details ?? []).Append(results).Where(detail => detail.Errors is not null)
             .SelectMany(detail => detail.Errors!.Select(error => $"{detail.InstanceLocation}: {error.Value}"))];
     }
 
