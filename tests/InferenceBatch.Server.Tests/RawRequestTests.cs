@@ -11,10 +11,7 @@ public sealed class RawRequestTests : IAsyncLifetime
 
     private TestService _service = null!;
 
-    public async Task InitializeAsync() => _service = await TestService.StartAsync(settings => settings with
-    {
-        Connections = new ConnectionLimits { HeadTimeout = TimeSpan.FromSeconds(1), MinBytesPerSecond = 1_000_000, SlowGrace = TimeSpan.FromSeconds(1.1) },
-    });
+    public async Task InitializeAsync() => _service = await TestService.StartAsync();
 
     public async Task DisposeAsync() => await _service.DisposeAsync();
 
@@ -96,7 +93,8 @@ public sealed class RawRequestTests : IAsyncLifetime
     [Fact]
     public async Task A_head_that_never_ends_is_408()
     {
-        using RawConnection connection = await RawConnection.OpenAsync(_service.Address);
+        await using TestService service = await ImpatientAsync();
+        using RawConnection connection = await RawConnection.OpenAsync(service.Address);
         await connection.SendAsync("GET /v1/files HTTP/1.1\r\nHost: "u8.ToArray());
         RawConnection.RawAnswer answer = await connection.ReadAsync();
         Assert.Equal((408, "request_timeout"), (answer.Status, answer.ErrorCode()));
@@ -109,12 +107,40 @@ public sealed class RawRequestTests : IAsyncLifetime
     [InlineData("/v1/files", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{}")]
     public async Task A_body_that_never_ends_is_408_and_leaves_nothing(string path, string type, string start)
     {
-        using RawConnection connection = await RawConnection.OpenAsync(_service.Address);
+        await using TestService service = await ImpatientAsync();
+        using RawConnection connection = await RawConnection.OpenAsync(service.Address);
         await connection.SendAsync(Encoding.ASCII.GetBytes($"POST {path} HTTP/1.1\r\n{Host}Content-Type: {type}\r\nContent-Length: 100000\r\n\r\n{start}"));
         RawConnection.RawAnswer answer = await connection.ReadAsync();
         Assert.Equal((408, "request_timeout"), (answer.Status, answer.ErrorCode()));
         Assert.True(await connection.IsClosedAsync());
-        Assert.Empty(Directory.GetFiles(Path.Combine(_service.DataPath, "temp")));
+        Assert.Empty(Directory.GetFiles(Path.Combine(service.DataPath, "temp")));
+    }
+
+    [Fact]
+    public async Task An_answer_that_nobody_reads_is_given_up()
+    {
+        const int Bytes = 24_000_000; // More than the system's own buffers of a connection hold.
+        await using TestService service = await ImpatientAsync();
+        string id = await service.Api.UploadAsync(new byte[Bytes]);
+        using RawConnection sleeper = await RawConnection.OpenAsync(service.Address, receiveBuffer: 4096);
+        await sleeper.SendAsync(Encoding.ASCII.GetBytes($"GET /v1/files/{id}/content HTTP/1.1\r\n{Host}\r\n"));
+
+        // The connection of HttpClient and the sleeper's are all there may be: a third is taken once the sleeper's is closed.
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        byte[] request = Encoding.ASCII.GetBytes($"GET /healthz HTTP/1.1\r\n{Host}\r\n");
+        while (true)
+        {
+            using RawConnection third = await RawConnection.OpenAsync(service.Address);
+            await third.SendAsync(request);
+            if (!await third.IsClosedAsync())
+            {
+                break;
+            }
+
+            await Task.Delay(50, patience.Token);
+        }
+
+        Assert.InRange(await sleeper.CountRestAsync(), 0, Bytes - 1);
     }
 
     [Fact]
@@ -143,4 +169,14 @@ public sealed class RawRequestTests : IAsyncLifetime
         await first.SendAsync(request);
         Assert.Equal(200, (await first.ReadAsync()).Status);
     }
+    private static Task<TestService> ImpatientAsync() => TestService.StartAsync(settings => settings with
+    {
+        Connections = new ConnectionLimits
+        {
+            MaxConnections = 2,
+            HeadTimeout = TimeSpan.FromSeconds(1),
+            MinBytesPerSecond = 1_000_000,
+            SlowGrace = TimeSpan.FromSeconds(1.1),
+        },
+    });
 }

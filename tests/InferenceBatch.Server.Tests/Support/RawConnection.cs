@@ -13,9 +13,11 @@ internal sealed class RawConnection : IDisposable
 
     private RawConnection(Socket socket) => _stream = new NetworkStream(socket, ownsSocket: true);
 
-    public static async Task<RawConnection> OpenAsync(Uri service)
+    /// <summary>Connects; with a small buffer the other side soon feels that nobody reads.</summary>
+    public static async Task<RawConnection> OpenAsync(Uri service, int? receiveBuffer = null)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.ReceiveBufferSize = receiveBuffer ?? socket.ReceiveBufferSize;
         await socket.ConnectAsync(service.Host, service.Port);
         return new RawConnection(socket);
     }
@@ -85,6 +87,25 @@ internal sealed class RawConnection : IDisposable
     {
         using var patience = new CancellationTokenSource(s_patience);
         return await ReadByteAsync(patience.Token) is null;
+    }
+
+    /// <summary>Reads to the end, or to where the connection was broken off; how many bytes that were.</summary>
+    public async Task<long> CountRestAsync()
+    {
+        using var patience = new CancellationTokenSource(s_patience);
+        byte[] chunk = new byte[64 * 1024];
+        long count = 0;
+        try
+        {
+            for (int read; (read = await _stream.ReadAsync(chunk, patience.Token)) > 0; count += read)
+            {
+            }
+        }
+        catch (IOException)
+        {
+        }
+
+        return count;
     }
 
     public void Dispose() => _stream.Dispose();
