@@ -44,19 +44,6 @@ internal sealed class RawConnection : IDisposable
         }
     }
 
-    /// <summary>Closes this side: nothing more will come.</summary>
-    public void EndSending()
-    {
-        try
-        {
-            _stream.Socket.Shutdown(SocketShutdown.Send);
-        }
-        catch (SocketException)
-        {
-            // The other side has closed already.
-        }
-    }
-
     /// <summary>Reads one answer with its body, as its Content-Length has it.</summary>
     public async Task<RawAnswer> ReadAsync()
     {
