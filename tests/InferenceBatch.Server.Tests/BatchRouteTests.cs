@@ -1,4 +1,6 @@
+using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using InferenceBatch.Server.Tests.Support;
@@ -161,7 +163,22 @@ public sealed class BatchRouteTests : IAsyncLifetime
     public async Task Health_and_models()
     {
         Assert.Equal("ready", (await _api.GetAsync("/healthz")).GetProperty("status").GetString());
-        Assert.Equal("echo", (await _api.GetAsync("models")).GetProperty("data")[0].GetProperty("id").GetString());
+        JsonElement models = await _api.GetAsync("models");
+        Assert.Equal("echo", models.GetProperty("data")[0].GetProperty("id").GetString());
+        Assert.Empty(ApiDocument.OfOpenAI.Check("ListModelsResponse", models));
+    }
+
+    [Fact]
+    public async Task An_upstream_that_does_not_list_its_models_is_given_up()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var time = new ManualTime();
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = $"http://{silent.LocalEndpoint}/v1" }, time);
+        Task<JsonElement> models = service.Api.GetAsync("models", 504);
+        using Socket asked = await silent.AcceptSocketAsync();
+        time.Move(TimeSpan.FromSeconds(15));
+        Assert.Equal("upstream_timeout", (await models).GetProperty("error").GetProperty("code").GetString());
     }
 
     [Theory]

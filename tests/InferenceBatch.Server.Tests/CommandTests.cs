@@ -48,6 +48,8 @@ public sealed class CommandTests : IDisposable
     [Theory]
     [InlineData("--urls", "http://0.0.0.0:0", "needs an API key")]
     [InlineData("--urls", "http://*:0", "needs an API key")]
+    [InlineData("--urls", "http://[::]:0", "needs an API key")]
+    [InlineData("--urls", "http://127.0.0.1:0;http://192.0.2.1:0", "needs an API key")]
     [InlineData("--urls", "ftp://127.0.0.1:0", "http://")]
     [InlineData("--upstream", "nonsense", "'nonsense'")]
     [InlineData("--upstream", "echo?speed=1", "'speed'")]

@@ -61,6 +61,47 @@ public sealed class KeyTests
         await same.Http.GetStringAsync($"files/{output}/content");
     }
 
+    /// <summary>Every route that takes an id, as the document lists them: another's is answered as one that never was.</summary>
+    [Fact]
+    public async Task What_is_anothers_is_answered_as_if_it_were_not_there()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 1" ? call.OkAsync() : call.StallAsync());
+        await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1", "key-2"], Upstream = upstream.Address });
+        using var first = new ApiCaller(service.Address, "key-1");
+        using var second = new ApiCaller(service.Address, "key-2");
+        string running = await first.SubmitAsync(Requests.File(2));
+        JsonElement batch = await first.DoneAsync(running, 1);
+        string done = await first.SubmitAsync(Requests.File(1));
+        await first.EndAsync(done);
+        string[] files = [batch.GetProperty("input_file_id").GetString()!, batch.GetProperty("output_file_id").GetString()!];
+        foreach (string operation in ApiDocument.OfService.Operations.Where(operation => operation.Contains("{id}", StringComparison.Ordinal)))
+        {
+            string[] ids = operation.Contains("/files/", StringComparison.Ordinal) ? files : [running, done];
+            foreach (string id in ids)
+            {
+                (int status, string answer) = await AskAsync(second, operation, id);
+                Assert.Equal((404, (await AskAsync(second, operation, "none")).Answer), (status, answer));
+            }
+        }
+
+        foreach (string list in new[] { "files", "batches" })
+        {
+            Assert.Equal(0, (await second.GetAsync(list)).GetProperty("data").GetArrayLength());
+            await second.GetAsync($"{list}?after={(list == "files" ? files[0] : done)}", 400);
+        }
+
+        await second.GetAsync("models", 502); // Nobody's own: the same for all, here an upstream that has none.
+        Assert.Equal("in_progress", (await first.GetAsync($"batches/{running}")).GetProperty("status").GetString());
+        Assert.Equal(3, (await first.GetAsync("files")).GetProperty("data").GetArrayLength());
+
+        static async Task<(int Status, string Answer)> AskAsync(ApiCaller caller, string operation, string id)
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(operation.Split(' ')[0]), operation.Split(' ')[1].Replace("{id}", id, StringComparison.Ordinal));
+            using HttpResponseMessage response = await caller.Http.SendAsync(request);
+            return ((int)response.StatusCode, (await response.Content.ReadAsStringAsync()).Replace(id, "ID", StringComparison.Ordinal));
+        }
+    }
+
     [Fact]
     public async Task No_key_is_written_to_the_data_folder()
     {

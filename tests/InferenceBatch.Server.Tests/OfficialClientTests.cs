@@ -92,11 +92,70 @@ public sealed class OfficialClientTests
         Assert.Equal("cancelled", Parse(again).GetProperty("status").GetString());
     }
 
-    private static (OpenAIFileClient Files, BatchClient Batches) Clients(TestService service)
+    [Fact]
+    public async Task A_window_that_ends_expires_the_batch()
     {
-        var key = new ApiKeyCredential("any");
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 1" ? call.OkAsync() : call.StallAsync());
+        var time = new ManualTime();
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address }, time);
+        (OpenAIFileClient files, BatchClient batches) = Clients(service);
+        OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(2)), "in.jsonl", FileUploadPurpose.Batch);
+        CreateBatchOperation operation = await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false);
+        await service.Api.DoneAsync(operation.BatchId, 1);
+        time.Move(TimeSpan.FromHours(24));
+        JsonElement batch = await EndAsync(operation);
+        Assert.Equal("expired", batch.GetProperty("status").GetString());
+        Assert.Equal(batch.GetProperty("expires_at").GetInt64(), batch.GetProperty("expired_at").GetInt64());
+        Assert.Contains("\"r-1\"", (await files.DownloadFileAsync(batch.GetProperty("output_file_id").GetString())).Value.ToString(), StringComparison.Ordinal);
+        Assert.Contains("batch_expired", (await files.DownloadFileAsync(batch.GetProperty("error_file_id").GetString())).Value.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_wrong_file_fails_the_batch_with_its_lines()
+    {
+        await using TestService service = await TestService.StartAsync();
+        (OpenAIFileClient files, BatchClient batches) = Clients(service);
+        OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(2) + "no json\n"), "in.jsonl", FileUploadPurpose.Batch);
+        JsonElement batch = await EndAsync(await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false));
+        Assert.Equal("failed", batch.GetProperty("status").GetString());
+        JsonElement error = Assert.Single(batch.GetProperty("errors").GetProperty("data").EnumerateArray());
+        Assert.Equal(("invalid_json_line", 3), (error.GetProperty("code").GetString(), error.GetProperty("line").GetInt32()));
+    }
+
+    [Fact]
+    public async Task Errors_are_the_clients_own_with_the_services_words()
+    {
+        await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["any"] });
+        (OpenAIFileClient files, BatchClient batches) = Clients(service);
+        OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(1)), "in.jsonl", FileUploadPurpose.Batch);
+        await AssertFailsAsync(400, "input_file_id", () => batches.CreateBatchAsync(Body("file-none"), waitUntilCompleted: false));
+        await AssertFailsAsync(400, "endpoint", () => batches.CreateBatchAsync(BinaryContent.Create(BinaryData.FromString("{\"input_file_id\":\"x\"}")), waitUntilCompleted: false));
+        await AssertFailsAsync(400, ".jsonl", () => files.UploadFileAsync(BinaryData.FromString("{}"), "in.txt", FileUploadPurpose.Batch));
+        await AssertFailsAsync(400, "purpose", () => files.UploadFileAsync(BinaryData.FromString("{}"), "in.jsonl", FileUploadPurpose.Vision));
+        await AssertFailsAsync(404, "file-none", () => files.DownloadFileAsync("file-none"));
+        await AssertFailsAsync(404, "file-none", () => files.DeleteFileAsync("file-none"));
+        await AssertFailsAsync(404, "batch_none", () => batches.GetBatchAsync("batch_none", options: null));
+        CreateBatchOperation operation = await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false);
+        await EndAsync(operation);
+        await AssertFailsAsync(409, "Cannot cancel a batch with status 'completed'.", () => operation.CancelAsync(options: null));
+        await AssertFailsAsync(401, "API key", () => Clients(service, "wrong").Files.GetFilesAsync());
+    }
+
+    private static async Task AssertFailsAsync(int status, string said, Func<Task> call)
+    {
+        ClientResultException exception = await Assert.ThrowsAsync<ClientResultException>(call);
+        Assert.Equal(status, exception.Status);
+        Assert.Contains(said, exception.Message, StringComparison.Ordinal);
+    }
+
+    private static (OpenAIFileClient Files, BatchClient Batches) Clients(TestService service, string apiKey = "any")
+    {
+        var key = new ApiKeyCredential(apiKey);
         var endpoint = new Uri(service.Address, "/v1");
-        return (new OpenAIFileClient(key, new OpenAIClientOptions { Endpoint = endpoint }), new BatchClient(key, new BatchClientOptions { Endpoint = endpoint }));
+        var transport = new HttpClientPipelineTransport(new HttpClient(new DocumentedHandler()));
+        return (
+            new OpenAIFileClient(key, new OpenAIClientOptions { Endpoint = endpoint, Transport = transport }),
+            new BatchClient(key, new BatchClientOptions { Endpoint = endpoint, Transport = transport }));
     }
 
     private static BinaryContent Body(string fileId) => BinaryContent.Create(BinaryData.FromObjectAsJson(new

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Lines;
 
@@ -16,6 +17,9 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         "The file is UTF-16, the Batch API takes UTF-8. Convert it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM";
 
     private const int MaxModelsListed = 100;
+
+    /// <summary>How much of a name from the file a message repeats.</summary>
+    private const int LongestQuote = 100;
 
     private readonly IdIndex _ids = new();
     private readonly IssueList _issues = new(rules.MaxIssues);
@@ -49,7 +53,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     {
         long start = stream.CanSeek ? stream.Position : 0;
         _endpoint = rules.Endpoint is { } endpoint ? Encoding.UTF8.GetBytes(endpoint) : null;
-        using var reader = new LineReader(stream, leaveOpen: true);
+        using var reader = new LineReader(stream, leaveOpen: true, rules.MaxLineBytes, skipsLonger: true);
         long nextReport = 0;
         while (reader.Read())
         {
@@ -94,6 +98,13 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             _carriageReturns++;
         }
 
+        if (reader.IsTooLong)
+        {
+            _requests++;
+            Add(reader.Number, null, IssueCodes.LineTooLong, $"The line is longer than {rules.MaxLineBytes:N0} bytes, which is what the service takes.");
+            return;
+        }
+
         if (line.IndexOfAnyExcept(" \t\r"u8) < 0)
         {
             _firstBlankLine = _blankLines++ == 0 ? reader.Number : _firstBlankLine;
@@ -114,7 +125,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         if (request.CustomId.Length > 0 && !_ids.TryAdd(request.CustomId, reader.Number, out int first))
         {
             Add(reader.Number, Text(request.CustomId), IssueCodes.DuplicateCustomId,
-                $"The custom_id '{Text(request.CustomId)}' is used on line {first} already; it must be unique in the file.", "custom_id");
+                $"The custom_id '{Quote(request.CustomId)}' is used on line {first} already; it must be unique in the file.", "custom_id");
         }
 
         if (_issues.ErrorCount == errorsBefore && onRequest is not null)
@@ -127,7 +138,11 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
 
     private void CheckShape(int line, in RequestLine request)
     {
-        RequireString(line, in request, request.IdKind, "custom_id", request.CustomId.Length);
+        if (RequireString(line, in request, request.IdKind, "custom_id", request.CustomId.Length))
+        {
+            CheckLength(line, in request, request.CustomId, "custom_id");
+        }
+
         if (request.MethodKind is not (JsonTokenType.None or JsonTokenType.Null) || !rules.MethodIsOptional)
         {
             RequireString(line, in request, request.MethodKind, "method", 1);
@@ -171,12 +186,12 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         if (_endpoint is null)
         {
             Add(line, Text(request.CustomId), IssueCodes.InvalidUrl,
-                $"The url '{Text(url)}' is no endpoint the service has for batches ({string.Join(", ", rules.Endpoints)}).", "url");
+                $"The url '{Quote(url)}' is no endpoint the service has for batches ({string.Join(", ", rules.Endpoints)}).", "url");
         }
         else if (!url.SequenceEqual(_endpoint) && !SameWithoutVersion(url, _endpoint))
         {
             Add(line, Text(request.CustomId), IssueCodes.InvalidUrl,
-                $"The URL provided for this request does not match the batch endpoint. ('{Text(url)}', the batch's is '{Text(_endpoint)}')", "url");
+                $"The URL provided for this request does not match the batch endpoint. ('{Quote(url)}', the batch's is '{Text(_endpoint)}')", "url");
         }
     }
 
@@ -194,6 +209,11 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
                 Missing(line, in request, request.ModelKind, "body.model", "a string");
             }
 
+            return;
+        }
+
+        if (!CheckLength(line, in request, request.Model, "body.model"))
+        {
             return;
         }
 
@@ -222,7 +242,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
 
     private void AddMismatch(int line, in RequestLine request, string consequence, IssueSeverity severity) => Add(
         line, Text(request.CustomId), IssueCodes.MismatchedModel,
-        $"The line names the model '{Text(request.Model)}', the first line '{_models[0]}'; {consequence}", "body.model", severity);
+        $"The line names the model '{Quote(request.Model)}', the first line '{TextCut.Start(_models[0], LongestQuote)}'; {consequence}", "body.model", severity);
 
     private void CheckWhole(LineReader reader, long bytes)
     {
@@ -305,6 +325,24 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         return false;
     }
 
+    private bool CheckLength(int line, in RequestLine request, ReadOnlySpan<byte> name, string param)
+    {
+        if (name.Length <= rules.MaxNameLength)
+        {
+            return true;
+        }
+
+        int length = Encoding.UTF8.GetString(name).EnumerateRunes().Count();
+        if (length <= rules.MaxNameLength)
+        {
+            return true;
+        }
+
+        Add(line, null, IssueCodes.NameTooLong,
+            $"Invalid '{param}': string too long. Expected a string with maximum length {rules.MaxNameLength}, but got a string with length {length}.", param);
+        return false;
+    }
+
     private void Missing(int line, in RequestLine request, JsonTokenType kind, string name, string wanted)
     {
         if (kind is JsonTokenType.None or JsonTokenType.Null)
@@ -321,6 +359,8 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     private void Add(
         int? line, string? customId, string code, string message, string? param = null, IssueSeverity severity = IssueSeverity.Error) =>
         _issues.Add(new LineIssue(line, customId, code, message, severity, param));
+
+    private static string? Quote(ReadOnlySpan<byte> utf8) => Text(utf8) is { } text ? TextCut.Start(text, LongestQuote) : null;
 
     private static string? Text(ReadOnlySpan<byte> utf8) => utf8.IsEmpty ? null : Encoding.UTF8.GetString(utf8);
 }

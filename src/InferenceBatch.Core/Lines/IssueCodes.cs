@@ -2,7 +2,7 @@ namespace InferenceBatch.Lines;
 
 /// <summary>
 /// The codes of <see cref="LineIssue"/>. Those of errors are the Batch API's own where it has one for the case
-/// (OpenAI's documents and recorded answers); the last three are remarks of ours.
+/// (OpenAI's documents and recorded answers); <c>line_too_long</c> and the last five are our own.
 /// </summary>
 public static class IssueCodes
 {
@@ -13,6 +13,8 @@ public static class IssueCodes
     public const string DuplicateCustomId = "duplicate_custom_id";
     public const string InvalidUrl = "invalid_url";
     public const string StreamingUnsupported = "streaming_unsupported";
+    public const string NameTooLong = "string_above_max_length";
+    public const string LineTooLong = "line_too_long";
     public const string MismatchedModel = "mismatched_model";
     public const string EmptyFile = "empty_file";
     public const string TooManyRequests = "request_limit_exceeded";

@@ -14,17 +14,19 @@ public sealed class LineReader : IDisposable
     private const int FirstBufferSize = 128 * 1024;
 
     /// <summary>Longer than any file a service takes; what has no line break in a gigabyte is no JSONL.</summary>
-    private const int LongestLine = 1 << 30;
+    internal const int LongestLine = 1 << 30;
 
     private readonly Stream _stream;
     private readonly bool _leaveOpen;
     private readonly int _longest;
+    private readonly bool _skipsLonger;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBufferSize);
     private int _start;
     private int _searched;
     private int _end;
     private long _bufferOffset;
     private int _lineLength;
+    private long _skipped;
     private bool _atEnd;
 
     /// <param name="stream">Read from its present position, which counts as offset 0.</param>
@@ -34,8 +36,13 @@ public sealed class LineReader : IDisposable
     {
     }
 
-    internal LineReader(Stream stream, bool leaveOpen, int longestLine)
+    /// <param name="stream">As above.</param>
+    /// <param name="leaveOpen">As above.</param>
+    /// <param name="longestLine">The bytes a line may have.</param>
+    /// <param name="skipsLonger">Whether a longer line is read over, see <see cref="IsTooLong"/>; else it is an <see cref="IOException"/>.</param>
+    internal LineReader(Stream stream, bool leaveOpen, int longestLine, bool skipsLonger = false)
     {
+        _skipsLonger = skipsLonger;
         _stream = stream;
         _leaveOpen = leaveOpen;
         _longest = longestLine;
@@ -55,6 +62,9 @@ public sealed class LineReader : IDisposable
 
     /// <summary>Whether a CR stood before the current line's LF.</summary>
     public bool HadCarriageReturn { get; private set; }
+
+    /// <summary>Whether the current line is longer than allowed; then <see cref="Line"/> is empty.</summary>
+    internal bool IsTooLong { get; private set; }
 
     /// <summary>Whether the stream began with a UTF-8 byte order mark.</summary>
     public bool HadByteOrderMark { get; private set; }
@@ -113,7 +123,7 @@ public sealed class LineReader : IDisposable
 
     private bool TryTake()
     {
-        if (Number == 0 && !HadByteOrderMark && !SkipByteOrderMark())
+        if (Number == 0 && !HadByteOrderMark && _skipped == 0 && !SkipByteOrderMark())
         {
             return false;
         }
@@ -126,7 +136,7 @@ public sealed class LineReader : IDisposable
         }
 
         _searched = _end;
-        if (_atEnd && _end > _start)
+        if (_atEnd && _end - _start + _skipped > 0)
         {
             Take(_end - _start, terminated: false);
             return true;
@@ -154,7 +164,7 @@ public sealed class LineReader : IDisposable
 
     private void Take(int length, bool terminated)
     {
-        Offset = NextOffset;
+        Offset = NextOffset - _skipped;
         Number++;
         IsTerminated = terminated;
         _lineLength = length;
@@ -164,7 +174,9 @@ public sealed class LineReader : IDisposable
             _lineLength--;
         }
 
-        Line = _buffer.AsMemory(_start, _lineLength);
+        IsTooLong = _skipsLonger && _lineLength + _skipped > _longest;
+        Line = IsTooLong ? default : _buffer.AsMemory(_start, _lineLength);
+        _skipped = 0;
         _start += terminated ? length + 1 : length;
         _searched = _start;
     }
@@ -182,7 +194,16 @@ public sealed class LineReader : IDisposable
 
         if (_end == _buffer.Length)
         {
-            if (_end >= _longest)
+            // One byte more than a line: its CR.
+            if (_end > _longest + 1L && _skipsLonger)
+            {
+                _skipped += _end;
+                _bufferOffset += _end;
+                _end = _searched = 0;
+                return;
+            }
+
+            if (_end >= _longest && !_skipsLonger)
             {
                 throw new IOException($"Line {Number + 1} is longer than {_longest:N0} bytes: this is no JSONL file.");
             }

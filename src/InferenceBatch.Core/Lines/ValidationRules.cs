@@ -9,6 +9,12 @@ public sealed record ValidationRules
         "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/moderations",
     ];
 
+    /// <summary>
+    /// What the local service asks for. The bounds on a line and on names are its own: it holds every line that is in
+    /// flight in memory, and repeats names in what it answers.
+    /// </summary>
+    public static ValidationRules LocalService { get; } = new() { MaxLineBytes = 16 * 1024 * 1024, MaxNameLength = 512 };
+
     /// <summary>The endpoint every line must name; null to take that of the first line.</summary>
     public string? Endpoint { get; init; }
 
@@ -20,6 +26,12 @@ public sealed record ValidationRules
 
     /// <summary>Bytes in one file, at most (200 MB is 209,715,200).</summary>
     public long MaxBytes { get; init; } = 200L * 1024 * 1024;
+
+    /// <summary>Bytes in one line, at most. Services say nothing of it; without a bound it is <see cref="LineReader"/>'s gigabyte.</summary>
+    public int MaxLineBytes { get; init; } = LineReader.LongestLine;
+
+    /// <summary>Characters in a <c>custom_id</c> or a model's name, at most; services say nothing of it.</summary>
+    public int MaxNameLength { get; init; } = int.MaxValue;
 
     /// <summary>Whether a line may go without <c>url</c> (a remark, not an error).</summary>
     public bool UrlIsOptional { get; init; }

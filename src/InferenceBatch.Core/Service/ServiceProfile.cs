@@ -37,6 +37,12 @@ public sealed record ServiceProfile
     /// <summary>Bytes in one file, at most.</summary>
     public long MaxBytes { get; init; } = 200 * MB;
 
+    /// <summary>Bytes in one line, at most.</summary>
+    public int MaxLineBytes { get; init; } = new ValidationRules().MaxLineBytes;
+
+    /// <summary>Characters in a <c>custom_id</c> or a model's name, at most.</summary>
+    public int MaxNameLength { get; init; } = new ValidationRules().MaxNameLength;
+
     /// <summary>The time to leave between two uploads.</summary>
     public TimeSpan UploadInterval { get; init; }
 
@@ -80,7 +86,13 @@ public sealed record ServiceProfile
     };
 
     /// <summary>The service that Start-BatchServer runs.</summary>
-    public static ServiceProfile Local { get; } = new() { Name = "Local", BaseUri = new Uri("http://127.0.0.1:8421/v1") };
+    public static ServiceProfile Local { get; } = new()
+    {
+        Name = "Local",
+        BaseUri = new Uri("http://127.0.0.1:8421/v1"),
+        MaxLineBytes = ValidationRules.LocalService.MaxLineBytes,
+        MaxNameLength = ValidationRules.LocalService.MaxNameLength,
+    };
 
     /// <summary>All profiles with a name of their own, the default first.</summary>
     public static IReadOnlyList<ServiceProfile> All { get; } =
@@ -134,6 +146,8 @@ public sealed record ServiceProfile
         Endpoints = [.. ValidationRules.KnownEndpoints, .. MoreEndpoints],
         MaxRequests = MaxRequests,
         MaxBytes = MaxBytes,
+        MaxLineBytes = MaxLineBytes,
+        MaxNameLength = MaxNameLength,
         UrlIsOptional = UrlIsOptional,
         MethodIsOptional = MethodIsOptional,
         OneModelOnly = OneModelOnly,

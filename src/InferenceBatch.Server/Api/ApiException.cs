@@ -1,3 +1,5 @@
+using InferenceBatch.Wire;
+
 namespace InferenceBatch.Server.Api;
 
 /// <summary>An answer that is an error, in OpenAI's shape.</summary>
@@ -19,5 +21,8 @@ internal sealed class ApiException(int status, string message, string? param = n
     public static ApiException Missing(string param) => new(400, $"Missing required parameter: '{param}'.", param, "missing_required_parameter");
 
     /// <summary>404: there is none, or it is somebody else's.</summary>
-    public static ApiException NotFound(string kind, string id) => new(404, $"No {kind} found with id '{id}'.", "id", "not_found");
+    public static ApiException NotFound(string kind, string id) => new(404, $"No {kind} found with id '{Shown(id)}'.", "id", "not_found");
+
+    /// <summary>As much of somebody's id as an answer repeats.</summary>
+    public static string Shown(string id) => TextCut.Start(id, 100);
 }

@@ -21,8 +21,19 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
         try
         {
             CheckHead(context.Request);
+            if (!keys.AreNeeded)
+            {
+                ForeignPages.Check(context.Request);
+            }
+
             Authenticate(context);
             await next(context);
+            if (HttpMethods.IsOptions(context.Request.Method) && context.Response.StatusCode == StatusCodes.Status405MethodNotAllowed)
+            {
+                context.Response.StatusCode = StatusCodes.Status204NoContent;
+                return;
+            }
+
             if (!context.Response.HasStarted && context.Response is { StatusCode: >= 400, ContentLength: null, ContentType: null })
             {
                 await Answers.WriteErrorAsync(context, Answers.ErrorOf(context, context.Response.StatusCode));
@@ -34,9 +45,24 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
         }
         catch (Exception exception) when (!context.Response.HasStarted)
         {
-            await Answers.WriteErrorAsync(context, ErrorOf(context, exception));
+            ApiException error = ErrorOf(context, exception);
+            if (error.Status == StatusCodes.Status401Unauthorized)
+            {
+                context.Response.Headers.WWWAuthenticate = "Bearer";
+            }
+
+            if (error.Status == StatusCodes.Status409Conflict)
+            {
+                // OpenAI's clients send again after a 409, which would be in vain here.
+                context.Response.Headers["x-should-retry"] = "false";
+            }
+
+            await Answers.WriteErrorAsync(context, error);
         }
     }
+
+    /// <summary>For the log, which holds nothing that a caller wrote: the route, not the path.</summary>
+    public static string RouteOf(HttpContext context) => (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "(no route)";
 
     private static void CheckHead(HttpRequest request)
     {
@@ -70,12 +96,12 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
             case ApiException error:
                 return error;
             case BadHttpRequestException bad:
-                return bad.StatusCode == 400 ? new ApiException(400, bad.Message) : Answers.ErrorOf(context, bad.StatusCode);
+                return Answers.ErrorOf(context, bad.StatusCode);
             case IOException or SqliteException or UnauthorizedAccessException:
-                Log.RequestFailed(logger, context.Request.Method, context.Request.Path, exception.Message);
+                Log.RequestFailed(logger, context.Request.Method, RouteOf(context), exception.Message);
                 return Answers.StorageFailed();
             default:
-                Log.RequestBroke(logger, context.Request.Method, context.Request.Path, exception);
+                Log.RequestBroke(logger, context.Request.Method, RouteOf(context), exception);
                 return new ApiException(500, "The service failed to answer; its log says more.", null, "internal_error");
         }
     }

@@ -13,11 +13,16 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler, Webho
     private const int PageSize = 20;
     private const int MaxPage = 100;
 
+    /// <summary>A failed batch may list 10,000 errors: a page ends early rather than hold many of them.</summary>
+    private const int MaxErrors = 20_000;
+
+    private const int ReadAtOnce = 10;
+
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/batches", PostAsync);
-        routes.MapGet("/v1/batches", ListAsync);
-        routes.MapGet("/v1/batches/{id}", GetAsync);
+        routes.MapMethods("/v1/batches", Answers.Reading, ListAsync);
+        routes.MapMethods("/v1/batches/{id}", Answers.Reading, GetAsync);
         routes.MapPost("/v1/batches/{id}/cancel", CancelAsync);
     }
 
@@ -57,15 +62,41 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler, Webho
     }
 
     private static ApiException NoInput(string fileId) =>
-        new(400, $"No file found with id '{fileId}'.", "input_file_id", "file_not_found");
+        new(400, $"No file found with id '{ApiException.Shown(fileId)}'.", "input_file_id", "file_not_found");
 
     private Task ListAsync(HttpContext context)
     {
         int limit = PageQuery.Limit(context.Request, PageSize, MaxPage);
-        List<BatchRecord> batches = scheduler.List(ApiPipeline.OwnerOf(context), PageQuery.Text(context.Request, "after"), limit + 1)
-            ?? throw PageQuery.UnknownAfter();
+        (List<BatchRecord> page, bool hasMore) = Page(ApiPipeline.OwnerOf(context), PageQuery.Text(context.Request, "after"), limit);
         return Answers.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
-            json, [.. batches.Take(limit)], batches.Count > limit, batch => batch.Id, (writer, batch) => WireWriter.WriteBatch(writer, batch.ToBatch())));
+            json, page, hasMore, batch => batch.Id, (writer, batch) => WireWriter.WriteBatch(writer, batch.ToBatch())));
+    }
+
+    private (List<BatchRecord> Page, bool HasMore) Page(string owner, string? after, int limit)
+    {
+        var page = new List<BatchRecord>();
+        int errors = 0;
+        while (true)
+        {
+            List<BatchRecord> some = scheduler.List(owner, after, ReadAtOnce) ?? throw PageQuery.UnknownAfter();
+            foreach (BatchRecord batch in some)
+            {
+                if (page.Count == limit || (page.Count > 0 && errors + batch.Errors.Count > MaxErrors))
+                {
+                    return (page, true);
+                }
+
+                page.Add(batch);
+                errors += batch.Errors.Count;
+            }
+
+            if (some.Count < ReadAtOnce)
+            {
+                return (page, false);
+            }
+
+            after = some[^1].Id;
+        }
     }
 
     private Task GetAsync(HttpContext context) => WriteAsync(context, Find(context));

@@ -18,6 +18,7 @@ internal sealed class FileContent(string path, long length, long? lines, string?
     /// <exception cref="ApiException">400 or 416.</exception>
     public async Task SendAsync(HttpContext context)
     {
+        long? skip = OffsetLines(context.Request);
         using SafeFileHandle handle = File.OpenHandle(
             path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.SequentialScan | FileOptions.Asynchronous);
         HttpResponse response = context.Response;
@@ -29,7 +30,7 @@ internal sealed class FileContent(string path, long length, long? lines, string?
             response.Headers["X-Last-Line"] = count.ToString(CultureInfo.InvariantCulture);
         }
 
-        long first = OffsetLines(context.Request) is { } skip and > 0 ? await StartOfLineAsync(handle, skip, context.RequestAborted) : 0;
+        long first = skip > 0 ? await StartOfLineAsync(handle, skip.Value, context.RequestAborted) : 0;
         long end = length;
         if (RangeOf(context.Request, length - first) is { } range)
         {

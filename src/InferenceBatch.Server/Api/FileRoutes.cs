@@ -12,10 +12,10 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/files", PostAsync);
-        routes.MapGet("/v1/files", ListAsync);
-        routes.MapGet("/v1/files/{id}", GetAsync);
+        routes.MapMethods("/v1/files", Answers.Reading, ListAsync);
+        routes.MapMethods("/v1/files/{id}", Answers.Reading, GetAsync);
         routes.MapDelete("/v1/files/{id}", DeleteAsync);
-        routes.MapGet("/v1/files/{id}/content", ContentAsync);
+        routes.MapMethods("/v1/files/{id}/content", Answers.Reading, ContentAsync);
     }
 
     private async Task PostAsync(HttpContext context)

@@ -148,7 +148,7 @@ internal sealed class FileUpload(BatchEngine engine, HttpContext context)
                 }
                 catch (IOException exception)
                 {
-                    Log.RequestFailed(engine.Logger, context.Request.Method, context.Request.Path, exception.Message);
+                    Log.RequestFailed(engine.Logger, context.Request.Method, ApiPipeline.RouteOf(context), exception.Message);
                     throw Answers.StorageFailed();
                 }
             }

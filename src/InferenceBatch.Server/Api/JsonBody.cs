@@ -9,6 +9,8 @@ internal static class JsonBody
 {
     private const int MaxBytes = 1024 * 1024;
 
+    private static readonly JsonDocumentOptions s_strict = new() { AllowDuplicateProperties = false };
+
     /// <summary>Reads the whole body as one JSON object. The document is the caller's to dispose.</summary>
     /// <exception cref="ApiException">400, 413 or 415.</exception>
     public static async Task<JsonDocument> ReadAsync(HttpContext context)
@@ -42,7 +44,7 @@ internal static class JsonBody
 
         try
         {
-            var document = JsonDocument.Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
+            var document = JsonDocument.Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), s_strict);
             if (document.RootElement.ValueKind == JsonValueKind.Object)
             {
                 return document;
@@ -53,7 +55,7 @@ internal static class JsonBody
         }
         catch (JsonException)
         {
-            throw new ApiException(400, "The request is not parseable as valid JSON.", null, "invalid_json");
+            throw new ApiException(400, "The request is not parseable as valid JSON, is nested too deeply, or names a field twice.", null, "invalid_json");
         }
     }
 

@@ -75,11 +75,14 @@ internal sealed record NewBatch
             pairs[pair.Name] = JsonBody.TextOf(pair.Value, "metadata");
         }
 
-        return pairs.Count <= MaxPairs && pairs.All(pair => pair.Key.Length <= MaxKeyLength && pair.Value.Length <= MaxValueLength)
+        return pairs.Count <= MaxPairs && pairs.All(pair => Length(pair.Key) <= MaxKeyLength && Length(pair.Value) <= MaxValueLength)
             ? pairs
             : throw ApiException.InvalidValue(
                 $"Invalid value for 'metadata': at most {MaxPairs} pairs, keys of {MaxKeyLength} and values of {MaxValueLength} characters.", "metadata");
     }
+
+    /// <summary>Characters, as a person and JSON Schema count them: an emoji is one.</summary>
+    private static int Length(string text) => text.EnumerateRunes().Count();
 
     private static string? ReadWebhookUrl(string? url, WebhookTargets targets) =>
         url is not null && targets.ProblemOf(url) is { } problem

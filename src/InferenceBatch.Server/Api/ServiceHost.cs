@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Execution.Upstreams;
@@ -6,6 +7,7 @@ using InferenceBatch.Server.Storage;
 using InferenceBatch.Server.Webhooks;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace InferenceBatch.Server.Api;
 
@@ -19,6 +21,7 @@ internal sealed class ServiceHost : IAsyncDisposable
     private readonly Scheduler _scheduler;
     private readonly WebhookTargets _webhookTargets;
     private readonly WebhookDeliveries _webhooks;
+    private readonly IDisposable _refusals;
 
     private ServiceHost(WebApplication app, BatchEngine engine, Scheduler scheduler, WebhookSettings webhooks)
     {
@@ -28,10 +31,14 @@ internal sealed class ServiceHost : IAsyncDisposable
         _webhookTargets = new WebhookTargets(webhooks.AllowInsecure);
         _webhooks = new WebhookDeliveries(
             engine.Database, new WebhookSender(webhooks, _webhookTargets, engine.Time), engine.Time, engine.Settings.StopGrace, engine.Logger);
+        _refusals = RefusedConnections.Watch(app.Services.GetRequiredService<DiagnosticListener>());
     }
 
     /// <summary>Where it listens, with the ports it was given.</summary>
     public IReadOnlyList<Uri> Addresses { get; private set; } = [];
+
+    /// <summary>Every route it serves.</summary>
+    public IEnumerable<RouteEndpoint> Routes => ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
 
     /// <summary>Starts the service; it answers when this returns.</summary>
     /// <exception cref="IOException">The data folder is in use or cannot be written, or an address is in use.</exception>
@@ -89,6 +96,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         using var longest = new CancellationTokenSource(s_longestStop);
         await Task.WhenAll(_scheduler.StopAsync(), _app.StopAsync(longest.Token));
         await _app.DisposeAsync();
+        _refusals.Dispose();
         await _scheduler.DisposeAsync();
         await _webhooks.DisposeAsync();
         _engine.Dispose();
@@ -108,9 +116,19 @@ internal sealed class ServiceHost : IAsyncDisposable
             kestrel.Limits.MaxRequestHeaderCount = 1000;
             // Each route bounds its own body.
             kestrel.Limits.MaxRequestBodySize = null;
+            ConnectionLimits limits = settings.Connections;
+            kestrel.Limits.MaxConcurrentConnections = limits.MaxConnections;
+            kestrel.Limits.RequestHeadersTimeout = limits.HeadTimeout;
+            kestrel.Limits.KeepAliveTimeout = limits.IdleTimeout;
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(limits.MinBytesPerSecond, limits.SlowGrace);
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(limits.MinBytesPerSecond, limits.SlowGrace);
             foreach (IPEndPoint address in settings.Addresses)
             {
-                kestrel.Listen(address);
+                kestrel.Listen(address, listen =>
+                {
+                    listen.Protocols = HttpProtocols.Http1;
+                    listen.Use(RefusedConnections.Prepare);
+                });
             }
         });
         return builder.Build();

@@ -10,9 +10,9 @@ internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/models", ModelsAsync);
-        routes.MapGet("/healthz", HealthAsync);
-        routes.MapGet("/v1/healthz", HealthAsync);
+        routes.MapMethods("/v1/models", Answers.Reading, ModelsAsync);
+        routes.MapMethods("/healthz", Answers.Reading, HealthAsync);
+        routes.MapMethods("/v1/healthz", Answers.Reading, HealthAsync);
     }
 
     private async Task ModelsAsync(HttpContext context)

@@ -23,6 +23,8 @@ internal sealed record ServiceSettings
     /// <summary>False syncs nothing to the disk: it shows what durability costs, and a power cut loses results.</summary>
     public bool IsDurable { get; init; } = true;
 
+    public ConnectionLimits Connections { get; init; } = new();
+
     public EngineSettings Engine { get; init; } = new();
 
     public WebhookSettings Webhooks { get; init; } = new();

@@ -64,7 +64,10 @@ internal static class RunCommand
         using var signals = new StopSignals(cancellationToken);
         try
         {
-            var rules = new ValidationRules { Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes, MaxIssues = int.MaxValue };
+            ValidationRules rules = ValidationRules.LocalService with
+            {
+                Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes, MaxIssues = int.MaxValue,
+            };
             FileStamp stamp = FileStamp.Of(paths.Input);
             using var check = new InputCheck();
             (BatchFileReport report, RequestSpan[] spans) = await check.RunAsync(paths.Input, rules, signals.Stop);

@@ -79,7 +79,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
     {
         BatchRecord before = State.Record;
         string input = engine.Files.PathOf(before.InputFileId);
-        var rules = new ValidationRules
+        ValidationRules rules = ValidationRules.LocalService with
         {
             Endpoint = before.Endpoint,
             // A batch that was let in stays in, whatever limits a later start has.

@@ -249,6 +249,35 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
+    public void A_line_and_the_names_in_it_are_bounded_at_the_local_service()
+    {
+        ValidationRules rules = ValidationRules.LocalService;
+        string Sized(int bytes) => Line("a").Replace("[]", $"[\"{new string('x', bytes - Line("a").Length - 2)}\"]", StringComparison.Ordinal);
+        Assert.True(Check(rules, Sized(16 * 1024 * 1024)).IsValid);
+        BatchFileReport report = Check(rules, Line("b"), Sized((16 * 1024 * 1024) + 1), Line("c"));
+        Assert.Equal((3, (2, IssueCodes.LineTooLong)), (report.RequestCount, Assert.Single(Errors(report))));
+
+        string Emoji(int count) => string.Concat(Enumerable.Repeat("😀", count)); // One character each, two units of UTF-16.
+        Assert.True(Check(rules, Line(Emoji(512), model: Emoji(512))).IsValid);
+        report = Check(rules, Line(Emoji(513)), Line("d", model: Emoji(513)));
+        Assert.Equal([(1, IssueCodes.NameTooLong), (2, IssueCodes.NameTooLong)], Errors(report));
+        Assert.Equal(["custom_id", "body.model"], report.Issues.Select(issue => issue.Param));
+        Assert.True(Check(new ValidationRules(), Line(new string('x', 5_000))).IsValid);
+    }
+
+    [Fact]
+    public void A_message_repeats_no_more_than_the_start_of_a_name()
+    {
+        string name = new('x', 10_000);
+        BatchFileReport report = Check(
+            new ValidationRules { OneModelOnly = true }, Line(name, model: name), Line(name, model: name + "y"), Line("c", "/v1/" + name, model: name));
+        Assert.Equal(3, report.ErrorCount);
+        Assert.All(report.Issues, issue => Assert.InRange(issue.Message.Length, 1, 400));
+    }
+
+    private static IEnumerable<(int, string)> Errors(BatchFileReport report) => report.Issues.Select(issue => (issue.Line ?? 0, issue.Code));
+
+    [Fact]
     public void Exactly_as_many_issues_as_the_limit_are_listed_without_a_word() =>
         Assert.Equal(10, Check(new ValidationRules { MaxIssues = 10 }, [.. Enumerable.Repeat("{", 10)]).Issues.Count);
 

@@ -101,6 +101,136 @@ public sealed class FuzzTests(ITestOutputHelper output)
         }
     }
 
+    /// <summary>Files made of good and bad fields: the codes and fields that a plain reading of the rules gives, and no others.</summary>
+    [Fact]
+    public void A_file_of_made_lines_has_the_errors_that_a_plain_reading_finds()
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(A_file_of_made_lines_has_the_errors_that_a_plain_reading_finds));
+        var rules = new ValidationRules { Endpoint = "/v1/chat/completions", MaxIssues = int.MaxValue, MaxLineBytes = 400, MaxNameLength = 12 };
+        int errors = 0;
+        for (int round = 0; round < 1_000 * Seed.Rounds; round++)
+        {
+            List<string> lines = [.. Enumerable.Range(0, random.Next(1, 12)).Select(_ => Made(random))];
+            byte[] file = Encoding.UTF8.GetBytes(string.Concat(lines.Select(line => line + "\n")));
+            List<(int, string, string?)> wanted = PlainReading(lines, rules);
+            BatchFileReport report = new FileValidator(rules).Validate(new ChunkedStream(file, random, 500), null);
+            IEnumerable<(int, string, string?)> found = report.Issues.Where(issue => issue.Severity == IssueSeverity.Error)
+                .Select(issue => (issue.Line ?? 0, issue.Code, issue.Param));
+            errors += wanted.Count;
+            Check(wanted.Order().SequenceEqual(found.Order()), file, $"wanted {string.Join(' ', wanted)}\nfound {string.Join(' ', found)}");
+        }
+
+        Assert.InRange(errors, 1_000, int.MaxValue);
+    }
+
+    private static string Made(Random random)
+    {
+        string One(params string[] values) => values[random.Next(3) > 0 ? 0 : random.Next(values.Length)];
+        string id = One($"\"{random.Next(40)}\"", "null", "7", "\"\"", "\"😀😀😀😀😀😀😀😀😀😀😀😀\"", "\"1234567890123\"", "\"\\u0031\"", "[\"a\"]", "\"\\ud800\"");
+        string model = One("\"m\"", "null", "\"\"", "3", "\"another-model\"", "\"twelve-chars\"", "{}");
+        string stream = One("", ",\"stream\":true", ",\"stream\":false", ",\"stream\":\"true\"", ",\"x\":{\"stream\":true}");
+        string body = One($$"""{"model":{{model}}{{stream}}}""", "null", "[]", "\"{}\"", $$"""{"messages":[]{{stream}}}""", $$"""{"model":"m","x":"{{new string('y', 400)}}"}""");
+        List<string> fields =
+        [
+            "\"custom_id\":" + id,
+            "\"method\":" + One("\"POST\"", "\"GET\"", "null", "true", "\"\""),
+            "\"url\":" + One("\"/v1/chat/completions\"", "\"/chat/completions\"", "\"/v1/embeddings\"", "\"/v1/moderations\"", "null", "1", "\"\""),
+            "\"body\":" + body,
+        ];
+        if (random.Next(6) == 0)
+        {
+            fields.RemoveAt(random.Next(fields.Count));
+        }
+
+        if (random.Next(6) == 0)
+        {
+            fields.Add(fields[random.Next(fields.Count)]);
+        }
+
+        string line = $"{{{string.Join(',', fields.OrderBy(_ => random.Next()))}}}";
+        return random.Next(12) switch { 0 => line[..random.Next(line.Length)], 1 => "[]", 2 => "  ", _ => line };
+    }
+
+    /// <summary>The rules of the API document once more, over System.Text.Json's own document and without a thought for speed.</summary>
+    private static List<(int, string, string?)> PlainReading(List<string> lines, ValidationRules rules)
+    {
+        var errors = new List<(int, string, string?)>();
+        var ids = new HashSet<string>();
+        for (int i = 0; i < lines.Count; i++)
+        {
+            int number = i + 1;
+            byte[] line = Encoding.UTF8.GetBytes(lines[i]);
+            if (line.Length > rules.MaxLineBytes)
+            {
+                errors.Add((number, "line_too_long", null));
+                continue;
+            }
+
+            if (string.IsNullOrWhiteSpace(lines[i]))
+            {
+                continue;
+            }
+
+            LineProblem problem = Judge(line, out JsonElement root);
+            if (problem != LineProblem.None)
+            {
+                errors.Add((number, problem is LineProblem.InvalidUtf8 or LineProblem.LoneSurrogate ? "invalid_encoding" : "invalid_json_line", null));
+                continue;
+            }
+
+            JsonElement Field(JsonElement from, string name) => from.ValueKind == JsonValueKind.Object && from.TryGetProperty(name, out JsonElement value) ? value : default;
+            void Require(JsonElement value, string name, bool fits)
+            {
+                if (!fits)
+                {
+                    errors.Add((number, value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? "missing_required_parameter" : "invalid_request", name));
+                }
+                else if (name is "custom_id" or "body.model" && value.GetString()!.EnumerateRunes().Count() > rules.MaxNameLength)
+                {
+                    errors.Add((number, "string_above_max_length", name));
+                }
+            }
+
+            JsonElement id = Field(root, "custom_id");
+            Require(id, "custom_id", id.ValueKind == JsonValueKind.String && id.GetString() != "");
+            JsonElement method = Field(root, "method");
+            Require(method, "method", method.ValueKind == JsonValueKind.String && method.GetString() == "POST");
+            JsonElement body = Field(root, "body");
+            Require(body, "body", body.ValueKind == JsonValueKind.Object);
+            if (Field(body, "stream").ValueKind == JsonValueKind.True)
+            {
+                errors.Add((number, "streaming_unsupported", "body.stream"));
+            }
+
+            JsonElement url = Field(root, "url");
+            Require(url, "url", url.ValueKind == JsonValueKind.String);
+            if (url.ValueKind == JsonValueKind.String && url.GetString() is not ("/v1/chat/completions" or "/chat/completions"))
+            {
+                errors.Add((number, "invalid_url", "url"));
+            }
+
+            JsonElement model = Field(body, "model");
+            bool isNamed = model.ValueKind == JsonValueKind.String && model.GetString() != "";
+            if (body.ValueKind == JsonValueKind.Object && (isNamed || url.ValueKind != JsonValueKind.String || !url.GetString()!.EndsWith("/moderations", StringComparison.Ordinal)))
+            {
+                Require(model, "body.model", isNamed);
+            }
+
+            if (id.ValueKind == JsonValueKind.String && id.GetString() is { Length: > 0 } text && !ids.Add(text))
+            {
+                errors.Add((number, "duplicate_custom_id", "custom_id"));
+            }
+        }
+
+        if (errors.Count == 0 && lines.TrueForAll(string.IsNullOrWhiteSpace))
+        {
+            errors.Add((0, "empty_file", null));
+        }
+
+        return errors;
+    }
+
     [Fact]
     public void Lines_of_a_megabyte_are_judged_alike()
     {

@@ -115,6 +115,35 @@ public sealed class LineReaderTests(ITestOutputHelper output)
         Assert.Contains("Line 2", exception.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>The bound is the line's own bytes: neither a CR nor a byte order mark counts.</summary>
+    [Theory]
+    [InlineData("", "\n")]
+    [InlineData("", "\r\n")]
+    [InlineData("\ufeff", "\n")]
+    public void A_line_over_the_bound_is_read_over_and_the_next_one_is_whole(string mark, string end)
+    {
+        output.WriteLine(Seed.Hint);
+        Random random = Seed.For(nameof(A_line_over_the_bound_is_read_over_and_the_next_one_is_whole));
+        const int Longest = 300_000;
+        int[] lengths = [Longest + 1, 3, Longest, 5_000_000, 0, Longest + 2, Longest, Longest + 1];
+        byte[] file = Encoding.UTF8.GetBytes(mark + string.Concat(lengths.Select(length => new string('x', length) + end)));
+        foreach (Stream stream in (Stream[])[new MemoryStream(file), new ChunkedStream(file, random, 200_000), new MemoryStream(file[..^end.Length])])
+        {
+            using var reader = new LineReader(stream, leaveOpen: false, Longest, skipsLonger: true);
+            long offset = Encoding.UTF8.GetByteCount(mark);
+            foreach (int length in lengths)
+            {
+                Assert.True(reader.Read());
+                Assert.Equal((length > Longest, offset), (reader.IsTooLong, reader.Offset));
+                Assert.Equal(length > Longest ? 0 : length, reader.Line.Length);
+                offset += length + end.Length;
+            }
+
+            Assert.False(reader.Read());
+            Assert.Equal(lengths.Length, reader.Number);
+        }
+    }
+
     [Fact]
     public void The_stream_is_closed_unless_it_was_to_be_left_open()
     {

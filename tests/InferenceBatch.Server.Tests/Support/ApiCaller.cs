@@ -12,7 +12,7 @@ internal sealed class ApiCaller : IDisposable
 
     public ApiCaller(Uri service, string? key = null)
     {
-        Http = new HttpClient { BaseAddress = new Uri(service, "/v1/") };
+        Http = new HttpClient(Documented) { BaseAddress = new Uri(service, "/v1/") };
         if (key is not null)
         {
             Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
@@ -20,6 +20,9 @@ internal sealed class ApiCaller : IDisposable
     }
 
     public HttpClient Http { get; }
+
+    /// <summary>What the requests go through: each answer is compared with docs/openapi.yaml.</summary>
+    public DocumentedHandler Documented { get; } = new();
 
     public async Task<string> UploadAsync(string jsonl) => await UploadAsync(Encoding.UTF8.GetBytes(jsonl));
 

@@ -26,7 +26,7 @@ internal sealed class ServerProcess : IDisposable
 
     public Uri Address { get; private set; } = null!;
 
-    /// <summary>What it wrote to standard error, once it has ended.</summary>
+    /// <summary>All it writes to standard error, once it has ended.</summary>
     public Task<string> Errors => _errors;
 
     /// <summary>Runs it to its end.</summary>

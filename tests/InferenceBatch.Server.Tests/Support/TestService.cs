@@ -1,5 +1,7 @@
 using System.Net;
 using InferenceBatch.Server.Api;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
 
 namespace InferenceBatch.Server.Tests.Support;
 
@@ -9,8 +11,9 @@ internal sealed class TestService : IAsyncDisposable
     private readonly TempFolder? _ownFolder;
     private readonly ServiceHost _host;
 
-    private TestService(ServiceHost host, string dataPath, TempFolder? ownFolder)
+    private TestService(ServiceHost host, string dataPath, TempFolder? ownFolder, LogRecorder log)
     {
+        Log = log;
         DataPath = dataPath;
         _host = host;
         _ownFolder = ownFolder;
@@ -20,6 +23,12 @@ internal sealed class TestService : IAsyncDisposable
     public Uri Address => _host.Addresses[0];
 
     public string DataPath { get; }
+
+    /// <summary>What it has logged so far.</summary>
+    public LogRecorder Log { get; }
+
+    /// <summary>Every route it serves.</summary>
+    public IEnumerable<RouteEndpoint> Routes => _host.Routes;
 
     /// <summary>Calls the service without a key.</summary>
     public ApiCaller Api { get; }
@@ -35,9 +44,10 @@ internal sealed class TestService : IAsyncDisposable
             DataPath = (folder ?? own)!.Path,
         };
         settings = configure?.Invoke(settings) ?? settings;
+        var log = new LogRecorder();
         ServiceHost host = await ServiceHost.StartAsync(
-            settings, time ?? TimeProvider.System, _ => { }, CancellationToken.None);
-        return new TestService(host, settings.DataPath, own);
+            settings, time ?? TimeProvider.System, logging => logging.AddProvider(log), CancellationToken.None);
+        return new TestService(host, settings.DataPath, own, log);
     }
 
     public async ValueTask DisposeAsync()

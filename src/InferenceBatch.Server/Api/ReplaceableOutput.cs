@@ -1,0 +1,46 @@
+using System.Buffers;
+using System.IO.Pipelines;
+
+namespace InferenceBatch.Server.Api;
+
+/// <summary>A connection's output, which can be given a last word: whatever is written after it is dropped.</summary>
+internal sealed class ReplaceableOutput(PipeWriter inner) : PipeWriter
+{
+    private byte[]? _dropped;
+
+    public override bool CanGetUnflushedBytes => inner.CanGetUnflushedBytes;
+
+    public override long UnflushedBytes => inner.UnflushedBytes;
+
+    /// <summary>Writes the last word; the next flush sends it.</summary>
+    public void Replace(ReadOnlySpan<byte> lastWord)
+    {
+        if (_dropped is null)
+        {
+            inner.Write(lastWord);
+            _dropped = [];
+        }
+    }
+
+    public override void Advance(int bytes)
+    {
+        if (_dropped is null)
+        {
+            inner.Advance(bytes);
+        }
+    }
+
+    public override Memory<byte> GetMemory(int sizeHint = 0) => _dropped is null ? inner.GetMemory(sizeHint) : Drop(sizeHint);
+
+    public override Span<byte> GetSpan(int sizeHint = 0) => _dropped is null ? inner.GetSpan(sizeHint) : Drop(sizeHint);
+
+    public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default) => inner.FlushAsync(cancellationToken);
+
+    public override void CancelPendingFlush() => inner.CancelPendingFlush();
+
+    public override void Complete(Exception? exception = null) => inner.Complete(exception);
+
+    public override ValueTask CompleteAsync(Exception? exception = null) => inner.CompleteAsync(exception);
+
+    private byte[] Drop(int sizeHint) => _dropped = _dropped!.Length >= Math.Max(sizeHint, 1) ? _dropped : new byte[Math.Max(sizeHint, 4096)];
+}

@@ -1,0 +1,122 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Json.Schema;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace InferenceBatch.Server.Tests.Support;
+
+/// <summary>An OpenAPI document, and what it says of an answer.</summary>
+internal sealed class ApiDocument
+{
+    private readonly ConcurrentDictionary<string, JsonSchema> _schemas = new();
+    private readonly string _definitions;
+
+    private ApiDocument(string file)
+    {
+        using StreamReader text = File.OpenText(Path.Combine(AppContext.BaseDirectory, file));
+        var yaml = new YamlStream();
+        yaml.Load(text);
+        Root = ToJson(yaml.Documents[0].RootNode)!.AsObject();
+        _definitions = Root["components"]!["schemas"]!.ToJsonString();
+    }
+
+    /// <summary>docs/openapi.yaml.</summary>
+    public static ApiDocument OfService { get; } = new("openapi.yaml");
+
+    /// <summary>What OpenAI publishes of the same objects: schemas alone.</summary>
+    public static ApiDocument OfOpenAI { get; } = new("Support/openai-schemas.yaml");
+
+    public JsonObject Root { get; }
+
+    /// <summary>Every route and method that is described, as <c>GET /path</c>.</summary>
+    public IEnumerable<string> Operations => Paths.SelectMany(path => path.Value!.AsObject()
+        .Where(entry => entry.Key != "parameters").Select(entry => $"{entry.Key.ToUpperInvariant()} {path.Key}"));
+
+    private JsonObject Paths => Root["paths"]!.AsObject();
+
+    /// <summary>The route a request is for, and the answers it lists by status; those of no route where there is none.</summary>
+    public (string Route, JsonObject Responses) Find(string method, string path)
+    {
+        JsonObject common = Component("responses");
+        var responses = new JsonObject
+        {
+            ["400"] = common["BadRequest"]!.DeepClone(),
+            ["401"] = common["Unauthorized"]!.DeepClone(),
+            ["403"] = common["Forbidden"]!.DeepClone(),
+            ["414"] = common["UrlTooLong"]!.DeepClone(),
+            ["431"] = common["HeadersTooLarge"]!.DeepClone(),
+        };
+        foreach ((string template, JsonNode? item) in Paths)
+        {
+            if (!Regex.IsMatch(path, $"^{Regex.Replace(template, @"\{\w+\}", "[^/]+")}$"))
+            {
+                continue;
+            }
+
+            if (item![method.ToLowerInvariant()] is { } operation)
+            {
+                return ($"{method} {template}", operation["responses"]!.AsObject());
+            }
+
+            responses["405"] = common["MethodNotAllowed"]!.DeepClone();
+            if (method == "OPTIONS")
+            {
+                responses["204"] = common["Options"]!.DeepClone();
+            }
+
+            return ($"{method} {template}", responses);
+        }
+
+        responses["404"] = common["UnknownUrl"]!.DeepClone();
+        return ("unknown", responses);
+    }
+
+    /// <summary>A node, or what it refers to.</summary>
+    public JsonNode Resolve(JsonNode node) => node["$ref"] is { } reference
+        ? reference.GetValue<string>()[2..].Split('/').Aggregate((JsonNode)Root, (from, name) => from[name]
+            ?? throw new KeyNotFoundException($"{reference} leads nowhere."))
+        : node;
+
+    /// <summary>What is wrong with a value by a schema; nothing where it fits.</summary>
+    public IReadOnlyList<string> Check(JsonNode schema, JsonElement value)
+    {
+        JsonSchema compiled = _schemas.GetOrAdd(schema.ToJsonString(), text =>
+        {
+            JsonObject whole = JsonNode.Parse(text)!.AsObject();
+            whole["$defs"] = JsonNode.Parse(_definitions);
+            return JsonSchema.FromText(whole.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal));
+        });
+        if (compiled.Evaluate(value, new EvaluationOptions { OutputFormat = OutputFormat.Flag }).IsValid)
+        {
+            return [];
+        }
+
+        EvaluationResults results = compiled.Evaluate(value, new EvaluationOptions { OutputFormat = OutputFormat.List });
+        return [.. (results.Details ?? []).Append(results).Where(detail => detail.Errors is not null)
+            .SelectMany(detail => detail.Errors!.Select(error => $"{detail.InstanceLocation}: {error.Value}"))];
+    }
+
+    /// <summary>What is wrong with a value by a schema of <c>components</c>.</summary>
+    public IReadOnlyList<string> Check(string schema, JsonElement value) =>
+        Check(new JsonObject { ["$ref"] = "#/components/schemas/" + schema }, value);
+
+    public JsonObject Component(string kind) => Root["components"]![kind]!.AsObject();
+
+    private static JsonNode? ToJson(YamlNode node) => node switch
+    {
+        YamlMappingNode map => new JsonObject(map.Children.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value!, ToJson(pair.Value)))),
+        YamlSequenceNode list => new JsonArray([.. list.Children.Select(ToJson)]),
+        YamlScalarNode { Style: ScalarStyle.Plain, Value: { } text } => text switch
+        {
+            "true" or "false" => JsonValue.Create(text == "true"),
+            "null" => null,
+            _ => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) ? JsonValue.Create(number) : JsonValue.Create(text),
+        },
+        YamlScalarNode { Value: var text } => JsonValue.Create(text),
+        _ => throw new InvalidDataException($"What is {node}?"),
+    };
+}
