@@ -6,7 +6,7 @@ namespace InferenceBatch.Server.Api;
 /// <summary>The route of our own that the page draws from: what a batch's lines add up to.</summary>
 internal sealed class StatisticsRoutes(Scheduler scheduler)
 {
-    public void Map(IEndpointRouteBuilder routes) => routes.MapGet("/v1/batches/{id}/statistics", GetAsync);
+    public void Map(IEndpointRouteBuilder routes) => routes.MapMethods("/v1/batches/{id}/statistics", Answers.Reading, GetAsync);
 
     private Task GetAsync(HttpContext context)
     {

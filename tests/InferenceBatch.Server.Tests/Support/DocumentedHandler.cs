@@ -35,6 +35,11 @@ internal sealed class DocumentedHandler() : DelegatingHandler(new SocketsHttpHan
     public static IEnumerable<string> Problems(
         string method, string path, int status, IReadOnlyDictionary<string, string> headers, string? body)
     {
+        if (path == "/" || path.StartsWith("/page/", StringComparison.Ordinal))
+        {
+            return []; // The page is no part of the API.
+        }
+
         ApiDocument document = ApiDocument.OfService;
         (string route, JsonObject responses) = document.Find(method, path);
         if (responses[status.ToString(CultureInfo.InvariantCulture)] is not { } listed)

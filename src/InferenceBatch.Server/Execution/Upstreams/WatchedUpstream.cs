@@ -32,11 +32,7 @@ internal sealed class WatchedUpstream(IUpstream inner, TimeProvider time) : IUps
         catch (UpstreamException exception)
         {
             status = "error";
-            if (exception.Fault != UpstreamFault.TooLarge)
-            {
-                NoteFailure(exception.Message);
-            }
-
+            Note(exception);
             throw;
         }
         finally
@@ -79,8 +75,26 @@ internal sealed class WatchedUpstream(IUpstream inner, TimeProvider time) : IUps
         }
         else
         {
-            Interlocked.Exchange(ref _heardTicks, time.GetUtcNow().UtcTicks);
-            _failure = null;
+            NoteHealth();
         }
+    }
+
+    /// <summary>An answer that is too large is an answer.</summary>
+    private void Note(UpstreamException exception)
+    {
+        if (exception.Fault == UpstreamFault.TooLarge)
+        {
+            NoteHealth();
+        }
+        else
+        {
+            NoteFailure(exception.Message);
+        }
+    }
+
+    private void NoteHealth()
+    {
+        Interlocked.Exchange(ref _heardTicks, time.GetUtcNow().UtcTicks);
+        _failure = null;
     }
 }
