@@ -1,3 +1,4 @@
+using System.Text;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Tests.Support;
 
@@ -37,5 +38,31 @@ public sealed class LogFileTests : IDisposable
         log.Sync(); // Nothing is new: nothing to do.
         Assert.Equal(3, flushes);
         Assert.Equal("one\ntwo\n", await File.ReadAllTextAsync(path));
+    }
+
+    [Fact]
+    public async Task Lines_of_many_threads_are_whole_and_each_once()
+    {
+        const int Threads = 8;
+        const int LinesOfEach = 500;
+        string path = _folder.File("log");
+        using LogFile log = LogFile.Open(path, _ => { }, _ => { });
+        int told = 0;
+        log.OnWritten = (_, count) => Interlocked.Add(ref told, count);
+        await Task.WhenAll(Enumerable.Range(0, Threads).Select(thread => Task.Run(async () =>
+        {
+            for (int line = 0; line < LinesOfEach; line++)
+            {
+                byte[] text = Encoding.ASCII.GetBytes($"{thread}-{line}-{new string('x', line)}\n");
+                await log.AppendAsync(text, 1);
+                Assert.True(log.Length >= text.Length, "It was not written when its task ended.");
+            }
+        })));
+        Assert.Equal(
+            Enumerable.Range(0, Threads).SelectMany(thread => Enumerable.Range(0, LinesOfEach).Select(line => $"{thread}-{line}-{new string('x', line)}")).Order(),
+            (await File.ReadAllLinesAsync(path)).Order());
+        Assert.Equal(Threads * LinesOfEach, log.Lines);
+        Assert.Equal(Threads * LinesOfEach, told);
+        Assert.Equal(new FileInfo(path).Length, log.Length);
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using InferenceBatch.Server.Tests.Support;
+using InferenceBatch.Support;
 using Xunit.Abstractions;
 
 namespace InferenceBatch.Server.Tests;
@@ -14,9 +15,8 @@ public sealed class RecoveryTests(ITestOutputHelper log)
     [Fact]
     public async Task After_kills_every_line_is_answered_once()
     {
-        int seed = Environment.TickCount;
-        log.WriteLine($"seed {seed}");
-        var dice = new Random(seed);
+        log.WriteLine(Seed.Hint);
+        Random dice = Seed.For("recovery");
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
         {
             await Task.Delay(5);

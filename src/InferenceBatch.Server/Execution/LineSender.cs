@@ -80,8 +80,15 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         {
             // A fault of ours must not cost the line's place in flight, nor be tried for ever.
             Log.LineBroke(logger, span.Line, exception);
-            await run.AddErrorAsync(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
-            return default;
+            try
+            {
+                await run.AddErrorAsync(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
+                return default;
+            }
+            catch (IOException)
+            {
+                return new LineEnd(attempts, s_diskWait);
+            }
         }
         finally
         {
