@@ -59,7 +59,7 @@ public sealed class NewBatchCommand : ServiceCommand
     {
         if (WebhookUrl is { } url && (!url.IsAbsoluteUri || url.Scheme != Uri.UriSchemeHttps))
         {
-            ThrowTerminatingError(ErrorRecords.Make("InvalidValue", $"The webhook address '{url}' is not https.", url));
+            ThrowTerminatingError(ErrorRecords.Make("InvalidValue.NotHttps", url, url));
         }
     }
 
@@ -91,7 +91,7 @@ public sealed class NewBatchCommand : ServiceCommand
         }
         catch (PipelineStoppedException) when (Stopping)
         {
-            Host?.UI?.WriteWarningLine($"A batch of the file {id} may have been created: Get-Batch lists it.");
+            Host?.UI?.WriteWarningLine(Messages.Text("Warning.CreateUnknown", id));
             throw;
         }
     }

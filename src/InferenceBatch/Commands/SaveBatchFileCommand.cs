@@ -64,7 +64,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             if (batch.OutputFileId is null && batch.ErrorFileId is null)
             {
                 Fail(batch.IsFinished
-                    ? ErrorRecords.Make("FileNotFound", $"The batch {batch.Id} has neither an output nor an error file.", batch)
+                    ? ErrorRecords.Make("FileNotFound.NoResults", batch, batch.Id)
                     : ErrorRecords.BatchNotFinished(batch));
             }
 
@@ -137,7 +137,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
                 cancellationToken).ConfigureAwait(false);
             if (!isWhole)
             {
-                pump.WriteWarning($"{id} is partial: its batch still runs. Save it again, with -Force, once the batch has ended.");
+                pump.WriteWarning(Messages.Text("Warning.FileIsPartial", id));
             }
 
             return (true, null);

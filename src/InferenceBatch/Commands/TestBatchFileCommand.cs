@@ -35,7 +35,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
         if (Provider is not null && ServiceProfile.Find(Provider) is null)
         {
             ThrowTerminatingError(ErrorRecords.Make(
-                "InvalidValue", $"There is no provider '{Provider}'. Known: {string.Join(", ", ServiceProfile.All)}.", Provider));
+                "InvalidValue.Provider", Provider, Provider, string.Join(", ", ServiceProfile.All)));
         }
     }
 

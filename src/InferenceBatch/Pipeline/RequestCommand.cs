@@ -147,8 +147,7 @@ public abstract class RequestCommand : BatchCommand
             ReadOnlyMemory<byte> body = _template!.Write(prompt, string.IsNullOrEmpty(SystemPrompt) ? null : SystemPrompt, images);
             if (!_ids.TryAdd(Encoding.UTF8.GetBytes(id), _position, out int first))
             {
-                WriteError(ErrorRecords.Make(
-                    "DuplicateCustomId", $"{Describe(input)} has the custom_id '{id}', which input object {first} has already; it is left out.", input));
+                WriteError(ErrorRecords.Make("DuplicateCustomId", input, Describe(input), id, first));
                 return null;
             }
 
@@ -156,7 +155,7 @@ public abstract class RequestCommand : BatchCommand
         }
         catch (UnwritableValueException exception)
         {
-            WriteError(ErrorRecords.Make("InvalidValue", $"{Describe(input)}: {exception.Message}", input, exception));
+            WriteError(ErrorRecords.MakeFor(exception, "InvalidValue.Request", input, Describe(input), exception.Message));
             return null;
         }
     }
@@ -165,18 +164,17 @@ public abstract class RequestCommand : BatchCommand
     {
         if (!_template!.HasModel && !_shape.ModelIsOptional)
         {
-            return ErrorRecords.Make("ModelMissing", $"{Describe(input)} has no model: name one with -Model.", input);
+            return ErrorRecords.Make("ModelMissing", input, Describe(input));
         }
 
         if (prompt is null && Message is null && !_template.HasInput)
         {
-            return ErrorRecords.Make("PromptMissing",
-                $"{Describe(input)} has no prompt: say where its text is, such as -Prompt {{ $_.Body }}, or give it a Prompt property.", input);
+            return ErrorRecords.Make("PromptMissing", input, Describe(input));
         }
 
-        return !_shape.TakesMessages && (Image?.Length > 0 || !string.IsNullOrEmpty(SystemPrompt))
-            ? ErrorRecords.Make("ParameterNotForEndpoint",
-                $"{Describe(input)} has {(Image?.Length > 0 ? "an image" : "a system prompt")}; {Endpoint} takes none.", input)
+        return _shape.TakesMessages ? null
+            : Image?.Length > 0 ? ErrorRecords.Make("ParameterNotForEndpoint.Image", input, Describe(input), Endpoint)
+            : !string.IsNullOrEmpty(SystemPrompt) ? ErrorRecords.Make("ParameterNotForEndpoint.SystemPrompt", input, Describe(input), Endpoint)
             : null;
     }
 
@@ -226,11 +224,11 @@ public abstract class RequestCommand : BatchCommand
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            WriteError(ErrorRecords.Make("FileNotFound", $"{Describe(input)}: there is no image '{full}'.", input, exception));
+            WriteError(ErrorRecords.MakeFor(exception, "FileNotFound.Image", input, Describe(input), full));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            WriteError(ErrorRecords.Make("FileUnreadable", $"{Describe(input)}: the image cannot be read: {exception.Message}", input, exception));
+            WriteError(ErrorRecords.MakeFor(exception, "FileUnreadable.Image", input, Describe(input), exception.Message));
         }
 
         return null;
@@ -275,7 +273,7 @@ public abstract class RequestCommand : BatchCommand
             : null;
         if (parameter is not null)
         {
-            ThrowTerminatingError(ErrorRecords.Make("ParameterNotForEndpoint", $"{Endpoint} has no place for -{parameter}.", Endpoint));
+            ThrowTerminatingError(ErrorRecords.Make("ParameterNotForEndpoint", Endpoint, Endpoint, parameter));
         }
     }
 
