@@ -56,6 +56,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     /// <summary>Put on each batch: up to 16 pairs of strings.</summary>
     [Parameter]
     [ValidateNotNull]
+    [ArgumentCompleter(typeof(MetadataCompleter))]
     public Hashtable? Metadata { get; set; }
 
     /// <inheritdoc cref="NewBatchCommand.CompletionWindow"/>

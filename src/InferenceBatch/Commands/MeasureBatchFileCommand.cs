@@ -58,6 +58,7 @@ public sealed class MeasureBatchFileCommand : BatchFileCommand
                     WriteWarning(Messages.Text("Warning.LinesUncounted", path, measure.UnreadableLines));
                 }
 
+                Session.NoteModels(measure.Models);
                 WriteObject(measure);
             }
             catch (Exception exception) when (exception is IOException or TextEncodingException)

@@ -23,6 +23,7 @@ public sealed class NewBatchCommand : ServiceCommand
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("FileId")]
+    [ArgumentCompleter(typeof(InputFileIdCompleter))]
     [ValidateNotNullOrEmpty]
     public string? InputFileId { get; set; }
 
@@ -41,6 +42,7 @@ public sealed class NewBatchCommand : ServiceCommand
     /// <summary>Up to 16 pairs of strings.</summary>
     [Parameter]
     [ValidateNotNull]
+    [ArgumentCompleter(typeof(MetadataCompleter))]
     public Hashtable? Metadata { get; set; }
 
     /// <summary>Called once when the batch has ended; https.</summary>

@@ -20,6 +20,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("FileId")]
+    [ArgumentCompleter(typeof(FileIdCompleter))]
     [ValidateNotNullOrEmpty]
     public string[]? Id { get; set; }
 

@@ -184,6 +184,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             WriteWarning(Messages.Text("Warning.Issue", name, issue));
         }
 
+        Session.NoteModels(report.Models);
         if (!report.IsValid)
         {
             WriteError(ErrorRecords.InvalidBatchFile(report, name));

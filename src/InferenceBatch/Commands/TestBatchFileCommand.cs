@@ -54,6 +54,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
             try
             {
                 BatchFileReport report = new FileValidator(Profile.RulesFor(Endpoint)).Validate(stream, path, bytes, StopToken);
+                Session.NoteModels(report.Models);
                 WriteObject(Quiet ? report.IsValid : report);
             }
             catch (IOException exception)

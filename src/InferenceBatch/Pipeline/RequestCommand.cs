@@ -53,6 +53,7 @@ public abstract class RequestCommand : BatchCommand
 
     [Parameter]
     [OneValue]
+    [ArgumentCompleter(typeof(ModelCompleter))]
     public string? Model { get; set; }
 
     /// <summary>What the conversation begins with: objects with <c>role</c> and <c>content</c>. The prompt, if any, follows.</summary>
@@ -114,6 +115,7 @@ public abstract class RequestCommand : BatchCommand
     {
         _shape = EndpointShape.Of(Endpoint);
         RefuseWhatTheEndpointLacks();
+        Session.NoteModels([Model]);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }
