@@ -1,6 +1,6 @@
 BeforeAll {
     . $PSScriptRoot/Service.ps1
-    $faults = [FaultServer]::new()
+    $script:faults = [FaultServer]::new()
     Connect-BatchService -BaseUri $faults.BaseUri
 
     function Get-Completion([string] $Line) { @((TabExpansion2 $Line $Line.Length).CompletionMatches) }
@@ -148,7 +148,7 @@ Describe 'Completion of metadata' {
 
 Describe 'Completion of models' {
     BeforeEach {
-        $service = [FaultServer]::new()
+        $script:service = [FaultServer]::new()
         Connect-BatchService -BaseUri $service.BaseUri
     }
 
@@ -163,6 +163,11 @@ Describe 'Completion of models' {
         $found[-1].ToolTip | Should -Match ([regex]::Escape($service.BaseUri))
         (Get-Completion "${_}*two").CompletionText | Should -Be 'served/two:free'
         $service.Calls.Count | Should -Be 1 -Because 'an answer holds for a while'
+    }
+
+    It 'offers those of the local service' {
+        $null = Start-TestService
+        (Get-Completion 'Invoke-Batch -Model ech').CompletionText | Should -Contain 'echo'
     }
 
     It 'asks the service that the command names, with the key it names' {

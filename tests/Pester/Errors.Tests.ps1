@@ -4,13 +4,13 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
     $null = New-BatchRequest x -Model m # Loads what the types below stand in.
-    $root = Join-Path $PSScriptRoot ../..
-    $assembly = (Get-Command Get-Batch -Module InferenceBatch).ImplementingType.Assembly
-    $hidden = [Reflection.BindingFlags]'NonPublic, Static'
-    $ids = @($assembly.GetType('InferenceBatch.Pipeline.ErrorRecords').GetField('s_categories', $hidden).GetValue($null).Keys)
-    $texts = @{}
+    $script:root = Join-Path $PSScriptRoot ../..
+    $script:assembly = (Get-Command Get-Batch -Module InferenceBatch).ImplementingType.Assembly
+    $script:hidden = [Reflection.BindingFlags]'NonPublic, Static'
+    $script:ids = @($assembly.GetType('InferenceBatch.Pipeline.ErrorRecords').GetField('s_categories', $hidden).GetValue($null).Keys)
+    $script:texts = @{}
     foreach ($entry in [Resources.ResourceReader]::new($assembly.GetManifestResourceStream('InferenceBatch.Messages.resources'))) { $texts[$entry.Key] = $entry.Value }
-    $namesOfErrors = @($texts.Keys) -notmatch '^(Argument|Unwritable|Warning)\b'
+    $script:namesOfErrors = @($texts.Keys) -notmatch '^(Argument|Unwritable|Warning)\b'
 
     # What a bracket holds, split at its own commas.
     function Split-Argument([string] $Text) {
@@ -26,15 +26,15 @@ BeforeAll {
     }
 
     # Every place in the source that names a text or an id, with the values it gives.
-    $source = Get-ChildItem (Join-Path $root src/InferenceBatch) -Recurse -Filter *.cs | Where-Object FullName -NotMatch '[\\/]obj[\\/]'
-    $uses = foreach ($file in $source) {
+    $script:source = Get-ChildItem (Join-Path $root src/InferenceBatch) -Recurse -Filter *.cs | Where-Object FullName -NotMatch '[\\/]obj[\\/]'
+    $script:uses = foreach ($file in $source) {
         $text = Get-Content -LiteralPath $file -Raw
-        foreach ($call in [regex]::Matches($text, '(?<![\w.])(?:ErrorRecords\.)?(?<How>Make|MakeFor|PassOn|Messages\.Text)\(')) {
+        foreach ($call in [regex]::Matches($text, '(?<![\w.])(?:ErrorRecords\.)?(?<How>Of|Caused|PassOn|Messages\.Text)\(')) {
             $values = @(Split-Argument $text.Substring($call.Index + $call.Length))
             $how = $call.Groups['How'].Value
-            $name = $how -eq 'MakeFor' ? $values[1] : $values[0]
+            $name = $how -eq 'Caused' ? $values[1] : $values[0]
             foreach ($literal in [regex]::Matches($name, '"(\w+(?:\.\w+)?)"')) {
-                @{ How = $how; Name = $literal.Groups[1].Value; Values = $values.Count - @{ Make = 2; MakeFor = 3; PassOn = 0; 'Messages.Text' = 1 }[$how]; Where = "$($file.Name): $($call.Value)$name" }
+                @{ How = $how; Name = $literal.Groups[1].Value; Values = $values.Count - @{ Of = 2; Caused = 3; PassOn = 0; 'Messages.Text' = 1 }[$how]; Where = "$($file.Name): $($call.Value)$name" }
             }
         }
     }

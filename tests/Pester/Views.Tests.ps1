@@ -11,21 +11,21 @@ BeforeAll {
     }
 
     $null = New-BatchRequest x -Model m # Loads what the types below stand in.
-    $now = [DateTimeOffset]::UtcNow
-    $running = [InferenceBatch.Model.Batch]@{
+    $script:now = [DateTimeOffset]::UtcNow
+    $script:running = [InferenceBatch.Model.Batch]@{
         Id = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde'; Status = 'InProgress'; RawStatus = 'in_progress'; Endpoint = '/v1/chat/completions'; CreatedAt = $now.AddMinutes(-12.5)
         RequestCounts = [InferenceBatch.Model.RequestCounts]::new(60, 30, 6)
     }
-    $large = [InferenceBatch.Model.Batch]@{
+    $script:large = [InferenceBatch.Model.Batch]@{
         Id = 'batch_1'; Status = 'Completed'; CreatedAt = $now.AddDays(-3.5); Json = '{"secret":"body"}'
         RequestCounts = [InferenceBatch.Model.RequestCounts]::new(1000000, 999988, 12)
     }
-    $hostile = "one`e[31mtwo`e]0;title`a$([char]0x9B)5mthree`r`nfour`tfive`0"
-    $hasHostile = '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]'
+    $script:hostile = "one`e[31mtwo`e]0;title`a$([char]0x9B)5mthree`r`nfour`tfive`0"
+    $script:hasHostile = '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]'
 
     # One of each class that a cmdlet gives, with the longest ids of the providers.
-    $longFile = 'file-6caaf24d-54a5-46be-b1b7-518884fcbdde'
-    $each = [ordered]@{
+    $script:longFile = 'file-6caaf24d-54a5-46be-b1b7-518884fcbdde'
+    $script:each = [ordered]@{
         Batch              = $running
         BatchFile          = [InferenceBatch.Model.BatchFile]@{ Id = $longFile; FileName = 'tickets-001.jsonl'; Bytes = 199999999; RequestCount = 5000000; CreatedAt = $now.AddDays(-3) }
         BatchRequest       = New-BatchRequest 'hello' -Model m
@@ -76,10 +76,10 @@ Describe 'Each class' {
 
 Describe 'What a model, a service or a file says' {
     BeforeAll {
-        $hostileError = [InferenceBatch.Model.ServiceError]::new("code`e[1m", $hostile)
-        $metadata = [System.Collections.Generic.Dictionary[string, string]]::new()
+        $script:hostileError = [InferenceBatch.Model.ServiceError]::new("code`e[1m", $hostile)
+        $script:metadata = [System.Collections.Generic.Dictionary[string, string]]::new()
         $metadata["k`e[2J"] = $hostile
-        $said = @(
+        $script:said = @(
             [InferenceBatch.Model.BatchResult]@{ CustomId = "id`e[5m"; Status = 'Succeeded'; Text = $hostile }
             [InferenceBatch.Model.BatchResult]@{ CustomId = 'b'; Status = 'Failed'; Error = $hostileError }
             [InferenceBatch.Model.Batch]@{ Id = 'b'; RawStatus = "new`e[31m"; Metadata = $metadata; Errors = [InferenceBatch.Model.ServiceError[]]@($hostileError) }

@@ -60,7 +60,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         IRequestSource? requests = ReadRequests();
         if (Ordered && requests is null)
         {
-            ThrowTerminatingError(ErrorRecords.Make("InvalidValue.Ordered", null));
+            ThrowTerminatingError(ErrorRecords.Of("InvalidValue.Ordered", null));
         }
 
         _results = new ResultWriter(requests, Ordered, Status);
@@ -144,7 +144,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
             var list = new RequestList();
             foreach (BatchRequest request in Request.Where(request => !list.Add(request)))
             {
-                WriteError(ErrorRecords.Make("DuplicateCustomId.Request", request, request.CustomId));
+                WriteError(ErrorRecords.Of("DuplicateCustomId.Request", request, request.CustomId));
             }
 
             return list;

@@ -30,7 +30,7 @@ public sealed class ImportBatchFileCommand : BatchFileCommand
             ReadOnlySpan<byte> line = reader.Line.Span;
             if (reader.Number == 1 && FileValidator.LooksLikeUtf16(line))
             {
-                WriteError(ErrorRecords.Make("InvalidBatchFile.Utf16", path, path, FileValidator.Utf16Message));
+                WriteError(ErrorRecords.Of("InvalidBatchFile.Utf16", path, path, FileValidator.Utf16Message));
                 return;
             }
 
@@ -45,7 +45,7 @@ public sealed class ImportBatchFileCommand : BatchFileCommand
             }
             else
             {
-                WriteError(ErrorRecords.Make("InvalidBatchFile.Line", path, path, reader.Number, problem));
+                WriteError(ErrorRecords.Of("InvalidBatchFile.Line", path, path, reader.Number, problem));
             }
         }
     }

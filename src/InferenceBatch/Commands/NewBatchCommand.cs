@@ -61,7 +61,7 @@ public sealed class NewBatchCommand : ServiceCommand
     {
         if (WebhookUrl is { } url && (!url.IsAbsoluteUri || url.Scheme != Uri.UriSchemeHttps))
         {
-            ThrowTerminatingError(ErrorRecords.Make("InvalidValue.NotHttps", url, url));
+            ThrowTerminatingError(ErrorRecords.Of("InvalidValue.NotHttps", url, url));
         }
     }
 

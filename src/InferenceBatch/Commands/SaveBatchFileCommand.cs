@@ -65,7 +65,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             if (batch.OutputFileId is null && batch.ErrorFileId is null)
             {
                 Fail(batch.IsFinished
-                    ? ErrorRecords.Make("FileNotFound.NoResults", batch, batch.Id)
+                    ? ErrorRecords.Of("FileNotFound.NoResults", batch, batch.Id)
                     : ErrorRecords.BatchNotFinished(batch));
             }
 

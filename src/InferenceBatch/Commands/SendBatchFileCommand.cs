@@ -58,7 +58,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             Request = Result.Request;
             if (Request is null)
             {
-                WriteError(ErrorRecords.Make("RequestMissing", Result, Result.CustomId));
+                WriteError(ErrorRecords.Of("RequestMissing", Result, Result.CustomId));
                 return;
             }
         }

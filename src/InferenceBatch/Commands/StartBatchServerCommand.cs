@@ -44,7 +44,7 @@ public sealed class StartBatchServerCommand : BatchCommand
         {
             // What follows in a script or a paste is meant for this service, and must not reach one that bills.
             Session.Default = first.Connect();
-            ThrowTerminatingError(ErrorRecords.Make("ServerAlreadyRunning", first, dataPath, first.Uri, first.ProcessId));
+            ThrowTerminatingError(ErrorRecords.Of("ServerAlreadyRunning", first, dataPath, first.Uri, first.ProcessId));
         }
 
         string? key = UpstreamApiKey is null ? null : new NetworkCredential("", UpstreamApiKey).Password;

@@ -46,7 +46,7 @@ public sealed class StopBatchServerCommand : BatchCommand
             return [running[0]];
         }
 
-        WriteError(running.Count == 0 ? ErrorRecords.Make("ServerNotFound", null) : ErrorRecords.Make("ServerNotFound.Several", null, running.Count));
+        WriteError(running.Count == 0 ? ErrorRecords.Of("ServerNotFound", null) : ErrorRecords.Of("ServerNotFound.Several", null, running.Count));
         return [];
     }
 

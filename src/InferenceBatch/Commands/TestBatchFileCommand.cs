@@ -34,7 +34,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
     {
         if (Provider is not null && ServiceProfile.Find(Provider) is null)
         {
-            ThrowTerminatingError(ErrorRecords.Make(
+            ThrowTerminatingError(ErrorRecords.Of(
                 "InvalidValue.Provider", Provider, Provider, string.Join(", ", ServiceProfile.All)));
         }
     }

@@ -59,11 +59,11 @@ internal static class ErrorRecords
     /// <param name="name">The text's name in Messages.resx; the id is what stands before its dot.</param>
     /// <param name="target">What is wrong.</param>
     /// <param name="values">What the text speaks of.</param>
-    public static ErrorRecord Make(string name, object? target, params object?[] values) =>
+    public static ErrorRecord Of(string name, object? target, params object?[] values) =>
         PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values)));
 
-    /// <summary>As <see cref="Make"/>, for an exception that has too little to say by itself.</summary>
-    public static ErrorRecord MakeFor(Exception cause, string name, object? target, params object?[] values) =>
+    /// <summary>As <see cref="Of"/>, for an exception that has too little to say by itself.</summary>
+    public static ErrorRecord Caused(Exception cause, string name, object? target, params object?[] values) =>
         PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values), cause));
 
     /// <summary>Makes a record of an exception whose message says all.</summary>
@@ -91,29 +91,29 @@ internal static class ErrorRecords
     public static bool EndsCommand(ErrorRecord error) => error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized";
 
     public static ErrorRecord FileNotFound(string path, string resolved) =>
-        Make("FileNotFound", path, resolved);
+        Of("FileNotFound", path, resolved);
 
     public static ErrorRecord NothingMatches(string path) =>
-        Make("FileNotFound.NoMatch", path, path);
+        Of("FileNotFound.NoMatch", path, path);
 
     public static ErrorRecord NotAFile(string path) =>
-        Make("NotAFile", path, path);
+        Of("NotAFile", path, path);
 
     public static ErrorRecord NotAFileSystemPath(string path, string provider) =>
-        Make("NotAFileSystemPath", path, path, provider);
+        Of("NotAFileSystemPath", path, path, provider);
 
     public static ErrorRecord FolderNotFound(string path) =>
-        Make("FileNotFound.Folder", path, Path.GetDirectoryName(path), Path.GetFileName(path));
+        Of("FileNotFound.Folder", path, Path.GetDirectoryName(path), Path.GetFileName(path));
 
     public static ErrorRecord FileUnwritable(string path, Exception cause) =>
-        MakeFor(cause, "FileUnwritable", path, path, cause.Message);
+        Caused(cause, "FileUnwritable", path, path, cause.Message);
 
     public static ErrorRecord FileExists(string path) =>
-        Make("FileExists", path, path);
+        Of("FileExists", path, path);
 
     /// <summary>A second file for the path one was just saved to.</summary>
     public static ErrorRecord SavedTwice(string path, string id) =>
-        Make("FileExists.SavedTwice", path, path, id);
+        Of("FileExists.SavedTwice", path, path, id);
 
     /// <summary>A batch the service refused, with the first of the service's reasons.</summary>
     public static ErrorRecord BatchFailed(Batch batch)
@@ -121,21 +121,21 @@ internal static class ErrorRecords
         const int MaxListed = 10;
         if (batch.Errors.Count == 0)
         {
-            return Make("BatchFailed.NoReason", batch, batch.Id);
+            return Of("BatchFailed.NoReason", batch, batch.Id);
         }
 
         string? more = batch.Errors.Count > MaxListed ? Messages.Text("BatchFailed.More", batch.Errors.Count - MaxListed) : null;
-        return Make("BatchFailed", batch, batch.Id, Listed(batch.Errors.Take(MaxListed), more));
+        return Of("BatchFailed", batch, batch.Id, Listed(batch.Errors.Take(MaxListed), more));
     }
 
     public static ErrorRecord BatchNotFinished(Batch batch) =>
-        Make("BatchNotFinished", batch, batch.Id, batch.RawStatus);
+        Of("BatchNotFinished", batch, batch.Id, batch.RawStatus);
 
     /// <param name="id">The batch still running.</param>
     /// <param name="waited">How long it was waited for.</param>
     /// <param name="last">The batch as it was last seen; the error's target, else the id is.</param>
     public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last) =>
-        Make("WaitTimeout", last ?? (object)id, id, last?.RawStatus ?? "not finished", waited.TotalSeconds, BatchWait.ResumeLine([id]));
+        Of("WaitTimeout", last ?? (object)id, id, last?.RawStatus ?? "not finished", waited.TotalSeconds, BatchWait.ResumeLine([id]));
 
     /// <summary>A batch file that was not sent, with the first of its errors.</summary>
     public static ErrorRecord InvalidBatchFile(BatchFileReport report, string name)
@@ -144,8 +144,8 @@ internal static class ErrorRecords
         IEnumerable<LineIssue> errors = report.Issues.Where(issue => issue.Severity == IssueSeverity.Error).Take(MaxListed);
         string listed = Listed(errors, report.ErrorCount > MaxListed ? Messages.Text("InvalidBatchFile.More") : null);
         return report.ErrorCount == 1
-            ? Make("InvalidBatchFile.One", report, name, listed)
-            : Make("InvalidBatchFile", report, name, report.ErrorCount, listed);
+            ? Of("InvalidBatchFile.One", report, name, listed)
+            : Of("InvalidBatchFile", report, name, report.ErrorCount, listed);
     }
 
     /// <summary>One a line; of what a service or a file says the beginning, with nothing that a terminal would obey.</summary>

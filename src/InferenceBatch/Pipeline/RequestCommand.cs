@@ -149,7 +149,7 @@ public abstract class RequestCommand : BatchCommand
             ReadOnlyMemory<byte> body = _template!.Write(prompt, string.IsNullOrEmpty(SystemPrompt) ? null : SystemPrompt, images);
             if (!_ids.TryAdd(Encoding.UTF8.GetBytes(id), _position, out int first))
             {
-                WriteError(ErrorRecords.Make("DuplicateCustomId", input, Describe(input), id, first));
+                WriteError(ErrorRecords.Of("DuplicateCustomId", input, Describe(input), id, first));
                 return null;
             }
 
@@ -157,7 +157,7 @@ public abstract class RequestCommand : BatchCommand
         }
         catch (UnwritableValueException exception)
         {
-            WriteError(ErrorRecords.MakeFor(exception, "InvalidValue.Request", input, Describe(input), exception.Message));
+            WriteError(ErrorRecords.Caused(exception, "InvalidValue.Request", input, Describe(input), exception.Message));
             return null;
         }
     }
@@ -166,17 +166,17 @@ public abstract class RequestCommand : BatchCommand
     {
         if (!_template!.HasModel && !_shape.ModelIsOptional)
         {
-            return ErrorRecords.Make("ModelMissing", input, Describe(input));
+            return ErrorRecords.Of("ModelMissing", input, Describe(input));
         }
 
         if (prompt is null && Message is null && !_template.HasInput)
         {
-            return ErrorRecords.Make("PromptMissing", input, Describe(input));
+            return ErrorRecords.Of("PromptMissing", input, Describe(input));
         }
 
         return _shape.TakesMessages ? null
-            : Image?.Length > 0 ? ErrorRecords.Make("ParameterNotForEndpoint.Image", input, Describe(input), Endpoint)
-            : !string.IsNullOrEmpty(SystemPrompt) ? ErrorRecords.Make("ParameterNotForEndpoint.SystemPrompt", input, Describe(input), Endpoint)
+            : Image?.Length > 0 ? ErrorRecords.Of("ParameterNotForEndpoint.Image", input, Describe(input), Endpoint)
+            : !string.IsNullOrEmpty(SystemPrompt) ? ErrorRecords.Of("ParameterNotForEndpoint.SystemPrompt", input, Describe(input), Endpoint)
             : null;
     }
 
@@ -226,11 +226,11 @@ public abstract class RequestCommand : BatchCommand
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            WriteError(ErrorRecords.MakeFor(exception, "FileNotFound.Image", input, Describe(input), full));
+            WriteError(ErrorRecords.Caused(exception, "FileNotFound.Image", input, Describe(input), full));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            WriteError(ErrorRecords.MakeFor(exception, "FileUnreadable.Image", input, Describe(input), exception.Message));
+            WriteError(ErrorRecords.Caused(exception, "FileUnreadable.Image", input, Describe(input), exception.Message));
         }
 
         return null;
@@ -275,7 +275,7 @@ public abstract class RequestCommand : BatchCommand
             : null;
         if (parameter is not null)
         {
-            ThrowTerminatingError(ErrorRecords.Make("ParameterNotForEndpoint", Endpoint, Endpoint, parameter));
+            ThrowTerminatingError(ErrorRecords.Of("ParameterNotForEndpoint", Endpoint, Endpoint, parameter));
         }
     }
 

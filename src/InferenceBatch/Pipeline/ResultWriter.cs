@@ -104,7 +104,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
     private static ResultReader ReaderFor(PipelinePump pump, string source) => new(s_readValue)
     {
-        OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Make("DownloadIncomplete", source, line, source, why)),
+        OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Of("DownloadIncomplete", source, line, source, why)),
     };
 
     private ValueTask WriteAsync(BatchResult result, PipelinePump pump)
