@@ -13,7 +13,7 @@ BeforeAll {
     $null = New-BatchRequest x -Model m # Loads what the types below stand in.
     $script:now = [DateTimeOffset]::UtcNow
     $script:running = [InferenceBatch.Model.Batch]@{
-        Id = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde'; Status = 'InProgress'; RawStatus = 'in_progress'; Endpoint = '/v1/chat/completions'; CreatedAt = $now.AddMinutes(-12.5)
+        Id = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde'; Status = 'InProgress'; RawStatus = 'in_progress'; Endpoint = '/v1/chat/completions'; CreatedAt = $now.AddHours(-12.5)
         RequestCounts = [InferenceBatch.Model.RequestCounts]::new(60, 30, 6)
     }
     $script:large = [InferenceBatch.Model.Batch]@{
@@ -43,7 +43,7 @@ BeforeAll {
 
 Describe 'The view of <Name> in <Width> columns' -ForEach @(
     foreach ($width in 80, 120) {
-        @{ Name = 'Batch'; Width = $width; Whole = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde', 'InProgress', '██░░  60%', '30/6/60', '12m' }
+        @{ Name = 'Batch'; Width = $width; Whole = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde', 'InProgress', '██░░  60%', '30/6/60', '12h' }
         @{ Name = 'BatchFile'; Width = $width; Whole = 'file-6caaf24d-54a5-46be-b1b7-518884fcbdde', '5,000,000', '190.7 MB', '3d' }
         @{ Name = 'BatchRequest'; Width = $width; Whole = 'request-1', '/v1/chat/completions', '{"model":"m",' }
         @{ Name = 'BatchResult'; Width = $width; Whole = 'ticket-1', 'Succeeded', '123456', 'word word word' }
@@ -132,12 +132,12 @@ Describe 'Views' {
         It 'shows a row that fits a window of 80 columns' {
             $shown = $running, $large | Get-Shown
             $shown[0] | Should -Match '^Id +Status +Progress +Ok/Fail/All +Age$'
-            $shown[2] | Should -Match '^batch_6caaf24d-54a5-46be-b1b7-518884fcbdde InProgress +██░░  60% +30/6/60 +12m$'
+            $shown[2] | Should -Match '^batch_6caaf24d-54a5-46be-b1b7-518884fcbdde InProgress +██░░  60% +30/6/60 +12h$'
             $shown[3] | Should -Match '^batch_1 +Completed +████ 100% +999k/12/1M +3d$'
         }
 
         It 'says the endpoint where there is room' {
-            ($running | Get-Shown -Width 120)[2] | Should -Match '12m /v1/chat/completions$'
+            ($running | Get-Shown -Width 120)[2] | Should -Match '12h /v1/chat/completions$'
         }
 
         It 'counts in 11 characters: <Completed>/<Failed>/<Total>' -ForEach @(
@@ -151,7 +151,7 @@ Describe 'Views' {
         }
 
         It 'tells an age in three characters: <Hours> hours' -ForEach @(
-            @{ Hours = 0.001; Shown = '^\ds$' }, @{ Hours = 0.5; Shown = '^(29|30)m$' }, @{ Hours = 23.5; Shown = '^23h$' }, @{ Hours = 24.5; Shown = '^1d$' }
+            @{ Hours = 0.001; Shown = '^\d+s$' }, @{ Hours = 0.5; Shown = '^(29|30)m$' }, @{ Hours = 23.5; Shown = '^23h$' }, @{ Hours = 24.5; Shown = '^1d$' }
             @{ Hours = 24 * 99.5; Shown = '^99d$' }, @{ Hours = 24 * 141; Shown = '^20w$' }, @{ Hours = 24 * 731; Shown = '^2y$' }
         ) {
             [InferenceBatch.Views.ViewText]::Age([DateTimeOffset]::UtcNow.AddHours(-$Hours)) | Should -Match $Shown
@@ -199,7 +199,7 @@ Describe 'Views' {
     Context 'BatchFile' {
         It 'shows size and requests' {
             $file = [InferenceBatch.Model.BatchFile]@{ Id = 'file-abc'; FileName = 'a.jsonl'; Bytes = 199999999; RequestCount = 50000; CreatedAt = $now }
-            ($file | Get-Shown)[2] | Should -Match '^file-abc +a\.jsonl +50,000 +190\.7 MB +\d+s'
+            ($file | Get-Shown)[2] | Should -Match '^file-abc +a\.jsonl +50,000 +190\.7 MB +\d+[sm]$'
         }
     }
 
