@@ -158,7 +158,7 @@ Describe 'Completion of models' {
         $service.On('GET /v1/models', @(New-Answer @{ object = 'list'; data = @(@{ id = 'served/one' }, @{ id = 'served/two:free' }) }))
         $null = New-BatchRequest x -Model 'seen-here'
         $line = $_
-        Wait-Until { (Get-Completion $line)[-1].CompletionText -eq 'served/two:free' } | Should -BeTrue
+        Wait-Until { (Get-Completion $line)[-1].CompletionText -eq 'served/two:free' } 60 | Should -BeTrue
         $found = Get-Completion $line
         $found[0].CompletionText | Should -Be 'seen-here'
         $found.CompletionText | Select-Object -Last 2 | Should -Be 'served/one', 'served/two:free'
@@ -169,13 +169,13 @@ Describe 'Completion of models' {
 
     It 'offers those of the local service' {
         $null = Start-TestService
-        Wait-Until { (Get-Completion 'Invoke-Batch -Model ech').CompletionText -contains 'echo' } | Should -BeTrue
+        Wait-Until { (Get-Completion 'Invoke-Batch -Model ech').CompletionText -contains 'echo' } 60 | Should -BeTrue
     }
 
     It 'asks the service that the command names, with the key it names' {
         $service.On('GET /v1/models', @(New-Answer @{ data = @(@{ id = 'elsewhere' }) }))
         Connect-BatchService -BaseUri $faults.BaseUri
-        Wait-Until { (Get-Completion "Invoke-Batch -BaseUri $($service.BaseUri) -ApiKey some-key -Model else").CompletionText -eq 'elsewhere' } | Should -BeTrue
+        Wait-Until { (Get-Completion "Invoke-Batch -BaseUri $($service.BaseUri) -ApiKey some-key -Model else").CompletionText -eq 'elsewhere' } 60 | Should -BeTrue
         $service.Calls[0].Headers['Authorization'] | Should -Be 'Bearer some-key'
     }
 
