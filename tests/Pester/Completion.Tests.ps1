@@ -168,8 +168,10 @@ Describe 'Completion of models' {
     }
 
     It 'offers those of the local service' {
-        $null = Start-TestService
+        $server = Start-TestService
         Wait-Until { (Get-Completion 'Invoke-Batch -Model ech').CompletionText -contains 'echo' } 60 | Should -BeTrue
+        # Its record goes with this block's part of TestDrive.
+        $server | Stop-BatchServer
     }
 
     It 'asks the service that the command names, with the key it names' {
