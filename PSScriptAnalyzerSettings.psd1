@@ -6,6 +6,15 @@
         'PSAvoidUsingWriteHost'
         # Does not see a script's parameter where a function of the script uses it.
         'PSReviewUnusedParameter'
+        # PowerShell 7 reads and writes UTF-8 without a mark.
+        'PSUseBOMForUnicodeEncodedFile'
+        # The cmdlets are C#; what functions there are here are words for tests, and change nothing by themselves.
+        'PSUseShouldProcessForStateChangingFunctions'
+        'PSUseSingularNouns'
+        # Does not see that what a block of a Pester test sets is used in the next.
+        'PSUseDeclaredVarsMoreThanAssignments'
+        # Tests give keys that are none.
+        'PSAvoidUsingConvertToSecureStringWithPlainText'
     )
     Rules               = @{
         PSPlaceOpenBrace           = @{ Enable = $true; OnSameLine = $true; NewLineAfter = $true; IgnoreOneLineBlock = $true }

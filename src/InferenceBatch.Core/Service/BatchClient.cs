@@ -176,7 +176,7 @@ public sealed class BatchClient
     /// <summary>GET /models: the ids of the models the service has.</summary>
     public Task<IReadOnlyList<string>> ListModelsAsync(RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
         _caller.CallAsync(
-            new ServiceCall(HttpMethod.Get, "models"), policy ?? RetryPolicy.Interactive,
+            new ServiceCall(HttpMethod.Get, "models") { IsAside = true }, policy ?? RetryPolicy.Interactive,
             json => Page<string?>.Read(json, item => item.Field("id").Text()).Items.OfType<string>().ToList() as IReadOnlyList<string>,
             cancellationToken);
 

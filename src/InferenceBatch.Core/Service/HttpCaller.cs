@@ -61,7 +61,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
                 problem = exception;
             }
 
-            if (IsElsewhere(problem) && connection.TurnToAlternate())
+            if (!call.IsAside && IsElsewhere(problem) && connection.TurnToAlternate())
             {
                 warn?.Invoke($"The Batch API was not found at the address asked first; using {connection.BaseUri} from now on.");
                 attempt--;

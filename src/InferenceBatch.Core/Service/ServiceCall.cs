@@ -17,6 +17,9 @@ internal sealed record ServiceCall(HttpMethod Method, string Path)
     /// <summary>Set where the service may carry the call out twice: after an ambiguous failure the caller looks first.</summary>
     public bool IsOnceOnly { get; init; }
 
+    /// <summary>Set where an answer says nothing of whether the Batch API is at this address.</summary>
+    public bool IsAside { get; init; }
+
     /// <summary>The first byte wanted of a file.</summary>
     public long RangeStart { get; init; }
 

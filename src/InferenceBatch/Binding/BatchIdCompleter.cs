@@ -1,10 +1,9 @@
-using System.Collections;
 using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Completes the ids of batches this session has seen, newest first.</summary>
+/// <summary>Completes the ids of batches this session has met, the latest first; the tooltip is the status.</summary>
 public sealed class BatchIdCompleter : Completer
 {
-    protected override IEnumerable<string> Words(IDictionary boundParameters) => Session.RecentBatches.Select(batch => batch.Id);
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => Session.Batches.All;
 }

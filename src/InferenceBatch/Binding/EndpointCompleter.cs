@@ -1,10 +1,10 @@
-using System.Collections;
 using InferenceBatch.Lines;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Completes the endpoints a batch can be for.</summary>
+/// <summary>Completes the endpoints a batch can be for, at the service at hand.</summary>
 public sealed class EndpointCompleter : Completer
 {
-    protected override IEnumerable<string> Words(IDictionary boundParameters) => ValidationRules.KnownEndpoints;
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>
+        ValidationRules.KnownEndpoints.Concat(command.Profile.MoreEndpoints).Select(endpoint => (endpoint, ""));
 }

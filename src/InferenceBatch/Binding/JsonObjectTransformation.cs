@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Text.Json;
+using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
@@ -26,7 +27,7 @@ internal sealed class JsonObjectTransformationAttribute : ArgumentTransformation
         }
         catch (JsonException exception)
         {
-            throw new ArgumentTransformationMetadataException($"The text is not JSON: {exception.Message}", exception);
+            throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NotJson", exception.Message), exception);
         }
     }
 
@@ -60,7 +61,7 @@ internal sealed class JsonObjectTransformationAttribute : ArgumentTransformation
         }
 
         return json.Length > 0 && json[0] == (byte)'{' ? new RawJson(json)
-            : throw new ArgumentTransformationMetadataException("An object is wanted: a hashtable, a PSCustomObject or JSON text in braces.");
+            : throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NotAnObject"));
     }
 
     private static RawJson[] Items(string text)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
+using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
@@ -110,6 +111,5 @@ internal static class JsonText
         }
     }
 
-    private static UnwritableValueException LoneSurrogate() =>
-        new("the text holds half a surrogate pair (U+D800 to U+DFFF alone), which UTF-8 cannot carry");
+    private static UnwritableValueException LoneSurrogate() => new(Messages.Text("Unwritable.HalfSurrogate"));
 }

@@ -7,6 +7,7 @@ using System.Numerics;
 using System.Security;
 using System.Text.Json;
 using InferenceBatch.Lines;
+using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
@@ -38,7 +39,7 @@ internal static class ObjectJson
     {
         if (depth > MaxDepth)
         {
-            throw new UnwritableValueException($"it is nested deeper than {MaxDepth} levels, or contains itself");
+            throw new UnwritableValueException(Messages.Text("Unwritable.TooDeep", MaxDepth));
         }
 
         object? plain = value is PSObject wrapped ? wrapped.BaseObject : value;
@@ -90,9 +91,9 @@ internal static class ObjectJson
                 json.WriteRawValue(((IFormattable)value).ToString(null, CultureInfo.InvariantCulture)!);
                 return true;
             case SecureString or PSCredential:
-                throw new UnwritableValueException("a secret does not belong into a request");
+                throw new UnwritableValueException(Messages.Text("Unwritable.Secret"));
             case ScriptBlock or Delegate or Type or IntPtr:
-                throw new UnwritableValueException($"JSON has no form for a {value.GetType().Name}");
+                throw new UnwritableValueException(Messages.Text("Unwritable.NoForm", value.GetType().Name));
             default:
                 return false;
         }
@@ -180,7 +181,7 @@ internal static class ObjectJson
         }
         catch (InvalidOperationException)
         {
-            throw new UnwritableValueException("the JSON text holds half a surrogate pair (\\ud800 to \\udfff alone), which UTF-8 cannot carry");
+            throw new UnwritableValueException(Messages.Text("Unwritable.HalfSurrogateInJson"));
         }
     }
 
@@ -194,7 +195,7 @@ internal static class ObjectJson
     {
         if (!double.IsFinite(number))
         {
-            throw new UnwritableValueException($"JSON has no form for the number {number.ToString(CultureInfo.InvariantCulture)}");
+            throw new UnwritableValueException(Messages.Text("Unwritable.NotFinite", number.ToString(CultureInfo.InvariantCulture)));
         }
 
         if (original is float single)

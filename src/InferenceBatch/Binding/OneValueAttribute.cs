@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
@@ -11,7 +12,6 @@ internal sealed class OneValueAttribute : ArgumentTransformationAttribute
 {
     public override object Transform(EngineIntrinsics engineIntrinsics, object inputData) =>
         (inputData is PSObject wrapped ? wrapped.BaseObject : inputData) is ScriptBlock block
-            ? throw new ArgumentTransformationMetadataException(
-                $"{{{block}}} is a script block; this parameter takes one value for all input objects. Those that take script blocks are -Prompt, -SystemPrompt, -CustomId and -Image.")
+            ? throw new ArgumentTransformationMetadataException(Messages.Text("Argument.ScriptBlock", block))
             : inputData;
 }

@@ -1,10 +1,10 @@
-using System.Collections;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Completes the names of the profiles.</summary>
+/// <summary>Completes the names of the profiles; the tooltip is the address.</summary>
 public sealed class ProviderCompleter : Completer
 {
-    protected override IEnumerable<string> Words(IDictionary boundParameters) => ServiceProfile.All.Select(profile => profile.Name);
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>
+        ServiceProfile.All.Select(profile => (profile.Name, profile.BaseUri?.AbsoluteUri ?? "each customer has an address of their own: -BaseUri"));
 }

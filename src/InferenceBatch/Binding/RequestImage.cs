@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
@@ -46,7 +47,7 @@ internal sealed class RequestImage
     {
         byte[] content = File.ReadAllBytes(path);
         string type = TypeOf(content) ?? s_typesByExtension.GetValueOrDefault(Path.GetExtension(path))
-            ?? throw new UnwritableValueException($"'{path}' is no image of a known kind");
+            ?? throw new UnwritableValueException(Messages.Text("Unwritable.Image", path));
         return new RequestImage($"data:{type};base64,", content);
     }
 

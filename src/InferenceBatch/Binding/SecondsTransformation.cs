@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Management.Automation;
+using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
@@ -17,10 +18,10 @@ internal sealed class SecondsTransformationAttribute : ArgumentTransformationAtt
         }
         else if (!LanguagePrimitives.TryConvertTo(plain, CultureInfo.InvariantCulture, out seconds))
         {
-            throw new ArgumentTransformationMetadataException($"'{plain}' is no number of seconds.");
+            throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NotSeconds", plain));
         }
 
         return double.IsFinite(seconds) && seconds >= 0 ? seconds
-            : throw new ArgumentTransformationMetadataException($"{seconds} is no duration: seconds, 0 or more, are wanted.");
+            : throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NegativeSeconds", seconds));
     }
 }

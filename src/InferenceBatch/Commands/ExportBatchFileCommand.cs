@@ -65,7 +65,7 @@ public sealed class ExportBatchFileCommand : BatchCommand
         }
         catch (RequestRefusedException exception)
         {
-            WriteError(ErrorRecords.Make(exception.Reason.ToString(), exception.Message, InputObject, exception));
+            WriteError(ErrorRecords.From(exception, InputObject));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -88,7 +88,7 @@ public sealed class ExportBatchFileCommand : BatchCommand
         _progress!.Dispose();
         if (_splitter.Count == 0)
         {
-            WriteWarning($"No request came in; '{_path}' was not written.");
+            WriteWarning(Messages.Text("Warning.NoRequest", _path));
             return;
         }
 

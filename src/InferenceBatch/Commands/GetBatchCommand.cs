@@ -77,7 +77,7 @@ public sealed class GetBatchCommand : ServiceCommand
 
             if (Status is null || Status.Contains(batch.Status))
             {
-                await pump.WriteObjectAsync(Session.Remember(batch, connection)).ConfigureAwait(false);
+                await pump.WriteObjectAsync(Session.Remember(batch, connection, isListed: true)).ConfigureAwait(false);
                 if (++given == First)
                 {
                     return;

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
@@ -21,6 +22,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("FileId", "InputFileId")]
+    [ArgumentCompleter(typeof(FileIdCompleter))]
     [ValidateNotNullOrEmpty]
     public string[]? Id { get; set; }
 
@@ -39,7 +41,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
                 {
                     await foreach (BatchFile file in ClientFor(listed, pump).ListFilesAsync(Purpose, token).ConfigureAwait(false))
                     {
-                        await pump.WriteObjectAsync(Session.Remember(file, listed)).ConfigureAwait(false);
+                        await pump.WriteObjectAsync(Session.Remember(file, listed, isListed: true)).ConfigureAwait(false);
                     }
 
                     return true;

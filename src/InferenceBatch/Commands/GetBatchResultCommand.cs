@@ -60,7 +60,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         IRequestSource? requests = ReadRequests();
         if (Ordered && requests is null)
         {
-            ThrowTerminatingError(ErrorRecords.Make("InvalidValue", "-Ordered is the order of the requests: give them with -RequestPath or -Request.", null));
+            ThrowTerminatingError(ErrorRecords.Of("InvalidValue.Ordered", null));
         }
 
         _results = new ResultWriter(requests, Ordered, Status);
@@ -144,7 +144,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
             var list = new RequestList();
             foreach (BatchRequest request in Request.Where(request => !list.Add(request)))
             {
-                WriteError(ErrorRecords.Make("DuplicateCustomId", $"The custom_id '{request.CustomId}' stands twice in -Request; the first is used.", request));
+                WriteError(ErrorRecords.Of("DuplicateCustomId.Request", request, request.CustomId));
             }
 
             return list;
@@ -163,7 +163,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
             {
                 if (index.Add(path, StopToken) is > 0 and int leftOut)
                 {
-                    WriteWarning($"{leftOut:N0} lines of '{path}' are no requests, or repeat a custom_id, and were left out. Test-BatchFile lists them.");
+                    WriteWarning(Messages.Text("Warning.LinesLeftOut", leftOut, path));
                 }
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

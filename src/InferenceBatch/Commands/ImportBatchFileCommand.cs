@@ -30,7 +30,7 @@ public sealed class ImportBatchFileCommand : BatchFileCommand
             ReadOnlySpan<byte> line = reader.Line.Span;
             if (reader.Number == 1 && FileValidator.LooksLikeUtf16(line))
             {
-                WriteError(ErrorRecords.Make("InvalidBatchFile", $"{path}: {FileValidator.Utf16Message}", path));
+                WriteError(ErrorRecords.Of("InvalidBatchFile.Utf16", path, path, FileValidator.Utf16Message));
                 return;
             }
 
@@ -45,7 +45,7 @@ public sealed class ImportBatchFileCommand : BatchFileCommand
             }
             else
             {
-                WriteError(ErrorRecords.Make("InvalidBatchFile", $"{path}, line {reader.Number}: {problem}", path));
+                WriteError(ErrorRecords.Of("InvalidBatchFile.Line", path, path, reader.Number, problem));
             }
         }
     }
@@ -71,8 +71,8 @@ public sealed class ImportBatchFileCommand : BatchFileCommand
             return null;
         }
 
-        problem = request.CustomId.IsEmpty ? "The line has no custom_id."
-            : request.BodyKind != JsonTokenType.StartObject ? "The line has no body."
+        problem = request.CustomId.IsEmpty ? Messages.Text("InvalidBatchFile.NoCustomId")
+            : request.BodyKind != JsonTokenType.StartObject ? Messages.Text("InvalidBatchFile.NoBody")
             : "";
         return problem.Length > 0 ? null : new BatchRequest
         {

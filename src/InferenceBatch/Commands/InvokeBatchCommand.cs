@@ -61,6 +61,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     /// <summary>Put on each batch: up to 16 pairs of strings.</summary>
     [Parameter]
     [ValidateNotNull]
+    [ArgumentCompleter(typeof(MetadataCompleter))]
     public Hashtable? Metadata { get; set; }
 
     /// <inheritdoc cref="NewBatchCommand.CompletionWindow"/>
@@ -170,7 +171,7 @@ public sealed class InvokeBatchCommand : RequestCommand
 
             if (engine.NotAskedFor > 0)
             {
-                pump.WriteWarning($"{engine.NotAskedFor:N0} results belong to none of the requests and were dropped.");
+                pump.WriteWarning(Messages.Text("Warning.NotAskedForInRun", engine.NotAskedFor));
             }
 
             return new BatchRunSummary
@@ -208,12 +209,12 @@ public sealed class InvokeBatchCommand : RequestCommand
 
     private void SayWhatGoesOn(RunEngine? engine)
     {
-        string? text = CheckpointPath is not null ? $"The run is kept in '{CheckpointPath}': the same command goes on with it."
-            : engine?.OpenBatches.Count > 0 ? $"The batches go on, and are billed. To wait for them: {BatchWait.ResumeLine(engine.OpenBatches)}"
+        string? text = CheckpointPath is not null ? Messages.Text("Warning.RunIsKept", CheckpointPath)
+            : engine?.OpenBatches.Count > 0 ? Messages.Text("Warning.RunGoesOn", BatchWait.ResumeLine(engine.OpenBatches))
             : null;
         if (CheckpointPath is null && engine?.CreatingFrom is { } fileId)
         {
-            text = $"{text} A batch of the file {fileId} may have been created: Get-Batch lists it.".Trim();
+            text = $"{text} {Messages.Text("Warning.CreateUnknown", fileId)}".Trim();
         }
 
         if (text is not null)

@@ -55,9 +55,10 @@ public sealed class MeasureBatchFileCommand : BatchFileCommand
                 BatchFileMeasure measure = new FileMeasure(_prices) { MaxTokens = MaxTokens }.Measure(stream, path, bytes, StopToken);
                 if (measure.UnreadableLines > 0)
                 {
-                    WriteWarning($"{path}: {measure.UnreadableLines:N0} lines are no requests and count for nothing. Test-BatchFile says why.");
+                    WriteWarning(Messages.Text("Warning.LinesUncounted", path, measure.UnreadableLines));
                 }
 
+                Session.NoteModels(measure.Models);
                 WriteObject(measure);
             }
             catch (Exception exception) when (exception is IOException or TextEncodingException)

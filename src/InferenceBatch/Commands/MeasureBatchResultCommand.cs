@@ -49,5 +49,10 @@ public sealed class MeasureBatchResultCommand : BatchCommand
         }
     }
 
-    protected override void EndProcessing() => WriteObject(_measure!.Sum());
+    protected override void EndProcessing()
+    {
+        BatchResultMeasure sum = _measure!.Sum();
+        Session.NoteModels(sum.Models);
+        WriteObject(sum);
+    }
 }

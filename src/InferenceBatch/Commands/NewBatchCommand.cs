@@ -23,6 +23,7 @@ public sealed class NewBatchCommand : ServiceCommand
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("FileId")]
+    [ArgumentCompleter(typeof(InputFileIdCompleter))]
     [ValidateNotNullOrEmpty]
     public string? InputFileId { get; set; }
 
@@ -41,6 +42,7 @@ public sealed class NewBatchCommand : ServiceCommand
     /// <summary>Up to 16 pairs of strings.</summary>
     [Parameter]
     [ValidateNotNull]
+    [ArgumentCompleter(typeof(MetadataCompleter))]
     public Hashtable? Metadata { get; set; }
 
     /// <summary>Called once when the batch has ended; https, or http on this machine, for a local service that allows it.</summary>
@@ -59,7 +61,7 @@ public sealed class NewBatchCommand : ServiceCommand
     {
         if (WebhookUrl is { } url && !(url.IsAbsoluteUri && (url.Scheme == Uri.UriSchemeHttps || (url.Scheme == Uri.UriSchemeHttp && url.IsLoopback))))
         {
-            ThrowTerminatingError(ErrorRecords.Make("InvalidValue", $"The webhook address '{url}' is not https.", url));
+            ThrowTerminatingError(ErrorRecords.Of("InvalidValue.NotHttps", url, url));
         }
     }
 
@@ -91,7 +93,7 @@ public sealed class NewBatchCommand : ServiceCommand
         }
         catch (PipelineStoppedException) when (Stopping)
         {
-            Host?.UI?.WriteWarningLine($"A batch of the file {id} may have been created: Get-Batch lists it.");
+            Host?.UI?.WriteWarningLine(Messages.Text("Warning.CreateUnknown", id));
             throw;
         }
     }

@@ -25,9 +25,6 @@ public sealed class NewBatchRequestCommand : RequestCommand
             return;
         }
 
-        WriteError(ErrorRecords.Make(
-            "DuplicateCustomId",
-            $"{Describe(request.InputObject)} has the custom_id '{request.CustomId}', which input object {first} has already; it is left out.",
-            request.InputObject));
+        WriteError(ErrorRecords.Of("DuplicateCustomId", request.InputObject, Describe(request.InputObject), request.CustomId, first));
     }
 }

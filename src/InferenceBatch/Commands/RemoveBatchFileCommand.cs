@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
@@ -19,6 +20,7 @@ public sealed class RemoveBatchFileCommand : ServiceCommand
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("FileId")]
+    [ArgumentCompleter(typeof(FileIdCompleter))]
     [ValidateNotNullOrEmpty]
     public string[]? Id { get; set; }
 
@@ -33,6 +35,8 @@ public sealed class RemoveBatchFileCommand : ServiceCommand
                     async (pump, token) =>
                     {
                         await ClientFor(connection, pump).DeleteFileAsync(id, token).ConfigureAwait(false);
+                        Session.InputFiles.Remove(id);
+                        Session.OutputFiles.Remove(id);
                         return true;
                     },
                     id,

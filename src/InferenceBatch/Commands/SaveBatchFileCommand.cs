@@ -20,6 +20,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Alias("FileId")]
+    [ArgumentCompleter(typeof(FileIdCompleter))]
     [ValidateNotNullOrEmpty]
     public string[]? Id { get; set; }
 
@@ -64,7 +65,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             if (batch.OutputFileId is null && batch.ErrorFileId is null)
             {
                 Fail(batch.IsFinished
-                    ? ErrorRecords.Make("FileNotFound", $"The batch {batch.Id} has neither an output nor an error file.", batch)
+                    ? ErrorRecords.Of("FileNotFound.NoResults", batch, batch.Id)
                     : ErrorRecords.BatchNotFinished(batch));
             }
 
@@ -137,7 +138,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
                 cancellationToken).ConfigureAwait(false);
             if (!isWhole)
             {
-                pump.WriteWarning($"{id} is partial: its batch still runs. Save it again, with -Force, once the batch has ended.");
+                pump.WriteWarning(Messages.Text("Warning.FileIsPartial", id));
             }
 
             return (true, null);

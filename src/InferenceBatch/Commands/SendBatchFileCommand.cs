@@ -58,8 +58,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             Request = Result.Request;
             if (Request is null)
             {
-                WriteError(ErrorRecords.Make(
-                    "RequestMissing", $"The result '{Result.CustomId}' does not know its request. Read results with -RequestPath or -Request.", Result));
+                WriteError(ErrorRecords.Of("RequestMissing", Result, Result.CustomId));
                 return;
             }
         }
@@ -137,7 +136,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             string converted = System.IO.Path.Combine(folder.FullName, "converted.jsonl");
             if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
             {
-                WriteWarning($"{name} is UTF-16, the Batch API takes UTF-8: a converted copy is sent. The file itself stays as it is.");
+                WriteWarning(Messages.Text("Warning.Utf16Converted", name));
                 Send(converted, name, path, 0);
             }
         }
@@ -182,9 +181,10 @@ public sealed class SendBatchFileCommand : ServiceCommand
     {
         foreach (LineIssue issue in report.Issues.Where(issue => issue.Severity == IssueSeverity.Warning).Take(1))
         {
-            WriteWarning($"{name}: {issue}");
+            WriteWarning(Messages.Text("Warning.Issue", name, issue));
         }
 
+        Session.NoteModels(report.Models);
         if (!report.IsValid)
         {
             WriteError(ErrorRecords.InvalidBatchFile(report, name));

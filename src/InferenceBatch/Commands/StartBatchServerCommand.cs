@@ -87,10 +87,7 @@ public sealed class StartBatchServerCommand : BatchCommand
         {
             // What follows in a script or a paste is meant for this service, and must not reach one that bills.
             Session.Default = first.Connect(ApiKey);
-            ThrowTerminatingError(ErrorRecords.Make(
-                "ServerAlreadyRunning",
-                $"A service with the data folder '{dataPath}' runs already: {first.Uri}, process {first.ProcessId}. The session uses it now; Stop-BatchServer ends it.",
-                first));
+            ThrowTerminatingError(ErrorRecords.Of("ServerAlreadyRunning", first, dataPath, first.Uri, first.ProcessId));
         }
 
         var options = new ServerOptions

@@ -46,10 +46,7 @@ public sealed class StopBatchServerCommand : BatchCommand
             return [running[0]];
         }
 
-        WriteError(ErrorRecords.Make(
-            "ServerNotFound",
-            running.Count == 0 ? "No local service runs." : $"{running.Count} local services run; say which: Get-BatchServer | Where-Object … | Stop-BatchServer.",
-            null));
+        WriteError(running.Count == 0 ? ErrorRecords.Of("ServerNotFound", null) : ErrorRecords.Of("ServerNotFound.Several", null, running.Count));
         return [];
     }
 

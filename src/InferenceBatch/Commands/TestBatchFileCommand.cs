@@ -34,8 +34,8 @@ public sealed class TestBatchFileCommand : BatchFileCommand
     {
         if (Provider is not null && ServiceProfile.Find(Provider) is null)
         {
-            ThrowTerminatingError(ErrorRecords.Make(
-                "InvalidValue", $"There is no provider '{Provider}'. Known: {string.Join(", ", ServiceProfile.All)}.", Provider));
+            ThrowTerminatingError(ErrorRecords.Of(
+                "InvalidValue.Provider", Provider, Provider, string.Join(", ", ServiceProfile.All)));
         }
     }
 
@@ -54,6 +54,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
             try
             {
                 BatchFileReport report = new FileValidator(Profile.RulesFor(Endpoint)).Validate(stream, path, bytes, StopToken);
+                Session.NoteModels(report.Models);
                 WriteObject(Quiet ? report.IsValid : report);
             }
             catch (IOException exception)

@@ -98,7 +98,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         catch (PipelineStoppedException) when (command.Stopping && _watcher?.Waiting.Count > 0)
         {
             // The cmdlet's own streams are closed by now; the host's are not.
-            command.Host?.UI?.WriteWarningLine($"The batches go on. To wait for them again: {ResumeLine(_watcher.Waiting)}");
+            command.Host?.UI?.WriteWarningLine(Messages.Text("Warning.BatchesGoOn", ResumeLine(_watcher.Waiting)));
             throw;
         }
     }

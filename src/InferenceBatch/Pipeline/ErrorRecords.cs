@@ -1,11 +1,10 @@
-using System.Globalization;
 using System.Management.Automation;
-using System.Text;
 using System.Text.Json;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Views;
 using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Pipeline;
@@ -47,115 +46,109 @@ internal static class ErrorRecords
         ["BatchNotCancellable"] = ErrorCategory.InvalidOperation,
         ["WaitTimeout"] = ErrorCategory.OperationTimeout,
         ["DownloadIncomplete"] = ErrorCategory.ReadError,
-        ["ResultMissing"] = ErrorCategory.ObjectNotFound,
         ["CheckpointMismatch"] = ErrorCategory.InvalidData,
         ["CheckpointInUse"] = ErrorCategory.ResourceBusy,
         ["WebhookListenFailed"] = ErrorCategory.OpenError,
         ["ServerStartFailed"] = ErrorCategory.OpenError,
         ["ServerNotFound"] = ErrorCategory.ObjectNotFound,
         ["ServerAlreadyRunning"] = ErrorCategory.ResourceExists,
+        ["Unexpected"] = ErrorCategory.NotSpecified,
     };
 
-    /// <summary>Makes a record with one of the module's ids.</summary>
-    public static ErrorRecord Make(string id, string message, object? target, Exception? cause = null) =>
-        new(cause is null ? new InvalidOperationException(message) : new InvalidOperationException(message, cause), id, s_categories[id], target);
+    /// <summary>Makes a record with a text of the module.</summary>
+    /// <param name="name">The text's name in Messages.resx; the id is what stands before its dot.</param>
+    /// <param name="target">What is wrong.</param>
+    /// <param name="values">What the text speaks of.</param>
+    public static ErrorRecord Of(string name, object? target, params object?[] values) =>
+        PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values)));
+
+    /// <summary>As <see cref="Of"/>, for an exception that has too little to say by itself.</summary>
+    public static ErrorRecord Caused(Exception cause, string name, object? target, params object?[] values) =>
+        PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values), cause));
+
+    /// <summary>Makes a record of an exception whose message says all.</summary>
+    public static ErrorRecord PassOn(string id, object? target, Exception exception) => new(exception, id, s_categories[id], target);
 
     /// <summary>Makes the record for an exception.</summary>
     public static ErrorRecord From(Exception exception, object? target) => exception switch
     {
         IContainsErrorRecord { ErrorRecord: { } record } => record,
-        RequestRefusedException refused => Of(refused.Reason.ToString(), exception, target),
-        ServiceException service => Of(service.Kind.ToString(), exception, target),
-        ServerStartException => Of("ServerStartFailed", exception, target),
-        TextEncodingException => Of("InvalidBatchFile", exception, target),
-        WebhookListenException => Of("WebhookListenFailed", exception, target),
-        ArgumentException => Of("InvalidValue", exception, target),
-        RunMismatchException => Of("CheckpointMismatch", exception, target),
-        RunStoreInUseException => Of("CheckpointInUse", exception, target),
-        FileNotFoundException or DirectoryNotFoundException => Of("FileNotFound", exception, target),
-        UnauthorizedAccessException or IOException => Of("FileUnreadable", exception, target),
-        JsonException => Of("ServiceRejected", exception, target),
-        _ => new ErrorRecord(exception, exception.GetType().Name, ErrorCategory.NotSpecified, target),
+        RequestRefusedException refused => PassOn(refused.Reason.ToString(), target, exception),
+        ServiceException service => PassOn(service.Kind.ToString(), target, exception),
+        ServerStartException => PassOn("ServerStartFailed", target, exception),
+        TextEncodingException => PassOn("InvalidBatchFile", target, exception),
+        WebhookListenException => PassOn("WebhookListenFailed", target, exception),
+        ArgumentException => PassOn("InvalidValue", target, exception),
+        RunMismatchException => PassOn("CheckpointMismatch", target, exception),
+        RunStoreInUseException => PassOn("CheckpointInUse", target, exception),
+        FileNotFoundException or DirectoryNotFoundException => PassOn("FileNotFound", target, exception),
+        UnauthorizedAccessException or IOException => PassOn("FileUnreadable", target, exception),
+        JsonException => PassOn("ServiceRejected", target, exception),
+        _ => PassOn("Unexpected", target, exception),
     };
 
     /// <summary>Whether no other input could fare better, so that the error ends the command.</summary>
     public static bool EndsCommand(ErrorRecord error) => error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized";
 
     public static ErrorRecord FileNotFound(string path, string resolved) =>
-        Make("FileNotFound", $"There is no file '{resolved}'.", path);
+        Of("FileNotFound", path, resolved);
 
     public static ErrorRecord NothingMatches(string path) =>
-        Make("FileNotFound", $"No file matches '{path}'. Use -LiteralPath for a name that holds wildcard characters.", path);
+        Of("FileNotFound.NoMatch", path, path);
 
     public static ErrorRecord NotAFile(string path) =>
-        Make("NotAFile", $"'{path}' is a folder; a file is wanted.", path);
+        Of("NotAFile", path, path);
 
     public static ErrorRecord NotAFileSystemPath(string path, string provider) =>
-        Make("NotAFileSystemPath", $"'{path}' belongs to the provider {provider}; a path of the file system is wanted.", path);
+        Of("NotAFileSystemPath", path, path, provider);
 
     public static ErrorRecord FolderNotFound(string path) =>
-        Make("FileNotFound", $"There is no folder '{Path.GetDirectoryName(path)}' to write '{Path.GetFileName(path)}' to.", path);
+        Of("FileNotFound.Folder", path, Path.GetDirectoryName(path), Path.GetFileName(path));
 
     public static ErrorRecord FileUnwritable(string path, Exception cause) =>
-        Make("FileUnwritable", $"'{path}' cannot be written: {cause.Message}", path, cause);
+        Caused(cause, "FileUnwritable", path, path, cause.Message);
 
     public static ErrorRecord FileExists(string path) =>
-        Make("FileExists", $"The file '{path}' exists already. Use -Force to replace it.", path);
+        Of("FileExists", path, path);
 
     /// <summary>A second file for the path one was just saved to.</summary>
     public static ErrorRecord SavedTwice(string path, string id) =>
-        Make("FileExists", $"'{path}' was saved just now; {id} would replace it. Give a folder as -Destination.", path);
+        Of("FileExists.SavedTwice", path, path, id);
 
     /// <summary>A batch the service refused, with the first of the service's reasons.</summary>
     public static ErrorRecord BatchFailed(Batch batch)
     {
         const int MaxListed = 10;
-        var text = new StringBuilder($"The batch {batch.Id} failed");
-        text.Append(batch.Errors.Count == 0 ? "; the service gave no reason." : ":");
-        foreach (ServiceError error in batch.Errors.Take(MaxListed))
+        if (batch.Errors.Count == 0)
         {
-            text.Append("\n  ").Append(error);
+            return Of("BatchFailed.NoReason", batch, batch.Id);
         }
 
-        if (batch.Errors.Count > MaxListed)
-        {
-            text.Append(CultureInfo.CurrentCulture, $"\n  and {batch.Errors.Count - MaxListed:N0} more; see the Errors of the batch.");
-        }
-
-        return Make("BatchFailed", text.ToString(), batch);
+        string? more = batch.Errors.Count > MaxListed ? Messages.Text("BatchFailed.More", batch.Errors.Count - MaxListed) : null;
+        return Of("BatchFailed", batch, batch.Id, Listed(batch.Errors.Take(MaxListed), more));
     }
 
     public static ErrorRecord BatchNotFinished(Batch batch) =>
-        Make("BatchNotFinished", $"The batch {batch.Id} is {batch.RawStatus} and has no results yet. Wait for it with Wait-Batch, or use -Wait.", batch);
+        Of("BatchNotFinished", batch, batch.Id, batch.RawStatus);
 
     /// <param name="id">The batch still running.</param>
     /// <param name="waited">How long it was waited for.</param>
     /// <param name="last">The batch as it was last seen; the error's target, else the id is.</param>
     public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last) =>
-        Make(
-            "WaitTimeout",
-            string.Create(CultureInfo.CurrentCulture, $"The batch {id} is {last?.RawStatus ?? "not finished"} after {waited.TotalSeconds:N0} seconds. It goes on; to wait again: {BatchWait.ResumeLine([id])}"),
-            last ?? (object)id);
+        Of("WaitTimeout", last ?? (object)id, id, last?.RawStatus ?? "not finished", waited.TotalSeconds, BatchWait.ResumeLine([id]));
 
     /// <summary>A batch file that was not sent, with the first of its errors.</summary>
     public static ErrorRecord InvalidBatchFile(BatchFileReport report, string name)
     {
         const int MaxListed = 5;
-        List<LineIssue> errors = [.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error)];
-        var text = new StringBuilder();
-        text.Append(CultureInfo.CurrentCulture, $"'{name}' was not sent: {report.ErrorCount:N0} {(report.ErrorCount == 1 ? "error" : "errors")}.");
-        foreach (LineIssue issue in errors.Take(MaxListed))
-        {
-            text.Append("\n  ").Append(issue);
-        }
-
-        if (report.ErrorCount > MaxListed)
-        {
-            text.Append("\n  Test-BatchFile lists all.");
-        }
-
-        return Make("InvalidBatchFile", text.ToString(), report);
+        IEnumerable<LineIssue> errors = report.Issues.Where(issue => issue.Severity == IssueSeverity.Error).Take(MaxListed);
+        string listed = Listed(errors, report.ErrorCount > MaxListed ? Messages.Text("InvalidBatchFile.More") : null);
+        return report.ErrorCount == 1
+            ? Of("InvalidBatchFile.One", report, name, listed)
+            : Of("InvalidBatchFile", report, name, report.ErrorCount, listed);
     }
 
-    private static ErrorRecord Of(string id, Exception exception, object? target) => new(exception, id, s_categories[id], target);
+    /// <summary>One a line; of what a service or a file says the beginning, with nothing that a terminal would obey.</summary>
+    private static string Listed(IEnumerable<object> items, string? more) =>
+        string.Concat((more is null ? items : items.Append(more)).Select(item => $"\n  {ViewText.OneLine(item.ToString(), 300)}"));
 }

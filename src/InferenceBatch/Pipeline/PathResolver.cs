@@ -146,7 +146,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
 
     /// <summary>A drive, provider or folder that does not exist, in PowerShell's own words.</summary>
     private static ErrorRecord CannotResolve(string path, RuntimeException exception) =>
-        ErrorRecords.Make("FileNotFound", exception.Message, path, exception);
+        ErrorRecords.PassOn("FileNotFound", path, exception);
 
     private bool IsFileSystem(string path, ProviderInfo provider)
     {

@@ -21,7 +21,7 @@ internal static class PriceChoice
         catch (Exception exception) when (exception is FormatException or IOException or UnauthorizedAccessException)
         {
             cmdlet.ThrowTerminatingError(exception is FormatException
-                ? ErrorRecords.Make("InvalidPriceTable", exception.Message, path, exception) : ErrorRecords.From(exception, path));
+                ? ErrorRecords.PassOn("InvalidPriceTable", path, exception) : ErrorRecords.From(exception, path));
             throw;
         }
     }

@@ -49,6 +49,7 @@ public abstract class RequestCommand : BatchCommand
 
     [Parameter]
     [OneValue]
+    [ArgumentCompleter(typeof(ModelCompleter))]
     public string? Model { get; set; }
 
     /// <summary>What the conversation begins with: objects with <c>role</c> and <c>content</c>. The prompt, if any, follows.</summary>
@@ -113,6 +114,7 @@ public abstract class RequestCommand : BatchCommand
     {
         _shape = EndpointShape.Of(Endpoint);
         RefuseWhatTheEndpointLacks();
+        Session.NoteModels([Model]);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }
@@ -148,7 +150,7 @@ public abstract class RequestCommand : BatchCommand
         }
         catch (UnwritableValueException exception)
         {
-            WriteError(ErrorRecords.Make("InvalidValue", $"{Describe(input)}: {exception.Message}", input, exception));
+            WriteError(ErrorRecords.Caused(exception, "InvalidValue.Request", input, Describe(input), exception.Message));
             return null;
         }
     }
@@ -157,18 +159,17 @@ public abstract class RequestCommand : BatchCommand
     {
         if (!_template!.HasModel && !_shape.ModelIsOptional)
         {
-            return ErrorRecords.Make("ModelMissing", $"{Describe(input)} has no model: name one with -Model.", input);
+            return ErrorRecords.Of("ModelMissing", input, Describe(input));
         }
 
         if (prompt is null && Message is null && !_template.HasInput)
         {
-            return ErrorRecords.Make("PromptMissing",
-                $"{Describe(input)} has no prompt: say where its text is, such as -Prompt {{ $_.Body }}, or give it a Prompt property.", input);
+            return ErrorRecords.Of("PromptMissing", input, Describe(input));
         }
 
-        return !_shape.TakesMessages && (Image?.Length > 0 || !string.IsNullOrEmpty(SystemPrompt))
-            ? ErrorRecords.Make("ParameterNotForEndpoint",
-                $"{Describe(input)} has {(Image?.Length > 0 ? "an image" : "a system prompt")}; {Endpoint} takes none.", input)
+        return _shape.TakesMessages ? null
+            : Image?.Length > 0 ? ErrorRecords.Of("ParameterNotForEndpoint.Image", input, Describe(input), Endpoint)
+            : !string.IsNullOrEmpty(SystemPrompt) ? ErrorRecords.Of("ParameterNotForEndpoint.SystemPrompt", input, Describe(input), Endpoint)
             : null;
     }
 
@@ -218,11 +219,11 @@ public abstract class RequestCommand : BatchCommand
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            WriteError(ErrorRecords.Make("FileNotFound", $"{Describe(input)}: there is no image '{full}'.", input, exception));
+            WriteError(ErrorRecords.Caused(exception, "FileNotFound.Image", input, Describe(input), full));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            WriteError(ErrorRecords.Make("FileUnreadable", $"{Describe(input)}: the image cannot be read: {exception.Message}", input, exception));
+            WriteError(ErrorRecords.Caused(exception, "FileUnreadable.Image", input, Describe(input), exception.Message));
         }
 
         return null;
@@ -267,7 +268,7 @@ public abstract class RequestCommand : BatchCommand
             : null;
         if (parameter is not null)
         {
-            ThrowTerminatingError(ErrorRecords.Make("ParameterNotForEndpoint", $"{Endpoint} has no place for -{parameter}.", Endpoint));
+            ThrowTerminatingError(ErrorRecords.Of("ParameterNotForEndpoint", Endpoint, Endpoint, parameter));
         }
     }
 

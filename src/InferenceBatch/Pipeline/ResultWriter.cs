@@ -46,14 +46,13 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         bool hasCounts = batch.Json.Contains("\"request_counts\"", StringComparison.Ordinal);
         if (reader.IsPartial)
         {
-            string of = hasCounts && batch.RequestCounts.Total > 0 ? $" of {batch.RequestCounts.Total:N0}" : "";
-            pump.WriteWarning(string.Create(
-                CultureInfo.CurrentCulture, $"The results of {batch.Id} are partial: {lines:N0}{of} so far, and the batch is {batch.RawStatus}. -Wait waits for all."));
+            pump.WriteWarning(hasCounts && batch.RequestCounts.Total > 0
+                ? Messages.Text("Warning.ResultsArePartialOf", batch.Id, lines, batch.RequestCounts.Total, batch.RawStatus)
+                : Messages.Text("Warning.ResultsArePartial", batch.Id, lines, batch.RawStatus));
         }
         else if (hasCounts && batch.RequestCounts.Done > lines)
         {
-            pump.WriteWarning(string.Create(
-                CultureInfo.CurrentCulture, $"The batch {batch.Id} counts {batch.RequestCounts.Done:N0} answers, its files hold {lines:N0}."));
+            pump.WriteWarning(Messages.Text("Warning.CountsDiffer", batch.Id, batch.RequestCounts.Done, lines));
         }
 
         return !reader.IsPartial;
@@ -90,12 +89,12 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
         if (joiner.Duplicates > 0)
         {
-            pump.WriteWarning($"{joiner.Duplicates:N0} results repeat a custom_id and were dropped.");
+            pump.WriteWarning(Messages.Text("Warning.DuplicateResults", joiner.Duplicates));
         }
 
         if (joiner.NotAskedFor > 0)
         {
-            pump.WriteWarning($"{joiner.NotAskedFor:N0} results belong to none of the requests given.");
+            pump.WriteWarning(Messages.Text("Warning.NotAskedFor", joiner.NotAskedFor));
         }
     }
 
@@ -108,7 +107,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     private ResultReader ReaderFor(PipelinePump pump, string source) => new(s_readValue)
     {
         IdsOnly = _spool is not null,
-        OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Make("DownloadIncomplete", $"Line {line} of the results of {source} cannot be read: {why}", source)),
+        OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Of("DownloadIncomplete", source, line, source, why)),
     };
 
     private ValueTask WriteAsync(BatchResult result, PipelinePump pump)

@@ -61,7 +61,7 @@ internal static class ServerProcess
         {
             process.Kill();
             cancellationToken.ThrowIfCancellationRequested();
-            throw new ServerStartException($"The service did not say that it listens within {s_startPatience.TotalSeconds:0} seconds. {Text(errors)}{Tail(log.FullName, logStart)}");
+            throw new ServerStartException(Messages.Text("ServerStartFailed.Silent", s_startPatience.TotalSeconds, Text(errors)) + Tail(log.FullName, logStart));
         }
         catch (ServerStartException exception) when (Tail(log.FullName, logStart) is { Length: > 0 } tail)
         {
@@ -99,7 +99,7 @@ internal static class ServerProcess
         catch (System.ComponentModel.Win32Exception exception)
         {
             throw new ServerStartException(
-                $"'{start.FileName}' cannot be run: {exception.Message}. The local service needs the .NET 10 runtime: https://dotnet.microsoft.com/download", exception);
+                Messages.Text("ServerStartFailed.NotRun", start.FileName, exception.Message), exception);
         }
     }
 
@@ -110,7 +110,7 @@ internal static class ServerProcess
         string program = Path.Combine(folder, OperatingSystem.IsWindows() ? "inference-batch.exe" : "inference-batch");
         if (!File.Exists(assembly))
         {
-            throw new ServerStartException($"The service is not there: '{assembly}'. Build the module again.");
+            throw new ServerStartException(Messages.Text("ServerStartFailed.NotBuilt", assembly));
         }
 
         // The dotnet on the PATH knows where the runtimes are; the program itself only looks in the usual places.
@@ -152,7 +152,7 @@ internal static class ServerProcess
     private static async Task<ServerStartException> FailureAsync(Process process, StringBuilder errors, string dataPath, CancellationToken cancellationToken)
     {
         await process.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
-        return new ServerStartException($"The service ended with exit code {process.ExitCode} before it listened (data folder '{dataPath}'). {Text(errors)}".TrimEnd());
+        return new ServerStartException(Messages.Text("ServerStartFailed.Ended", process.ExitCode, dataPath, Text(errors)).TrimEnd());
     }
 
     private static string Text(StringBuilder errors)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
@@ -6,54 +7,71 @@ namespace InferenceBatch.Pipeline;
 
 /// <summary>
 /// What the process remembers between calls: the default connection, where an object came from (so that
-/// <c>New-Batch -BaseUri … | Wait-Batch</c> asks the same service), what was reported, and ids seen, for completion.
+/// <c>New-Batch -BaseUri … | Wait-Batch</c> asks the same service), what was reported, and words seen, for completion.
 /// </summary>
 internal static class Session
 {
-    private const int MaxRemembered = 50;
+    private const string SeenHere = "seen in this session";
 
     private static readonly ConditionalWeakTable<object, ServiceConnection> s_origins = [];
     private static readonly ConditionalWeakTable<Batch, object> s_reported = [];
     private static readonly ConditionalWeakTable<BatchFile, object> s_used = [];
-    private static readonly LinkedList<(string Id, string Note)> s_batches = [];
-    private static readonly object s_gate = new();
+    private static readonly object s_mark = new();
     private static ServiceConnection? s_resolved;
 
     /// <summary>Set by Connect-BatchService and Start-BatchServer.</summary>
     public static ServiceConnection? Default { get; set; }
 
-    /// <summary>Ids of batches seen lately, newest first, each with its status.</summary>
-    public static IReadOnlyList<(string Id, string Note)> RecentBatches
-    {
-        get
-        {
-            lock (s_gate)
-            {
-                return [.. s_batches];
-            }
-        }
-    }
+    /// <summary>Ids of batches, each with its status.</summary>
+    public static RecentWords Batches { get; } = new();
 
-    public static T Remember<T>(T item, ServiceConnection origin)
+    /// <summary>Ids of files that batches are made of.</summary>
+    public static RecentWords InputFiles { get; } = new();
+
+    /// <summary>Ids of files that batches have written.</summary>
+    public static RecentWords OutputFiles { get; } = new();
+
+    public static RecentWords Models { get; } = new();
+
+    /// <summary>Metadata keys of batches, each with its latest value.</summary>
+    public static RecentWords Metadata { get; } = new();
+
+    /// <summary>Remembers where a batch or file came from, and its names.</summary>
+    /// <param name="item">The batch or file.</param>
+    /// <param name="origin">Where it is.</param>
+    /// <param name="isListed">Whether it was one of a list.</param>
+    public static T Remember<T>(T item, ServiceConnection origin, bool isListed = false)
         where T : class
     {
         s_origins.AddOrUpdate(item, origin);
         if (item is Batch batch)
         {
-            RememberId(batch.Id, batch.RawStatus);
+            Note(batch, isListed);
+        }
+        else if (item is BatchFile file)
+        {
+            Note(file, isListed);
         }
 
         return item;
+    }
+
+    public static void NoteModels(IEnumerable<string?> models)
+    {
+        foreach (string? model in models)
+        {
+            Models.Add(model, SeenHere);
+        }
     }
 
     public static ServiceConnection? OriginOf(object? item) =>
         item is not null && s_origins.TryGetValue(item, out ServiceConnection? origin) ? origin : null;
 
     /// <summary>Whether this is the first time that the failure of a batch is reported, so that a pipeline says it once.</summary>
-    public static bool IsFirstReport(Batch batch) => s_reported.TryAdd(batch, s_gate);
+    public static bool IsFirstReport(Batch batch) => s_reported.TryAdd(batch, s_mark);
 
     /// <summary>Whether a file was sent in this session and no batch was made of it yet: then any batch of it is the one being made.</summary>
-    public static bool IsFirstBatchOf(BatchFile? file) => file?.Endpoint is not null && s_used.TryAdd(file, s_gate);
+    public static bool IsFirstBatchOf(BatchFile? file) => file?.Endpoint is not null && s_used.TryAdd(file, s_mark);
 
     /// <summary>The connection resolved last time if it is the same as this one: what it learnt of its addresses is kept.</summary>
     public static ServiceConnection Unify(ServiceConnection connection)
@@ -67,24 +85,25 @@ internal static class Session
         return connection;
     }
 
-    private static void RememberId(string id, string note)
+    private static void Note(Batch batch, bool isListed)
     {
-        lock (s_gate)
+        string progress = batch.RequestCounts.Total > 0 ? string.Create(CultureInfo.CurrentCulture, $", {batch.RequestCounts.Done:N0} of {batch.RequestCounts.Total:N0} done") : "";
+        Batches.Add(batch.Id, batch.RawStatus + progress, isListed);
+        InputFiles.Add(batch.InputFileId, $"input of {batch.Id}", isListed);
+        OutputFiles.Add(batch.ErrorFileId, $"errors of {batch.Id}", isListed);
+        OutputFiles.Add(batch.OutputFileId, $"output of {batch.Id}", isListed);
+        Models.Add(batch.Model, SeenHere, isListed);
+        foreach ((string key, string value) in batch.Metadata)
         {
-            for (LinkedListNode<(string Id, string Note)>? node = s_batches.First; node is not null; node = node.Next)
-            {
-                if (node.Value.Id == id)
-                {
-                    s_batches.Remove(node);
-                    break;
-                }
-            }
-
-            s_batches.AddFirst((id, note));
-            if (s_batches.Count > MaxRemembered)
-            {
-                s_batches.RemoveLast();
-            }
+            Metadata.Add(key, value, isListed);
         }
+    }
+
+    private static void Note(BatchFile file, bool isListed)
+    {
+        bool isOutput = file.Purpose is { } purpose && (purpose.Contains("output", StringComparison.OrdinalIgnoreCase) || purpose.Contains("error", StringComparison.OrdinalIgnoreCase));
+        string requests = file.RequestCount is { } count ? string.Create(CultureInfo.CurrentCulture, $"{count:N0} requests") : "";
+        string note = string.Join(", ", new[] { file.FileName, requests, file.Status }.Where(part => !string.IsNullOrEmpty(part)));
+        (isOutput ? OutputFiles : InputFiles).Add(file.Id, note, isListed);
     }
 }

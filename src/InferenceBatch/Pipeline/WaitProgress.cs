@@ -35,15 +35,9 @@ internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time
     }
 
     /// <summary>The warning about a batch that has not changed for long, with what can be done.</summary>
-    public static string StallText(Batch batch, TimeSpan unchanged)
-    {
-        string advice = batch.Status == BatchStatus.Validating
-            ? "Services hold batches back while a token limit for queued work is reached, or the queue is long. If it stays so, cancel it (Stop-Batch) and send smaller parts; nothing was billed yet."
-            : "The service may be busy; it has until the completion window ends. The wait goes on; Get-Batch shows the batch, Stop-Batch cancels it, and what was answered so far stays and is billed.";
-        return string.Create(
-            CultureInfo.CurrentCulture,
-            $"The batch {batch.Id} is {batch.RawStatus} with {batch.RequestCounts.Done:N0} of {batch.RequestCounts.Total:N0} requests done, and has not changed for {unchanged.TotalMinutes:0} minutes. {advice}");
-    }
+    public static string StallText(Batch batch, TimeSpan unchanged) => Messages.Text(
+        batch.Status == BatchStatus.Validating ? "Warning.StalledValidating" : "Warning.Stalled",
+        batch.Id, batch.RawStatus, batch.RequestCounts.Done, batch.RequestCounts.Total, unchanged.TotalMinutes);
 
     private string Describe(long done, long total, TimeSpan? left)
     {

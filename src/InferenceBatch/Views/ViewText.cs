@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using InferenceBatch.Lines;
@@ -8,29 +9,26 @@ namespace InferenceBatch.Views;
 /// <summary>What the views of InferenceBatch.Format.ps1xml show in their columns; sized for a window of 80 columns.</summary>
 public static class ViewText
 {
-    private const int BarCells = 5;
-    private const int LongestCounts = 13;
+    private const int BarCells = 4;
+    private const int LongestCounts = 11;
     private const int IssuesShown = 10;
 
-    /// <summary>The text in a colour of $PSStyle; plain where the output goes to a file or another program.</summary>
-    public static string Paint(object text, string colour, string reset) =>
-        Console.IsOutputRedirected || string.IsNullOrEmpty(colour) ? $"{text}" : $"{colour}{text}{reset}";
-
-    /// <summary>A bar and the percentage of requests that have an answer: <c>███░░  60%</c>.</summary>
+    /// <summary>A bar and the percentage of requests that have an answer: <c>██░░  60%</c>.</summary>
     public static string Bar(RequestCounts counts)
     {
         int full = counts.Percent * BarCells / 100;
         return string.Create(CultureInfo.InvariantCulture, $"{new string('█', full)}{new string('░', BarCells - full)}{counts.Percent,4}%");
     }
 
-    /// <summary>Completed, failed and all requests: <c>58/2/60</c>; thousands and millions where they would not fit.</summary>
+    /// <summary>Completed, failed and all requests in 11 characters: <c>58/2/60</c>; thousands and millions, rounded down, where they would not fit.</summary>
     public static string Counts(RequestCounts counts)
     {
-        string exact = counts.ToString();
-        return exact.Length <= LongestCounts ? exact : $"{Short(counts.Completed)}/{Short(counts.Failed)}/{Short(counts.Total)}";
+        Func<long, string>[] forms = [count => count.ToString(CultureInfo.InvariantCulture), Short, Shorter];
+        return forms.Select(form => $"{form(counts.Completed)}/{form(counts.Failed)}/{form(counts.Total)}").FirstOrDefault(text => text.Length <= LongestCounts)
+            ?? $"{Shorter(counts.Done)}/{Shorter(counts.Total)}";
     }
 
-    /// <summary>How long ago, in its largest unit: <c>12m</c>, <c>3d</c>; empty when not known.</summary>
+    /// <summary>How long ago, in its largest unit and three characters: <c>12m</c>, <c>3d</c>, <c>2y</c>; empty when not known.</summary>
     public static string Age(DateTimeOffset? time)
     {
         if (time is not { } some)
@@ -45,7 +43,9 @@ public static class ViewText
             { TotalMinutes: < 1 } => $"{age.Seconds}s",
             { TotalHours: < 1 } => $"{age.Minutes}m",
             { TotalDays: < 1 } => $"{age.Hours}h",
-            _ => $"{age.Days}d",
+            { TotalDays: < 100 } => $"{age.Days}d",
+            { TotalDays: < 700 } => $"{age.Days / 7}w",
+            _ => $"{age.Days / 365}y",
         };
     }
 
@@ -59,7 +59,7 @@ public static class ViewText
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.0} GB"),
     };
 
-    /// <summary>The beginning of a text on one line: line breaks and control characters become blanks.</summary>
+    /// <summary>The beginning of a text on one line: line breaks and tabs become blanks, other control characters <c>\uFFFD</c>.</summary>
     public static string OneLine(string? text, int longest)
     {
         if (string.IsNullOrEmpty(text))
@@ -76,11 +76,23 @@ public static class ViewText
         var line = new StringBuilder(length + 1);
         foreach (char c in text.AsSpan(0, length))
         {
-            line.Append(char.IsControl(c) ? ' ' : c);
+            line.Append(char.IsWhiteSpace(c) ? ' ' : Harmless(c));
         }
 
         return length < text.Length ? line.Append('…').ToString() : line.ToString();
     }
+
+    /// <summary>A text without what a terminal would obey, such as ESC: what a model or a service says must not colour, move or rename anything.</summary>
+    [return: NotNullIfNotNull(nameof(text))]
+    public static string? Harmless(string? text) =>
+        text is null ? null : string.Create(text.Length, text, (line, from) =>
+        {
+            for (int i = 0; i < from.Length; i++)
+            {
+                bool isBreak = from[i] is '\n' or '\t' || (from[i] == '\r' && i + 1 < from.Length && from[i + 1] == '\n');
+                line[i] = isBreak ? from[i] : Harmless(from[i]);
+            }
+        });
 
     /// <summary>The answer's text on one line; for a result without one, what went wrong.</summary>
     public static string Answer(BatchResult result, int longest) =>
@@ -121,10 +133,22 @@ public static class ViewText
     public static string Plural(int count, string noun) =>
         string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
 
+    /// <summary>A number with its thousands set apart.</summary>
+    public static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+
+    private static char Harmless(char c) => char.IsControl(c) ? '\uFFFD' : c;
+
     private static string Short(long count) => count switch
     {
-        < 10_000 => count.ToString(CultureInfo.InvariantCulture),
+        < 1000 => count.ToString(CultureInfo.InvariantCulture),
         < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{count / 1000}k"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{count / 100_000 / 10.0:0.#}M"),
+    };
+
+    private static string Shorter(long count) => count switch
+    {
+        < 100_000 => Short(count),
+        < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $".{count / 100_000}M"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{count / 1_000_000}M"),
     };
 }

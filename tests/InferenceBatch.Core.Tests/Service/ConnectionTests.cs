@@ -152,6 +152,15 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
+    public async Task Asking_for_models_is_no_reason_to_go_elsewhere()
+    {
+        BatchClient client = Clients.For(_server, alternate: _other.BaseUri);
+        await Clients.FailsAsync(client.ListModelsAsync());
+        Assert.Equal(_server.BaseUri, client.Connection.BaseUri);
+        Assert.Empty(_other.Requests);
+    }
+
+    [Fact]
     public async Task Calls_at_the_same_time_all_find_the_second_address()
     {
         string[] ids = [.. Enumerable.Range(0, 20).Select(i => $"b{i}")];

@@ -1,0 +1,10 @@
+using InferenceBatch.Pipeline;
+
+namespace InferenceBatch.Binding;
+
+/// <summary>Completes the ids of files this session has met: those batches have written, then those they are made of.</summary>
+public sealed class FileIdCompleter : Completer
+{
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>
+        Session.OutputFiles.All.Concat(Session.InputFiles.All);
+}

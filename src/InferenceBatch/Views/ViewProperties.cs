@@ -1,0 +1,146 @@
+using System.Management.Automation;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Pipeline;
+using InferenceBatch.Runs;
+using InferenceBatch.Webhooks;
+
+namespace InferenceBatch.Views;
+
+/// <summary>
+/// The hidden properties that InferenceBatch.Types.ps1xml gives the module's objects, and InferenceBatch.Format.ps1xml
+/// shows. Compiled, so that they also work where scripts may call no methods (Constrained Language Mode).
+/// </summary>
+public static class ViewProperties
+{
+    private const int LongestLine = 200;
+    private const int LongestBody = 2000;
+
+    public static object BatchStatusText(PSObject batch) => Of<Batch>(batch) switch
+    {
+        { Status: BatchStatus.Unknown } one => $"{ViewText.OneLine(one.RawStatus, 20)}?",
+        { Status: BatchStatus.Completed } => Palette.Paint(nameof(BatchStatus.Completed), "Green"),
+        { Status: BatchStatus.Failed } => Palette.Paint(nameof(BatchStatus.Failed), "Red"),
+        { Status: BatchStatus.Expired or BatchStatus.Cancelling or BatchStatus.Cancelled } one => Palette.Paint(one.Status.ToString(), "Yellow"),
+        var one => Palette.Paint(one.Status.ToString(), "Cyan"),
+    };
+
+    public static object BatchProgress(PSObject batch) => ViewText.Bar(Of<Batch>(batch).RequestCounts);
+
+    public static object BatchCounts(PSObject batch) => ViewText.Counts(Of<Batch>(batch).RequestCounts);
+
+    public static object BatchAge(PSObject batch) => ViewText.Age(Of<Batch>(batch).CreatedAt);
+
+    public static object BatchErrorsText(PSObject batch) => Of<Batch>(batch).Errors.Select(error => ViewText.Harmless(error.ToString())).ToArray();
+
+    public static object BatchMetadataText(PSObject batch) =>
+        string.Join(", ", Of<Batch>(batch).Metadata.Select(pair => ViewText.OneLine($"{pair.Key}={pair.Value}", LongestLine)));
+
+    public static object BatchAtAGlance(PSObject batch) => $"{Of<Batch>(batch).RequestCounts.Percent,3}% {Of<Batch>(batch).Id}";
+
+    public static object FileNameText(PSObject file) => ViewText.OneLine(Of<BatchFile>(file).FileName ?? Path.GetFileName(Of<BatchFile>(file).Path), LongestLine);
+
+    public static object FileRequests(PSObject file) => Of<BatchFile>(file).RequestCount is { } count ? ViewText.Number(count) : "";
+
+    public static object FileSize(PSObject file) => ViewText.Size(Of<BatchFile>(file).Bytes);
+
+    public static object FileAge(PSObject file) => ViewText.Age(Of<BatchFile>(file).CreatedAt);
+
+    public static object RequestIdText(PSObject request) => ViewText.OneLine(Of<BatchRequest>(request).CustomId, LongestLine);
+
+    public static object RequestBodyStart(PSObject request) => ViewText.Body(Of<BatchRequest>(request), LongestLine);
+
+    public static object RequestBodyText(PSObject request) => ViewText.Body(Of<BatchRequest>(request), LongestBody);
+
+    public static object ResultIdText(PSObject result) => ViewText.OneLine(Of<BatchResult>(result).CustomId, LongestLine);
+
+    public static object ResultStatusText(PSObject result) => Painted(Of<BatchResult>(result), Of<BatchResult>(result).Status.ToString());
+
+    public static object ResultAnswer(PSObject result) => ViewText.Answer(Of<BatchResult>(result), LongestLine);
+
+    public static object? ResultFullText(PSObject result) => ViewText.Harmless(Of<BatchResult>(result).Text);
+
+    public static object? ResultErrorText(PSObject result) => ViewText.Harmless(Of<BatchResult>(result).Error?.ToString());
+
+    public static object ResultTokens(PSObject result) => Of<BatchResult>(result) switch
+    {
+        { PromptTokens: { } prompt, CompletionTokens: { } answer } one => $"{ViewText.Number(prompt)} in, {ViewText.Number(answer)} out, {ViewText.Number(one.TotalTokens ?? prompt + answer)} in all",
+        { TotalTokens: { } total } => ViewText.Number(total),
+        _ => "",
+    };
+
+    public static object ResultAtAGlance(PSObject result) => Of<BatchResult>(result) switch
+    {
+        { Status: ResultStatus.Succeeded } one => Painted(one, ViewText.OneLine(one.CustomId, LongestLine)),
+        var one => Painted(one, $"{ViewText.OneLine(one.CustomId, LongestLine)} ({one.Status})"),
+    };
+
+    public static object IssueCustomIdText(PSObject issue) => ViewText.OneLine(Of<LineIssue>(issue).CustomId, LongestLine);
+
+    public static object IssueSeverityText(PSObject issue) => Of<LineIssue>(issue).Severity switch
+    {
+        IssueSeverity.Error => Palette.Paint(nameof(IssueSeverity.Error), "Red"),
+        IssueSeverity.Warning => Palette.Paint(nameof(IssueSeverity.Warning), "Yellow"),
+        var severity => severity.ToString(),
+    };
+
+    public static object IssueMessageText(PSObject issue) => ViewText.Harmless(Of<LineIssue>(issue).Message)!;
+
+    public static object ErrorCodeText(PSObject error) => ViewText.OneLine(Of<ServiceError>(error).Code, LongestLine);
+
+    public static object ErrorMessageText(PSObject error) => ViewText.Harmless(Of<ServiceError>(error).Message)!;
+
+    public static object ReportVerdict(PSObject report) => Of<BatchFileReport>(report) is { IsValid: false } bad
+        ? $"{Palette.Paint("not valid", "Red")}, {ViewText.Plural(bad.ErrorCount, "error")}" : Palette.Paint("valid", "Green");
+
+    public static object ReportDetails(PSObject report) => string.Join(Environment.NewLine, ViewText.Report(Of<BatchFileReport>(report)));
+
+    public static object ReportSize(PSObject report) => ViewText.Size(Of<BatchFileReport>(report).Bytes);
+
+    public static object ReportModels(PSObject report) => ViewText.OneLine(string.Join(", ", Of<BatchFileReport>(report).Models), LongestLine);
+
+    public static object ReportIssues(PSObject report) => Of<BatchFileReport>(report).Issues.Select(issue => ViewText.OneLine(issue.ToString(), LongestLine)).ToArray();
+
+    public static object ServerAge(PSObject server) => ViewText.Age(Of<BatchServer>(server).StartedAt);
+
+    /// <summary>The data folder, beginning with ~ where it is below the user's own.</summary>
+    public static object ServerFolder(PSObject server)
+    {
+        string path = Of<BatchServer>(server).DataPath;
+        string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
+        return home.Length > 1 && path.StartsWith(home + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? "~" + path[home.Length..] : path;
+    }
+
+    public static object MeasuredSize(PSObject measure) => ViewText.Size(Of<BatchFileMeasure>(measure).Bytes);
+
+    public static object MeasuredModels(PSObject measure) => ViewText.OneLine(string.Join(", ", Of<BatchFileMeasure>(measure).Models), LongestLine);
+
+    public static object MeasuredInput(PSObject measure) => ViewText.Range(Of<BatchFileMeasure>(measure).InputTokensLow, Of<BatchFileMeasure>(measure).InputTokensHigh, "N0");
+
+    public static object MeasuredOutput(PSObject measure) => ViewText.Range(Of<BatchFileMeasure>(measure).OutputTokensLow, Of<BatchFileMeasure>(measure).OutputTokensHigh, "N0");
+
+    public static object MeasuredCost(PSObject measure) => ViewText.Range(Of<BatchFileMeasure>(measure).CostLow, Of<BatchFileMeasure>(measure).CostHigh, "#,0.00##");
+
+    public static object MeasuredUnpriced(PSObject measure) => ViewText.OneLine(string.Join(", ", Of<BatchFileMeasure>(measure).UnpricedModels), LongestLine);
+
+    public static object SumFailures(PSObject sum) => ViewText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).Failures.Take(5)), LongestLine);
+
+    public static object SumModels(PSObject sum) => ViewText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).Models), LongestLine);
+
+    public static object SumUnpriced(PSObject sum) => ViewText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).UnpricedModels), LongestLine);
+
+    public static object EventReceived(PSObject received) => Of<WebhookEvent>(received).ReceivedAt.ToLocalTime().ToString("HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture);
+
+    public static object EventTypeText(PSObject received) => ViewText.OneLine(Of<WebhookEvent>(received).Type, LongestLine);
+
+    public static object EventBatchText(PSObject received) => ViewText.OneLine(Of<WebhookEvent>(received).BatchId, LongestLine);
+
+    private static T Of<T>(PSObject item) => (T)item.BaseObject;
+
+    private static string Painted(BatchResult result, string text) => Palette.Paint(text, result.Status switch
+    {
+        ResultStatus.Succeeded => "Green",
+        ResultStatus.Failed => "Red",
+        _ => "Yellow",
+    });
+}
