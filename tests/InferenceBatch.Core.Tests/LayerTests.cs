@@ -20,7 +20,8 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Server/Diagnostics", [] },
         { "src/InferenceBatch.Server/Execution", ["Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Execution"] },
         { "src/InferenceBatch.Server/Webhooks", ["Webhooks", "Server.Diagnostics", "Server.Storage"] },
-        { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Execution", "Server.Webhooks"] },
+        { "src/InferenceBatch.Server/Page", [] },
+        { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Page", "Server.Diagnostics", "Server.Storage", "Server.Execution", "Server.Webhooks"] },
         { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Webhooks", "Server.Storage", "Server.Execution", "Server.Webhooks", "Server.Api"] },
         { "src/InferenceBatch", ["Model", "Wire", "Lines", "Service", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
     };

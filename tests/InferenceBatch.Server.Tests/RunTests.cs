@@ -295,7 +295,7 @@ public sealed partial class RunTests : IDisposable
         Assert.InRange(before, 5, 99);
         disk.Grow(1024 * 1024);
         Assert.Equal(0, await run.EndAsync());
-        Assert.Contains("A result cannot be written", await run.Errors, StringComparison.Ordinal);
+        Assert.Contains("Results cannot be stored", await run.Errors, StringComparison.Ordinal);
         Assert.Equal(100, (await File.ReadAllLinesAsync(Path.Combine(disk.Folder, "out.jsonl"))).Length);
         Assert.All(upstream.Attempts.Values, attempts => Assert.Equal(1, attempts));
     }

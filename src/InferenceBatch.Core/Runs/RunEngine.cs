@@ -172,12 +172,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         Batch batch = part.Ended!;
         if (batch.Status == BatchStatus.Failed)
         {
-            foreach (BatchResult result in Refuse(batch, places))
-            {
-                yield return result;
-            }
-
-            yield break;
+            observer.OnBatchFailed(batch);
         }
 
         if (await _sender.FetchAsync(part, cancellationToken).ConfigureAwait(false) is { } problem)
@@ -207,14 +202,14 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             }
         }
 
-        foreach (int place in places.Where(place => _states[place] == State.Waiting))
+        foreach (BatchResult result in batch.Status == BatchStatus.Failed ? Refuse(batch, places) : Miss(places))
         {
-            foreach (BatchResult result in Settle(place, ResultJoiner.MissingResult(requests.Read(place))))
-            {
-                yield return result;
-            }
+            yield return result;
         }
     }
+
+    private IEnumerable<BatchResult> Miss(IReadOnlyList<int> places) => places.Where(place => _states[place] == State.Waiting)
+        .SelectMany(place => Settle(place, ResultJoiner.MissingResult(requests.Read(place))));
 
     private IEnumerable<BatchResult> Take(BatchResult result)
     {
@@ -228,13 +223,13 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         return _states[place] == State.Waiting ? Settle(place, result) : [];
     }
 
-    /// <summary>A batch that failed validation answers none of its requests, and would not the next time either.</summary>
+    /// <summary>What a failed batch has not answered, it would not the next time either. One that failed validation has answered nothing.</summary>
     private IEnumerable<BatchResult> Refuse(Batch batch, IReadOnlyList<int> places)
     {
-        observer.OnBatchFailed(batch);
         var byLine = batch.Errors.Where(error => error.Line is not null).ToLookup(error => error.Line!.Value);
         var other = new ServiceError("batch_failed", $"The batch {batch.Id} failed: {(batch.Errors.Count > 0 ? batch.Errors[0] : "the service gave no reason.")}");
-        return places.Select((place, index) => SettleAs(place, byLine[index + 1].FirstOrDefault() ?? other, batch.Id)).SelectMany(results => results);
+        return places.Select((place, index) => (place, index)).Where(one => _states[one.place] == State.Waiting)
+            .SelectMany(one => SettleAs(one.place, byLine[one.index + 1].FirstOrDefault() ?? other, batch.Id));
     }
 
     private IEnumerable<BatchResult> SettleAll(IReadOnlyList<int> places, ServiceError error) =>

@@ -86,7 +86,7 @@ public sealed class RunEngineTests : IDisposable
     [Fact]
     public async Task A_batch_that_failed_validation_is_not_sent_again_and_its_lines_say_why()
     {
-        Serve((_, id) => Good(id), finalStatus: """
+        Serve((_, _) => null, finalStatus: """
             "status":"failed","errors":{"object":"list","data":[{"code":"invalid_request","message":"Bad line.","line":2}]}
             """);
         List<BatchResult> results = await RunAsync(3);
@@ -94,6 +94,20 @@ public sealed class RunEngineTests : IDisposable
         Assert.Equal(3, results.Count);
         Assert.All(results, result => Assert.Equal(ResultStatus.Failed, result.Status));
         Assert.Equal("Bad line.", results.Single(result => result.CustomId == "r2").Error?.Message);
+        Assert.Equal(["batch-1"], _seen.Failed);
+    }
+
+    /// <summary>A service may give up a batch that has run: what it had answered is paid for.</summary>
+    [Fact]
+    public async Task What_a_failed_batch_had_answered_is_given()
+    {
+        Serve((_, id) => id == "r2" ? null : Good(id), finalStatus: """
+            "status":"failed","errors":{"object":"list","data":[{"code":"file_not_found","message":"The input file is gone."}]}
+            """);
+        List<BatchResult> results = await RunAsync(3, ordered: true);
+        Assert.Single(_sent);
+        Assert.Equal([ResultStatus.Succeeded, ResultStatus.Failed, ResultStatus.Succeeded], results.Select(result => result.Status));
+        Assert.Contains("The input file is gone.", results[1].Error?.Message, StringComparison.Ordinal);
         Assert.Equal(["batch-1"], _seen.Failed);
     }
 
