@@ -44,6 +44,32 @@ public sealed class DispatchTests
         await service.Api.CancelAsync(large);
     }
 
+    /// <summary>A line in flight is held whole: what is in flight together is bounded in bytes, 32 MB, as well as in lines.</summary>
+    [Fact]
+    public async Task Large_lines_go_few_at_a_time_and_all_are_answered()
+    {
+        using var gate = new SemaphoreSlim(0);
+        int arrived = 0;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            Interlocked.Increment(ref arrived);
+            await gate.WaitAsync(call.Context.RequestAborted);
+            await call.OkAsync();
+        });
+        await using TestService service = await StartAsync(upstream.Address, new EngineSettings { Concurrency = 16 });
+        string prompt = new('x', 10 * 1024 * 1024);
+        string id = await service.Api.SubmitAsync(string.Concat(Enumerable.Range(1, 7).Select(i => Requests.Chat($"r-{i}", prompt) + "\n")));
+        for (int answered = 0; answered < 7; answered++)
+        {
+            await UntilAsync(() => Volatile.Read(ref arrived) == Math.Min(7, 3 + answered));
+            gate.Release();
+        }
+
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal(7, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
+        Assert.Equal(3, upstream.MostAtOnce);
+    }
+
     [Fact]
     public async Task An_answer_that_stops_coming_is_given_up_after_two_minutes()
     {

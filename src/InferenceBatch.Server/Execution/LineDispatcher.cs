@@ -9,6 +9,9 @@ namespace InferenceBatch.Server.Execution;
 /// </summary>
 internal sealed class LineDispatcher : IDisposable
 {
+    /// <summary>Bytes of lines that are in flight together, at most, unless it is one line: each is held whole, several times over on its way.</summary>
+    private const long MaxBytesInFlight = 32 * 1024 * 1024;
+
     private readonly Lock _gate = new();
     private readonly Queue<LineRun> _round = new();
     private readonly PriorityQueue<Work, TimeSpan> _waiting = new();
@@ -21,6 +24,7 @@ internal sealed class LineDispatcher : IDisposable
     private readonly ITimer _pauseTimer;
     private readonly OutageGuard _outage = new();
     private int _inFlight;
+    private long _bytesInFlight;
     private bool _isPaused;
 
     public LineDispatcher(IUpstream upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
@@ -120,6 +124,7 @@ internal sealed class LineDispatcher : IDisposable
                 }
 
                 work.Run.Turn.Ended();
+                _bytesInFlight -= work.Bytes;
                 goesOn = _inFlight <= Limit && TryTake(out work);
                 _inFlight -= goesOn ? 0 : 1;
                 hasRoom = _inFlight < Limit && _round.Count > 0;
@@ -135,13 +140,21 @@ internal sealed class LineDispatcher : IDisposable
 
     private bool TryTake(out Work work)
     {
-        while (_round.TryDequeue(out LineRun? run))
+        while (_round.TryPeek(out LineRun? run))
         {
+            int bytes = run.Turn.HasNext ? run.SpanOf(run.Turn.Next).Length : 0;
+            if (_bytesInFlight > 0 && _bytesInFlight + bytes > MaxBytesInFlight)
+            {
+                break; // The end of a line in flight comes here again.
+            }
+
+            _round.Dequeue();
             run.Turn.IsInRound = false;
             if (run.Turn.HasNext)
             {
                 (int index, int attempts) = run.Turn.Take();
-                work = new Work(run, index, attempts, _controller.Started());
+                work = new Work(run, index, attempts, bytes, _controller.Started());
+                _bytesInFlight += bytes;
                 JoinRound(run);
                 return true;
             }
@@ -222,5 +235,5 @@ internal sealed class LineDispatcher : IDisposable
         StartWorkers();
     }
 
-    private readonly record struct Work(LineRun Run, int Index, int Attempts, long Ticket);
+    private readonly record struct Work(LineRun Run, int Index, int Attempts, int Bytes, long Ticket);
 }

@@ -28,6 +28,9 @@ internal sealed class LineTurn
 
     public bool HasNext => !_isStopped && (_again.Count > 0 || _next < _doneAtStart.Length);
 
+    /// <summary>The line that <see cref="Take"/> would take.</summary>
+    public int Next => _again.TryPeek(out (int Index, int Attempts) again) ? again.Index : _next;
+
     /// <summary>Takes the next line; only where <see cref="HasNext"/>.</summary>
     public (int Index, int Attempts) Take()
     {
