@@ -18,38 +18,44 @@ BeforeAll {
         Write-Host "seed $seed (INFERENCE_BATCH_TEST_SEED)"
         $random = [Random]::new($seed)
         $server = Start-TestService 'echo?latency=20ms'
-        $rows = [string[]](1..60 | ForEach-Object { "row $_" })
-        $killed = 0
-        for ($done = 0; $done -lt $Rounds; $done += 5) {
-            $runs = 1..5 | ForEach-Object {
-                $name = "round-$($done + $_)"
-                $path = Join-Path $TestDrive $name
-                $shell = Start-ChildShell "1..60 | ForEach-Object { 'row ' + `$_ } | Invoke-Batch -Model echo -BaseUri $($server.Uri) -CheckpointPath '$path' -Metadata @{ round = '$name' } | Out-Null"
-                @{ Name = $name; Path = $path; Shell = $shell; Until = $null; After = $random.Next(0, 2000) }
-            }
-            # The instant counts from the run's first step: before it there is only a shell that starts.
-            while ($alive = @($runs | Where-Object { -not $_.Shell.HasExited })) {
-                foreach ($run in $alive) {
-                    if (-not $run.Until -and [IO.File]::Exists("$($run.Path)/journal.jsonl")) { $run.Until = [datetime]::UtcNow.AddMilliseconds($run.After) }
-                    if ($run.Until -and $run.Until -le [datetime]::UtcNow) { $run.Shell.Kill($true); $run.Until = [datetime]::MaxValue; $killed++ }
+        try {
+            $rows = [string[]](1..60 | ForEach-Object { "row $_" })
+            $killed = 0
+            for ($done = 0; $done -lt $Rounds; $done += 5) {
+                $runs = 1..5 | ForEach-Object {
+                    $name = "round-$($done + $_)"
+                    $path = Join-Path $TestDrive $name
+                    $shell = Start-ChildShell "1..60 | ForEach-Object { 'row ' + `$_ } | Invoke-Batch -Model echo -BaseUri $($server.Uri) -CheckpointPath '$path' -Metadata @{ round = '$name' } | Out-Null"
+                    @{ Name = $name; Path = $path; Shell = $shell; Until = $null; After = $random.Next(0, 2000) }
                 }
-                [Threading.Thread]::Sleep(2)
+                # The instant counts from the run's first step: before it there is only a shell that starts.
+                while ($alive = @($runs | Where-Object { -not $_.Shell.HasExited })) {
+                    foreach ($run in $alive) {
+                        if (-not $run.Until -and [IO.File]::Exists("$($run.Path)/journal.jsonl")) { $run.Until = [datetime]::UtcNow.AddMilliseconds($run.After) }
+                        if ($run.Until -and $run.Until -le [datetime]::UtcNow) { $run.Shell.Kill($true); $run.Until = [datetime]::MaxValue; $killed++ }
+                    }
+                    [Threading.Thread]::Sleep(2)
+                }
+                foreach ($run in $runs) {
+                    $results = @($rows | Invoke-Batch -Model echo -BaseUri $server.Uri -CheckpointPath $run.Path -Metadata @{ round = $run.Name } -Ordered)
+                    ($results.Text -join '|') | Should -BeExactly ($rows -join '|') -Because "seed $seed, $($run.Name)"
+                    $made = @(Get-Batch | Where-Object { $_.Metadata['round'] -eq $run.Name })
+                    $made.Count | Should -Be 1 -Because "seed $seed, $($run.Name)"
+                    $made[0].RequestCounts.Total | Should -Be 60
+                }
             }
-            foreach ($run in $runs) {
-                $results = @($rows | Invoke-Batch -Model echo -BaseUri $server.Uri -CheckpointPath $run.Path -Metadata @{ round = $run.Name } -Ordered)
-                ($results.Text -join '|') | Should -BeExactly ($rows -join '|') -Because "seed $seed, $($run.Name)"
-                $made = @(Get-Batch | Where-Object { $_.Metadata['round'] -eq $run.Name })
-                $made.Count | Should -Be 1 -Because "seed $seed, $($run.Name)"
-                $made[0].RequestCounts.Total | Should -Be 60
-            }
+            # What the service was asked for: one batch a run, each line once; a file twice only where the kill came before its answer was on disk.
+            $batches = @(Get-Batch)
+            $uploads = @(Get-BatchFile | Where-Object Purpose -EQ batch).Count
+            Write-Host "$killed of $Rounds were killed before their end; $uploads uploads, $($batches.Count) creates, $(($batches.RequestCounts.Total | Measure-Object -Sum).Sum) lines"
+            $batches.Count | Should -Be $Rounds
+            ($batches.RequestCounts.Total | Measure-Object -Sum).Sum | Should -Be (60 * $Rounds)
+            $uploads | Should -BeLessOrEqual ($Rounds + $killed)
         }
-        # What the service was asked for: one batch a run, each line once; a file twice only where the kill came before its answer was on disk.
-        $batches = @(Get-Batch)
-        $uploads = @(Get-BatchFile | Where-Object Purpose -EQ batch).Count
-        Write-Host "$killed of $Rounds were killed before their end; $uploads uploads, $($batches.Count) creates, $(($batches.RequestCounts.Total | Measure-Object -Sum).Sum) lines"
-        $batches.Count | Should -Be $Rounds
-        ($batches.RequestCounts.Total | Measure-Object -Sum).Sum | Should -Be (60 * $Rounds)
-        $uploads | Should -BeLessOrEqual ($Rounds + $killed)
+        finally {
+            $server | Stop-BatchServer
+            Connect-BatchService -BaseUri $script:Server.Uri
+        }
         $killed | Should -BeGreaterThan 0
     }
     function Get-Upload { $Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/files' } }
@@ -216,7 +222,11 @@ Describe 'Invoke-Batch' {
                 $peaks[0] | Should -BeLessOrEqual 300
                 $peaks[1] | Should -BeLessOrEqual 300
             }
-            finally { $shell.Kill($true) }
+            finally {
+                $shell.Kill($true)
+                $service | Stop-BatchServer
+                Connect-BatchService -BaseUri $Server.Uri
+            }
         }
     }
 
