@@ -1,6 +1,9 @@
 # What every test file begins with: the module as built, and a few words to say things with.
 
-Import-Module -Name (Join-Path $PSScriptRoot ../../InferenceBatch.psd1)
+# The module built at the repository's root, or another that INFERENCE_BATCH_TEST_MODULE names, such as a package's.
+$script:ModulePath = $env:INFERENCE_BATCH_TEST_MODULE ? $env:INFERENCE_BATCH_TEST_MODULE : (Join-Path $PSScriptRoot .. .. InferenceBatch.psd1 | Resolve-Path).Path
+$script:ModuleFolder = Split-Path $ModulePath
+Import-Module -Name $ModulePath
 
 # The id of an error as the module documents it, without the class that PowerShell appends.
 function Get-ErrorId {

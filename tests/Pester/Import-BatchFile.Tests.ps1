@@ -124,7 +124,7 @@ Describe 'Import-BatchFile' {
             $large = Join-Path $TestDrive 'large.jsonl'
             $text = 'x' * 4000
             $null = & { foreach ($i in 1..50000) { $text } } | New-BatchRequest -Model m | Export-BatchFile $large
-            $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
+            $module = $ModulePath
             $peak = pwsh -NoProfile -NonInteractive -Command @"
                 Import-Module '$module'
                 `$process = [System.Diagnostics.Process]::GetCurrentProcess()

@@ -19,9 +19,9 @@ Describe 'README' -ForEach @(, $cases) {
         . $PSScriptRoot/Service.ps1
         $clone = Join-Path $TestDrive clone
         $null = New-Item -ItemType Directory -Path $clone/examples
-        Copy-Item -LiteralPath $Root/InferenceBatch.psd1 -Destination $clone
+        Copy-Item -LiteralPath $ModulePath -Destination $clone
         Copy-Item -LiteralPath $Root/examples/tickets.csv -Destination $clone/examples
-        Copy-Item -LiteralPath $Root/bin -Destination $clone -Recurse
+        Copy-Item -LiteralPath $ModuleFolder/bin -Destination $clone -Recurse
 
         ConvertTo-Json @($_.Code) | Set-Content -LiteralPath $TestDrive/blocks.json
         Set-Content -LiteralPath $TestDrive/run.ps1 @'
