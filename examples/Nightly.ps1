@@ -149,11 +149,12 @@ try {
     }
     else {
         $results = $summary.Results
-        Write-Log "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.Unanswered) not answered yet."
+        Write-Log "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.Unanswered) without a result."
         $results.Failures | ForEach-Object { Write-Log "  $($_.Count) with $($_.Code): $($_.Message)" }
-        Write-Log "$($summary.Requests) requests sent up to $($summary.Attempts) times, $($results.TotalTokens) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
-        if ($summary.Unanswered) {
-            throw "$($summary.Unanswered) of $($summary.Rows) rows have no answer yet."
+        Write-Log "$($summary.Requests) requests in $($summary.Attempts) attempts, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
+        $left = $summary.Unanswered + ($results.Failures | Where-Object Code -EQ not_sent | Measure-Object -Property Count -Sum).Sum
+        if ($left) {
+            throw "$left of $($summary.Rows) rows have no answer yet. $($problems | Select-Object -First 1)"
         }
         Move-Item -LiteralPath "$Destination.tmp" -Destination $Destination -Force
         Write-Log "The answers are in '$Destination'."
