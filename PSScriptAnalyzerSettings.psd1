@@ -6,6 +6,12 @@
         'PSAvoidUsingWriteHost'
         # Does not see a script's parameter where a function of the script uses it.
         'PSReviewUnusedParameter'
+        # Does not see a variable that another block of a Pester test uses.
+        'PSUseDeclaredVarsMoreThanAssignments'
+        # The functions here are a script's own; what a person calls are cmdlets, and those are written in C#.
+        'PSUseShouldProcessForStateChangingFunctions'
+        # PowerShell 7 reads UTF-8 without a mark.
+        'PSUseBOMForUnicodeEncodedFile'
     )
     Rules               = @{
         PSPlaceOpenBrace           = @{ Enable = $true; OnSameLine = $true; NewLineAfter = $true; IgnoreOneLineBlock = $true }

@@ -91,7 +91,7 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $folder = $server = $null
 
-function Write-Log([string] $Text) {
+function Add-LogLine([string] $Text) {
     $line = "$([DateTime]::UtcNow.ToString('u')) $Text"
     Write-Host $line
     if ($folder) {
@@ -106,14 +106,14 @@ function Send-Notice([string] $Text) {
             $null = Invoke-RestMethod -Uri $NotifyUri -Method Post -ContentType 'application/json; charset=utf-8' -Body $body -TimeoutSec 30
         }
         catch {
-            Write-Log "The notice could not be sent: $_"
+            Add-LogLine "The notice could not be sent: $_"
         }
     }
 }
 
 try {
     $folder = (New-Item -Path (Join-Path $WorkPath $Date) -ItemType Directory -Force).FullName
-    Write-Log "Begin: the rows of '$Path'."
+    Add-LogLine "Begin: the rows of '$Path'."
     Import-Module -Name $Module
     if ($BaseUri) { Connect-BatchService -BaseUri $BaseUri }
     elseif (Get-BatchServer) { Connect-BatchService Local }
@@ -141,23 +141,23 @@ try {
             @{ Name = 'AnswerError'; Expression = { $result.Error } }
         } | Export-Csv -LiteralPath "$Destination.tmp"
 
-    $problems | ForEach-Object { Write-Log "Problem: $_" }
+    $problems | ForEach-Object { Add-LogLine "Problem: $_" }
     $summary = ($said | Where-Object Tags -Contains BatchRunSummary).MessageData
     if (-not $summary) {
-        Write-Log 'No row was there to be sent.'
+        Add-LogLine 'No row was there to be sent.'
         $exitCode = [int]($problems.Count -gt 0)
     }
     else {
         $results = $summary.Results
-        Write-Log "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.Unanswered) without a result."
-        $results.Failures | ForEach-Object { Write-Log "  $($_.Count) with $($_.Code): $($_.Message)" }
-        Write-Log "$($summary.Requests) requests in $($summary.Attempts) attempts, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
+        Add-LogLine "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.Unanswered) without a result."
+        $results.Failures | ForEach-Object { Add-LogLine "  $($_.Count) with $($_.Code): $($_.Message)" }
+        Add-LogLine "$($summary.Requests) requests in $($summary.Attempts) attempts, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
         $left = $summary.Unanswered + ($results.Failures | Where-Object Code -EQ not_sent | Measure-Object -Property Count -Sum).Sum
         if ($left) {
             throw "$left of $($summary.Rows) rows have no answer yet. $($problems | Select-Object -First 1)"
         }
         Move-Item -LiteralPath "$Destination.tmp" -Destination $Destination -Force
-        Write-Log "The answers are in '$Destination'."
+        Add-LogLine "The answers are in '$Destination'."
         $exitCode = [int]($problems.Count -gt 0 -or $results.Succeeded -lt $summary.Rows)
     }
     if ($exitCode) {
@@ -166,12 +166,12 @@ try {
 }
 catch {
     $exitCode = 2
-    Write-Log "Could not go on: $_ The next start goes on from here."
+    Add-LogLine "Could not go on: $_ The next start goes on from here."
     Send-Notice "Nightly batch $Date on $([Environment]::MachineName) could not go on: $_ Log: $folder"
 }
 finally {
     # A local service of this script's own; what it has not finished goes on at its next start.
     if ($server) { $server | Stop-BatchServer }
 }
-Write-Log "End: exit code $exitCode."
+Add-LogLine "End: exit code $exitCode."
 exit $exitCode

@@ -5,6 +5,15 @@ $script:ModulePath = $env:INFERENCE_BATCH_TEST_MODULE ? $env:INFERENCE_BATCH_TES
 $script:ModuleFolder = Split-Path $ModulePath
 Import-Module -Name $ModulePath
 
+# The command that runs this PowerShell: as a .NET tool it runs in dotnet's own process.
+$script:PowerShell = (Split-Path -LeafBase ([Environment]::ProcessPath)) -eq 'dotnet' ? @([Environment]::ProcessPath, "$PSHOME/pwsh.dll") : @([Environment]::ProcessPath)
+
+# Runs another PowerShell to its end.
+function Invoke-PowerShell {
+    $file, $arguments = $PowerShell + '-NoProfile', '-NonInteractive' + $args
+    & $file @arguments
+}
+
 # The id of an error as the module documents it, without the class that PowerShell appends.
 function Get-ErrorId {
     param([System.Management.Automation.ErrorRecord] $ErrorRecord)

@@ -18,7 +18,7 @@ BeforeAll {
     }
     function New-WorkPath { Join-Path $TestDrive "work $([guid]::NewGuid().ToString('N').Substring(0, 6))" }
     # A CSV with a row for each name, whose Body is "text of <name>".
-    function New-Rows([string[]] $Id) {
+    function New-RowFile([string[]] $Id) {
         $path = Join-Path $TestDrive "rows-$([guid]::NewGuid().ToString('N').Substring(0, 6)).csv"
         $Id | ForEach-Object { [pscustomobject]@{ Id = $_; Subject = "subject of $_"; Body = "text of $_" } } | Export-Csv -LiteralPath $path
         $path
@@ -134,7 +134,7 @@ Describe 'Nightly' {
     It 'ends with 1 when a row failed, says which, and tells a person' {
         Set-Batch completed (New-WireLine 'a' 'one'), (New-Failure 'b')
         $work = New-WorkPath
-        $run = Invoke-Example Nightly @{ Path = New-Rows a, b; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
+        $run = Invoke-Example Nightly @{ Path = New-RowFile a, b; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         $answers = Import-Csv -LiteralPath (Join-Path $work $Night answers.csv)
         $answers.AnswerStatus | Should -Be 'Succeeded', 'Failed'
@@ -145,7 +145,7 @@ Describe 'Nightly' {
 
     It 'ends with 1 when a row could not be sent, and answers the others' {
         Set-Batch completed (New-WireLine 'a' 'one')
-        $run = Invoke-Example Nightly @{ Path = New-Rows a, a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
+        $run = Invoke-Example Nightly @{ Path = New-RowFile a, a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         $run.Output | Should -Match "Problem: .*'a'"
     }
@@ -153,7 +153,7 @@ Describe 'Nightly' {
     It 'ends with 2 when it cannot go on, says why without the key, and goes on at the next start' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $Faults.On('POST /v1/files', @(New-Refusal 401))
-        $with = @{ Path = New-Rows a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
+        $with = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
         $run = Invoke-Example Nightly $with @{ INFERENCE_API_KEY = 'sk-secret-4711-night' }
         $run.ExitCode | Should -Be 2
         $run.Output | Should -Match 'Could not go on: 1 of 1 rows have no answer yet.*401'
@@ -168,7 +168,7 @@ Describe 'Nightly' {
 
     It 'ends with 2 when the wait is over, and waits on at the next start' {
         Set-Batch in_progress @() 1
-        $with = @{ Path = New-Rows a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; TimeoutHours = 0.0002 }
+        $with = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; TimeoutHours = 0.0002 }
         $run = Invoke-Example Nightly $with
         $run.ExitCode | Should -Be 2 -Because "$($run.Output) $($run.Error)"
         $run.Output | Should -Match '1 of 1 rows have no answer yet'
@@ -232,7 +232,7 @@ Describe 'Submit-Evening and Receive-Morning' {
     It 'make no second batch where the first was made and not written down' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $work = New-WorkPath
-        $evening = @{ Path = New-Rows a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
+        $evening = @{ Path = New-RowFile a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
         (Invoke-Example Submit-Evening $evening).ExitCode | Should -Be 0
         $path = Join-Path $work $Night sent.json
         $state = Get-Content -LiteralPath $path -Raw | ConvertFrom-Json
@@ -250,7 +250,7 @@ Describe 'Submit-Evening and Receive-Morning' {
     It 'go on in the evening after a refusal: exit code 2, then 0' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $Faults.On('POST /v1/batches', @((New-Refusal 400), (New-Answer (New-WireBatch 'b1' 'validating'))))
-        $evening = @{ Path = New-Rows a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
+        $evening = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
         $run = Invoke-Example Submit-Evening $evening
         $run.ExitCode | Should -Be 2 -Because "$($run.Output) $($run.Error)"
         $run.Output | Should -Match 'Could not go on: .*refused with 400'
@@ -261,11 +261,11 @@ Describe 'Submit-Evening and Receive-Morning' {
     It 'send nothing in the evening where a row is bad, where another start is at work, or to another address' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $work = New-WorkPath
-        $evening = @{ Path = New-Rows a, a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
+        $evening = @{ Path = New-RowFile a, a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
         $run = Invoke-Example Submit-Evening $evening
         $run.ExitCode | Should -Be 2
         $run.Output | Should -Match "'a'"
-        $evening.Path = New-Rows a
+        $evening.Path = New-RowFile a
         $lock = [IO.File]::Open((Join-Path $work $Night lock), 'OpenOrCreate', 'ReadWrite', 'None')
         try { (Invoke-Example Submit-Evening $evening).ExitCode | Should -Be 2 }
         finally { $lock.Dispose() }
@@ -280,7 +280,7 @@ Describe 'Submit-Evening and Receive-Morning' {
     It 'say in the morning when to come again, with what is answered so far: exit code 3' {
         Set-Batch in_progress (New-WireLine 'a' 'one') 2
         $work = New-WorkPath
-        (Invoke-Example Submit-Evening @{ Path = New-Rows a, b; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
+        (Invoke-Example Submit-Evening @{ Path = New-RowFile a, b; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
         $run = Invoke-Example Receive-Morning @{ WorkPath = $work; Date = $Night }
         $run.ExitCode | Should -Be 3 -Because "$($run.Output) $($run.Error)"
         $run.Output | Should -Match '1 of 1 batches have not ended; 1 of 2 rows are answered .* Come again at (\d{4}-\d\d-\d\d \d\d:\d\d)\.'
@@ -302,7 +302,7 @@ Describe 'Submit-Evening and Receive-Morning' {
     It 'write no answers in the morning that could not be fetched whole: exit code 2' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $work = New-WorkPath
-        (Invoke-Example Submit-Evening @{ Path = New-Rows a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
+        (Invoke-Example Submit-Evening @{ Path = New-RowFile a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
         $Faults.On('GET /v1/files/out-b1/content', @(New-Refusal 403))
         (Invoke-Example Receive-Morning @{ WorkPath = $work; Date = $Night }).ExitCode | Should -Be 2
         Join-Path $work $Night answers.csv | Should -Not -Exist
@@ -322,7 +322,7 @@ Describe 'Classify' {
     ) {
         Set-Batch completed (New-WireLine 'a' '{"category":"delivery","urgent":true}'), (New-WireLine 'b' $Second)
         $out = Join-Path $TestDrive "$Case.csv"
-        $run = Invoke-Example Classify @{ Path = New-Rows a, b; Destination = $out; BaseUri = $Faults.BaseUri; Model = 'm' }
+        $run = Invoke-Example Classify @{ Path = New-RowFile a, b; Destination = $out; BaseUri = $Faults.BaseUri; Model = 'm' }
         $run.ExitCode | Should -Be $Code -Because "$($run.Output) $($run.Error)"
         $rows = Import-Csv -LiteralPath $out
         $rows.Category | Should -Be 'delivery', ($Code ? '' : 'return')
@@ -336,7 +336,7 @@ Describe 'Classify' {
 
     It 'says of an answer that is no JSON what is wrong with it' {
         $out = Join-Path $TestDrive echoed.csv
-        $run = Invoke-Example Classify @{ Path = New-Rows a, b; Destination = $out; BaseUri = $Server.Uri }
+        $run = Invoke-Example Classify @{ Path = New-RowFile a, b; Destination = $out; BaseUri = $Server.Uri }
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         $rows = Import-Csv -LiteralPath $out
         $rows.Problem | Should -Match 'JSON'
@@ -363,7 +363,7 @@ Describe 'Embed' {
         $line = New-WireLine 'a' -With @{ response = @{ status_code = 200; body = @{ data = @(@{ embedding = @(0.5, 0.25) }) } } }
         Set-Batch completed $line, (New-Failure 'b"')
         $out = Join-Path $TestDrive some.jsonl
-        $run = Invoke-Example Embed @{ Path = New-Rows a, 'b"'; Destination = $out; BaseUri = $Faults.BaseUri; Model = 'm'; Dimension = 2 }
+        $run = Invoke-Example Embed @{ Path = New-RowFile a, 'b"'; Destination = $out; BaseUri = $Faults.BaseUri; Model = 'm'; Dimension = 2 }
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         Get-Content -LiteralPath $out | Should -Be '{"id": "a", "embedding": [0.5,0.25]}'
         $run.Output | Should -Match 'b": Failed bad_prompt: no'
@@ -383,7 +383,7 @@ Describe 'LocalModel' {
         $Faults.On('POST /v1/chat/completions', @(New-Answer ((New-WireLine 'x' 'from afar' | ConvertFrom-Json).response.body)))
         $out = Join-Path $TestDrive local.csv
         $work = New-WorkPath
-        $run = Invoke-Example LocalModel @{ Upstream = $Faults.BaseUri; Path = New-Rows a, b; Destination = $out; WorkPath = $work } $State
+        $run = Invoke-Example LocalModel @{ Upstream = $Faults.BaseUri; Path = New-RowFile a, b; Destination = $out; WorkPath = $work } $State
         $run.ExitCode | Should -Be 0 -Because "$($run.Output) $($run.Error)"
         (Import-Csv -LiteralPath $out).Answer | Should -Be 'from afar', 'from afar'
         $calls = @($Faults.Calls | Where-Object Path -EQ '/v1/chat/completions')
@@ -397,7 +397,7 @@ Describe 'LocalModel' {
         $Faults.On('POST /v1/chat/completions', @(New-Refusal 400))
         $work = New-WorkPath
         $out = Join-Path $TestDrive refused.csv
-        $run = Invoke-Example LocalModel @{ Upstream = $Faults.BaseUri; Path = New-Rows a, b; Destination = $out; WorkPath = $work } $State
+        $run = Invoke-Example LocalModel @{ Upstream = $Faults.BaseUri; Path = New-RowFile a, b; Destination = $out; WorkPath = $work } $State
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         (Import-Csv -LiteralPath $out).AnswerStatus | Should -Be 'Failed', 'Failed'
         Join-Path $work checkpoint | Should -Exist

@@ -12,7 +12,7 @@ BeforeAll {
     . $PSScriptRoot/Service.ps1
     # In a process that has not loaded the module: the help it has would be read as well.
     function Invoke-ExportHelp([string] $Script, [string] $Destination) {
-        $output = & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -File $Script -Destination $Destination *>&1
+        $output = Invoke-PowerShell -File $Script -Destination $Destination *>&1
         [pscustomobject]@{ Output = "$($output -join "`n")"; ExitCode = $LASTEXITCODE }
     }
     $script:Common = [System.Management.Automation.PSCmdlet]::CommonParameters + [System.Management.Automation.PSCmdlet]::OptionalCommonParameters

@@ -125,7 +125,7 @@ Describe 'Import-BatchFile' {
             $text = 'x' * 4000
             $null = & { foreach ($i in 1..50000) { $text } } | New-BatchRequest -Model m | Export-BatchFile $large
             $module = $ModulePath
-            $peak = pwsh -NoProfile -NonInteractive -Command @"
+            $peak = Invoke-PowerShell -Command @"
                 Import-Module '$module'
                 `$process = [System.Diagnostics.Process]::GetCurrentProcess()
                 `$null = Import-BatchFile '$path' | Measure-Object

@@ -125,7 +125,7 @@ function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
 
 # Starts another PowerShell: its own culture, session and streams. A variable that is $null is taken from its environment.
 function Start-Shell([string[]] $Argument, [hashtable] $Environment = @{}, [switch] $KeepInput) {
-    $file, $arguments = @(Get-InterruptiblePrefix) + (Get-Process -Id $PID).Path + '-NoProfile', '-NonInteractive' + $Argument
+    $file, $arguments = @(Get-InterruptiblePrefix) + $PowerShell + '-NoProfile', '-NonInteractive' + $Argument
     $start = [Diagnostics.ProcessStartInfo]::new($file)
     foreach ($one in $arguments) { $start.ArgumentList.Add($one) }
     foreach ($name in $Environment.Keys) {

@@ -64,7 +64,7 @@ Describe 'Test-BatchFile' {
         It 'is silent under -ProgressAction Ignore' {
             $module = $ModulePath
             $command = "Import-Module '$module'; Test-BatchFile '$valid' -Quiet"
-            pwsh -NoProfile -NonInteractive -OutputFormat XML -Command "$command -ProgressAction Ignore" 2>&1 | Should -Not -BeLike '*Checking*'
+            Invoke-PowerShell -OutputFormat XML -Command "$command -ProgressAction Ignore" 2>&1 | Should -Not -BeLike '*Checking*'
         }
     }
 

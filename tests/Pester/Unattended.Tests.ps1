@@ -37,7 +37,7 @@ Describe 'Where nobody looks on' {
     It 'all of it works with standard input closed and no terminal at all' -Skip:(-not $IsLinux) {
         $script = Join-Path (New-Folder) run.ps1
         Set-Content -LiteralPath $script "Import-Module '$ModulePath'; Set-Location -LiteralPath '$(New-Folder)'; Connect-BatchService -BaseUri $($Server.Uri)`n$Everything"
-        $output = /usr/bin/env setsid --wait sh -c 'exec "$0" -NoProfile -NonInteractive -File "$1" 0<&- 2>&1' (Get-Process -Id $PID).Path $script
+        $output = /usr/bin/env setsid --wait sh -c 'exec "$@" 0<&- 2>&1' sh @PowerShell -NoProfile -NonInteractive -File $script
         "$output" | Should -BeExactly $Right
     }
 
