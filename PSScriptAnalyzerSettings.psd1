@@ -10,6 +10,7 @@
         'PSUseDeclaredVarsMoreThanAssignments'
         # The functions here are a script's own; what a person calls are cmdlets, and those are written in C#.
         'PSUseShouldProcessForStateChangingFunctions'
+        'PSUseSingularNouns'
         # PowerShell 7 reads UTF-8 without a mark.
         'PSUseBOMForUnicodeEncodedFile'
     )

@@ -137,7 +137,7 @@ $batch = Get-Batch -First 1
             $Error.Clear()
             Connect-BatchService -BaseUri $faults.BaseUri -ApiKey $secret -Header @{ 'X-Token' = $secret }
             $calls = { Get-BatchConnection }, { Get-Batch b1 }, { Get-Batch -First 1 }, { Get-BatchFile }, { Get-BatchFile f1 }, { Send-BatchFile $path }, { New-Batch f1 }, { Wait-Batch b1 -Timeout 0 },
-                { Get-BatchResult b1 }, { Save-BatchFile f1 (Join-Path $TestDrive "$Status.jsonl") }, { Remove-BatchFile f1 }, { Stop-Batch b1 }, { 'x' | Invoke-Batch -Model m -Timeout 0 }
+            { Get-BatchResult b1 }, { Save-BatchFile f1 (Join-Path $TestDrive "$Status.jsonl") }, { Remove-BatchFile f1 }, { Stop-Batch b1 }, { 'x' | Invoke-Batch -Model m -Timeout 0 }
             $said = foreach ($call in $calls) {
                 try { & { $VerbosePreference = $DebugPreference = 'Continue'; & $call } *>&1 } catch { $_ }
             }
