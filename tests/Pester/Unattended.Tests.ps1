@@ -98,7 +98,7 @@ Describe 'A constrained session' {
         $run.Output.Trim() | Should -BeExactly $Right
     }
 
-    It 'imports the module, binds script blocks and shows objects' {
+    It 'imports the module, binds script blocks and gives objects' {
         $folder = New-Folder
         $script = Join-Path $folder run.ps1
         Set-Content -LiteralPath $script @"
@@ -107,12 +107,12 @@ Set-Location -LiteralPath '$folder'
 Import-Module '$ModulePath'
 $Everything
 (Import-Csv '$Root/examples/tickets.csv' | Select-Object -First 2 | Invoke-Batch -Model echo -CustomId { `$_.Id } -Prompt { `$_.Customer } -Ordered).Text -join ','
-`$results
+`$results | Select-Object CustomId, Status, Text
 "@
         $run = Receive-Shell (Start-Shell '-File', $script @{ INFERENCE_BASE_URL = "$($Server.Uri)" })
         $run.Error | Should -BeNullOrEmpty
         $lines = $run.Output.Trim() -split '\r?\n'
         $lines[0, 1] | Should -BeExactly $Right, 'Nora Whitfield,Jonas Brandt'
-        $run.Output | Should -Match '(?m)^request-1\s+Succeeded'
+        $run.Output | Should -Match '(?m)^request-1\s+Succeeded\s+eins'
     }
 }
