@@ -60,7 +60,7 @@ function Export-Answer([string] $Path) {
     $rows = [Collections.Generic.Dictionary[string, object]]::new()
     Import-Csv -LiteralPath (Join-Path $folder rows.csv) | ForEach-Object { $rows[$_.($state.IdColumn)] = $_ }
     $script:rowCount = $rows.Count
-    $requests = $state.Parts.File | ForEach-Object { Join-Path $folder ([WildcardPattern]::Escape($_)) }
+    $requests = $state.Parts.File | ForEach-Object { [WildcardPattern]::Escape((Join-Path $folder $_)) }
     Get-BatchResult -Batch $batches -RequestPath $requests -Ordered -WarningAction SilentlyContinue -ErrorAction SilentlyContinue -ErrorVariable problems |
         ForEach-Object {
             $result = $_

@@ -16,7 +16,7 @@ BeforeAll {
     function Invoke-Example([string] $Name, [hashtable] $With = @{}, [hashtable] $Environment = @{}) {
         Receive-Shell (Start-Example $Name $With $Environment)
     }
-    function New-WorkPath { Join-Path $TestDrive "work $([guid]::NewGuid().ToString('N').Substring(0, 6))" }
+    function New-WorkPath { Join-Path $TestDrive "work [1] $([guid]::NewGuid().ToString('N').Substring(0, 6))" }
     # A CSV with a row for each name, whose Body is "text of <name>".
     function New-RowFile([string[]] $Id) {
         $path = Join-Path $TestDrive "rows-$([guid]::NewGuid().ToString('N').Substring(0, 6)).csv"
@@ -41,7 +41,6 @@ BeforeAll {
     }
     function New-Failure([string] $CustomId) { New-WireLine $CustomId -With @{ response = @{ status_code = 400; body = @{ error = @{ code = 'bad_prompt'; message = 'no' } } } } }
     function Get-Create([FaultServer] $Service = $Faults) { @($Service.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/batches' }) }
-    # Other tests' batches are not counted: a batch knows its file, and the file its name or its lines.
     function Get-BatchCount { @(Get-Batch).Count }
     function Get-Notice { @($Notices.Calls | ForEach-Object { ($_.Text | ConvertFrom-Json).text }) }
 }
@@ -119,7 +118,7 @@ Describe 'Nightly' {
             Wait-Until { @(Get-Batch).RequestCounts.Completed -gt 0 } 60 | Should -BeTrue
             $shell.Kill($true)
             $shell.WaitForExit()
-            Join-Path $work $Night answers.csv | Should -Not -Exist
+            Test-Path -LiteralPath (Join-Path $work $Night answers.csv) | Should -BeFalse
             $run = Invoke-Example Nightly $with
             $run.ExitCode | Should -Be 0 -Because "$($run.Output) $($run.Error)"
             @(Import-Csv -LiteralPath (Join-Path $work $Night answers.csv)).Answer -join '|' | Should -BeExactly ((Import-Csv -LiteralPath $Root/examples/tickets.csv).Body -join '|')
@@ -289,7 +288,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         ([datetime]$Matches.Time - [datetime]::Now).TotalMinutes | Should -BeGreaterThan 5
         ([datetime]$Matches.Time - [datetime]::Now).TotalMinutes | Should -BeLessThan 20
         (Import-Csv -LiteralPath (Join-Path $work $Night partial.csv)).Answer | Should -Be 'one'
-        Join-Path $work $Night answers.csv | Should -Not -Exist
+        Test-Path -LiteralPath (Join-Path $work $Night answers.csv) | Should -BeFalse
 
         Set-Batch completed (New-WireLine 'b' 'two'), (New-Failure 'a')
         $run = Invoke-Example Receive-Morning @{ WorkPath = $work; Date = $Night }
@@ -305,7 +304,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         (Invoke-Example Submit-Evening @{ Path = New-RowFile a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
         $Faults.On('GET /v1/files/out-b1/content', @(New-Refusal 403))
         (Invoke-Example Receive-Morning @{ WorkPath = $work; Date = $Night }).ExitCode | Should -Be 2
-        Join-Path $work $Night answers.csv | Should -Not -Exist
+        Test-Path -LiteralPath (Join-Path $work $Night answers.csv) | Should -BeFalse
     }
 
     It 'find nothing in the morning where nothing was sent: exit code 2' {
@@ -390,7 +389,7 @@ Describe 'LocalModel' {
         $calls.Count | Should -Be 2
         $calls[0].Text | Should -Match '"model":"tiny"'
         $calls[0].Headers['Authorization'] | Should -Be 'Bearer sk-secret-4711-up'
-        $work | Should -Not -Exist
+        Test-Path -LiteralPath $work | Should -BeFalse
     }
 
     It 'keeps what is answered where some rows are not: exit code 1' {
@@ -400,7 +399,7 @@ Describe 'LocalModel' {
         $run = Invoke-Example LocalModel @{ Upstream = $Faults.BaseUri; Path = New-RowFile a, b; Destination = $out; WorkPath = $work } $State
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         (Import-Csv -LiteralPath $out).AnswerStatus | Should -Be 'Failed', 'Failed'
-        Join-Path $work checkpoint | Should -Exist
+        Test-Path -LiteralPath (Join-Path $work checkpoint) | Should -BeTrue
     }
 
     It 'says so where no model server is there: exit code 1' {
