@@ -17,7 +17,7 @@ Docs     Help from docs/en-US, into en-US/, which is kept in the repository. Nee
          Fails where a page and its cmdlet disagree.
 Analyze  dotnet format and PSScriptAnalyzer; both must have nothing to say.
 Bench    The figures, to the screen and to bench/results.json.
-Package  output/InferenceBatch/VERSION, ready for Publish-PSResource, and a zip of it; the service as a .NET tool
+Package  output/InferenceBatch/VERSION, a zip of it, and the .nupkg that the PowerShell Gallery takes; the service as a .NET tool
          (output/InferenceBatch.Server.VERSION.nupkg) and as a folder for this system that needs no .NET.
 Clean    Remove everything a build made.
 
@@ -25,7 +25,8 @@ Clean    Remove everything a build made.
 Release or Debug.
 
 .PARAMETER Long
-Run the long suite too: xunit tests with the trait Category=Long, Pester tests with the tag Long.
+Run the long suite too: xunit tests with the trait Category=Long, Pester tests with the tag Long, and the Pester tests once more
+on the package.
 
 .EXAMPLE
 ./build.ps1
@@ -120,18 +121,38 @@ function Test-Project([string] $Project) {
     [pscustomobject]@{ Passed = $passed; Failed = $failed; Skipped = $total - $executed }
 }
 
-function Test-Cmdlet {
+# Pester 5 as it is installed, else as NuGet has it, in its folder of packages; nothing where it is not to be had.
+function Find-Pester {
+    $installed = Get-Module -ListAvailable -Name Pester | Where-Object Version -GE $pesterVersions.MinimumVersion | Where-Object Version -LE $pesterVersions.MaximumVersion
+    if ($installed) {
+        return $installed[0].Path
+    }
+    dotnet restore tests/Pester --verbosity quiet | Out-Null
+    if (-not $LASTEXITCODE) {
+        dotnet msbuild tests/Pester '-getProperty:PesterPath' | Where-Object { Test-Path -LiteralPath $_ }
+    }
+}
+
+function Test-Cmdlet([string] $Manifest, [switch] $ShortOnly) {
     $written = @(Get-ChildItem -Path tests/Pester -Filter *.Tests.ps1 -Recurse -ErrorAction Ignore | Select-String -Pattern '^\s*It\s').Count
-    if ($written -and -not (Get-Module -ListAvailable -Name Pester | Where-Object Version -GE $pesterVersions.MinimumVersion | Where-Object Version -LE $pesterVersions.MaximumVersion)) {
-        Write-Host "`nPester 5 is not installed. Left out: the $written Pester tests of the cmdlets, counted as skipped."
+    $pester = Find-Pester
+    if ($written -and -not $pester) {
+        Write-Host "`nPester 5 is not installed, and NuGet does not have it. Left out: the $written Pester tests of the cmdlets, counted as skipped."
         Write-Host "To get it: Install-PSResource Pester -Version '[5.5,6.0)', then run the same command again."
         return [pscustomobject]@{ Passed = 0; Failed = 0; Skipped = $written }
     }
 
     # A process of its own, so that the module just built is what gets loaded, and nothing of this session is.
     $counts = Join-Path $PSScriptRoot TestResults/Pester.json
-    $suite = $Long ? @('-Long') : @()
-    Invoke-PowerShell -File tests/Invoke-Pester.ps1 -CountsPath $counts @suite | Out-Host
+    Remove-Item -LiteralPath $counts -ErrorAction Ignore
+    $suite = $Long -and -not $ShortOnly ? @('-Long') : @()
+    $env:INFERENCE_BATCH_TEST_MODULE = $Manifest
+    try {
+        Invoke-PowerShell -File tests/Invoke-Pester.ps1 -Pester $pester -CountsPath $counts @suite | Out-Host
+    }
+    finally {
+        Remove-Item -LiteralPath Env:INFERENCE_BATCH_TEST_MODULE -ErrorAction Ignore
+    }
     if (-not (Test-Path -LiteralPath $counts)) {
         Write-Host 'Pester: the test run broke off and left no counts.'
         return [pscustomobject]@{ Passed = 0; Failed = 1; Skipped = 0 }
@@ -144,6 +165,20 @@ function Test-Cmdlet {
     $result
 }
 
+# The same tests on what a person installs, unpacked where a path may be.
+function Test-Package {
+    Compress-Package
+    $place = Join-Path ([System.IO.Path]::GetTempPath()) "InferenceBatch $([guid]::NewGuid().ToString('N')) ä 模块"
+    try {
+        Copy-Item -LiteralPath output/InferenceBatch -Destination (New-Item -Path $place -ItemType Directory) -Recurse
+        Write-Host "`nThe Pester tests on the package in '$place':"
+        Test-Cmdlet -Manifest (Get-ChildItem -Path $place/InferenceBatch/*/InferenceBatch.psd1).FullName -ShortOnly
+    }
+    finally {
+        Remove-Item -LiteralPath $place -Recurse -Force -ErrorAction Ignore
+    }
+}
+
 function Test {
     Build
     Clear-ServiceEnvironment
@@ -153,6 +188,9 @@ function Test {
         Test-Project InferenceBatch.Core.Tests
         Test-Project InferenceBatch.Server.Tests
         Test-Cmdlet
+        if ($Long) {
+            Test-Package
+        }
     )
     $sum = @{}
     foreach ($name in 'Passed', 'Failed', 'Skipped') {
@@ -204,6 +242,11 @@ function Bench {
     Invoke-Native dotnet run --project bench/InferenceBatch.Bench --configuration Release '--' --results bench/results.json --powershell "$powershell"
 }
 
+function Compress-Package {
+    Remove-Item -LiteralPath output -Recurse -Force -ErrorAction Ignore
+    Invoke-Native dotnet msbuild src/InferenceBatch '-t:PackageModule' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
+}
+
 function Package {
     Build
     if (Get-Module -ListAvailable -Name Microsoft.PowerShell.PlatyPS) {
@@ -212,7 +255,7 @@ function Package {
     else {
         Write-Host 'Microsoft.PowerShell.PlatyPS is not installed: the help in en-US is packed as it stands.'
     }
-    Invoke-Native dotnet msbuild src/InferenceBatch '-t:PackageModule' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
+    Compress-Package
     Invoke-Native dotnet msbuild src/InferenceBatch.Server '-t:PackageServer' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
 }
 

@@ -12,7 +12,7 @@ usage: ./build.sh [TASK...] [--configuration Release|Debug] [--long]
   bench    the figures, to the screen and to bench/results.json
   analyze  dotnet format, PSScriptAnalyzer
   docs     help from docs/en-US, into en-US; fails where a page and its cmdlet disagree
-  package  output/InferenceBatch/VERSION and its zip; the service as a .NET tool and as a folder that needs no .NET
+  package  output/InferenceBatch/VERSION, its zip and its .nupkg; the service as a .NET tool and as a folder that needs no .NET
   clean    remove everything a build made
 TEXT
 }
@@ -121,7 +121,7 @@ test_all() {
     say "tests/Pester: no test was found."
     failed=$((failed + 1))
   else
-    without_powershell "the $pester Pester tests of the cmdlets, counted as skipped. They also need Pester 5: Install-PSResource Pester -Version '[5.5,6.0)'"
+    without_powershell "the $pester Pester tests of the cmdlets, counted as skipped."
     skipped=$((skipped + pester))
   fi
   say ""
@@ -152,6 +152,7 @@ analyze() {
 
 package() {
   build
+  rm -rf output
   dotnet msbuild src/InferenceBatch -t:PackageModule -p:Configuration="$configuration" -nologo -v:minimal
   dotnet msbuild src/InferenceBatch.Server -t:PackageServer -p:Configuration="$configuration" -nologo -v:minimal
   say "The help in en-US is packed as it stands."

@@ -31,7 +31,7 @@ try {
     $results = @($requests | Send-BatchFile | New-Batch | Wait-Batch | Get-BatchResult -Request $requests -Ordered)
 }
 finally {
-    $server | Stop-BatchServer
+    if ($server) { $server | Stop-BatchServer }
     Remove-Item -LiteralPath $data -Recurse -Force -ErrorAction Ignore
 }
 

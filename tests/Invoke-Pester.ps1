@@ -2,10 +2,13 @@
 
 <#
 .SYNOPSIS
-Runs tests/Pester in this process, against the module as built.
+Runs tests/Pester in this process, against the module as built, or the one that INFERENCE_BATCH_TEST_MODULE names.
 
 .PARAMETER Path
 The tests to run: all, unless files are named.
+
+.PARAMETER Pester
+Where Pester 5 is; the one that is installed when not given.
 
 .PARAMETER CountsPath
 Where to write how many passed, failed and were skipped, as JSON.
@@ -17,6 +20,8 @@ Runs the tests with the tag Long too.
 param(
     [string[]] $Path = (Join-Path $PSScriptRoot Pester),
 
+    [string] $Pester,
+
     [string] $CountsPath,
 
     [switch] $Long
@@ -27,7 +32,12 @@ if (-not (Get-ChildItem -Path $Path -Filter *.Tests.ps1 -Recurse)) {
     throw "There are no tests in $Path."
 }
 
-Import-Module -Name Pester -MinimumVersion 5.5.0 -MaximumVersion 5.99.99
+if ($Pester) {
+    Import-Module -Name $Pester
+}
+else {
+    Import-Module -Name Pester -MinimumVersion 5.5.0 -MaximumVersion 5.99.99
+}
 
 $configuration = New-PesterConfiguration
 $configuration.Run.Path = $Path

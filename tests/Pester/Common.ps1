@@ -1,6 +1,18 @@
 # What every test file begins with: the module as built, and a few words to say things with.
 
-Import-Module -Name (Join-Path $PSScriptRoot ../../InferenceBatch.psd1)
+# The module built at the repository's root, or another that INFERENCE_BATCH_TEST_MODULE names, such as a package's.
+$script:ModulePath = $env:INFERENCE_BATCH_TEST_MODULE ? $env:INFERENCE_BATCH_TEST_MODULE : (Join-Path $PSScriptRoot .. .. InferenceBatch.psd1 | Resolve-Path).Path
+$script:ModuleFolder = Split-Path $ModulePath
+Import-Module -Name $ModulePath
+
+# The command that runs this PowerShell: as a .NET tool it runs in dotnet's own process.
+$script:PowerShell = (Split-Path -LeafBase ([Environment]::ProcessPath)) -eq 'dotnet' ? @([Environment]::ProcessPath, "$PSHOME/pwsh.dll") : @([Environment]::ProcessPath)
+
+# Runs another PowerShell to its end.
+function Invoke-PowerShell {
+    $file, $arguments = $PowerShell + '-NoProfile', '-NonInteractive' + $args
+    & $file @arguments
+}
 
 # The id of an error as the module documents it, without the class that PowerShell appends.
 function Get-ErrorId {

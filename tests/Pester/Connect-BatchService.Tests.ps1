@@ -98,7 +98,7 @@ Describe 'Connect-BatchService' {
 
         It 'sends the key given as <Kind>' -ForEach @(
             @{ Kind = 'text'; Key = 'sk-secret-4711-connect' }
-            @{ Kind = 'SecureString'; Key = (ConvertTo-SecureString 'sk-secret-4711-connect' -AsPlainText -Force) }
+            @{ Kind = 'SecureString'; Key = [Net.NetworkCredential]::new('', 'sk-secret-4711-connect').SecurePassword }
             @{ Kind = 'text with a line break, as files end'; Key = "sk-secret-4711-connect`n" }
         ) {
             Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey $Key

@@ -159,9 +159,9 @@ Describe 'Export-BatchFile' {
         }
 
         It 'leaves nothing behind on Ctrl+C' -Skip:$IsWindows {
-            $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
+            $module = $ModulePath
             $script = "Import-Module '$module'; & { while (`$true) { 'p' } } | New-BatchRequest -Model m | Export-BatchFile '$path'"
-            $file, $arguments = @(Get-InterruptiblePrefix) + (Get-Process -Id $PID).Path + '-NoProfile', '-NonInteractive', '-Command', "`"$script`""
+            $file, $arguments = @(Get-InterruptiblePrefix) + $PowerShell + '-NoProfile', '-NonInteractive', '-Command', "`"$script`""
             $child = Start-Process $file -ArgumentList $arguments -PassThru
             try {
                 $deadline = [datetime]::UtcNow.AddSeconds(60)

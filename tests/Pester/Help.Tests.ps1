@@ -12,7 +12,7 @@ BeforeAll {
     . $PSScriptRoot/Service.ps1
     # In a process that has not loaded the module: the help it has would be read as well.
     function Invoke-ExportHelp([string] $Script, [string] $Destination) {
-        $output = & (Get-Process -Id $PID).Path -NoProfile -NonInteractive -File $Script -Destination $Destination *>&1
+        $output = Invoke-PowerShell -File $Script -Destination $Destination *>&1
         [pscustomobject]@{ Output = "$($output -join "`n")"; ExitCode = $LASTEXITCODE }
     }
     $script:Common = [System.Management.Automation.PSCmdlet]::CommonParameters + [System.Management.Automation.PSCmdlet]::OptionalCommonParameters
@@ -65,7 +65,7 @@ Describe 'The help of <Name>' -ForEach $named {
         $links = @($help.relatedLinks.navigationLink.linkText)
         $links | Should -Not -BeNullOrEmpty
         foreach ($link in $links) {
-            if ($link -like 'about_*') { Join-Path $Root "en-US/$link.help.txt" | Should -Exist }
+            if ($link -like 'about_*') { Join-Path $ModuleFolder "en-US/$link.help.txt" | Should -Exist }
             else { Get-Command $link -Module InferenceBatch -ErrorAction Ignore | Should -Not -BeNullOrEmpty -Because "$link is linked to" }
         }
     }
@@ -107,8 +107,8 @@ Describe 'The help file' {
         $copy = New-Item (Join-Path $TestDrive "copy-$([guid]::NewGuid().ToString('N').Substring(0, 8))") -ItemType Directory
         $null = New-Item $copy/docs, $copy/bin -ItemType Directory
         Copy-Item $Root/docs/en-US, $Root/docs/Export-Help.ps1 $copy/docs -Recurse
-        Copy-Item $Root/InferenceBatch.psd1 $copy
-        Copy-Item $Root/bin/*.* $copy/bin
+        Copy-Item -LiteralPath $ModulePath $copy
+        Copy-Item $ModuleFolder/bin/*.* $copy/bin
         $page = Get-Content $copy/docs/en-US/Wait-Batch.md -Raw
         $changed = $page -replace $Pattern, $To
         $changed | Should -Not -BeExactly $page

@@ -124,8 +124,8 @@ Describe 'Import-BatchFile' {
             $large = Join-Path $TestDrive 'large.jsonl'
             $text = 'x' * 4000
             $null = & { foreach ($i in 1..50000) { $text } } | New-BatchRequest -Model m | Export-BatchFile $large
-            $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
-            $peak = pwsh -NoProfile -NonInteractive -Command @"
+            $module = $ModulePath
+            $peak = Invoke-PowerShell -Command @"
                 Import-Module '$module'
                 `$process = [System.Diagnostics.Process]::GetCurrentProcess()
                 `$null = Import-BatchFile '$path' | Measure-Object

@@ -1,8 +1,8 @@
 BeforeAll {
+    . $PSScriptRoot/Common.ps1
     $root = Join-Path $PSScriptRoot .. .. | Resolve-Path
-    $manifestPath = Join-Path $root InferenceBatch.psd1
-    $manifest = Test-ModuleManifest -Path $manifestPath
-    $module = Import-Module $manifestPath -Force -PassThru
+    $manifest = Test-ModuleManifest -Path $ModulePath
+    $module = Import-Module $ModulePath -Force -PassThru
 }
 
 Describe 'The module' {
@@ -12,7 +12,7 @@ Describe 'The module' {
     }
 
     It 'exports every cmdlet that its manifest names, and nothing else' {
-        $named = (Import-PowerShellDataFile -LiteralPath $manifestPath).CmdletsToExport
+        $named = (Import-PowerShellDataFile -LiteralPath $ModulePath).CmdletsToExport
         $module.ExportedCommands.Keys | Sort-Object | Should -Be ($named | Sort-Object)
         Get-Command -Module $module.Name | Should -BeOfType System.Management.Automation.CmdletInfo
     }
@@ -26,13 +26,13 @@ Describe 'The module' {
     }
 
     It 'brings no assembly but its own two' {
-        (Get-ChildItem -Path (Join-Path $root bin) -Filter *.dll).Name | Sort-Object |
+        (Get-ChildItem -Path (Join-Path $ModuleFolder bin) -Filter *.dll).Name | Sort-Object |
             Should -Be 'InferenceBatch.Core.dll', 'InferenceBatch.dll'
     }
 
     It 'brings the service' {
         foreach ($file in 'inference-batch.dll', 'inference-batch.runtimeconfig.json', 'inference-batch.deps.json') {
-            Join-Path $root bin server $file | Should -Exist
+            Join-Path $ModuleFolder bin server $file | Should -Exist
         }
     }
 

@@ -218,8 +218,8 @@ Describe 'New-BatchRequest' {
 
         It 'writes the same hashtable the same way in every process' {
             $command = '(New-BatchRequest p -Body @{ model = 1; b = 2; a = 3; z = 4; k = 5 }).Body'
-            $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
-            $other = pwsh -NoProfile -NonInteractive -Command "Import-Module '$module'; $command"
+            $module = $ModulePath
+            $other = Invoke-PowerShell -Command "Import-Module '$module'; $command"
             $other | Should -BeExactly (& ([scriptblock]::Create($command)))
         }
 

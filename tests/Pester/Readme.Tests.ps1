@@ -19,9 +19,9 @@ Describe 'README' -ForEach @(, $cases) {
         . $PSScriptRoot/Service.ps1
         $clone = Join-Path $TestDrive clone
         $null = New-Item -ItemType Directory -Path $clone/examples
-        Copy-Item -LiteralPath $Root/InferenceBatch.psd1 -Destination $clone
+        Copy-Item -LiteralPath $ModulePath -Destination $clone
         Copy-Item -LiteralPath $Root/examples/tickets.csv -Destination $clone/examples
-        Copy-Item -LiteralPath $Root/bin -Destination $clone -Recurse
+        Copy-Item -LiteralPath $ModuleFolder/bin -Destination $clone -Recurse
 
         ConvertTo-Json @($_.Code) | Set-Content -LiteralPath $TestDrive/blocks.json
         Set-Content -LiteralPath $TestDrive/run.ps1 @'
@@ -36,10 +36,8 @@ $ran = foreach ($code in Get-Content -LiteralPath $PSScriptRoot/blocks.json -Raw
 }
 ConvertTo-Json @($ran) -Depth 4 | Set-Content -LiteralPath $PSScriptRoot/ran.json
 '@
-        $start = [Diagnostics.ProcessStartInfo]::new((Get-Process -Id $PID).Path)
-        foreach ($argument in '-NoProfile', '-NonInteractive', '-File', "$TestDrive/run.ps1") { $start.ArgumentList.Add($argument) }
-        $start.Environment['INFERENCE_API_KEY'] = 'readme-key'
-        [Diagnostics.Process]::Start($start).WaitForExit()
+        $run = Receive-Shell (Start-Shell '-File', "$TestDrive/run.ps1" @{ INFERENCE_API_KEY = 'readme-key' })
+        if (-not (Test-Path -LiteralPath $TestDrive/ran.json)) { throw "The blocks did not run. $($run.Error)" }
         $script:Ran = Get-Content -LiteralPath $TestDrive/ran.json -Raw | ConvertFrom-Json
     }
 

@@ -5,7 +5,7 @@ BeforeAll {
     # Runs Receive-BatchWebhook in another runspace, and gives it once it listens.
     function Start-Receiver([string] $Prefix, [hashtable] $With = @{}) {
         $ps = [powershell]::Create()
-        $null = $ps.AddScript('param($Module, $Prefix, $With) Import-Module $Module; Receive-BatchWebhook $Prefix -Verbose @With').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Prefix).AddArgument($With)
+        $null = $ps.AddScript('param($Module, $Prefix, $With) Import-Module $Module; Receive-BatchWebhook $Prefix -Verbose @With').AddArgument($ModulePath).AddArgument($Prefix).AddArgument($With)
         $running = $ps.BeginInvoke()
         Wait-Until { $running.IsCompleted -or $ps.Streams.Verbose -match 'Listening' } 30 | Should -BeTrue
         [pscustomobject]@{ Shell = $ps; Running = $running }
@@ -79,7 +79,7 @@ Describe 'Receive-BatchWebhook' {
     It 'ends with Select-Object -First 1 downstream' {
         $ps = [powershell]::Create()
         try {
-            $null = $ps.AddScript('param($Module, $Prefix) Import-Module $Module; Receive-BatchWebhook $Prefix -Verbose | Select-Object -First 1').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Prefix)
+            $null = $ps.AddScript('param($Module, $Prefix) Import-Module $Module; Receive-BatchWebhook $Prefix -Verbose | Select-Object -First 1').AddArgument($ModulePath).AddArgument($Prefix)
             $running = $ps.BeginInvoke()
             Wait-Until { $ps.Streams.Verbose -match 'Listening' } 30 | Should -BeTrue
             (Invoke-WebRequest $Prefix -Method Post -Body '{"batch_id":"b1"}').StatusCode | Should -Be 204

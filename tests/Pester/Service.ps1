@@ -1,11 +1,10 @@
-# For the tests of cmdlets that call a service; dot-sourced in their BeforeAll. The module is the one built at the
-# repository's root. No variable of the person who runs the tests decides where a call goes, and the local services that
-# tests start are recorded in TestDrive.
+# For the tests of cmdlets that call a service; dot-sourced in their BeforeAll. No variable of the person who runs the
+# tests decides where a call goes, and the local services that tests start are recorded in TestDrive.
 
 . $PSScriptRoot/Common.ps1
 
 $script:Root = Split-Path (Split-Path $PSScriptRoot)
-Import-Module (Join-Path $Root InferenceBatch.psd1) -Force
+Import-Module $ModulePath -Force
 if (-not ('FaultServer' -as [type])) {
     # The runtime's own rules for text and sockets, none of the warnings of a project.
     Add-Type -Path (Join-Path $PSScriptRoot FaultServer.cs) -IgnoreWarnings -WarningAction Ignore
@@ -14,7 +13,7 @@ if (-not ('FaultServer' -as [type])) {
 $ProgressPreference = 'SilentlyContinue'
 $script:OldEnvironment = @{}
 Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_|.*_PROXY$|.*_API_KEY$|NO_COLOR$|XDG_STATE_HOME$|TMPDIR$)' | ForEach-Object { $OldEnvironment[$_.Name] = $_.Value }
-Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_|.*_PROXY$|.*_API_KEY$)' | Remove-Item
+Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_(?!BATCH_TEST_)|.*_PROXY$|.*_API_KEY$)' | Remove-Item
 $env:NO_COLOR = '1'
 $env:XDG_STATE_HOME = Join-Path $TestDrive state
 $env:TMPDIR = (New-Item (Join-Path $TestDrive temp) -ItemType Directory -Force).FullName
@@ -124,14 +123,15 @@ function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
     $true
 }
 
-# Runs a script in another PowerShell: its own culture, session and streams.
-function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}, [switch] $KeepInput) {
-    $path = Join-Path $TestDrive "child-$([guid]::NewGuid().ToString('N').Substring(0, 8)).ps1"
-    Set-Content -LiteralPath $path -Value "`$ProgressPreference = 'SilentlyContinue'`nImport-Module '$(Join-Path $Root InferenceBatch.psd1)'`n$Script"
-    $file, $arguments = @(Get-InterruptiblePrefix) + (Get-Process -Id $PID).Path + '-NoProfile', '-NonInteractive', '-File', $path
+# Starts another PowerShell: its own culture, session and streams. A variable that is $null is taken from its environment.
+function Start-Shell([string[]] $Argument, [hashtable] $Environment = @{}, [switch] $KeepInput) {
+    $file, $arguments = @(Get-InterruptiblePrefix) + $PowerShell + '-NoProfile', '-NonInteractive' + $Argument
     $start = [Diagnostics.ProcessStartInfo]::new($file)
-    foreach ($argument in $arguments) { $start.ArgumentList.Add($argument) }
-    foreach ($name in $Environment.Keys) { $start.Environment[$name] = $Environment[$name] }
+    foreach ($one in $arguments) { $start.ArgumentList.Add($one) }
+    foreach ($name in $Environment.Keys) {
+        $start.Environment[$name] = $Environment[$name]
+        if ($null -eq $Environment[$name]) { $null = $start.Environment.Remove($name) }
+    }
     $start.RedirectStandardOutput = $true
     $start.RedirectStandardError = $true
     $start.RedirectStandardInput = $true
@@ -140,10 +140,21 @@ function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}, [swi
     $process
 }
 
+# Waits for a PowerShell that was started, and gives what it said.
+function Receive-Shell([Diagnostics.Process] $Process) {
+    $errors = $Process.StandardError.ReadToEndAsync()
+    $output = $Process.StandardOutput.ReadToEnd()
+    $Process.WaitForExit()
+    [pscustomobject]@{ Output = $output; Error = $errors.Result; ExitCode = $Process.ExitCode }
+}
+
+# Runs a script in another PowerShell, with the module.
+function Start-ChildShell([string] $Script, [hashtable] $Environment = @{}, [switch] $KeepInput) {
+    $path = Join-Path $TestDrive "child-$([guid]::NewGuid().ToString('N').Substring(0, 8)).ps1"
+    Set-Content -LiteralPath $path -Value "`$ProgressPreference = 'SilentlyContinue'`nImport-Module '$ModulePath'`n$Script"
+    Start-Shell '-File', $path $Environment -KeepInput:$KeepInput
+}
+
 function Invoke-ChildShell([string] $Script, [hashtable] $Environment = @{}) {
-    $process = Start-ChildShell $Script $Environment
-    $errors = $process.StandardError.ReadToEndAsync()
-    $output = $process.StandardOutput.ReadToEnd()
-    $process.WaitForExit()
-    [pscustomobject]@{ Output = $output; Error = $errors.Result; ExitCode = $process.ExitCode }
+    Receive-Shell (Start-ChildShell $Script $Environment)
 }

@@ -62,9 +62,9 @@ Describe 'Test-BatchFile' {
 
     Context 'progress' {
         It 'is silent under -ProgressAction Ignore' {
-            $module = Join-Path $PSScriptRoot ../../InferenceBatch.psd1
+            $module = $ModulePath
             $command = "Import-Module '$module'; Test-BatchFile '$valid' -Quiet"
-            pwsh -NoProfile -NonInteractive -OutputFormat XML -Command "$command -ProgressAction Ignore" 2>&1 | Should -Not -BeLike '*Checking*'
+            Invoke-PowerShell -OutputFormat XML -Command "$command -ProgressAction Ignore" 2>&1 | Should -Not -BeLike '*Checking*'
         }
     }
 

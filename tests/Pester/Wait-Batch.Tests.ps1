@@ -216,7 +216,7 @@ Describe 'Wait-Batch' {
             $prefix = "http://127.0.0.1:$(Get-FreePort)/hook/"
             $ps = [powershell]::Create()
             try {
-                $null = $ps.AddScript('param($Module, $Uri, $Prefix) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 600 -WebhookPrefix $Prefix').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri).AddArgument($prefix)
+                $null = $ps.AddScript('param($Module, $Uri, $Prefix) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 600 -WebhookPrefix $Prefix').AddArgument($ModulePath).AddArgument($Faults.BaseUri).AddArgument($prefix)
                 $running = $ps.BeginInvoke()
                 Wait-Until { $Faults.Calls.Count -eq 1 } 30 | Should -BeTrue
                 (Invoke-WebRequest $prefix -Method Post -Body '{"data":{"id":"b1"}}').StatusCode | Should -Be 204
@@ -246,7 +246,7 @@ Describe 'Wait-Batch' {
             Set-Batch b1 -Looks 30
             $ps = [powershell]::Create()
             try {
-                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.05').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri)
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.05').AddArgument($ModulePath).AddArgument($Faults.BaseUri)
                 $clock = [Diagnostics.Stopwatch]::StartNew()
                 $null = $ps.Invoke()
                 $records = @($ps.Streams.Progress | Where-Object Activity -Match 'Waiting')
@@ -263,7 +263,7 @@ Describe 'Wait-Batch' {
             $Faults.On('GET /v1/batches/b1', $answers)
             $ps = [powershell]::Create()
             try {
-                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.2').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri)
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.2').AddArgument($ModulePath).AddArgument($Faults.BaseUri)
                 $null = $ps.Invoke()
                 $late = @($ps.Streams.Progress | Where-Object SecondsRemaining -GT 0)
                 $late.Count | Should -BeGreaterThan 3
@@ -276,7 +276,7 @@ Describe 'Wait-Batch' {
             Set-Batch b1 -Looks 5
             $ps = [powershell]::Create()
             try {
-                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.05 -ProgressAction Ignore').AddArgument((Join-Path $Root InferenceBatch.psd1)).AddArgument($Faults.BaseUri)
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1 -BaseUri $Uri -PollingInterval 0.05 -ProgressAction Ignore').AddArgument($ModulePath).AddArgument($Faults.BaseUri)
                 $null = $ps.Invoke()
                 $ps.Streams.Progress | Where-Object Activity -Match 'Waiting' | Should -BeNullOrEmpty
             }

@@ -1,0 +1,97 @@
+#Requires -Version 7.4
+
+<#
+.SYNOPSIS
+Turns the texts of a CSV into vectors: one JSON line a row, for a vector database or a notebook.
+
+.DESCRIPTION
+Each line is {"id": ..., "embedding": [...]}, with the numbers as the service wrote them. Equal texts are sent once. Rows that failed are
+not in the file; they are named, and the exit code is 1.
+
+The service's key is read from the environment (INFERENCE_API_KEY, or the provider's own such as OPENAI_API_KEY). With the
+SecretManagement module, put this before it: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
+
+.PARAMETER Path
+The rows: a CSV.
+
+.PARAMETER Destination
+The vectors, as JSONL. The file appears when it is complete.
+
+.PARAMETER IdColumn
+The column that names a row. No name may stand twice.
+
+.PARAMETER TextColumn
+The column whose text is embedded.
+
+.PARAMETER Model
+The model, as the service names it.
+
+.PARAMETER Dimension
+How many numbers a vector has, where the model can have fewer than it usually gives; 0 leaves it to the model.
+
+.PARAMETER BaseUri
+The service. INFERENCE_BASE_URL when not given; without either, a local service with a model whose vectors depend on the text and
+mean nothing, at no cost.
+
+.PARAMETER Module
+The module: that of the clone, or InferenceBatch where it is installed.
+
+.EXAMPLE
+./examples/Embed.ps1
+
+.EXAMPLE
+./examples/Embed.ps1 -Path ./reviews.csv -TextColumn Review -BaseUri https://api.openai.com/v1 -Model text-embedding-3-small -Dimension 512
+#>
+[CmdletBinding()]
+param(
+    [string] $Path = (Join-Path $PSScriptRoot tickets.csv),
+    [string] $Destination = (Join-Path $PSScriptRoot work vectors.jsonl),
+    [string] $IdColumn = 'Id',
+    [string] $TextColumn = 'Subject',
+    [string] $Model = 'echo',
+    [int] $Dimension,
+    [string] $BaseUri = $env:INFERENCE_BASE_URL,
+    [string] $Module = (Join-Path $PSScriptRoot .. InferenceBatch.psd1)
+)
+
+$ErrorActionPreference = 'Stop'
+Import-Module -Name $Module
+$file = [IO.Path]::GetFullPath($Destination, $PWD.ProviderPath)
+$null = New-Item -Path (Split-Path $file) -ItemType Directory -Force
+
+$request = @{ Model = $Model; Endpoint = '/v1/embeddings'; CustomId = { $_.$IdColumn }; Prompt = { $_.$TextColumn } }
+if ($Dimension) {
+    $request.Body = @{ dimensions = $Dimension }
+}
+
+$server = $writer = $null
+$written = $failed = 0
+try {
+    if ($BaseUri) { Connect-BatchService -BaseUri $BaseUri }
+    elseif (Get-BatchServer) { Connect-BatchService Local }
+    else { $server = Start-BatchServer }
+
+    $writer = [IO.StreamWriter]::new("$file.tmp")
+    Import-Csv -LiteralPath $Path | Invoke-Batch @request -Deduplicate | ForEach-Object {
+        if ($_.Status -eq 'Succeeded') {
+            # The vector goes over as text: no number is rounded on the way, and no object is made of it.
+            $line = [Text.Json.JsonDocument]::Parse($_.Json)
+            $vector = $line.RootElement.GetProperty('response').GetProperty('body').GetProperty('data')[0].GetProperty('embedding').GetRawText()
+            $line.Dispose()
+            $writer.Write("{""id"": $(ConvertTo-Json $_.CustomId), ""embedding"": $vector}`n")
+            $written++
+        }
+        else {
+            Write-Host "$($_.CustomId): $($_.Status) $($_.Error)"
+            $failed++
+        }
+    }
+    $writer.Dispose()
+    Move-Item -LiteralPath "$file.tmp" -Destination $file -Force
+}
+finally {
+    ${writer}?.Dispose()
+    if ($server) { $server | Stop-BatchServer }
+}
+Write-Host "$written vectors, $failed rows failed: '$file'."
+exit [int]($failed -gt 0)

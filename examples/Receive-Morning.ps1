@@ -1,0 +1,113 @@
+#Requires -Version 7.4
+
+<#
+.SYNOPSIS
+Collects in the morning what Submit-Evening.ps1 sent: the rows of the evening with their answers, as a CSV.
+
+.DESCRIPTION
+Asks for the evening's batches once and waits for none of them. Where one has not ended, the script says when to come again;
+what is answered so far stands in partial.csv, where the service gives answers of a batch that runs. Collecting costs nothing and can be
+done as often as you like.
+
+Exit codes:
+0    every row was answered
+1    the batches have ended, and some rows have no answer: the CSV says which
+2    it could not be collected
+3    not finished yet
+
+.PARAMETER WorkPath
+Where Submit-Evening.ps1 made the evening's folder.
+
+.PARAMETER Date
+The evening's name. What starts before noon belongs to the evening before.
+
+.PARAMETER Destination
+The answers, as a CSV; answers.csv in the evening's folder when not given. It appears when it is complete.
+
+.PARAMETER Module
+The module: that of the clone, or InferenceBatch where it is installed.
+
+.EXAMPLE
+./examples/Receive-Morning.ps1
+
+.EXAMPLE
+./examples/Receive-Morning.ps1 -WorkPath /data/evenings -Date 2026-11-25 -Destination /data/answers.csv
+#>
+[CmdletBinding()]
+param(
+    [string] $WorkPath = (Join-Path $PSScriptRoot work evening),
+    [string] $Date = [DateTime]::Now.AddHours(-12).ToString('yyyy-MM-dd', [cultureinfo]::InvariantCulture),
+    [string] $Destination,
+    [string] $Module = (Join-Path $PSScriptRoot .. InferenceBatch.psd1)
+)
+
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+
+# As long again as it took so far, in proportion; an hour where nothing is answered; at the latest when the batch expires.
+function Get-NextLook($Batches) {
+    $last = $Batches | ForEach-Object {
+        $answered = $_.RequestCounts.Completed + $_.RequestCounts.Failed
+        $hours = $answered ? $_.Elapsed.TotalHours * ($_.RequestCounts.Total - $answered) / $answered : 1
+        $next = [DateTimeOffset]::Now.AddHours($hours)
+        $_.ExpiresAt -and $_.ExpiresAt -lt $next ? $_.ExpiresAt : $next
+    } | Sort-Object | Select-Object -Last 1
+    $last.ToLocalTime().AddMinutes(1).ToString('yyyy-MM-dd HH:mm', [cultureinfo]::InvariantCulture)
+}
+
+# The evening's rows, each with what came back for it, in the order they were sent.
+function Export-Answer([string] $Path) {
+    $rows = [Collections.Generic.Dictionary[string, object]]::new()
+    Import-Csv -LiteralPath (Join-Path $folder rows.csv) | ForEach-Object { $rows[$_.($state.IdColumn)] = $_ }
+    $script:rowCount = $rows.Count
+    $requests = $state.Parts.File | ForEach-Object { [WildcardPattern]::Escape((Join-Path $folder $_)) }
+    Get-BatchResult -Batch $batches -RequestPath $requests -Ordered -WarningAction SilentlyContinue -ErrorAction SilentlyContinue -ErrorVariable problems |
+        ForEach-Object {
+            $result = $_
+            $script:succeeded += [int]($result.Status -eq 'Succeeded')
+            $rows[$result.CustomId] | Select-Object -Property *,
+            @{ Name = 'AnswerStatus'; Expression = { $result.Status } },
+            @{ Name = 'Answer'; Expression = { $result.Text } },
+            @{ Name = 'AnswerError'; Expression = { $result.Error } }
+        } | Export-Csv -LiteralPath "$Path.tmp"
+    # A batch that failed, or runs, is no reason to leave the others; answers that could not be fetched are.
+    $lost = @($problems | Where-Object FullyQualifiedErrorId -NotMatch '^(BatchFailed|BatchNotFinished),')
+    if ($lost) {
+        throw $lost[0]
+    }
+    $problems | ForEach-Object { Write-Host "Problem: $_" }
+    Move-Item -LiteralPath "$Path.tmp" -Destination $Path -Force
+}
+
+$rowCount = $succeeded = 0
+try {
+    $folder = Join-Path $WorkPath $Date
+    if (-not (Test-Path -LiteralPath (Join-Path $folder sent.json))) {
+        throw "Nothing was sent in the evening of $Date (looked in '$folder')."
+    }
+    $state = Get-Content -LiteralPath (Join-Path $folder sent.json) -Raw | ConvertFrom-Json
+    if ($state.Parts.BatchId -contains $null) {
+        throw "The evening of $Date is not sent to its end. Start Submit-Evening.ps1 -Date $Date again."
+    }
+
+    Import-Module -Name $Module
+    Connect-BatchService -BaseUri $state.BaseUri
+    $batches = @(Get-Batch -Id $state.Parts.BatchId)
+    $running = @($batches | Where-Object -Not IsFinished)
+    if ($running) {
+        Export-Answer (Join-Path $folder partial.csv)
+        Write-Host "$($running.Count) of $($batches.Count) batches have not ended; $succeeded of $rowCount rows are answered and stand in partial.csv. Come again at $(Get-NextLook $running)."
+        $exitCode = 3
+    }
+    else {
+        if (-not $Destination) { $Destination = Join-Path $folder answers.csv }
+        Export-Answer $Destination
+        Write-Host "$succeeded of $rowCount rows are answered: '$Destination'."
+        $exitCode = [int]($succeeded -lt $rowCount)
+    }
+}
+catch {
+    Write-Host "Could not collect: $_"
+    $exitCode = 2
+}
+exit $exitCode

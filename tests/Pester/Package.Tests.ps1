@@ -1,0 +1,106 @@
+# What a person installs, made anew from what is built, unpacked where a path may be: with a space, an umlaut and more.
+
+BeforeAll {
+    . $PSScriptRoot/Service.ps1
+    $script:Packed = & dotnet msbuild $Root/src/InferenceBatch -t:PackageModule -p:Configuration=Release "-p:PackageRoot=$TestDrive/output/" -nologo -v:quiet 2>&1
+    if ($LASTEXITCODE) { throw "Packing failed: $Packed" }
+    $script:Version = ([xml](Get-Content -LiteralPath $Root/Directory.Build.props -Raw)).SelectSingleNode('//Version').InnerText
+    $script:Nupkg = "$TestDrive/output/InferenceBatch.$Version.nupkg"
+    $script:Folder = "$TestDrive/ein Pfad ä 模块/InferenceBatch/$Version"
+    Expand-Archive -LiteralPath $Nupkg -DestinationPath $Folder
+    $script:Nuspec = ([xml](Get-Content -LiteralPath $Folder/InferenceBatch.nuspec -Raw)).package.metadata
+    # What the container adds is not the module's.
+    Remove-Item -LiteralPath "$Folder/_rels", "$Folder/package", "$Folder/[Content_Types].xml", "$Folder/InferenceBatch.nuspec" -Recurse -Force
+    $script:Files = @(Get-ChildItem -LiteralPath $Folder -Recurse -File | ForEach-Object { [IO.Path]::GetRelativePath($Folder, $_.FullName).Replace('\', '/') })
+    $script:Manifest = Import-PowerShellDataFile -LiteralPath $Folder/InferenceBatch.psd1
+    $script:Notes = [regex]::Match((Get-Content -LiteralPath $Root/CHANGELOG.md -Raw), "(?ms)^## $([regex]::Escape($Version)).*?\n(.*?)(?=^## |\z)").Groups[1].Value.Trim()
+}
+
+AfterAll { Stop-TestServices }
+
+Describe 'The package' {
+    It 'holds what its manifest lists, and nothing else' {
+        $Manifest.FileList | Sort-Object | Should -Be ($Files | Sort-Object)
+        Get-ChildItem -LiteralPath $TestDrive/output/InferenceBatch/$Version -Recurse -File | Measure-Object | ForEach-Object Count | Should -Be $Files.Count
+    }
+
+    It 'brings help, licence, the service and the native libraries of the usual systems; no symbols' {
+        'LICENSE', 'README.md', 'CHANGELOG.md', 'en-US/InferenceBatch.dll-Help.xml', 'en-US/about_InferenceBatch.help.txt', 'bin/server/inference-batch.dll' | Should -BeIn $Files
+        foreach ($system in 'win-x64', 'win-arm64', 'linux-x64', 'linux-arm64', 'linux-musl-x64', 'linux-musl-arm64', 'osx-x64', 'osx-arm64') {
+            $Files -match "^bin/server/runtimes/$system/native/" | Should -Not -BeNullOrEmpty -Because $system
+        }
+        $Files | Should -Not -Match '\.pdb$'
+        (Get-Item -LiteralPath $Nupkg).Length | Should -BeLessThan 12MB
+    }
+
+    It 'has a manifest that PowerShell has nothing to say about' {
+        $tested = Test-ModuleManifest -Path ([WildcardPattern]::Escape("$Folder/InferenceBatch.psd1")) -WarningVariable warned -ErrorVariable failed
+        $warned, $failed | ForEach-Object { $_ } | Should -BeNullOrEmpty
+        $tested.Version | Should -Be $Version
+        $tested.LicenseUri | Should -Not -BeNullOrEmpty
+        $tested.ReleaseNotes | Should -BeExactly $Notes
+        $Notes.Length | Should -BeGreaterThan 100
+        'Functions', 'Variables', 'Aliases' | ForEach-Object { $Manifest["${_}ToExport"] | Should -BeNullOrEmpty }
+        $Manifest.CmdletsToExport | Should -Not -Contain '*'
+    }
+
+    It 'tells the Gallery the same: <Name>' -ForEach @(
+        @{ Name = 'id'; Right = { 'InferenceBatch' } }
+        @{ Name = 'version'; Right = { $Version } }
+        @{ Name = 'authors'; Right = { $Manifest.Author } }
+        @{ Name = 'description'; Right = { $Manifest.Description } }
+        @{ Name = 'copyright'; Right = { $Manifest.Copyright } }
+        @{ Name = 'licenseUrl'; Right = { $Manifest.PrivateData.PSData.LicenseUri } }
+        @{ Name = 'projectUrl'; Right = { $Manifest.PrivateData.PSData.ProjectUri } }
+        @{ Name = 'releaseNotes'; Right = { $Notes } }
+    ) {
+        "$($Nuspec.$Name)" | Should -BeExactly "$(& $Right)"
+    }
+
+    It 'is found by the names of its commands' {
+        $tags = $Nuspec.tags -split ' '
+        foreach ($name in $Manifest.CmdletsToExport) { "PSCmdlet_$name", "PSCommand_$name" | Should -BeIn $tags }
+        @('PSModule') + $Manifest.PrivateData.PSData.Tags | Should -BeIn $tags
+        $tags.Where({ $_ -like 'PSCmdlet_*' }).Count | Should -Be $Manifest.CmdletsToExport.Count
+        $Nuspec.tags.Length | Should -BeLessThan 4000
+    }
+
+    It 'says where the project lives, once that is known' {
+        $null = & dotnet msbuild $Root/src/InferenceBatch -t:PackageModule -p:Configuration=Release "-p:PackageRoot=$TestDrive/with-address/" -p:PackageProjectUrl=https://example.org/batch -nologo -v:quiet
+        (Test-ModuleManifest -Path $TestDrive/with-address/InferenceBatch/$Version/InferenceBatch.psd1).ProjectUri | Should -Be 'https://example.org/batch'
+        $archive = [IO.Compression.ZipFile]::OpenRead("$TestDrive/with-address/InferenceBatch.$Version.nupkg")
+        try { [IO.StreamReader]::new($archive.GetEntry('InferenceBatch.nuspec').Open()).ReadToEnd() | Should -Match '<projectUrl>https://example.org/batch</projectUrl>' }
+        finally { $archive.Dispose() }
+    }
+
+    It 'works in a fresh process, service and help too' {
+        $script = Join-Path $TestDrive use.ps1
+        Set-Content -LiteralPath $script @"
+`$ErrorActionPreference = 'Stop'
+Import-Module '$Folder/InferenceBatch.psd1'
+`$server = Start-BatchServer -DataPath '$TestDrive/data ä'
+try { ('größer', 'b' | Invoke-Batch -Model echo -Ordered).Text -join ',' } finally { `$server | Stop-BatchServer }
+(Get-Help Invoke-Batch).Synopsis
+(Get-Module InferenceBatch).ModuleBase
+"@
+        $run = Receive-Shell (Start-Shell '-File', $script)
+        $run.Error | Should -BeNullOrEmpty
+        $run.Output.Trim() -split '\r?\n' | Should -BeExactly 'größer,b', (Get-Help Invoke-Batch).Synopsis, $Folder
+    }
+
+    It 'is what the Gallery''s client takes: found, saved and imported from a repository' -Skip:(-not (Get-Command Register-PSResourceRepository -ErrorAction Ignore) -or $IsWindows) {
+        $home2 = (New-Item -ItemType Directory "$TestDrive/home").FullName
+        $script = Join-Path $TestDrive install.ps1
+        Set-Content -LiteralPath $script @"
+`$ErrorActionPreference = 'Stop'
+Register-PSResourceRepository -Name Here -Uri '$TestDrive/output' -Trusted
+(Find-PSResource -Name InferenceBatch -Repository Here).Version.ToString()
+Save-PSResource -Name InferenceBatch -Repository Here -Path '$home2' -TrustRepository
+Import-Module '$home2/InferenceBatch/$Version/InferenceBatch.psd1'
+(Get-Command -Module InferenceBatch).Count
+"@
+        $run = Receive-Shell (Start-Shell '-File', $script @{ HOME = $home2; XDG_CONFIG_HOME = $null; XDG_DATA_HOME = $null; XDG_CACHE_HOME = $null })
+        $run.Error | Should -BeNullOrEmpty
+        $run.Output.Trim() -split '\r?\n' | Should -Be $Version, $Manifest.CmdletsToExport.Count
+    }
+}
