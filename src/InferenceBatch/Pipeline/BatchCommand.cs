@@ -54,7 +54,7 @@ public abstract class BatchCommand : PSCmdlet, IDisposable
     private protected T Run<T>(Func<PipelinePump, CancellationToken, Task<T>> work)
     {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        var pump = new PipelinePump(cancel.Token);
+        using var pump = new PipelinePump(cancel.Token);
         Task<T> task = Task.Run(() => RunAndComplete(work, pump, cancel.Token), CancellationToken.None);
         try
         {

@@ -8,14 +8,20 @@ namespace InferenceBatch.Pipeline;
 /// was posted. The queue is bounded: work that is faster than what stands downstream waits, and memory stays flat.
 /// </summary>
 /// <remarks>
+/// The pipeline thread is woken for some objects together, or after a moment: one waking an object would cost more than the object.
 /// Safe for several threads. Every posting throws <see cref="OperationCanceledException"/> once the command is stopped.
 /// Never post from the pipeline thread itself.
 /// </remarks>
-internal sealed class PipelinePump(CancellationToken stopped)
+internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
 {
     private const int Capacity = 256;
+    private const int WorthWaking = 64;
+
+    private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(10);
 
     private readonly Channel<Item> _items = Channel.CreateBounded<Item>(new BoundedChannelOptions(Capacity) { SingleReader = true });
+    private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
+    private volatile bool _isComplete;
 
     private enum Kind
     {
@@ -27,7 +33,18 @@ internal sealed class PipelinePump(CancellationToken stopped)
     }
 
     /// <summary>Posts an object for the output stream; done when there is room, not when it was written.</summary>
-    public ValueTask WriteObjectAsync(object? value) => _items.Writer.WriteAsync(new Item(Kind.Object, value), stopped);
+    public ValueTask WriteObjectAsync(object? value)
+    {
+        var item = new Item(Kind.Object, value);
+        if (!stopped.IsCancellationRequested && _items.Writer.TryWrite(item))
+        {
+            WakeWhenWorthIt();
+            return default;
+        }
+
+        _wake.Set();
+        return _items.Writer.WriteAsync(item, stopped);
+    }
 
     /// <summary>Posts a non-terminating error.</summary>
     public void WriteError(ErrorRecord error) => Post(Kind.Error, error);
@@ -45,19 +62,34 @@ internal sealed class PipelinePump(CancellationToken stopped)
         }
     }
 
+    public void Dispose() => _wake.Dispose();
+
     /// <summary>Says that nothing more will be posted.</summary>
-    internal void Complete() => _items.Writer.TryComplete();
+    internal void Complete()
+    {
+        _isComplete = true;
+        _wake.Set();
+    }
 
     /// <summary>Writes what is posted until <see cref="Complete"/>; to be called on the pipeline thread.</summary>
     internal void Drain(Cmdlet cmdlet)
     {
-        while (WaitForMore())
+        bool isLast;
+        do
         {
+            isLast = _isComplete; // What was posted before that is there now.
             while (_items.Reader.TryRead(out Item item))
             {
                 Write(cmdlet, item);
             }
+
+            if (!isLast)
+            {
+                _wake.Wait(s_moment, CancellationToken.None);
+                _wake.Reset();
+            }
         }
+        while (!isLast);
     }
 
     private static void Write(Cmdlet cmdlet, Item item)
@@ -82,10 +114,12 @@ internal sealed class PipelinePump(CancellationToken stopped)
         }
     }
 
-    private bool WaitForMore()
+    private void WakeWhenWorthIt()
     {
-        ValueTask<bool> more = _items.Reader.WaitToReadAsync(CancellationToken.None);
-        return more.IsCompletedSuccessfully ? more.Result : more.AsTask().GetAwaiter().GetResult();
+        if (_items.Reader.Count >= WorthWaking)
+        {
+            _wake.Set();
+        }
     }
 
     private void Post(Kind kind, object value)
@@ -93,6 +127,7 @@ internal sealed class PipelinePump(CancellationToken stopped)
         var item = new Item(kind, value);
         if (!_items.Writer.TryWrite(item))
         {
+            _wake.Set();
             _items.Writer.WriteAsync(item, stopped).AsTask().GetAwaiter().GetResult();
         }
     }
