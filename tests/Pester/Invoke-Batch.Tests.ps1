@@ -179,6 +179,20 @@ Describe 'Invoke-Batch' {
             $summary.Elapsed | Should -BeGreaterThan 0
         }
 
+        It 'warns of rows without an answer, also where nobody sees the summary' {
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
+            $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
+            $warned | Should -Be '1 of 2 rows have no answer: 1 failed.'
+        }
+
+        It 'says that nothing was sent where an earlier start had done all' {
+            $checkpoint = Join-Path $TestDrive 'done before'
+            $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $checkpoint -InformationVariable first
+            $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $checkpoint -InformationVariable second
+            $first[0].MessageData.BatchesCreated, $second[0].MessageData.BatchesCreated | Should -Be 1, 0
+            @([InferenceBatch.Views.SummaryText]::Lines($second[0].MessageData))[1] | Should -Match 'nothing was sent now$'
+        }
+
         It 'says it in lines of their own' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -InformationVariable said
@@ -247,6 +261,25 @@ Describe 'Invoke-Batch' {
             $results.CustomId | Should -Be 'a', 'b'
             Get-ErrorId $problem[0] | Should -Be 'DuplicateCustomId'
             $problem[0].TargetObject | Should -Be $rows[2]
+        }
+
+        It 'a bare word that is a column''s name is said to be sent as text' {
+            $rows = [pscustomobject]@{ Body = 'one'; Id = 'x' }, [pscustomobject]@{ Body = 'two'; Id = 'y' }
+            $null = $rows | New-BatchRequest -Model m -Prompt Body -WarningVariable warned -WarningAction SilentlyContinue
+            $warned.Count | Should -Be 1
+            "$warned" | Should -Match '-Prompt \{ \$_\.Body \}'
+            $null = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -WarningVariable warned
+            $warned | Should -BeNullOrEmpty
+        }
+
+        It 'a misspelt id column is said once; a prompt that is not there names the columns' {
+            $rows = 1..3 | ForEach-Object { [pscustomobject]@{ Body = "$_"; Id = "id-$_" } }
+            $requests = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -CustomId { $_.Idd } -WarningVariable warned -WarningAction SilentlyContinue
+            $requests.CustomId | Should -Be 'request-1', 'request-2', 'request-3'
+            $warned.Count | Should -Be 1
+            "$($warned[0])" | Should -Match 'empty custom_id'
+            $null = $rows | New-BatchRequest -Model m -Prompt { $_.Bodi } -ErrorAction SilentlyContinue -ErrorVariable problem
+            "$($problem[0])" | Should -Match 'It has: Body, Id\.$'
         }
 
         It 'no model: ModelMissing, and nothing is sent' {
@@ -365,6 +398,14 @@ Describe 'Invoke-Batch' {
             $problem = Get-ErrorOf { $given = @{ Model = 'echo' } + @{}; foreach ($name in $More.Keys) { $given[$name] = $More[$name] }; $Rows | Invoke-Batch @given -CheckpointPath $Checkpoint }
             Get-ErrorId $problem[0] | Should -Be 'CheckpointMismatch'
             @(Get-Batch).Count | Should -Be $batches
+        }
+
+        It 'goes on at the local service it was begun at, in a shell that knows none; never at one that bills' {
+            $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint
+            $shell = Invoke-ChildShell "('a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint').Count"
+            $shell.Output.Trim() | Should -Be 2
+            $shell = Invoke-ChildShell "'a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint'" @{ INFERENCE_BASE_URL = 'http://127.0.0.1:9/v1' }
+            ($shell.Output + $shell.Error) -replace '\s+', ' ' | Should -Match ([regex]::Escape("-BaseUri $($Server.Uri)"))
         }
 
         It 'refuses a folder that holds something else: CheckpointMismatch' {

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace InferenceBatch.Runs;
 
 /// <summary>What a whole run came to.</summary>
@@ -18,11 +20,16 @@ public sealed class BatchRunSummary
     /// <summary>The batches of the run, those of an earlier process included.</summary>
     public required IReadOnlyList<string> BatchIds { get; init; }
 
+    /// <summary>How many of them were created now; the others an earlier process had created.</summary>
+    public required int BatchesCreated { get; init; }
+
     /// <summary>How often requests were sent: 1 where none had to be sent again.</summary>
     public required int Attempts { get; init; }
 
     /// <summary>From the command's start to its end.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    public override string ToString() => Results.ToString();
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"{Results.Succeeded:N0} of {Rows:N0} rows succeeded; {BatchIds.Count:N0} batches, {Elapsed.TotalSeconds:N0} s; {Results.InputTokens ?? 0:N0} tokens in, {Results.OutputTokens ?? 0:N0} out")
+        + (Results.Cost is { } cost ? string.Create(CultureInfo.InvariantCulture, $"; cost {cost:0.####}") : "");
 }

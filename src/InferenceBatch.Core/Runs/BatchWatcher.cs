@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using InferenceBatch.Model;
@@ -21,11 +22,16 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
     private static readonly TimeSpan s_longestLook = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long looks fail before it is told.</summary>
+    private static readonly TimeSpan s_troubleIsTold = TimeSpan.FromSeconds(10);
+
     /// <summary>What a look gets that begins as the time runs out.</summary>
     private static readonly TimeSpan s_lastLook = TimeSpan.FromSeconds(10);
 
     private readonly TimeProvider _time = time ?? client.Time;
     private readonly Channel<Signal> _signals = Channel.CreateUnbounded<Signal>(new UnboundedChannelOptions { SingleReader = true });
+    private TimeSpan? _failingSince;
+    private bool _troubleWasTold;
 
     /// <summary>The wait between two looks at one batch; null for the growing pace.</summary>
     public TimeSpan? PollingInterval { get; init; }
@@ -44,6 +50,12 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
     /// <summary>Told once of each batch that shows neither another status nor another count for long, and for how long: 15 minutes in validating, else 30.</summary>
     public Action<Batch, TimeSpan>? OnStalled { get; init; }
+
+    /// <summary>Told once, when for some time no look has succeeded, why; once more after each that did.</summary>
+    public Action<ServiceException>? OnTrouble { get; init; }
+
+    /// <summary>Why the last look failed; null where it did not.</summary>
+    public ServiceException? Trouble { get; private set; }
 
     /// <summary>Told each batch that will not be waited for any more, and why.</summary>
     public Action<string, ServiceException>? OnGivenUp { get; init; }
@@ -235,6 +247,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         {
             Batch batch = await look.ConfigureAwait(false);
             TimeSpan now = _time.GetElapsedTime(began);
+            (Trouble, _failingSince, _troubleWasTold) = (null, null, false);
             watched.Saw(batch, now);
             OnLook?.Invoke(batch);
             if (!batch.IsFinished && watched.TakeStall(now) is { } unchanged)
@@ -251,6 +264,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         catch (ServiceException exception) when (exception.IsTransient)
         {
             watched.Failed(exception, ClientFor(watched.Id).Connection.Profile);
+            Note(exception, _time.GetElapsedTime(began));
             if (watched.IsGivenUp)
             {
                 OnGivenUp?.Invoke(watched.Id, new ServiceException(
@@ -273,6 +287,23 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         }
 
         return null;
+    }
+
+    /// <summary>A service that is busy says so, and is waited for; one that cannot be asked a person should hear of.</summary>
+    private void Note(ServiceException trouble, TimeSpan now)
+    {
+        if (trouble.StatusCode is < HttpStatusCode.InternalServerError)
+        {
+            return;
+        }
+
+        Trouble = trouble;
+        _failingSince ??= now;
+        if (!_troubleWasTold && now - _failingSince >= s_troubleIsTold)
+        {
+            _troubleWasTold = true;
+            OnTrouble?.Invoke(trouble);
+        }
     }
 
     /// <summary>Waits until a look has ended, a hint comes, or the next look is due.</summary>

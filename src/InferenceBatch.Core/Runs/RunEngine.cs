@@ -152,6 +152,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             Timeout = options.Timeout,
             OnLook = observer.OnLook,
             OnStalled = observer.OnStalled,
+            OnTrouble = observer.OnTrouble,
             OnGivenUp = (id, why) => Leave(id, sent[id].Places, why),
         };
         IEnumerable<(string, Batch?)> batches = sent.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));
@@ -162,7 +163,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
         foreach (string id in watcher.Waiting)
         {
-            Leave(id, sent[id].Places, null);
+            Leave(id, sent[id].Places, null, watcher.Trouble);
         }
     }
 
@@ -271,7 +272,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         return [];
     }
 
-    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, bool isTold = false)
+    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, ServiceException? trouble = null, bool isTold = false)
     {
         foreach (int place in places.Where(place => _states[place] == State.Waiting))
         {
@@ -280,7 +281,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
         if (!isTold)
         {
-            observer.OnLeft(batchId, why);
+            observer.OnLeft(batchId, why, trouble);
         }
     }
 

@@ -33,13 +33,21 @@ public class RunObserver
     {
     }
 
+    /// <summary>For some time no look has succeeded; see <see cref="BatchWatcher.OnTrouble"/>.</summary>
+    public virtual void OnTrouble(ServiceException trouble)
+    {
+    }
+
     /// <summary>A batch failed as a whole: the service refused its file.</summary>
     public virtual void OnBatchFailed(Batch batch)
     {
     }
 
     /// <summary>A batch was not waited for to its end: the timeout was over, or the service no longer knows it (then with why).</summary>
-    public virtual void OnLeft(string batchId, ServiceException? why)
+    /// <param name="batchId">The batch.</param>
+    /// <param name="why">Null where the timeout was over.</param>
+    /// <param name="trouble">Why the last look before the timeout failed; null where it did not.</param>
+    public virtual void OnLeft(string batchId, ServiceException? why, ServiceException? trouble)
     {
     }
 

@@ -78,6 +78,21 @@ public sealed class RunStore : IDisposable
         return new RunStore(folder, isTemporary: false);
     }
 
+    /// <summary>The service a checkpoint's run was begun at; null where there is no checkpoint that can be read.</summary>
+    public static Uri? AddressOf(string folder)
+    {
+        try
+        {
+            using var lines = new LineReader(new FileStream(
+                Path.Combine(folder, JournalName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
+            return lines.Read() && JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options)?.Address is { } address ? new Uri(address) : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or UriFormatException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>A run that nobody will go on with: its folder goes when it is disposed.</summary>
     public static RunStore Temporary() => new(Directory.CreateTempSubdirectory("InferenceBatch-").FullName, isTemporary: true);
 
@@ -97,7 +112,7 @@ public sealed class RunStore : IDisposable
         }
         else if (_address != address.AbsoluteUri)
         {
-            throw new RunMismatchException($"The checkpoint '{Folder}' is of a run at {_address}, not at {address}.");
+            throw new RunMismatchException($"The checkpoint '{Folder}' is of a run at {_address}, not at {address}. To go on with it: -BaseUri {_address}, or Connect-BatchService.");
         }
     }
 

@@ -223,6 +223,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             404 or 405 or 501 => ServiceErrorKind.NotSupportedByService,
             409 when call.IsCancel => ServiceErrorKind.BatchNotCancellable,
             429 => ServiceErrorKind.RateLimited,
+            400 when error?.Code == "file_not_found" => ServiceErrorKind.FileNotFound,
             408 or >= 500 => ServiceErrorKind.ServiceUnavailable,
             _ => ServiceErrorKind.ServiceRejected,
         };
@@ -262,6 +263,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         ServiceErrorKind.RateLimited => "Too many calls; wait a while and try again.",
         ServiceErrorKind.ServiceUnavailable => "The service has trouble; try again later.",
         ServiceErrorKind.NotSupportedByService => "The service has no such route; check the address (it usually ends in /v1).",
+        ServiceErrorKind.BatchNotCancellable => "It has ended or is about to: Get-BatchResult has what it came to.",
         ServiceErrorKind.BatchNotFound => "Get-Batch lists the batches this key can see.",
         ServiceErrorKind.FileNotFound => "Get-BatchFile lists the files this key can see.",
         _ => "",

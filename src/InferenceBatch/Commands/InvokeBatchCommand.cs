@@ -98,8 +98,8 @@ public sealed class InvokeBatchCommand : RequestCommand
     {
         base.BeginProcessing();
         _measure = new ResultMeasure(PriceChoice.Read(this, InputPrice, OutputPrice, PricePath));
-        _connection = new ConnectionChoice(this, Connection, BaseUri, ApiKey).Resolve();
         string? folder = CheckpointPath is null ? null : Paths.Output(CheckpointPath) ?? "";
+        _connection = new ConnectionChoice(this, Connection, BaseUri ?? LocalAddressOf(folder), ApiKey).Resolve();
         if (folder is "")
         {
             return; // The error is written.
@@ -180,6 +180,7 @@ public sealed class InvokeBatchCommand : RequestCommand
                 Requests = requests.Count,
                 Results = _measure!.Sum(),
                 BatchIds = engine.BatchIds,
+                BatchesCreated = reporter.Created,
                 Attempts = engine.Attempts,
                 Elapsed = TimeProvider.System.GetElapsedTime(_began),
             };
@@ -193,6 +194,13 @@ public sealed class InvokeBatchCommand : RequestCommand
         base.Dispose(disposing);
     }
 
+    /// <summary>Where nothing says where calls go, a run that was begun at a service on this machine goes on there: never at one that bills.</summary>
+    private Uri? LocalAddressOf(string? folder)
+    {
+        bool isOpen = Connection is null && Session.Default is null && string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
+        return isOpen && folder is not (null or "") && RunStore.AddressOf(folder) is { IsLoopback: true } address ? address : null;
+    }
+
     /// <summary>
     /// The summary goes to the information stream, for -InformationVariable and 6>; a person at a console sees it too.
     /// Never where standard output goes elsewhere: it would stand amid what is written there.
@@ -204,6 +212,11 @@ public sealed class InvokeBatchCommand : RequestCommand
         {
             var lines = new HostInformationMessage { Message = string.Join(Environment.NewLine, SummaryText.Lines(summary)) };
             WriteInformation(lines, ["PSHOST"]);
+        }
+
+        if (SummaryText.Unanswered(summary) is { Length: > 0 } unanswered)
+        {
+            WriteWarning(Messages.Text("Warning.RowsWithoutAnswer", summary.Rows - summary.Results.Succeeded, summary.Rows, unanswered));
         }
     }
 

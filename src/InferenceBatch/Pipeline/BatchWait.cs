@@ -50,6 +50,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
             PollingInterval = pollingSeconds is { } pause ? TimeSpan.FromSeconds(pause) : null,
             OnLook = shown.Show,
             OnStalled = (batch, unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged)),
+            OnTrouble = trouble => pump.WriteWarning(WaitProgress.TroubleText(trouble)),
             OnGivenUp = (id, problem) => pump.WriteError(ErrorRecords.From(problem, id)),
         };
         foreach ((string _, Batch? known) in batches)
@@ -83,7 +84,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         {
             foreach (string id in _watcher.Waiting)
             {
-                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeSpan.FromSeconds(timeoutSeconds ?? 0), shown.Last(id)));
+                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeSpan.FromSeconds(timeoutSeconds ?? 0), shown.Last(id), _watcher.Trouble));
             }
         }
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Management.Automation;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Pipeline;
 
@@ -15,6 +16,7 @@ public abstract class RequestCommand : BatchCommand
 
     private EndpointShape _shape = EndpointShape.Of("");
     private RequestTemplate? _template;
+    private bool _emptyIdWasTold;
 
     /// <summary>What a request is made from: a text is its prompt; of another object the parameters name the parts.</summary>
     [Parameter(ValueFromPipeline = true)]
@@ -129,6 +131,11 @@ public abstract class RequestCommand : BatchCommand
             input = wrapped.BaseObject; // A million rows are kept; their wrappers need not be.
         }
 
+        if (InputNumber == 1)
+        {
+            WarnOfNamesAsTexts(input);
+        }
+
         string? prompt = Prompt ?? input as string;
         if (Check(input, prompt) is { } problem)
         {
@@ -140,6 +147,12 @@ public abstract class RequestCommand : BatchCommand
         {
             string id = string.IsNullOrEmpty(CustomId) ? string.Create(CultureInfo.InvariantCulture, $"request-{InputNumber}") : CustomId;
             JsonText.Check(id);
+            if (!_emptyIdWasTold && string.IsNullOrEmpty(CustomId) && MyInvocation.BoundParameters.ContainsKey(nameof(CustomId)))
+            {
+                _emptyIdWasTold = true;
+                WriteWarning(Messages.Text("Warning.EmptyCustomId", Describe(input), id));
+            }
+
             if (Images(input) is not { } images)
             {
                 return null;
@@ -164,7 +177,7 @@ public abstract class RequestCommand : BatchCommand
 
         if (prompt is null && Message is null && !_template.HasInput)
         {
-            return ErrorRecords.Of("PromptMissing", input, Describe(input));
+            return ErrorRecords.Of("PromptMissing", input, Describe(input), PropertiesOf(input));
         }
 
         return _shape.TakesMessages ? null
@@ -281,6 +294,30 @@ public abstract class RequestCommand : BatchCommand
 
         string text = input.ToString()?.ReplaceLineEndings(" ") ?? "";
         return $"Input object {InputNumber} ({(text.Length > LongestDescription ? text[..LongestDescription] + "…" : text)})";
+    }
+
+    /// <summary>Who means a column and forgets the braces pays for a word: it is said before anything is sent.</summary>
+    private void WarnOfNamesAsTexts(object? input)
+    {
+        if (input is null or string)
+        {
+            return;
+        }
+
+        foreach ((string parameter, string? text) in new[] { (nameof(Prompt), Prompt), (nameof(CustomId), CustomId), (nameof(SystemPrompt), SystemPrompt) })
+        {
+            if (!string.IsNullOrEmpty(text) && PSObject.AsPSObject(input).Properties[text] is not null)
+            {
+                WriteWarning(Messages.Text("Warning.NameAsText", parameter, text));
+            }
+        }
+    }
+
+    private static string PropertiesOf(object? input)
+    {
+        const int MostNamed = 12;
+        string[] names = input is null ? [] : [.. PSObject.AsPSObject(input).Properties.Select(property => property.Name).Take(MostNamed)];
+        return names.Length == 0 ? "" : Messages.Text("PromptMissing.Properties", ViewText.OneLine(string.Join(", ", names), 200));
     }
 
     private static RawJson[] All(object[]? values) =>

@@ -19,8 +19,12 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
     public override void OnUpload(FilePart part, long bytes) =>
         _progress.Report(bytes, part.Bytes, () => $"{Waiting.Lead}sending {ByteProgress.Describe(bytes, part.Bytes)}");
 
+    /// <summary>Batches created now, not by an earlier start.</summary>
+    public int Created { get; private set; }
+
     public override void OnCreated(Batch batch)
     {
+        Created++;
         Session.Remember(batch, connection);
         pump.WriteVerbose($"Created the batch {batch.Id}.");
         OnLook(batch);
@@ -32,9 +36,11 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnBatchFailed(Batch batch) => pump.WriteError(ErrorRecords.BatchFailed(batch));
 
-    public override void OnLeft(string batchId, ServiceException? why) =>
+    public override void OnTrouble(ServiceException trouble) => pump.WriteWarning(WaitProgress.TroubleText(trouble));
+
+    public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) =>
         pump.WriteError(why is null
-            ? ErrorRecords.WaitTimeout(batchId, TimeSpan.FromSeconds(timeoutSeconds ?? 0), Waiting.Last(batchId))
+            ? ErrorRecords.WaitTimeout(batchId, TimeSpan.FromSeconds(timeoutSeconds ?? 0), Waiting.Last(batchId), trouble)
             : ErrorRecords.From(why, batchId));
 
     public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));

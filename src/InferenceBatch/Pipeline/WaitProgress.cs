@@ -1,6 +1,7 @@
 using System.Globalization;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
+using InferenceBatch.Service;
 
 namespace InferenceBatch.Pipeline;
 
@@ -38,6 +39,8 @@ internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time
     public static string StallText(Batch batch, TimeSpan unchanged) => Messages.Text(
         batch.Status == BatchStatus.Validating ? "Warning.StalledValidating" : "Warning.Stalled",
         batch.Id, batch.RawStatus, batch.RequestCounts.Done, batch.RequestCounts.Total, unchanged.TotalMinutes);
+
+    public static string TroubleText(ServiceException trouble) => Messages.Text("Warning.Unreachable", trouble.Message);
 
     private string Describe(long done, long total, TimeSpan? left)
     {

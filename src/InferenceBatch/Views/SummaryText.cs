@@ -13,13 +13,9 @@ public static class SummaryText
     public static IEnumerable<string> Lines(BatchRunSummary summary)
     {
         BatchResultMeasure results = summary.Results;
-        (long Count, string What)[] outcomes =
-        [
-            (results.Succeeded, "succeeded"), (results.Failed, "failed"), (results.Expired, "expired"), (results.Cancelled, "cancelled"),
-            (results.Missing, "missing"), (summary.Unanswered, "without a result"), (results.ValueErrors, "not the JSON asked for"),
-        ];
-        yield return Text($"{summary.Rows:N0} {(summary.Rows == 1 ? "row" : "rows")}: ")
-            + string.Join(", ", outcomes.Where((outcome, index) => index == 0 || outcome.Count > 0).Select(outcome => Text($"{outcome.Count:N0} {outcome.What}")));
+        string succeeded = Text($"{results.Succeeded:N0} succeeded");
+        string others = string.Join(", ", Outcomes(summary).Append((Count: results.ValueErrors, What: "not the JSON asked for")).Where(one => one.Count > 0).Select(Said));
+        yield return Text($"{summary.Rows:N0} {(summary.Rows == 1 ? "row" : "rows")}: ") + (others.Length == 0 ? succeeded : $"{succeeded}, {others}");
         foreach (FailureCount failure in results.Failures.Take(FailuresShown))
         {
             yield return Text($"  {failure.Count:N0} × {ViewText.OneLine(failure.Code, 30)}: {ViewText.OneLine(failure.Message, LongestMessage)}");
@@ -31,13 +27,24 @@ public static class SummaryText
         }
 
         yield return Text($"{summary.Requests:N0} {(summary.Requests == 1 ? "request" : "requests")}, ")
-            + Text($"{summary.BatchIds.Count:N0} {(summary.BatchIds.Count == 1 ? "batch" : "batches")}, {ViewText.Plural(summary.Attempts, "attempt")}, {Time(summary.Elapsed)}");
+            + Text($"{summary.BatchIds.Count:N0} {(summary.BatchIds.Count == 1 ? "batch" : "batches")}, {ViewText.Plural(summary.Attempts, "attempt")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all of an earlier start, nothing was sent now" : "")}");
         if (results.TotalTokens is not null)
         {
             string cost = results.Cost is { } known ? Text($"; cost {known:0.####}") : "";
             yield return Text($"{results.InputTokens ?? 0:N0} tokens in, {results.OutputTokens ?? 0:N0} out{cost}");
         }
     }
+
+    /// <summary>What became of the rows that have no answer; empty where all have one.</summary>
+    public static string Unanswered(BatchRunSummary summary) => string.Join(", ", Outcomes(summary).Where(one => one.Count > 0).Select(Said));
+
+    private static (long Count, string What)[] Outcomes(BatchRunSummary summary) =>
+    [
+        (summary.Results.Failed, "failed"), (summary.Results.Expired, "expired"), (summary.Results.Cancelled, "cancelled"),
+        (summary.Results.Missing, "missing"), (summary.Unanswered, "without a result"),
+    ];
+
+    private static string Said((long Count, string What) outcome) => Text($"{outcome.Count:N0} {outcome.What}");
 
     private static string Time(TimeSpan time) =>
         time.ToString(time.TotalDays >= 1 ? @"d\.hh\:mm\:ss" : time.TotalMinutes >= 1 ? @"hh\:mm\:ss" : @"s\.f\ \s", CultureInfo.InvariantCulture);

@@ -97,6 +97,33 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
+    public async Task A_service_that_cannot_be_asked_for_ten_seconds_is_told_of_once_and_again_after_it_was_back()
+    {
+        Behaviour down = Answer.Empty(503);
+        Behaviour running = Answer.Json("""{"id":"b","status":"in_progress"}""");
+        _server.On("GET /v1/batches/b", [.. Enumerable.Repeat(down, 40), running, .. Enumerable.Repeat(down, 40), Answer.Json("""{"id":"b","status":"completed"}""")]);
+        var told = new List<double>();
+        var watcher = new BatchWatcher(Clients.For(_server, _time), _time)
+        {
+            PollingInterval = TimeSpan.FromSeconds(2),
+            OnTrouble = _ => told.Add((_time.GetUtcNow() - _began).TotalSeconds),
+        };
+        await watcher.WatchAsync([("b", null)]).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal(2, told.Count);
+        Assert.Equal(10, told[0]);
+        Assert.Null(watcher.Trouble);
+    }
+
+    [Fact]
+    public async Task A_wait_that_ends_while_the_service_cannot_be_asked_says_why()
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(503));
+        BatchWatcher watcher = Watcher(timeout: TimeSpan.FromSeconds(5));
+        Assert.Empty(await watcher.WatchAsync([("b", null)]).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Contains("503", watcher.Trouble?.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_service_that_asks_for_patience_gets_it()
     {
         _server.On("GET /v1/batches/b", Answer.Empty(429, "Retry-After: 90"), Answer.Json("""{"id":"b","status":"completed"}"""));

@@ -286,7 +286,7 @@ public sealed class RunEngineTests : IDisposable
 
         public override void OnBatchFailed(Batch batch) => Failed.Add(batch.Id);
 
-        public override void OnLeft(string batchId, ServiceException? why) => Left.Add(batchId);
+        public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) => Left.Add(batchId);
 
         public override void OnProblem(Exception problem) => Problems.Add(problem);
     }
