@@ -22,7 +22,7 @@ internal static class MillionFigures
         int rows = settings.Lines * 20;
         string requests = Path.Combine(folder, "rate.jsonl");
         SampleData.WriteRequests(requests, settings.Lines, BytesPerLine);
-        (Child upstream, Uri address) = await Child.ServeAsync([Environment.ProcessPath!, "upstream"]);
+        (Child upstream, Uri address) = await Child.ServeAsync([Environment.ProcessPath!, "upstream", "0"]);
         using (upstream)
         using (Service service = await Service.StartAsync(settings, folder, address, Concurrency))
         {

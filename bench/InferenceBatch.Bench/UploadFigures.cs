@@ -20,7 +20,7 @@ internal static class UploadFigures
         string path = Path.Combine(folder, "upload.jsonl");
         SampleData.WriteRequests(path, settings.Lines, BytesPerLine);
         string megabytes = string.Create(CultureInfo.InvariantCulture, $"{new FileInfo(path).Length / 1e6:N0} MB");
-        (Child sink, Uri address) = await Child.ServeAsync([.. s_self, "upstream"]);
+        (Child sink, Uri address) = await Child.ServeAsync([.. s_self, "upstream", "0"]);
         using (sink)
         {
             var peaks = new List<double>();

@@ -327,7 +327,7 @@ Describe 'Invoke-Batch' {
         It 'says nothing of the key in verbose text, errors or results' {
             Set-Run ([ordered]@{ b1 = New-Failure 'request-1' 400 })
             $secret = 'sk-secret-4711-verbose'
-            $all = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret -Verbose -Debug *>&1
+            $all = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret -Verbose -Debug -WarningAction Continue *>&1
             $Faults.Calls[0].Headers['Authorization'] | Should -Be "Bearer $secret"
             ($all | Format-List * -Force | Out-String -Width 500) | Should -Not -Match $secret
         }
@@ -405,7 +405,7 @@ Describe 'Invoke-Batch' {
             $shell = Invoke-ChildShell "('a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint').Count"
             $shell.Output.Trim() | Should -Be 2
             $shell = Invoke-ChildShell "'a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint'" @{ INFERENCE_BASE_URL = 'http://127.0.0.1:9/v1' }
-            ($shell.Output + $shell.Error) -replace '\s+', ' ' | Should -Match ([regex]::Escape("-BaseUri $($Server.Uri)"))
+            ($shell.Output + $shell.Error) -replace '[\s|]+', ' ' | Should -Match ([regex]::Escape("-BaseUri $($Server.Uri)"))
         }
 
         It 'refuses a folder that holds something else: CheckpointMismatch' {
@@ -419,6 +419,19 @@ Describe 'Invoke-Batch' {
             $held = [InferenceBatch.Runs.RunStore]::Open($Checkpoint)
             try { Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointInUse' }
             finally { $held.Dispose() }
+        }
+
+        It 'no rows for one that holds some: CheckpointMismatch' {
+            $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint
+            Get-ErrorId (Get-ErrorOf { @() | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointMismatch'
+        }
+
+        It 'makes nothing where $WhatIfPreference is set, nor in a folder that is there' {
+            & { $WhatIfPreference = $true; 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint }
+            $Checkpoint | Should -Not -Exist
+            $null = New-Item -ItemType Directory $Checkpoint
+            'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -WhatIf
+            Get-ChildItem -Force $Checkpoint | Should -BeNullOrEmpty
         }
 
         It 'makes nothing with -WhatIf' {

@@ -33,6 +33,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
     /// <summary>Sees to it that a part has a batch, and no second one; gives what stood in the way, for its requests.</summary>
     public async Task<ServiceError?> SendAsync(RunPart part, int number, int count, CancellationToken cancellationToken)
     {
+        Batch? made = null;
         try
         {
             if (part.BatchId is null && part.FileId is null)
@@ -45,10 +46,10 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
 
             if (part.BatchId is null)
             {
-                Batch batch = await FindOrCreateAsync(part, cancellationToken).ConfigureAwait(false);
-                store.Write(new RunStep(RunStepKind.Created) { Part = part.Name, BatchId = batch.Id });
-                _lastSeen[batch.Id] = batch;
-                observer.OnCreated(batch);
+                made = await FindOrCreateAsync(part, cancellationToken).ConfigureAwait(false);
+                store.Write(new RunStep(RunStepKind.Created) { Part = part.Name, BatchId = made.Id });
+                _lastSeen[made.Id] = made;
+                observer.OnCreated(made);
             }
 
             if (part.Ended is null)
@@ -64,6 +65,11 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         catch (Exception exception) when (exception is ServiceException or IOException)
         {
             observer.OnProblem(exception);
+            if (made is not null)
+            {
+                return new ServiceError("outcome_unknown", $"The batch {made.Id} was created and goes on, but could not be noted: {exception.Message}");
+            }
+
             bool isUnknown = part.IsCreating && exception is ServiceException { StatusCode: null or >= System.Net.HttpStatusCode.InternalServerError };
             return new ServiceError(isUnknown ? "outcome_unknown" : "not_sent", exception.Message);
         }
@@ -102,7 +108,10 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 long lines = ResultFiles.Count(part.OutputPath, part.ErrorPath);
                 if (lines >= Math.Min(part.Ended.RequestCounts.Done, part.File.RequestCount) || lines == fewest)
                 {
-                    store.Write(new RunStep(RunStepKind.Downloaded) { Part = part.Name });
+                    store.Write(new RunStep(RunStepKind.Downloaded)
+                    {
+                        Part = part.Name, OutputBytes = RunPart.SizeOf(part.OutputPath), ErrorBytes = RunPart.SizeOf(part.ErrorPath),
+                    });
                     return null;
                 }
 

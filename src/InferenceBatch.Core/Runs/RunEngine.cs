@@ -203,10 +203,23 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             }
         }
 
-        foreach (BatchResult result in batch.Status == BatchStatus.Failed ? Refuse(batch, places) : Miss(places))
+        IEnumerable<BatchResult> rest = batch.Status switch
+        {
+            BatchStatus.Failed => Refuse(batch, places),
+            BatchStatus.Cancelled => Cancel(batch, places),
+            _ => Miss(places),
+        };
+        foreach (BatchResult result in rest)
         {
             yield return result;
         }
+    }
+
+    /// <summary>Somebody did not want them: they are not sent again, also where the service has no lines for them.</summary>
+    private IEnumerable<BatchResult> Cancel(Batch batch, IReadOnlyList<int> places)
+    {
+        var error = new ServiceError("batch_cancelled", $"The batch {batch.Id} was cancelled before this request was answered.");
+        return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, batch.Id, ResultStatus.Cancelled));
     }
 
     private IEnumerable<BatchResult> Miss(IReadOnlyList<int> places) => places.Where(place => _states[place] == State.Waiting)
@@ -221,7 +234,9 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             return [];
         }
 
-        return _states[place] == State.Waiting ? Settle(place, result) : [];
+        // A line that failed for a reason that may pass may be followed by the same one answered.
+        bool isNews = _states[place] == State.Waiting || (_states[place] == State.ToSendAgain && !IsWorthAnotherTry(result));
+        return isNews ? Settle(place, result) : [];
     }
 
     /// <summary>What a failed batch has not answered, it would not the next time either. One that failed validation has answered nothing.</summary>
@@ -236,12 +251,12 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private IEnumerable<BatchResult> SettleAll(IReadOnlyList<int> places, ServiceError error) =>
         places.SelectMany(place => SettleAs(place, error, null));
 
-    private IEnumerable<BatchResult> SettleAs(int place, ServiceError error, string? batchId)
+    private IEnumerable<BatchResult> SettleAs(int place, ServiceError error, string? batchId, ResultStatus status = ResultStatus.Failed)
     {
         BatchRequest request = requests.Read(place);
         return Settle(
             place,
-            new BatchResult { CustomId = request.CustomId, Status = ResultStatus.Failed, Error = error, Request = request, BatchId = batchId });
+            new BatchResult { CustomId = request.CustomId, Status = status, Error = error, Request = request, BatchId = batchId });
     }
 
     /// <summary>Takes a result as the request's last, or marks the request to be sent again; gives it to its rows unless it waits for its order.</summary>
@@ -286,7 +301,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     }
 
     private static bool IsQueueFull(Batch batch) =>
-        batch.Status == BatchStatus.Failed && batch.Errors.Any(error => error.Code == QueueFullCode);
+        batch is { Status: BatchStatus.Failed, OutputFileId: null, RequestCounts.Done: 0 } && batch.Errors.Any(error => error.Code == QueueFullCode);
 
     /// <summary>The parts of an attempt, each with the places of its requests in its order.</summary>
     private List<(RunPart Part, IReadOnlyList<int> Places)> Parts(int attempt)

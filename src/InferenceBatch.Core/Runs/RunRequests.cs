@@ -34,8 +34,21 @@ public sealed class RunRequests : IDisposable
     /// <summary>Which row has an id, counted from 0; -1 when none has.</summary>
     internal int RowOf(string customId) =>
         _copyIds.TryGet(customId, out int copy) ? _copies[copy].Row
-        : _index.Find(customId) is >= 0 and int place ? place + Enumerable.Range(0, _copies.Count).Count(number => _copies[number].After <= place)
+        : _index.Find(customId) is >= 0 and int place ? place + CopiesBefore(place)
         : -1;
+
+    /// <summary>How many copies stand before the row of a request: they are in the order of their rows.</summary>
+    private int CopiesBefore(int place)
+    {
+        (int low, int high) = (0, _copies.Count);
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            (low, high) = _copies[middle].After <= place ? (middle + 1, high) : (low, middle);
+        }
+
+        return low;
+    }
 
     /// <summary>Adds a row with a request of its own, whose line is in the file of that number among those opened.</summary>
     internal void Add(BatchRequest request, LinePlace line)

@@ -28,6 +28,12 @@ internal sealed record RunStep([property: JsonRequired] RunStepKind Step)
 
     /// <summary>The batch object as the service last gave it; with <see cref="RunStepKind.Ended"/>.</summary>
     public string? Batch { get; init; }
+
+    /// <summary>The size of the output as it was fetched; with <see cref="RunStepKind.Downloaded"/>, null where there is none.</summary>
+    public long? OutputBytes { get; init; }
+
+    /// <summary>The size of the error file, likewise.</summary>
+    public long? ErrorBytes { get; init; }
 }
 
 /// <summary>The steps of a run, in the order they come in for one part.</summary>

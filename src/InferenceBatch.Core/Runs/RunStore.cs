@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using InferenceBatch.Lines;
 using InferenceBatch.Wire;
 
@@ -13,7 +14,7 @@ namespace InferenceBatch.Runs;
 /// The journal is append-only, one JSON object a line, synced to disk before what it says is relied on; a torn last line
 /// is a step that was not taken. Files appear under their names only when they are whole.
 /// </remarks>
-public sealed class RunStore : IDisposable
+public sealed partial class RunStore : IDisposable
 {
     private const string JournalName = "journal.jsonl";
     private const string LockName = "lock";
@@ -42,6 +43,10 @@ public sealed class RunStore : IDisposable
             _journal = new FileStream(Path.Combine(folder, JournalName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
             SyncFolder(folder);
             ReadJournal();
+            if (!IsSpooled)
+            {
+                DeleteLeftovers();
+            }
         }
         catch
         {
@@ -69,12 +74,7 @@ public sealed class RunStore : IDisposable
             FolderSync.Sync(Path.GetDirectoryName(Path.GetFullPath(folder))!);
         }
 
-        if (!File.Exists(Path.Combine(folder, JournalName))
-            && Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) != LockName))
-        {
-            throw new RunMismatchException($"The folder '{folder}' is not empty and holds no checkpoint. Give a folder of its own.");
-        }
-
+        RefuseOthers(folder);
         return new RunStore(folder, isTemporary: false);
     }
 
@@ -102,12 +102,6 @@ public sealed class RunStore : IDisposable
     {
         if (_address is null)
         {
-            // What a process left that was killed before its input was whole: nothing of it was sent.
-            foreach (string file in Directory.GetFiles(Folder).Where(path => Path.GetFileName(path) is not (JournalName or LockName)))
-            {
-                File.Delete(file);
-            }
-
             Write(new RunStep(RunStepKind.Began) { Address = address.AbsoluteUri });
         }
         else if (_address != address.AbsoluteUri)
@@ -180,6 +174,56 @@ public sealed class RunStore : IDisposable
         }
     }
 
+    /// <summary>A folder in which a run has not begun, as far as its journal says, may hold nothing but what a run makes before that.</summary>
+    private static void RefuseOthers(string folder)
+    {
+        string journal = Path.Combine(folder, JournalName);
+        bool isBegun = File.Exists(journal) && HasLine(journal);
+        if (isBegun)
+        {
+            return;
+        }
+
+        string? other = Directory.EnumerateFileSystemEntries(folder).Select(path => Path.GetFileName(path)!)
+            .FirstOrDefault(name => name is not (LockName or JournalName) && !IsLeftover(name));
+        if (other is not null || (File.Exists(journal) && !IsTornStart(journal)))
+        {
+            throw new RunMismatchException(
+                $"The folder '{folder}' holds {(other is null ? "a journal that is none of a run" : $"'{other}'")} and no checkpoint that can be gone on with. Give a folder of its own; nothing in it was touched.");
+        }
+    }
+
+    private static bool HasLine(string journal)
+    {
+        using var lines = new LineReader(new FileStream(journal, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
+        return lines.Read() && lines.IsTerminated;
+    }
+
+    /// <summary>Whether a journal holds no more than the beginning of its first line.</summary>
+    private static bool IsTornStart(string journal)
+    {
+        byte[] text = File.ReadAllBytes(journal);
+        ReadOnlySpan<byte> start = FirstLineStart;
+        return text.AsSpan().StartsWith(start) || start.StartsWith(text);
+    }
+
+    private static ReadOnlySpan<byte> FirstLineStart => "{\"step\":\"Began\","u8;
+
+    /// <summary>Requests on their way to disk, whose run sent nothing yet.</summary>
+    private static bool IsLeftover(string name) => LeftoverName().IsMatch(name);
+
+    [GeneratedRegex(@"^(\.(part|check)\.jsonl\..+\.tmp|part(-\d+)?\.jsonl)$", RegexOptions.CultureInvariant)]
+    private static partial Regex LeftoverName();
+
+    /// <summary>What a process left that was killed before its input was whole: nothing of it was sent.</summary>
+    private void DeleteLeftovers()
+    {
+        foreach (string path in Directory.GetFiles(Folder).Where(path => IsLeftover(Path.GetFileName(path))))
+        {
+            File.Delete(path);
+        }
+    }
+
     private static FileStream TakeLock(string folder)
     {
         try
@@ -244,7 +288,7 @@ public sealed class RunStore : IDisposable
                 _parts[step.Part!].Ended = BatchReader.Read(System.Text.Encoding.UTF8.GetBytes(step.Batch!));
                 break;
             case RunStepKind.Downloaded:
-                _parts[step.Part!].IsDownloaded = true;
+                _parts[step.Part!].SetDownloaded(step.OutputBytes, step.ErrorBytes);
                 break;
         }
     }

@@ -135,7 +135,7 @@ public sealed class BatchClient
             catch (ServiceException exception) when (exception.IsAmbiguous)
             {
                 await Task.Delay(RetryPolicy.DelayAfter(attempt, exception.RetryAfter), _time, cancellationToken).ConfigureAwait(false);
-                foreach (TimeSpan wait in exception.Error is null ? s_looks : s_looks[..1])
+                foreach (TimeSpan wait in s_looks)
                 {
                     await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
                     if (await FindCreatedAsync(request.InputFileId, since, exception, cancellationToken).ConfigureAwait(false) is { } batch)
@@ -219,8 +219,9 @@ public sealed class BatchClient
         {
             await foreach (Batch batch in ListBatchesAsync(cancellationToken: cancellationToken).ConfigureAwait(false))
             {
-                // A batch that failed was not billed, and is perhaps the very one that is to be made anew.
-                if (batch.InputFileId == inputFileId && !(batch.CreatedAt < earliest) && batch.Status != BatchStatus.Failed)
+                // A batch that failed with nothing answered was not billed, and is perhaps the very one that is to be made anew.
+                bool isNone = batch is { Status: BatchStatus.Failed, OutputFileId: null, RequestCounts.Done: 0 };
+                if (batch.InputFileId == inputFileId && !(batch.CreatedAt < earliest) && !isNone)
                 {
                     return batch;
                 }

@@ -109,7 +109,7 @@ public sealed class InvokeBatchCommand : RequestCommand
             () =>
             {
                 // With -WhatIf nothing is made but what goes again.
-                bool isKept = folder is not null && (Directory.Exists(folder) || !IsWhatIf);
+                bool isKept = folder is not null && (!IsWhatIf || RunStore.AddressOf(folder) is not null);
                 _store = isKept ? RunStore.Open(folder!) : RunStore.Temporary();
                 _store.Begin(_connection.BaseUri);
                 _input = new RunInput(_store, _connection.Profile.MaxRequests, _connection.Profile.MaxBytes, Deduplicate);
@@ -138,7 +138,8 @@ public sealed class InvokeBatchCommand : RequestCommand
 
     protected override void EndProcessing()
     {
-        if (_input is null || _input.Count == 0 || !ShouldProcess($"{_input.Count:N0} requests to {_connection}", "Run a batch, which is billed"))
+        // No rows for a checkpoint that holds some is a mismatch, not nothing to do.
+        if (_input is null || (_input.Count == 0 && !_store!.IsSpooled) || !ShouldProcess($"{_input.Count:N0} requests to {_connection}", "Run a batch, which is billed"))
         {
             return;
         }
@@ -236,7 +237,8 @@ public sealed class InvokeBatchCommand : RequestCommand
         }
     }
 
-    private bool IsWhatIf => MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given) && given is SwitchParameter { IsPresent: true };
+    private bool IsWhatIf => MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given)
+        ? given is SwitchParameter { IsPresent: true } : LanguagePrimitives.IsTrue(GetVariableValue("WhatIfPreference"));
 
     private void OrThrow(Action step, object? target)
     {

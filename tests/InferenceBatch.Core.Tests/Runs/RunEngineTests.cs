@@ -112,6 +112,40 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task What_a_cancelled_batch_did_not_answer_is_cancelled_and_not_sent_again()
+    {
+        Serve((_, id) => id == "r1" ? Good(id) : null, finalStatus: "\"status\":\"cancelled\"");
+        List<BatchResult> results = await RunAsync(3, ordered: true);
+        Assert.Single(_sent);
+        Assert.Equal([ResultStatus.Succeeded, ResultStatus.Cancelled, ResultStatus.Cancelled], results.Select(result => result.Status));
+        Assert.Equal("batch_cancelled", results[1].Error?.Code);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_line_that_failed_and_is_answered_further_on_is_not_paid_for_again(bool ordered)
+    {
+        Serve((_, id) => id == "r2" ? Failed(id, 429) + Good(id) : Good(id));
+        List<BatchResult> results = await RunAsync(3, ordered: ordered);
+        Assert.Single(_sent);
+        Assert.Equal(3, results.Count);
+        Assert.All(results, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+    }
+
+    /// <summary>A full queue that is told of after something was answered is no reason to pay for that again.</summary>
+    [Fact]
+    public async Task A_batch_that_answered_before_the_queue_was_full_keeps_its_answers()
+    {
+        Serve((_, id) => id == "r3" ? null : Good(id), finalStatus: """
+            "status":"failed","errors":{"data":[{"code":"token_limit_exceeded","message":"Full."}]}
+            """);
+        List<BatchResult> results = await RunAsync(3, ordered: true);
+        Assert.Single(_sent);
+        Assert.Equal([ResultStatus.Succeeded, ResultStatus.Succeeded, ResultStatus.Failed], results.Select(result => result.Status));
+    }
+
+    [Fact]
     public async Task A_part_that_cannot_be_sent_fails_its_requests_and_not_the_others()
     {
         Serve((_, id) => Good(id), upload: number => number == 2 ? Answer.Json("""{"error":{"message":"Quota is used up."}}""", 400) : null);
@@ -240,6 +274,32 @@ public sealed class RunEngineTests : IDisposable
     {
         using RunStore store = Open();
         return await Engine(store, count, null, partSize, ordered, deduplicate, model).RunAsync().ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    /// <summary>The service still has them: what is gone or cut in a finished run is fetched, not paid for.</summary>
+    [Theory]
+    [InlineData("deleted")]
+    [InlineData("cut at a line's end")]
+    [InlineData("cut inside a line")]
+    public async Task Results_that_are_no_longer_whole_are_fetched_again(string damage)
+    {
+        Serve((_, id) => Good(id));
+        await RunAsync(3);
+        string path = Path.Combine(_folder, "part.output.jsonl");
+        if (damage == "deleted")
+        {
+            File.Delete(path);
+        }
+        else
+        {
+            using FileStream file = File.OpenWrite(path);
+            file.SetLength(damage == "cut inside a line" ? file.Length - 5 : file.Length / 3);
+        }
+
+        List<BatchResult> results = await RunAsync(3);
+        Assert.Equal(Ids(3).Order(), results.Select(result => result.CustomId).Order());
+        Assert.All(results, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+        Assert.Single(_sent);
     }
 
     private RunStore Open()

@@ -132,6 +132,39 @@ public sealed class RunStoreTests : IDisposable
         Assert.Equal(whole, File.ReadAllBytes(journal));
     }
 
+    /// <summary>A folder is somebody's own until a run has begun in it: nothing in it is touched.</summary>
+    [Theory]
+    [InlineData("dear diary", "thesis.txt")]
+    [InlineData("", "thesis.txt")]
+    [InlineData("dear diary", null)]
+    [InlineData("{\"step\":\"Beg", "part.output.jsonl")]
+    public void What_others_keep_in_the_folder_is_left_alone(string journal, string? other)
+    {
+        string path = Path.Combine(_folder, "journal.jsonl");
+        File.WriteAllText(path, journal);
+        if (other is not null)
+        {
+            File.WriteAllText(Path.Combine(_folder, other), "precious");
+        }
+
+        Assert.Throws<RunMismatchException>(() => RunStore.Open(_folder));
+        Assert.Equal(journal, File.ReadAllText(path));
+        Assert.Equal(other is null ? 1 : 2, Directory.GetFiles(_folder).Length);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{\"step\":\"Beg")]
+    [InlineData("{\"step\":\"Began\",\"address\":\"http://12")]
+    public async Task A_run_that_was_killed_as_it_began_begins_again(string journal)
+    {
+        File.WriteAllText(Path.Combine(_folder, "journal.jsonl"), journal);
+        File.WriteAllText(Path.Combine(_folder, ".part.jsonl.abcd1234-001.tmp"), "half");
+        Serve();
+        Assert.Equal(Count, (await RunAsync(CancellationToken.None)).Count);
+        Assert.DoesNotContain(Directory.GetFiles(_folder), path => path.EndsWith(".tmp", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_journal_that_is_none_is_said_so()
     {
