@@ -139,7 +139,7 @@ Describe 'Nightly' {
         $answers.AnswerStatus | Should -Be 'Succeeded', 'Failed'
         $answers[1].AnswerError | Should -Be 'bad_prompt: no'
         $run.Output | Should -Match '1 with bad_prompt: no'
-        Get-Notice | Should -Match "^Nightly batch $Night on .+: some rows failed\. 1 of 2 succeeded"
+        Get-Notice | Should -Match "^Nightly batch $Night on .+: some rows failed\. 1 of 2 rows succeeded"
     }
 
     It 'ends with 1 when a row could not be sent, and answers the others' {

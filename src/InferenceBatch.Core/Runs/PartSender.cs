@@ -110,7 +110,9 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 {
                     store.Write(new RunStep(RunStepKind.Downloaded)
                     {
-                        Part = part.Name, OutputBytes = RunPart.SizeOf(part.OutputPath), ErrorBytes = RunPart.SizeOf(part.ErrorPath),
+                        Part = part.Name,
+                        OutputBytes = RunPart.SizeOf(part.OutputPath),
+                        ErrorBytes = RunPart.SizeOf(part.ErrorPath),
                     });
                     return null;
                 }

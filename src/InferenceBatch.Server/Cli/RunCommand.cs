@@ -66,7 +66,10 @@ internal static class RunCommand
         {
             ValidationRules rules = ValidationRules.LocalService with
             {
-                Endpoint = endpoint, MaxRequests = settings.MaxRequests, MaxBytes = settings.MaxFileBytes, MaxIssues = int.MaxValue,
+                Endpoint = endpoint,
+                MaxRequests = settings.MaxRequests,
+                MaxBytes = settings.MaxFileBytes,
+                MaxIssues = int.MaxValue,
             };
             FileStamp stamp = FileStamp.Of(paths.Input);
             using var check = new InputCheck();

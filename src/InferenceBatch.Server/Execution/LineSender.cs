@@ -59,7 +59,8 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
                 return await EndAsync(run, index, attempts + 1, customId, TimeoutCode,
-                    $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.") with { WasStrained = true };
+                    $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.") with
+                { WasStrained = true };
             }
         }
         catch (OperationCanceledException)

@@ -56,7 +56,7 @@ internal sealed class LogFile : IDisposable
     public static LogFile Open(string path, Action<SafeFileHandle> flush, Action<ReadOnlySpan<byte>> onLine)
     {
         (List<(long Start, long End)> whole, long lines, long size) = Recover(path, onLine);
-        if (whole is [.., (> 0, _)])
+        if (whole is [.., ( > 0, _)])
         {
             Mend(path, whole);
         }

@@ -157,7 +157,10 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         var list = new RequestList();
         Assert.All(ids, id => Assert.True(list.Add(new BatchRequest
         {
-            CustomId = id, Url = "/v1/chat/completions", BodyUtf8 = "{}"u8.ToArray(), InputObject = $"object {id}",
+            CustomId = id,
+            Url = "/v1/chat/completions",
+            BodyUtf8 = "{}"u8.ToArray(),
+            InputObject = $"object {id}",
         })));
         return list;
     }

@@ -317,7 +317,9 @@ public sealed class RunEngineTests : IDisposable
         {
             input.Add(new BatchRequest
             {
-                CustomId = id, Url = "/v1/chat/completions", InputObject = "object " + id,
+                CustomId = id,
+                Url = "/v1/chat/completions",
+                InputObject = "object " + id,
                 BodyUtf8 = Encoding.UTF8.GetBytes($$"""{"model":"{{model?.Invoke(id) ?? "m" + id}}"}"""),
             });
         }

@@ -106,7 +106,13 @@ public sealed class WireWriterTests
     {
         var file = new BatchFile
         {
-            Id = "file-1", FileName = "a \"b\".jsonl", Bytes = 5_000_000_000, Purpose = "batch", Status = "processed", CreatedAt = s_time, ExpiresAt = s_time.AddDays(1),
+            Id = "file-1",
+            FileName = "a \"b\".jsonl",
+            Bytes = 5_000_000_000,
+            Purpose = "batch",
+            Status = "processed",
+            CreatedAt = s_time,
+            ExpiresAt = s_time.AddDays(1),
         };
         string json = Write(writer => WireWriter.WriteFile(writer, file));
         BatchFile read = BatchFileReader.Read(Encoding.UTF8.GetBytes(json));
