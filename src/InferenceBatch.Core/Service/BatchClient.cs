@@ -146,7 +146,7 @@ public sealed class BatchClient
 
                 if (!exception.IsTransient || attempt >= RetryPolicy.Interactive.MaxAttempts)
                 {
-                    throw;
+                    throw Unknown(exception, request.InputFileId);
                 }
             }
         }
@@ -234,20 +234,23 @@ public sealed class BatchClient
         }
         catch (ServiceException)
         {
-            throw new ServiceException(
-                ServiceErrorKind.ServiceUnavailable,
-                $"{cause.Message} Whether the batch was created is unknown: look for the input file {inputFileId} with Get-Batch before you try again.",
-                cause)
-            {
-                StatusCode = cause.StatusCode,
-                Error = cause.Error,
-                RequestId = cause.RequestId,
-                NeverSent = true, // Looked for as well as can be: not to be looked for again.
-            };
+            throw Unknown(cause, inputFileId);
         }
 
         return null;
     }
+
+    /// <summary>What went wrong with a create that was looked for as well as can be: it is not to be looked for again.</summary>
+    private static ServiceException Unknown(ServiceException cause, string inputFileId) => new(
+        ServiceErrorKind.ServiceUnavailable,
+        $"{cause.Message} Whether the batch was created is unknown: look for the input file {inputFileId} with Get-Batch before you try again.",
+        cause)
+    {
+        StatusCode = cause.StatusCode,
+        Error = cause.Error,
+        RequestId = cause.RequestId,
+        NeverSent = true,
+    };
 
     private static ServiceCall FileCall(HttpMethod method, string id) =>
         new(method, "files/" + ServiceCall.Escape(id, ServiceErrorKind.FileNotFound)) { NotFound = ServiceErrorKind.FileNotFound };

@@ -121,6 +121,7 @@ public sealed class CreateBatchTests : IDisposable
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
         Assert.Equal(503, (int?)exception.StatusCode);
         Assert.Equal(5, _server.Asked.Count(asked => asked == Post));
+        Assert.Contains("look for the input file", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
