@@ -256,7 +256,7 @@ $constrained = $objects | ForEach-Object { $_ | Format-Table | Out-String -Width
 
         It 'comes in a terminal, from $PSStyle, and not where it is unwanted' -Skip:(-not (Get-Command script -CommandType Application -ErrorAction Ignore) -or -not $IsLinux) {
             Set-Content (Join-Path $TestDrive colour.ps1) @"
-Import-Module '$((Resolve-Path "$PSScriptRoot/../../InferenceBatch.psd1").Path)'
+Import-Module '$ModulePath'
 `$null = New-BatchRequest x -Model m
 `$batch = [InferenceBatch.Model.Batch]@{ Id = 'b'; Status = 'Completed' }
 'default'; `$batch
@@ -267,7 +267,7 @@ Import-Module '$((Resolve-Path "$PSScriptRoot/../../InferenceBatch.psd1").Path)'
 'end'
 "@
             # A terminal of its own; script(1) makes one.
-            $shell = "env -u NO_COLOR TERM=xterm-256color '$((Get-Process -Id $PID).Path)' -NoProfile -NonInteractive -File '$TestDrive/colour.ps1'"
+            $shell = "env -u NO_COLOR TERM=xterm-256color '$($PowerShell -join "' '")' -NoProfile -NonInteractive -File '$TestDrive/colour.ps1'"
             $seen = @(script -qec $shell /dev/null) -join "`n"
             $parts = $seen -split '(?m)^.*(?:default|string|plain|end)\r?$'
             $parts[1] | Should -Match ([regex]::Escape("$($PSStyle.Foreground.Green)Completed$($PSStyle.Reset)"))
