@@ -220,7 +220,7 @@ Describe 'Invoke-Batch' {
 
     Context 'many' {
         It 'takes a million rows in 300 MB, and the service too' -Tag Long -Skip:(-not $IsLinux) {
-            function Get-Peak([int] $Id) { [long]((Get-Content "/proc/$Id/status") -match '^VmHWM' -replace '\D') / 1024 }
+            function Get-Peak([int] $Id) { [long]@((Get-Content "/proc/$Id/status") -match '^VmHWM' -replace '\D')[0] / 1024 }
             $service = Start-TestService
             $shell = Start-ChildShell @"
 `$right = 0

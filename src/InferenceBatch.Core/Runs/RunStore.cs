@@ -178,15 +178,15 @@ public sealed partial class RunStore : IDisposable
     private static void RefuseOthers(string folder)
     {
         string journal = Path.Combine(folder, JournalName);
-        bool isBegun = File.Exists(journal) && HasLine(journal);
-        if (isBegun)
+        bool hasJournal = File.Exists(journal);
+        if (hasJournal && HasLine(journal))
         {
             return;
         }
 
         string? other = Directory.EnumerateFileSystemEntries(folder).Select(path => Path.GetFileName(path)!)
-            .FirstOrDefault(name => name is not (LockName or JournalName) && !IsLeftover(name));
-        if (other is not null || (File.Exists(journal) && !IsTornStart(journal)))
+            .FirstOrDefault(name => name is not (LockName or JournalName) && !(hasJournal && IsLeftover(name)));
+        if (other is not null || (hasJournal && !IsTornStart(journal)))
         {
             throw new RunMismatchException(
                 $"The folder '{folder}' holds {(other is null ? "a journal that is none of a run" : $"'{other}'")} and no checkpoint that can be gone on with. Give a folder of its own; nothing in it was touched.");

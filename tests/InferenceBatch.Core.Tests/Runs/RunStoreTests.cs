@@ -114,7 +114,8 @@ public sealed class RunStoreTests : IDisposable
     [Fact]
     public void A_folder_of_something_else_is_left_alone()
     {
-        string file = Path.Combine(_folder, "thesis.txt");
+        // A name that a run gives its files too is somebody's own where there is no journal.
+        string file = Path.Combine(_folder, "part.jsonl");
         File.WriteAllText(file, "text");
         Assert.Throws<RunMismatchException>(() => RunStore.Open(_folder));
         Assert.Equal("text", File.ReadAllText(file));
