@@ -129,7 +129,7 @@ public sealed class DamageTests : IAsyncDisposable
             await service.Api.UntilAsync(id, _ => _upstream.AtOnce == 1);
             input = (await service.Api.GetAsync($"batches/{id}")).GetProperty("input_file_id").GetString()!;
             using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-            while (Stored(id) != Done)
+            while (Stored.Read(_folder.Path, database => database.Batches.Find(id)!.Counts.Completed) != Done)
             {
                 Assert.False(patience.IsCancellationRequested, "The counts were never stored.");
                 await Task.Delay(20);
@@ -213,14 +213,4 @@ public sealed class DamageTests : IAsyncDisposable
 
     private static string PromptOf(string line) =>
         "prompt " + JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()![2..];
-
-    private long Stored(string id)
-    {
-        using var database = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={_folder.Path}/batches.db;Pooling=False");
-        database.Open();
-        using Microsoft.Data.Sqlite.SqliteCommand command = database.CreateCommand();
-        command.CommandText = "SELECT completed FROM batches WHERE id = $id";
-        command.Parameters.AddWithValue("$id", id);
-        return (long)command.ExecuteScalar()!;
-    }
 }

@@ -275,6 +275,23 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         await page.UntilTextAsync("Live");
     }
 
+    [ChromiumFact]
+    public async Task An_upstream_that_is_away_is_said_and_its_return_too()
+    {
+        bool isAway = true;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => isAway ? call.AnswerAsync(401, "{}") : call.OkAsync());
+        await using TestService service = await StartAsync(upstream);
+        string id = await service.Api.SubmitAsync(Requests.File(1));
+        await service.Api.EndAsync(id);
+        await using BrowserPage page = await browser.OpenAsync(service.Address);
+        await page.UntilTextAsync("It answers 401: its key is missing or wrong.");
+        isAway = false;
+        await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
+        await page.EvaluateAsync("document.dispatchEvent(new Event('visibilitychange'))");
+        await page.UntilAsync("document.getElementById('troubles').hidden");
+        AssertClean(page, service);
+    }
+
     private static Task<FaultUpstream> StartUpstreamAsync(Task release) => FaultUpstream.StartAsync(async call =>
     {
         if (call.Prompt == "prompt 4")

@@ -73,6 +73,21 @@ public sealed partial class RunTests : IDisposable
         }
     }
 
+    /// <summary>An open of a pipe that nobody writes to never ends, and no signal ends it.</summary>
+    [Fact]
+    public async Task Run_refuses_an_input_that_cannot_be_read_twice()
+    {
+        using Process made = Process.Start("mkfifo", _folder.File("pipe"));
+        await made.WaitForExitAsync();
+        File.CreateSymbolicLink(_folder.File("link"), _folder.File("pipe"));
+        foreach (string path in new[] { _folder.File("pipe"), _folder.File("link"), "/dev/zero", "/dev/stdin", _folder.File("empty.jsonl", "") })
+        {
+            (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", path]);
+            Assert.Equal(2, exitCode);
+            Assert.Contains("is empty, or a pipe or device", errors, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task Run_goes_on_after_a_kill()
     {
@@ -259,6 +274,22 @@ public sealed partial class RunTests : IDisposable
         Assert.Contains("was changed while its lines ran", errors, StringComparison.Ordinal);
         Assert.False(File.Exists(_folder.File("in.output.jsonl")));
         Assert.Equal(3, (await File.ReadAllLinesAsync(_folder.File("in.output.jsonl.partial"))).Length);
+    }
+
+    [Fact]
+    public async Task Run_sees_a_change_behind_a_link()
+    {
+        string target = _folder.File("target.jsonl", Requests.File(3));
+        string input = _folder.File("in.jsonl");
+        File.CreateSymbolicLink(input, target);
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            await File.AppendAllTextAsync(target, "\n");
+            await call.OkAsync();
+        });
+        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input, "--upstream", upstream.Address, "--concurrency", "1"]);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("was changed while its lines ran", errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -95,8 +95,7 @@ public sealed class StatisticsTests
         JsonElement statistics = await service.Api.GetAsync($"batches/{id}/statistics");
         Assert.Equal(["http_400", "http_422"], Errors(statistics, "error_codes", "count").Select(error => error.Code));
         Assert.DoesNotContain(Secret, statistics.GetRawText(), StringComparison.Ordinal);
-        using Database database = Database.Open(Path.Combine(folder.Path, "batches.db"));
-        Assert.DoesNotContain(Secret, database.Statistics.Find(id), StringComparison.Ordinal);
+        Assert.DoesNotContain(Secret, Stored.Read(folder.Path, database => database.Statistics.Find(id)), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -188,10 +187,12 @@ public sealed class StatisticsTests
         await using TestService service = await StartAsync(upstream, time);
         string id = await service.Api.SubmitAsync(Requests.File(2));
         await service.Api.DoneAsync(id, 1);
-        using Database database = Database.Open(Path.Combine(service.DataPath, "batches.db"));
-        Assert.Null(database.Statistics.Find(id));
+        Assert.Null(Stored.Read(service.DataPath, database => database.Statistics.Find(id)));
         time.Move(TimeSpan.FromSeconds(0.5));
-        Assert.Equal(1, JsonDocument.Parse(database.Statistics.Find(id)!).RootElement.GetProperty("latency_ms").GetProperty("count").GetInt32());
+        (string? statistics, long completed) = Stored.Read(
+            service.DataPath, database => (database.Statistics.Find(id), database.Batches.Find(id)!.Counts.Completed));
+        Assert.Equal(1, JsonDocument.Parse(statistics!).RootElement.GetProperty("latency_ms").GetProperty("count").GetInt32());
+        Assert.Equal(1, completed);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text;
+using InferenceBatch.Lines;
 
 namespace InferenceBatch.Service;
 
@@ -28,7 +29,7 @@ internal sealed class UploadContent : HttpContent
         _path = path;
         _offset = offset;
         _progress = progress;
-        var file = new FileInfo(path);
+        var file = InputFile.Info(path);
         (_length, _written) = (Math.Max(0, file.Length - offset), file.LastWriteTimeUtc);
         string boundary = "InferenceBatch-" + Guid.NewGuid().ToString("N");
         var head = new StringBuilder();

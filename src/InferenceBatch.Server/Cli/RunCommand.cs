@@ -51,6 +51,11 @@ internal static class RunCommand
         {
             options.Refuse($"There is no file '{paths.Input}'.");
         }
+        else if (InputFile.Info(paths.Input) is not { Exists: true, Length: > 0 })
+        {
+            // Not opened: that would wait for whoever writes to a pipe, and signals would wait too.
+            options.Refuse($"'{paths.Input}' is empty, or a pipe or device: requests must stand in a file, which is read more than once.");
+        }
 
         if (new HashSet<string>([paths.Input, paths.Output, paths.Errors]).Count < 3)
         {

@@ -22,7 +22,7 @@ internal sealed class BatchEngine : IDisposable
         ResultFiles = new ResultFiles(folder, Files, _sync);
         Troubles = new Troubles(time, logger);
         Dispatcher = new LineDispatcher(upstream, settings, time, Troubles, logger);
-        Statistics = new StatisticsKeeper(Database, time);
+        Progress = new ProgressKeeper(Database, time);
     }
 
     public DataFolder Folder { get; }
@@ -43,7 +43,7 @@ internal sealed class BatchEngine : IDisposable
 
     public LineDispatcher Dispatcher { get; }
 
-    public StatisticsKeeper Statistics { get; }
+    public ProgressKeeper Progress { get; }
 
     public Troubles Troubles { get; }
 
@@ -52,7 +52,7 @@ internal sealed class BatchEngine : IDisposable
     public void Dispose()
     {
         Dispatcher.Dispose();
-        Statistics.Dispose();
+        Progress.Dispose();
         _sync.Dispose();
         Check.Dispose();
         Database.Dispose();

@@ -1,3 +1,5 @@
+using InferenceBatch.Lines;
+
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>What shows at a glance that a file was changed.</summary>
@@ -6,7 +8,7 @@ internal readonly record struct FileStamp(long Length, DateTime WrittenAt)
     /// <exception cref="IOException">There is no such file.</exception>
     public static FileStamp Of(string path)
     {
-        var file = new FileInfo(path);
+        var file = InputFile.Info(path);
         return new FileStamp(file.Length, file.LastWriteTimeUtc);
     }
 }

@@ -16,7 +16,7 @@ internal sealed class InputCheck : IDisposable
     /// <exception cref="IOException">It cannot be read.</exception>
     public async Task<(BatchFileReport Report, RequestSpan[] Spans)> RunAsync(string path, ValidationRules rules, CancellationToken cancellationToken)
     {
-        if (new FileInfo(path).Length <= SmallFile)
+        if (InputFile.Info(path).Length <= SmallFile)
         {
             return Run(path, rules, cancellationToken);
         }

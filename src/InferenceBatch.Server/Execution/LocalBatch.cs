@@ -98,7 +98,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         State.Begin(report);
         LineRun run = _run = engine.ResultFiles.Open(State.Record, input, spans);
         State.Show(run);
-        engine.Statistics.Add(record.Id, run);
+        engine.Progress.Add(record.Id, run);
         if (run.Log.Dropped > 0)
         {
             Log.ResultsDamaged(engine.Logger, record.Id, run.Log.Dropped);
@@ -114,7 +114,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         outcome = State.BeginEnd(outcome);
         await AddErrorToRestAsync(run, outcome);
         run.Log.Sync();
-        engine.Statistics.Leave(record.Id);
+        engine.Progress.Leave(record.Id);
         State.End(outcome, [], new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage));
     }
 
@@ -237,7 +237,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             State.Show(null);
             _run = null;
             await engine.Dispatcher.StopAsync(run, TimeSpan.Zero);
-            engine.Statistics.Leave(record.Id);
+            engine.Progress.Leave(record.Id);
             run.Dispose();
         }
     }

@@ -7,13 +7,10 @@ namespace InferenceBatch.Server.Execution;
 internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
 {
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromHours(1);
-    private static readonly TimeSpan s_progressEvery = TimeSpan.FromSeconds(0.5);
 
     private readonly ConcurrentDictionary<string, (LocalBatch Batch, Task Ended)> _running = new();
     private readonly CancellationTokenSource _stop = new();
-    private Dictionary<string, long> _stored = [];
     private ITimer? _sweep;
-    private ITimer? _progress;
 
     /// <summary>Whether new batches are taken.</summary>
     public bool IsReady => _sweep is not null && !_stop.IsCancellationRequested;
@@ -28,7 +25,6 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
         }
 
         unfinished.ForEach(Launch);
-        _progress = engine.Time.CreateTimer(_ => StoreProgress(), null, s_progressEvery, Timeout.InfiniteTimeSpan);
         _sweep = engine.Time.CreateTimer(_ => Sweep(), null, TimeSpan.Zero, s_sweepEvery);
     }
 
@@ -93,12 +89,9 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
-        foreach (ITimer? timer in new[] { _sweep, _progress })
+        if (_sweep is { } sweep)
         {
-            if (timer is not null)
-            {
-                await timer.DisposeAsync(); // Once it is back, none of its work is under way.
-            }
+            await sweep.DisposeAsync(); // Once it is back, none of its work is under way.
         }
 
         _stop.Dispose();
@@ -116,28 +109,6 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
             batch.Dispose();
             ended.SetResult();
         });
-    }
-
-    /// <summary>Keeps the counts that have moved: after a restart a batch must not look as if it began anew.</summary>
-    private void StoreProgress()
-    {
-        try
-        {
-            List<BatchRecord> running = [.. _running.Values.Select(one => one.Batch.State.Snapshot()).Where(batch => !batch.IsFinished && batch.Counts.Done > 0)];
-            List<BatchRecord> moved = running.FindAll(batch => _stored.GetValueOrDefault(batch.Id) != batch.Counts.Done);
-            if (moved.Count > 0)
-            {
-                engine.Database.Batches.UpdateProgress(moved);
-            }
-
-            _stored = running.ToDictionary(batch => batch.Id, batch => batch.Counts.Done);
-        }
-        catch (Microsoft.Data.Sqlite.SqliteException)
-        {
-            // A full disk: the batches say so, and the logs know the counts.
-        }
-
-        _progress?.Change(s_progressEvery, Timeout.InfiniteTimeSpan);
     }
 
     private void Sweep()

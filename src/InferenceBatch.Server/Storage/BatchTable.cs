@@ -80,19 +80,13 @@ internal sealed class BatchTable(Database database)
         database.Events.AddFor(batch);
     });
 
-    /// <summary>Keeps how far running batches are; one that has ended meanwhile stays as it ended.</summary>
-    public void UpdateProgress(IReadOnlyList<BatchRecord> running) => database.Write(() =>
-    {
-        foreach (BatchRecord batch in running)
-        {
-            database.Execute(
-                "UPDATE batches SET completed = $completed, failed = $failed, usage = $usage WHERE id = $id AND status IN ('in_progress', 'cancelling')",
-                ("$id", batch.Id),
-                ("$completed", batch.Counts.Completed),
-                ("$failed", batch.Counts.Failed),
-                ("$usage", batch.Usage is null ? null : JsonSerializer.Serialize(batch.Usage)));
-        }
-    });
+    /// <summary>Keeps how far a running batch is; one that has ended meanwhile stays as it ended.</summary>
+    public void UpdateProgress(string id, RequestCounts counts, TokenUsage? usage) => database.Execute(
+        "UPDATE batches SET completed = $completed, failed = $failed, usage = $usage WHERE id = $id AND status IN ('in_progress', 'cancelling')",
+        ("$id", id),
+        ("$completed", counts.Completed),
+        ("$failed", counts.Failed),
+        ("$usage", usage is null ? null : JsonSerializer.Serialize(usage)));
 
     /// <summary>A batch by id, whoever's it is.</summary>
     public BatchRecord? Find(string id) =>

@@ -4,11 +4,14 @@ namespace InferenceBatch.Server.Storage;
 
 /// <summary>
 /// The service's records in SQLite: WAL, synchronous=FULL, so that what was answered survives a power cut. One
-/// connection, one caller at a time: each call is a few rows by key.
+/// connection, one caller at a time: each call is a few rows by key. The file is locked while it is open: nobody else's
+/// transaction can make a caller wait.
 /// </summary>
 internal sealed class Database : IDisposable
 {
     private const int SchemaVersion = 1;
+    private const int Busy = 5; // SQLITE_BUSY
+    private const int PatienceSeconds = 3;
 
     private const string Schema = """
         CREATE TABLE files (
@@ -49,12 +52,14 @@ internal sealed class Database : IDisposable
     /// <summary>Opens the database, and makes it where there is none.</summary>
     /// <exception cref="SqliteException">It cannot be opened, or is no database.</exception>
     /// <exception cref="InvalidDataException">It was made by a later version.</exception>
+    /// <exception cref="IOException">Another program has it open.</exception>
     public static Database Open(string path, bool isDurable = true)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,
             Pooling = false,
+            DefaultTimeout = PatienceSeconds,
         }.ToString());
         var database = new Database(connection);
         try
@@ -62,6 +67,11 @@ internal sealed class Database : IDisposable
             connection.Open();
             database.Prepare(path, isDurable);
             return database;
+        }
+        catch (SqliteException exception) when (exception.SqliteErrorCode == Busy)
+        {
+            database.Dispose();
+            throw new IOException($"Another program has '{path}' open, such as sqlite3 or a backup. Start again once it is closed.", exception);
         }
         catch
         {
@@ -112,6 +122,7 @@ internal sealed class Database : IDisposable
 
     private void Prepare(string path, bool isDurable)
     {
+        Execute("PRAGMA locking_mode = EXCLUSIVE"); // Before the journal is touched: its index is then kept in memory.
         Execute("PRAGMA journal_mode = WAL");
         Execute(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
         long version = Query("PRAGMA user_version", row => row.GetInt64(0))[0];

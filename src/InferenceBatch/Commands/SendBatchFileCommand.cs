@@ -169,7 +169,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
                 {
                     Path = origin,
                     FileName = file.FileName ?? name,
-                    Bytes = file.Bytes ?? new FileInfo(path).Length - offset,
+                    Bytes = file.Bytes ?? InputFile.Info(path).Length - offset,
                     Endpoint = report?.Endpoint,
                     RequestCount = report?.RequestCount,
                 },
@@ -202,7 +202,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
     private static BatchFileReport Check(ServiceConnection connection, PipelinePump pump, string path, string name, CancellationToken cancellationToken)
     {
         using ProgressReporter progress = Progress(pump, "Checking " + name);
-        long size = new FileInfo(path).Length;
+        long size = InputFile.Info(path).Length;
         // The mark is left out on the way.
         return new FileValidator(connection.Profile.RulesFor() with { RefusesByteOrderMark = false }).Validate(
             path, new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size))), cancellationToken);
@@ -213,7 +213,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
     {
         using ProgressReporter progress = Progress(pump, "Sending " + name);
         await UploadPace.WaitAsync(connection, progress, cancellationToken).ConfigureAwait(false);
-        long size = new FileInfo(path).Length;
+        long size = InputFile.Info(path).Length;
         return await ClientFor(connection, pump).UploadFileAsync(
             path, name, ExpiresAfter > 0 ? (int)ExpiresAfter : null,
             new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size))),

@@ -50,6 +50,25 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
+    public async Task A_link_is_sent_as_what_it_leads_to()
+    {
+        byte[] content = WriteFile(1000);
+        string link = _path + ".link";
+        File.CreateSymbolicLink(link, _path);
+        try
+        {
+            _server.On("POST /v1/files", Answer.Json(Uploaded));
+            await Clients.For(_server, _time).UploadFileAsync(link, "input.jsonl");
+        }
+        finally
+        {
+            File.Delete(link);
+        }
+
+        Assert.True(Parts(Assert.Single(_server.Requests))[1].Body.AsSpan().SequenceEqual(content));
+    }
+
+    [Fact]
     public async Task An_empty_file_is_sent_as_one()
     {
         WriteFile(0);

@@ -38,6 +38,12 @@ export async function get(path, signal) {
   return (await call(path, signal)).json();
 }
 
+// What keeps batches from going on; nobody needs a key to ask, and a service that is not ready says why.
+export async function troubles(signal) {
+  const response = await fetch("/healthz", { signal, cache: "no-store", credentials: "omit" });
+  return (await response.json()).troubles;
+}
+
 // A link cannot carry a key: the file is fetched, and saved from here.
 export async function save(path, name) {
   const address = URL.createObjectURL(await (await call(path)).blob());

@@ -1,6 +1,6 @@
-import { forgetKey, keepKey, readKey } from "./api.js";
+import { forgetKey, keepKey, readKey, troubles } from "./api.js";
 import { batchView } from "./batch.js";
-import { announce, element, setText } from "./dom.js";
+import { announce, element, renderer, setText } from "./dom.js";
 import { span } from "./format.js";
 import { listView } from "./list.js";
 import { Poll } from "./poll.js";
@@ -8,6 +8,8 @@ import { Poll } from "./poll.js";
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
 const forget = document.getElementById("forget");
+const troubleList = document.getElementById("troubles");
+const showTroubles = renderer(troubleList, list => list.map(({ message }) => element("p", {}, message)));
 let poll;
 
 function route() {
@@ -22,7 +24,13 @@ function show(takesFocus) {
   const view = route();
   document.title = view.title;
   setText(connection, "Asking the service …");
-  poll = new Poll(view.look, (error, wait) => {
+  poll = new Poll(async signal => {
+    const isBusy = await view.look(signal);
+    const now = await troubles(signal);
+    troubleList.hidden = now.length === 0;
+    showTroubles(now);
+    return isBusy;
+  }, (error, wait) => {
     if (error?.status === 401) {
       askForKey();
     } else if (error && !view.isShown && error.status === 404) {

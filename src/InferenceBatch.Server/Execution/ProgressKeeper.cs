@@ -4,10 +4,11 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>
-/// Keeps the statistics of running batches in the database, every half second and all in one transaction: after a kill
-/// the latencies of the last half second are lost, and nothing else is.
+/// Keeps how far running batches are in the database, counts and statistics, every half second and all in one
+/// transaction: after a restart a batch must not look as if it began anew. A kill loses the latencies of the last half
+/// second, and nothing else.
 /// </summary>
-internal sealed class StatisticsKeeper : IDisposable
+internal sealed class ProgressKeeper : IDisposable
 {
     private static readonly TimeSpan s_every = TimeSpan.FromSeconds(0.5);
 
@@ -16,13 +17,13 @@ internal sealed class StatisticsKeeper : IDisposable
     private readonly Database _database;
     private readonly ITimer _timer;
 
-    public StatisticsKeeper(Database database, TimeProvider time)
+    public ProgressKeeper(Database database, TimeProvider time)
     {
         _database = database;
         _timer = time.CreateTimer(_ => KeepAll(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Gives a run the latencies that were kept of it, and keeps its statistics from now on.</summary>
+    /// <summary>Gives a run the latencies that were kept of it, and keeps its progress from now on.</summary>
     public void Add(string batchId, LineRun run)
     {
         if (_database.Statistics.Find(batchId) is { } json)
@@ -78,7 +79,11 @@ internal sealed class StatisticsKeeper : IDisposable
 
         try
         {
-            _database.Write(() => changed.ForEach(run => _database.Statistics.Keep(run.BatchId, run.Kept.Run.Statistics)));
+            _database.Write(() => changed.ForEach(run =>
+            {
+                _database.Batches.UpdateProgress(run.BatchId, run.Kept.Run.Counts, run.Kept.Run.Usage);
+                _database.Statistics.Keep(run.BatchId, run.Kept.Run.Statistics);
+            }));
             changed.ForEach(run => run.Kept.Done = run.Done);
         }
         catch (SqliteException)
