@@ -36,6 +36,13 @@ Describe 'Send-BatchFile' {
             (Get-Item -LiteralPath (Join-Path $TestDrive 'odd[1].jsonl') | Send-BatchFile).RequestCount | Should -Be 1
         }
 
+        It 'sends what a link leads to' -Skip:$IsWindows {
+            $path = New-InputFile 3 linked.jsonl
+            $link = New-Item -ItemType SymbolicLink -Path (Join-Path $TestDrive link.jsonl) -Target $path
+            $sent = Send-BatchFile $link
+            $sent.Bytes | Should -Be (Get-Item -LiteralPath $path).Length
+        }
+
         It 'takes wildcards, PSDrives and a literal path' {
             New-InputFile 1 'b1.jsonl' | Out-Null
             Copy-Item (Join-Path $TestDrive b1.jsonl) -Destination (Join-Path $TestDrive 'b[x].jsonl')

@@ -216,6 +216,25 @@ Describe 'Start-BatchServer' {
             { Start-BatchServer -DataPath $data } | Should -Not -Throw
         }
 
+        It 'an upstream that is not there: a warning, for batches wait for it' {
+            $server = Start-BatchServer http://127.0.0.1:1/v1 -DataPath (New-DataPath) -WarningVariable warnings -WarningAction SilentlyContinue
+            Test-Alive $server.ProcessId | Should -BeTrue
+            $warnings | Should -HaveCount 1
+            "$warnings" | Should -BeLike 'The service runs, but batches may have to wait (upstream http://127.0.0.1:1/v1): The connection to the upstream failed*'
+            $null = Start-BatchServer -DataPath (New-DataPath) -WarningVariable warnings
+            $warnings | Should -BeNullOrEmpty
+        }
+
+        It 'begins a log anew that has become large, and keeps the last one' {
+            $data = New-DataPath
+            $null = New-Item -ItemType Directory $data
+            $log = Join-Path $data server.log
+            [IO.File]::WriteAllBytes($log, [byte[]]::new(10MB + 1))
+            $null = Start-BatchServer -DataPath $data
+            (Get-Item $log).Length | Should -BeLessThan 10kb
+            (Get-Item "$log.1").Length | Should -Be (10MB + 1)
+        }
+
         It 'an upstream that is none: ServerStartFailed, in one line' {
             $problem = Get-ErrorOf { Start-BatchServer 'no upstream' -DataPath (New-DataPath) }
             Get-ErrorId $problem | Should -Be 'ServerStartFailed'

@@ -9,6 +9,8 @@ namespace InferenceBatch.Server.Cli;
 /// </summary>
 internal sealed class Detachment : IDisposable
 {
+    private const long MaxLogBytes = 10 * 1024 * 1024;
+
     private readonly List<PosixSignalRegistration> _ignored = [];
     private readonly TextWriter _terminal = Console.Error;
     private readonly StreamWriter _log;
@@ -22,7 +24,13 @@ internal sealed class Detachment : IDisposable
         }
 
         DataFolder.MakePrivate(dataPath);
-        _log = new StreamWriter(new FileStream(Path.Combine(dataPath, "server.log"), FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete)) { AutoFlush = true };
+        string path = Path.Combine(dataPath, "server.log");
+        if (new FileInfo(path) is { Exists: true, Length: > MaxLogBytes })
+        {
+            File.Move(path, path + ".1", overwrite: true);
+        }
+
+        _log = new StreamWriter(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete)) { AutoFlush = true };
         Console.SetError(TextWriter.Synchronized(_log));
     }
 

@@ -107,6 +107,10 @@ public sealed class StartBatchServerCommand : BatchCommand
         ServerRegistry.Add(server);
         Session.Default = server.Connect(ApiKey);
         WriteObject(server);
+        foreach (string trouble in RunOrThrow((_, token) => ServerHealth.TroublesAsync(server, token), dataPath))
+        {
+            WriteWarning(Messages.Text("Warning.ServerTrouble", server.Upstream, trouble));
+        }
     }
 
     private IEnumerable<string> Arguments() =>

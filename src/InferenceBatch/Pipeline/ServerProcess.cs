@@ -169,7 +169,7 @@ internal static class ServerProcess
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            stream.Seek(Math.Min(start, stream.Length), SeekOrigin.Begin);
+            stream.Seek(start <= stream.Length ? start : 0, SeekOrigin.Begin); // It may have been begun anew.
             using var reader = new StreamReader(stream);
             string[] lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             return lines.Length == 0 ? "" : $"{Environment.NewLine}The end of '{path}':{Environment.NewLine}{string.Join(Environment.NewLine, lines.TakeLast(LogTail))}";
