@@ -77,25 +77,12 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
 
     private async Task GoOnAsync(CancellationToken stop)
     {
-        BatchRecord before = State.Record;
-        string input = engine.Files.PathOf(before.InputFileId);
-        ValidationRules rules = ValidationRules.LocalService with
+        string input = engine.Files.PathOf(record.InputFileId);
+        if (await ReadLinesAsync(input, stop) is not { } spans)
         {
-            Endpoint = before.Endpoint,
-            // A batch that was let in stays in, whatever limits a later start has.
-            MaxRequests = before.OutputFileId is null ? engine.Settings.MaxRequests : int.MaxValue,
-            MaxBytes = before.OutputFileId is null ? engine.Settings.MaxFileBytes : long.MaxValue,
-            MaxIssues = MaxIssues,
-        };
-        (BatchFileReport report, RequestSpan[] spans) = await engine.Check.RunAsync(input, rules, stop);
-        if (!report.IsValid)
-        {
-            Fail([.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
-                .Select(issue => new ServiceError(issue.Code, issue.Message, issue.Param, issue.Line))]);
             return;
         }
 
-        State.Begin(report);
         LineRun run = _run = engine.ResultFiles.Open(State.Record, input, spans);
         State.Show(run);
         engine.Progress.Add(record.Id, run);
@@ -115,7 +102,39 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         await AddErrorToRestAsync(run, outcome);
         run.Log.Sync();
         engine.Progress.Leave(record.Id);
-        State.End(outcome, [], new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage));
+        End(outcome, [], new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage));
+    }
+
+    /// <summary>Where the lines of the input stand; null where they are not valid, which ends the batch.</summary>
+    private async Task<RequestSpan[]?> ReadLinesAsync(string input, CancellationToken stop)
+    {
+        BatchRecord before = State.Record;
+        string index = engine.ResultFiles.IndexOf(before);
+        FileStamp stamp = FileStamp.Of(input);
+        if (before.OutputFileId is not null && LineIndex.Read(index, stamp) is { } known)
+        {
+            return known;
+        }
+
+        ValidationRules rules = ValidationRules.LocalService with
+        {
+            Endpoint = before.Endpoint,
+            // A batch that was let in stays in, whatever limits a later start has.
+            MaxRequests = before.OutputFileId is null ? engine.Settings.MaxRequests : int.MaxValue,
+            MaxBytes = before.OutputFileId is null ? engine.Settings.MaxFileBytes : long.MaxValue,
+            MaxIssues = MaxIssues,
+        };
+        (BatchFileReport report, RequestSpan[] spans) = await engine.Check.RunAsync(input, rules, stop);
+        if (!report.IsValid)
+        {
+            Fail([.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
+                .Select(issue => new ServiceError(issue.Code, issue.Message, issue.Param, issue.Line))]);
+            return null;
+        }
+
+        State.Begin(report);
+        LineIndex.Write(index, stamp, spans);
+        return spans;
     }
 
     /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
@@ -199,7 +218,13 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         }
     }
 
-    private void Fail(IReadOnlyList<ServiceError> errors) => State.End(BatchStatus.Failed, errors, Reached());
+    private void Fail(IReadOnlyList<ServiceError> errors) => End(BatchStatus.Failed, errors, Reached());
+
+    private void End(BatchStatus outcome, IReadOnlyList<ServiceError> errors, BatchResults results)
+    {
+        LineIndex.Delete(engine.ResultFiles.IndexOf(record)); // Before the end is stored: nobody would look for it after.
+        State.End(outcome, errors, results);
+    }
 
     /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
     private BatchResults Reached()

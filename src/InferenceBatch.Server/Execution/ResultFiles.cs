@@ -27,6 +27,9 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
     public ResultLog OpenLog(BatchRecord batch, Action<int, LineOutcome> onLine) => ResultLog.Open(
         batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
 
+    /// <summary>Where a running batch's <see cref="LineIndex"/> stands.</summary>
+    public string IndexOf(BatchRecord batch) => Path.Combine(folder.BatchesPath, batch.Id + ".lines");
+
     /// <summary>Gives the files of a log that is whole and synced their final place; an empty one is deleted.</summary>
     public List<FileRecord> Keep(BatchRecord batch, ResultLog log, DateTimeOffset now)
     {
