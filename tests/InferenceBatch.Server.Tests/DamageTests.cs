@@ -36,6 +36,77 @@ public sealed class DamageTests : IAsyncDisposable
         Assert.All(Enumerable.Range(1, Done), line => Assert.Equal(1, _upstream.Attempts[$"prompt {line}"]));
     }
 
+    /// <summary>A line that is damaged anywhere is no result: it is run again, and costs no other its place.</summary>
+    [Theory]
+    [InlineData("batch_req_", "batch_rex_")]
+    [InlineData("{\"id\"", "{\"ix\"")]
+    [InlineData("{\"id\"", "x\"id\"")]
+    [InlineData("\"response\"", "\"responze\"")]
+    [InlineData("\"status_code\":200", "\"status_code\":500")]
+    [InlineData("\"status_code\"", "\"statur_code\"")]
+    [InlineData("\"body\"", "\"bodx\"")]
+    [InlineData("}\n", "}x\n")]
+    [InlineData("}\n", "} {}\n")]
+    [InlineData("}\n", "}")]
+    [InlineData("}\n", "\n")]
+    [InlineData("}\n", "}\n5\n")]
+    public async Task A_damaged_line_is_run_again(string what, string becomes)
+    {
+        string id = await HalfDoneAsync();
+        string log = LogOf(id, "output");
+        string[] lines = [.. (await File.ReadAllLinesAsync(log)).Select(line => line + "\n")];
+        lines[4] = lines[4].Replace(what, becomes, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(log, string.Concat(lines));
+        await AssertWholeAsync(await GoOnAsync(id));
+    }
+
+    /// <summary>Neither shape nor encoding of an error line may break the service off.</summary>
+    [Theory]
+    [InlineData("\"status_code\":400", "\"status_code\":4e99")]
+    [InlineData("\"status_code\"", "\"statur_code\"")]
+    [InlineData("\"status_code\":400", "\"status_code\":200")]
+    [InlineData("\"response\":{", "\"response\":7,\"x\":{")]
+    [InlineData("no such", "no \u00fe\u00ffch")]
+    public async Task A_damaged_error_line_is_run_again(string what, string becomes)
+    {
+        bool refuses = true;
+        _upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" && refuses
+            ? call.AnswerAsync(400, """{"error":{"message":"no such model","code":"bad"}}""")
+            : call.Prompt == "prompt 3" && refuses ? call.StallAsync() : call.OkAsync());
+        string id;
+        await using (TestService service = await StartAsync())
+        {
+            id = await service.Api.SubmitAsync(Requests.File(Lines));
+            await service.Api.DoneAsync(id, 2);
+        }
+
+        string log = LogOf(id, "error");
+        string line = await File.ReadAllTextAsync(log);
+        Assert.Contains(what, line, StringComparison.Ordinal);
+        await File.WriteAllBytesAsync(log, Encoding.Latin1.GetBytes(line.Replace(what, becomes, StringComparison.Ordinal)));
+        refuses = false;
+        await AssertWholeAsync(await GoOnAsync(id));
+    }
+
+    [Fact]
+    public async Task A_line_that_stands_twice_counts_once()
+    {
+        string id = await HalfDoneAsync();
+        string log = LogOf(id, "output");
+        await File.AppendAllTextAsync(log, (await File.ReadAllLinesAsync(log))[3] + "\n");
+        await AssertWholeAsync(await GoOnAsync(id));
+        Assert.All(Enumerable.Range(1, Done), line => Assert.Equal(1, _upstream.Attempts[$"prompt {line}"]));
+    }
+
+    [Fact]
+    public async Task An_input_that_was_cut_at_a_lines_end_is_noticed()
+    {
+        string id = await HalfDoneAsync();
+        string input = Directory.GetFiles(Path.Combine(_folder.Path, "files")).Single();
+        await File.WriteAllLinesAsync(input, (await File.ReadAllLinesAsync(input)).Take(Lines - 2));
+        await AssertFailedAsync(await GoOnAsync(id), "file_changed", "not the size any more");
+    }
+
     [Fact]
     public async Task Lines_that_were_not_on_the_disk_are_run_again_and_those_around_them_are_not()
     {
@@ -84,7 +155,7 @@ public sealed class DamageTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_batch_whose_input_was_cut_fails_with_the_lines_and_keeps_what_it_had()
+    public async Task A_batch_whose_input_was_overwritten_fails_with_the_lines_and_keeps_what_it_had()
     {
         string id = await HalfDoneAsync();
         await using (TestService service = await StartAsync())
@@ -92,7 +163,7 @@ public sealed class DamageTests : IAsyncDisposable
             string input = (await service.Api.GetAsync($"batches/{id}")).GetProperty("input_file_id").GetString()!;
             string path = Path.Combine(_folder.Path, "files", input);
             string content = await File.ReadAllTextAsync(path);
-            await File.WriteAllTextAsync(path, content[..^10]);
+            await File.WriteAllTextAsync(path, content[..^10] + new string('#', 9) + "\n");
         }
 
         JsonElement batch = await GoOnAsync(id);

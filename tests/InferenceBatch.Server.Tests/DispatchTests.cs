@@ -135,6 +135,40 @@ public sealed class DispatchTests
         Assert.Equal(0, (await service.Api.GetAsync("/healthz")).GetProperty("troubles").GetArrayLength());
     }
 
+    /// <summary>Each is held whole: so large ones are read two at a time, with or without a length that says so.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Large_answers_wait_for_each_other_and_all_are_kept(bool hasLength)
+    {
+        string text = new('x', 3 * 1024 * 1024);
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            byte[] body = JsonSerializer.SerializeToUtf8Bytes(new { text, usage = new { total_tokens = 1 } });
+            call.Context.Response.ContentLength = hasLength ? body.Length : null;
+            await call.Context.Response.Body.WriteAsync(body);
+        });
+        await using TestService service = await StartAsync(upstream.Address, new EngineSettings { Concurrency = 16 });
+        JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(20)));
+        Assert.Equal("""{"total":20,"completed":20,"failed":0}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.All(await service.Api.LinesAsync(batch.GetProperty("output_file_id")), line =>
+            Assert.Equal(text.Length, line.GetProperty("response").GetProperty("body").GetProperty("text").GetString()!.Length));
+    }
+
+    [Fact]
+    public async Task Two_large_answers_are_read_at_a_time()
+    {
+        using var large = new InferenceBatch.Server.Execution.Upstreams.LargeAnswers();
+        IDisposable first = await large.TakeAsync(default);
+        using IDisposable second = await large.TakeAsync(default);
+        Task<IDisposable> third = large.TakeAsync(default);
+        Assert.False(third.IsCompleted);
+        first.Dispose();
+        first.Dispose();
+        using IDisposable taken = await third.WaitAsync(s_patience);
+        Assert.False(large.TakeAsync(default).IsCompleted);
+    }
+
     private static Task<TestService> StartAsync(string upstream, EngineSettings engine, TimeProvider? time = null) =>
         TestService.StartAsync(settings => settings with { Upstream = upstream, Engine = engine }, time);
 

@@ -21,6 +21,22 @@ public sealed class FileRouteTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _service.DisposeAsync();
 
+    /// <summary>That the disk failed is not the caller's fault, who would give up on a 400.</summary>
+    [Fact]
+    public async Task A_file_that_cannot_be_stored_is_507()
+    {
+        await using TestService service = await TestService.StartAsync();
+        Directory.Delete(Path.Combine(service.DataPath, "temp"), recursive: true);
+        using var form = new MultipartFormDataContent();
+        using var purpose = new StringContent("batch");
+        using var file = new StringContent(Requests.File(1));
+        form.Add(purpose, "purpose");
+        form.Add(file, "file", "in.jsonl");
+        using HttpResponseMessage response = await service.Api.Http.PostAsync("files", form);
+        Assert.Equal("storage_failed", (await ApiCaller.ReadAsync(response, 507)).GetProperty("error").GetProperty("code").GetString());
+        Directory.CreateDirectory(Path.Combine(service.DataPath, "temp"));
+    }
+
     [Fact]
     public async Task Upload_answers_the_file_object_of_the_document()
     {

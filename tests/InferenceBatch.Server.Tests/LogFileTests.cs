@@ -24,7 +24,7 @@ public sealed class LogFileTests : IDisposable
             {
                 throw new IOException("Input/output error");
             }
-        }, _ => { });
+        }, _ => true);
         await log.AppendAsync("one\n"u8, 1);
         log.Sync();
         DateTime synced = File.GetLastWriteTimeUtc(path);
@@ -46,7 +46,7 @@ public sealed class LogFileTests : IDisposable
         const int Threads = 8;
         const int LinesOfEach = 500;
         string path = _folder.File("log");
-        using LogFile log = LogFile.Open(path, _ => { }, _ => { });
+        using LogFile log = LogFile.Open(path, _ => { }, _ => true);
         int told = 0;
         log.OnWritten = (_, count) => Interlocked.Add(ref told, count);
         await Task.WhenAll(Enumerable.Range(0, Threads).Select(thread => Task.Run(async () =>

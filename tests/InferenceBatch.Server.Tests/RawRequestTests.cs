@@ -176,6 +176,7 @@ public sealed class RawRequestTests : IAsyncLifetime
             MaxConnections = 2,
             HeadTimeout = TimeSpan.FromSeconds(1),
             MinBytesPerSecond = 1_000_000,
+            MinReadBytesPerSecond = 1_000_000,
             SlowGrace = TimeSpan.FromSeconds(1.1),
         },
     });

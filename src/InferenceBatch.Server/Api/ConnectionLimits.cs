@@ -15,8 +15,14 @@ internal sealed record ConnectionLimits
     /// <summary>How long a connection may stand between two requests.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>Bytes a second that a body, or the reading of an answer, must keep up.</summary>
+    /// <summary>Bytes a second that a body must keep up.</summary>
     public double MinBytesPerSecond { get; init; } = 240;
+
+    /// <summary>
+    /// Bytes a second that the reading of an answer must keep up. Time is granted for each chunk that is written, 128 kB:
+    /// so a reader that stops is cut off after some two minutes.
+    /// </summary>
+    public double MinReadBytesPerSecond { get; init; } = 1024;
 
     /// <summary>How long it may be slower.</summary>
     public TimeSpan SlowGrace { get; init; } = TimeSpan.FromSeconds(10);

@@ -68,14 +68,17 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
         {
             // Lines before length: the file grows between the two reads, and must not show lines it does not count.
             long lines = log.Lines;
-            try
+            foreach (string path in new[] { log.Path, engine.Files.PathOf((string)context.Request.RouteValues["id"]!) })
             {
-                await new FileContent(log.Path, log.Length, lines, etag: null).SendAsync(context);
-                return;
-            }
-            catch (FileNotFoundException)
-            {
-                // The batch has ended meanwhile and its file has moved.
+                try
+                {
+                    await new FileContent(path, log.Length, lines, etag: null).SendAsync(context);
+                    return;
+                }
+                catch (FileNotFoundException)
+                {
+                    // The batch is ending and its file has moved.
+                }
             }
         }
 
@@ -85,12 +88,8 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
 
     private FileRecord Find(HttpContext context)
     {
+        // In this order: a running batch's file has a record before it stops to be one.
         string id = (string)context.Request.RouteValues["id"]!;
-        if (engine.Files.Find(id, ApiPipeline.OwnerOf(context)) is { } file)
-        {
-            return file;
-        }
-
         return FindPartial(context) is ({ } batch, { } log)
             ? new FileRecord
             {
@@ -101,7 +100,7 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
                 Bytes = log.Length,
                 CreatedAt = batch.InProgressAt ?? batch.CreatedAt,
             }
-            : throw ApiException.NotFound("file", id);
+            : engine.Files.Find(id, ApiPipeline.OwnerOf(context)) ?? throw ApiException.NotFound("file", id);
     }
 
     private (BatchRecord Batch, LogFile File)? FindPartial(HttpContext context) =>

@@ -123,7 +123,15 @@ internal sealed class FileUpload(BatchEngine engine, HttpContext context)
             throw ApiException.InvalidValue("File type not allowed. Allowed extensions: .jsonl", "file");
         }
 
-        _file = engine.Files.CreateTemporary();
+        try
+        {
+            _file = engine.Files.CreateTemporary();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw StorageFailed(exception);
+        }
+
         await CopyAsync(section.Body, _file);
     }
 
@@ -148,8 +156,7 @@ internal sealed class FileUpload(BatchEngine engine, HttpContext context)
                 }
                 catch (IOException exception)
                 {
-                    Log.RequestFailed(engine.Logger, context.Request.Method, ApiPipeline.RouteOf(context), exception.Message);
-                    throw Answers.StorageFailed();
+                    throw StorageFailed(exception);
                 }
             }
         }
@@ -197,6 +204,13 @@ internal sealed class FileUpload(BatchEngine engine, HttpContext context)
             ? now.AddSeconds(number)
             : throw ApiException.InvalidValue(
                 "Invalid value for 'expires_after[seconds]': a whole number between 3600 and 2592000 is wanted.", "expires_after[seconds]");
+    }
+
+    /// <summary>Said here, where it is known to be the disk and not the request that failed.</summary>
+    private ApiException StorageFailed(Exception exception)
+    {
+        Log.RequestFailed(engine.Logger, context.Request.Method, ApiPipeline.RouteOf(context), exception.Message);
+        return Answers.StorageFailed();
     }
 
     private ApiException TooLarge() =>

@@ -121,7 +121,7 @@ internal sealed class ServiceHost : IAsyncDisposable
             kestrel.Limits.RequestHeadersTimeout = limits.HeadTimeout;
             kestrel.Limits.KeepAliveTimeout = limits.IdleTimeout;
             kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(limits.MinBytesPerSecond, limits.SlowGrace);
-            kestrel.Limits.MinResponseDataRate = new MinDataRate(limits.MinBytesPerSecond, limits.SlowGrace);
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(limits.MinReadBytesPerSecond, limits.SlowGrace);
             foreach (IPEndPoint address in settings.Addresses)
             {
                 kestrel.Listen(address, listen =>

@@ -6,6 +6,9 @@ namespace InferenceBatch.Server.Execution;
 /// <summary>What all batches share: the data folder, the upstream and the limits.</summary>
 internal sealed class BatchEngine : IDisposable
 {
+    /// <summary>Batches that run at the same time: each holds three files open.</summary>
+    private const int MaxRunning = 128;
+
     private readonly GroupSync _sync;
 
     public BatchEngine(DataFolder folder, IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
@@ -49,12 +52,20 @@ internal sealed class BatchEngine : IDisposable
 
     public InputCheck Check { get; } = new();
 
+    /// <summary>Who may run; the others wait, first come first served.</summary>
+    public SemaphoreSlim Turns { get; } = new(MaxRunning);
+
+    /// <summary>Who may store a change of state.</summary>
+    public SemaphoreSlim Saving { get; } = new(1);
+
     public void Dispose()
     {
         Dispatcher.Dispose();
         Progress.Dispose();
         _sync.Dispose();
         Check.Dispose();
+        Turns.Dispose();
+        Saving.Dispose();
         Database.Dispose();
         Upstream.Dispose();
         Folder.Dispose();

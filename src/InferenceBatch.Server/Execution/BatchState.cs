@@ -96,7 +96,7 @@ internal sealed class BatchState
     }
 
     /// <summary>validating → in_progress, unless it is there already or was cancelled meanwhile.</summary>
-    public void Begin(BatchFileReport report)
+    public BatchRecord Begin(BatchFileReport report)
     {
         lock (_gate)
         {
@@ -113,6 +113,8 @@ internal sealed class BatchState
                     Counts = new RequestCounts(report.RequestCount, 0, 0),
                 });
             }
+
+            return _record;
         }
     }
 
@@ -136,7 +138,7 @@ internal sealed class BatchState
     }
 
     /// <summary>→ completed, expired, cancelled or failed, with the files it ends with, for good.</summary>
-    public void End(BatchStatus outcome, IReadOnlyList<ServiceError> errors, BatchResults results)
+    public BatchRecord End(BatchStatus outcome, IReadOnlyList<ServiceError> errors, BatchResults results)
     {
         lock (_gate)
         {
@@ -157,6 +159,7 @@ internal sealed class BatchState
                 CancelledAt = outcome == BatchStatus.Cancelled ? now : null,
             };
             Save(ended, results.Files);
+            return ended;
         }
     }
 

@@ -11,6 +11,7 @@ internal sealed class InputCheck : IDisposable
     private const int SmallFile = 1024 * 1024;
 
     private readonly SemaphoreSlim _slots = new(AtOnce);
+    private readonly SemaphoreSlim _smallSlots = new(AtOnce);
 
     /// <summary>Checks one file; the spans are those of its good lines.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
@@ -18,7 +19,15 @@ internal sealed class InputCheck : IDisposable
     {
         if (InputFile.Info(path).Length <= SmallFile)
         {
-            return Run(path, rules, cancellationToken);
+            await _smallSlots.WaitAsync(cancellationToken);
+            try
+            {
+                return Run(path, rules, cancellationToken);
+            }
+            finally
+            {
+                _smallSlots.Release();
+            }
         }
 
         await _slots.WaitAsync(cancellationToken);
@@ -34,7 +43,11 @@ internal sealed class InputCheck : IDisposable
         }
     }
 
-    public void Dispose() => _slots.Dispose();
+    public void Dispose()
+    {
+        _slots.Dispose();
+        _smallSlots.Dispose();
+    }
 
     private static (BatchFileReport Report, RequestSpan[] Spans) Run(string path, ValidationRules rules, CancellationToken cancellationToken)
     {

@@ -35,23 +35,23 @@ internal readonly record struct LineOutcome(int? StatusCode, LineUsage Usage, Ti
 
     /// <summary>Reads a line of a result file, and its id.</summary>
     /// <param name="isSuccess">Whether it is one of the output file.</param>
-    /// <exception cref="JsonException">It is no result line.</exception>
+    /// <exception cref="JsonException">It is no whole result line of that file.</exception>
     public static LineOutcome ReadResultLine(ReadOnlySpan<byte> line, bool isSuccess, out ReadOnlySpan<byte> id)
     {
-        LineUsage usage = LineUsage.ReadResultLine(line, out id);
-        return isSuccess ? new LineOutcome(200, usage, null) : ReadErrorLine(line, usage);
+        LineUsage usage = LineUsage.ReadResultLine(line, out id, out int? statusCode);
+        var outcome = new LineOutcome(statusCode, usage, null);
+        return outcome.IsSuccess != isSuccess ? throw new JsonException() : isSuccess ? outcome : ReadErrorLine(line, outcome);
     }
 
-    private static LineOutcome ReadErrorLine(ReadOnlySpan<byte> line, in LineUsage usage)
+    private static LineOutcome ReadErrorLine(ReadOnlySpan<byte> line, in LineOutcome outcome)
     {
         using var document = JsonDocument.Parse(line.ToArray(), new JsonDocumentOptions { MaxDepth = RequestLine.MaxDepth + 2 });
-        if (document.RootElement.TryGetProperty("response", out JsonElement response) && response.ValueKind == JsonValueKind.Object)
+        if (outcome.StatusCode is { } status)
         {
-            int statusCode = response.GetProperty("status_code").GetInt32();
-            return new LineOutcome(statusCode, usage, null) { ErrorCode = CodeOf(statusCode, ErrorReader.Read(response.GetProperty("body"))) };
+            return outcome with { ErrorCode = CodeOf(status, ErrorReader.Read(document.RootElement.GetProperty("response").GetProperty("body"))) };
         }
 
-        ServiceError error = ErrorReader.Read(document.RootElement) ?? new ServiceError("error", "");
+        ServiceError error = ErrorReader.Read(document.RootElement) ?? throw new JsonException();
         return OfNoAnswer(error.Code, error.Message);
     }
 

@@ -29,7 +29,7 @@ internal sealed class LineRun : IDisposable
     /// <param name="openLog">Opens the log; is told what is done already.</param>
     /// <exception cref="IOException">The input or the log cannot be opened.</exception>
     /// <exception cref="InvalidDataException">The log is another input's.</exception>
-    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Action<int, LineOutcome>, ResultLog> openLog)
+    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Func<int, LineOutcome, bool>, ResultLog> openLog)
     {
         Endpoint = endpoint;
         _spans = spans;
@@ -177,15 +177,16 @@ internal sealed class LineRun : IDisposable
         _abort.Dispose();
     }
 
-    private void Recovered(int line, LineOutcome outcome)
+    private bool Recovered(int line, LineOutcome outcome)
     {
         int index = IndexOf(line);
         if (index < 0 || _done[index])
         {
-            throw new InvalidDataException($"The log answers line {line}, which the input {(index < 0 ? "does not have" : "has once")}.");
+            return false;
         }
 
         Mark(index, outcome);
+        return true;
     }
 
     private async ValueTask CountAsync(ValueTask written, int index, LineOutcome outcome)

@@ -56,6 +56,10 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
                     Fault = isFault ? exception.Message : null,
                 };
             }
+            catch (OutOfMemoryException)
+            {
+                return await EndAsync(run, index, attempts + 1, customId, FailedCode, "The service had no memory for the upstream's answer.") with { WasStrained = true };
+            }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
                 return await EndAsync(run, index, attempts + 1, customId, TimeoutCode,

@@ -51,14 +51,21 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         }
     }
 
-    /// <summary>Reads a line of a result file: its id, and its answer's usage.</summary>
-    /// <exception cref="JsonException">It is not one.</exception>
-    public static LineUsage ReadResultLine(ReadOnlySpan<byte> line, out ReadOnlySpan<byte> id)
+    /// <summary>Reads a line of a result file: its id, its answer's status (null where it has no answer), and its answer's usage.</summary>
+    /// <exception cref="JsonException">It is not one: every byte counts, for a damaged line must not pass for a result.</exception>
+    public static LineUsage ReadResultLine(ReadOnlySpan<byte> line, out ReadOnlySpan<byte> id, out int? statusCode)
     {
         id = default;
+        statusCode = null;
+        bool hasBody = false;
         LineUsage usage = default;
         var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = RequestLine.MaxDepth + 2 });
         reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject || !Utf8.IsValid(line))
+        {
+            throw new JsonException();
+        }
+
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.Is("id"u8))
@@ -70,16 +77,27 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
             {
                 while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
                 {
+                    bool isStatus = reader.Is("status_code"u8);
                     bool isBody = reader.Is("body"u8);
                     reader.Read();
                     if (isBody)
                     {
                         usage = ReadBody(ref reader);
+                        hasBody = true;
+                    }
+                    else if (isStatus && reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int status))
+                    {
+                        statusCode = status;
                     }
                     else
                     {
                         reader.Skip();
                     }
+                }
+
+                if (statusCode is null || !hasBody)
+                {
+                    throw new JsonException();
                 }
             }
             else
@@ -88,7 +106,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
             }
         }
 
-        return usage;
+        return reader.Read() ? throw new JsonException() : usage; // Anything behind the object throws by itself.
     }
 
     private static LineUsage ReadBody(ref Utf8JsonReader reader)

@@ -16,7 +16,6 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
     public const string ExpiredMessage = "This request could not be executed before the completion window expired.";
     public const string CancelledMessage = "This request could not be executed because the batch was cancelled.";
 
-    private const string Kept = "Results it had got are kept.";
     private const int MaxIssues = 10_000;
 
     private static readonly TimeSpan s_retryWait = TimeSpan.FromSeconds(5);
@@ -25,6 +24,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
     private static readonly TimeSpan s_clockLook = TimeSpan.FromSeconds(5);
 
     private volatile LineRun? _run;
+    private bool _hasTurn;
 
     public BatchState State { get; } = new(record, engine);
 
@@ -60,6 +60,11 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             finally
             {
                 await CloseRunAsync();
+                if (_hasTurn)
+                {
+                    _hasTurn = false;
+                    engine.Turns.Release();
+                }
             }
 
             try
@@ -78,7 +83,16 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
     private async Task GoOnAsync(CancellationToken stop)
     {
         string input = engine.Files.PathOf(record.InputFileId);
-        if (await ReadLinesAsync(input, stop) is not { } spans)
+        RequestSpan[]? spans = await ReadLinesAsync(input, stop);
+        if (spans is not null && State.Record.Status == BatchStatus.InProgress && !(_hasTurn = engine.Turns.Wait(0, CancellationToken.None)))
+        {
+            // Whoever waits holds neither files nor lines: there may be thousands.
+            spans = null;
+            await WaitForTurnAsync(stop);
+            spans = await ReadLinesAsync(input, stop);
+        }
+
+        if (spans is null)
         {
             return;
         }
@@ -98,11 +112,38 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             { Status: BatchStatus.Finalizing } ends when ends.Outcome != BatchStatus.Completed || run.Finished.IsCompleted => ends.Outcome,
             _ => await DispatchAsync(run, stop),
         };
-        outcome = State.BeginEnd(outcome);
+        outcome = await SaveAsync(() => State.BeginEnd(outcome));
         await AddErrorToRestAsync(run, outcome);
         run.Log.Sync();
         engine.Progress.Leave(record.Id);
-        End(outcome, [], new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage));
+        var results = new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage);
+        await SaveAsync(() => End(outcome, [], results));
+    }
+
+    /// <summary>Returns when it is this batch's turn to run, or it needs none any more.</summary>
+    private async Task WaitForTurnAsync(CancellationToken stop)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task turn = engine.Turns.WaitAsync(over.Token);
+        await Task.WhenAny(turn, State.Cancelled, WindowAsync(over.Token));
+        await over.CancelAsync();
+        await turn.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _hasTurn = turn.IsCompletedSuccessfully;
+        stop.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Stores a change of state. One at a time waits for the disk: thousands of batches must not hold a thread each.</summary>
+    private async Task<T> SaveAsync<T>(Func<T> change)
+    {
+        await engine.Saving.WaitAsync();
+        try
+        {
+            return change();
+        }
+        finally
+        {
+            engine.Saving.Release();
+        }
     }
 
     /// <summary>Where the lines of the input stand; null where they are not valid, which ends the batch.</summary>
@@ -111,6 +152,11 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         BatchRecord before = State.Record;
         string index = engine.ResultFiles.IndexOf(before);
         FileStamp stamp = FileStamp.Of(input);
+        if (engine.Database.Files.Find(before.InputFileId) is { } file && file.Bytes != stamp.Length)
+        {
+            throw new EndOfStreamException("The input file's size is another than that of the upload.");
+        }
+
         if (before.OutputFileId is not null && LineIndex.Read(index, stamp) is { } known)
         {
             return known;
@@ -127,12 +173,13 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         (BatchFileReport report, RequestSpan[] spans) = await engine.Check.RunAsync(input, rules, stop);
         if (!report.IsValid)
         {
-            Fail([.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
-                .Select(issue => new ServiceError(issue.Code, issue.Message, issue.Param, issue.Line))]);
+            BatchResults reached = Reached();
+            await SaveAsync(() => End(BatchStatus.Failed, [.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
+                .Select(issue => new ServiceError(issue.Code, issue.Message, issue.Param, issue.Line))], reached));
             return null;
         }
 
-        State.Begin(report);
+        await SaveAsync(() => State.Begin(report));
         LineIndex.Write(index, stamp, spans);
         return spans;
     }
@@ -204,26 +251,32 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         Log.BatchBroken(engine.Logger, record.Id, exception);
         try
         {
-            Fail([exception switch
+            BatchResults reached = Reached();
+            string message = exception switch
             {
-                FileNotFoundException => new ServiceError("file_not_found", $"The input file is gone. {Kept}"),
-                EndOfStreamException => new ServiceError("file_changed", $"The input file has become shorter since the batch began. {Kept}"),
-                _ => new ServiceError("server_error", $"The batch could not go on; the service's log says why. {Kept}"),
-            }]);
+                FileNotFoundException => "The input file is gone.",
+                EndOfStreamException => "The input file has not the size any more that it had when it was uploaded.",
+                _ => "The batch could not go on; the service's log says why.",
+            };
+            string code = exception switch { FileNotFoundException => "file_not_found", EndOfStreamException => "file_changed", _ => "server_error" };
+            End(BatchStatus.Failed, [new ServiceError(code, reached.Files.Count > 0 ? message + " Results it had got are kept." : message)], reached);
             return true;
         }
-        catch (Exception again) when (IsPassing(again))
+        catch (Exception again)
         {
+            if (!IsPassing(again))
+            {
+                Log.BatchBroken(engine.Logger, record.Id, again);
+            }
+
             return false;
         }
     }
 
-    private void Fail(IReadOnlyList<ServiceError> errors) => End(BatchStatus.Failed, errors, Reached());
-
-    private void End(BatchStatus outcome, IReadOnlyList<ServiceError> errors, BatchResults results)
+    private BatchRecord End(BatchStatus outcome, IReadOnlyList<ServiceError> errors, BatchResults results)
     {
         LineIndex.Delete(engine.ResultFiles.IndexOf(record)); // Before the end is stored: nobody would look for it after.
-        State.End(outcome, errors, results);
+        return State.End(outcome, errors, results);
     }
 
     /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
@@ -235,15 +288,22 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             return new BatchResults([], batch.Counts, null);
         }
 
+        var lines = new HashSet<int>();
         int completed = 0, failed = 0;
         LineUsage sum = default;
         try
         {
-            using ResultLog log = engine.ResultFiles.OpenLog(batch, (_, outcome) =>
+            using ResultLog log = engine.ResultFiles.OpenLog(batch, (line, outcome) =>
             {
+                if (!lines.Add(line))
+                {
+                    return false;
+                }
+
                 completed += outcome.IsSuccess ? 1 : 0;
                 failed += outcome.IsSuccess ? 0 : 1;
                 sum += outcome.Usage;
+                return true;
             });
             log.Sync();
             return new BatchResults(

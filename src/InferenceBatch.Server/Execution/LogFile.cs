@@ -51,9 +51,9 @@ internal sealed class LogFile : IDisposable
     /// <summary>Opens a log, or makes it; every whole line is shown to <paramref name="onLine"/>, all else is dropped.</summary>
     /// <param name="path">The file.</param>
     /// <param name="flush">Brings what was written to the disk.</param>
-    /// <param name="onLine">Told each line; throws <see cref="JsonException"/> where it is none.</param>
-    /// <exception cref="InvalidDataException">It is somebody else's file.</exception>
-    public static LogFile Open(string path, Action<SafeFileHandle> flush, Action<ReadOnlySpan<byte>> onLine)
+    /// <param name="onLine">Told each line; false where it is another log's, <see cref="JsonException"/> where it is none.</param>
+    /// <exception cref="InvalidDataException">It is somebody else's file: nothing in it is this log's.</exception>
+    public static LogFile Open(string path, Action<SafeFileHandle> flush, Func<ReadOnlySpan<byte>, bool> onLine)
     {
         (List<(long Start, long End)> whole, long lines, long size) = Recover(path, onLine);
         if (whole is [.., ( > 0, _)])
@@ -194,18 +194,19 @@ internal sealed class LogFile : IDisposable
     /// Reads what is there. After a crash the last line may be cut off; after a power cut the lines since the last sync
     /// may be holes. A bad line is dropped and run again; the others stay.
     /// </summary>
-    private static (List<(long Start, long End)> Whole, long Lines, long Size) Recover(string path, Action<ReadOnlySpan<byte>> onLine)
+    private static (List<(long Start, long End)> Whole, long Lines, long Size) Recover(string path, Func<ReadOnlySpan<byte>, bool> onLine)
     {
         var whole = new List<(long Start, long End)>();
         long lines = 0;
-        bool isForeign = false;
+        string? foreign = null;
         using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
         using var reader = new LineReader(stream);
         while (reader.Read())
         {
-            if (!reader.IsTerminated || !TryRead(reader.Line.Span, onLine))
+            bool? isOurs = reader.IsTerminated ? TryRead(reader.Line.Span, onLine) : null;
+            if (isOurs != true)
             {
-                isForeign |= !IsOwn(reader.Line.Span);
+                foreign ??= isOurs == false ? "results of another input" : IsOwn(reader.Line.Span) ? null : "something else than results";
             }
             else if (whole is [.., var last] && last.End == reader.Offset)
             {
@@ -219,20 +220,19 @@ internal sealed class LogFile : IDisposable
             }
         }
 
-        return !isForeign || lines > 0 ? (whole, lines, stream.Length)
-            : throw new InvalidDataException($"'{path}' holds something else than results.");
+        return foreign is null || lines > 0 ? (whole, lines, stream.Length) : throw new InvalidDataException($"'{path}' holds {foreign}.");
     }
 
-    private static bool TryRead(ReadOnlySpan<byte> line, Action<ReadOnlySpan<byte>> onLine)
+    /// <summary>Null where the line is damaged.</summary>
+    private static bool? TryRead(ReadOnlySpan<byte> line, Func<ReadOnlySpan<byte>, bool> onLine)
     {
         try
         {
-            onLine(line);
-            return true;
+            return onLine(line);
         }
         catch (JsonException)
         {
-            return false;
+            return null;
         }
     }
 

@@ -24,7 +24,7 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
 
     /// <summary>Opens a batch's results alone.</summary>
     /// <inheritdoc cref="Open"/>
-    public ResultLog OpenLog(BatchRecord batch, Action<int, LineOutcome> onLine) => ResultLog.Open(
+    public ResultLog OpenLog(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultLog.Open(
         batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
 
     /// <summary>Where a running batch's <see cref="LineIndex"/> stands.</summary>

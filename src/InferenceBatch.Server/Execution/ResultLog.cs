@@ -40,16 +40,16 @@ internal sealed class ResultLog : IDisposable
     /// <param name="outputPath">The output so far, or to be.</param>
     /// <param name="errorPath">The errors so far, or to be.</param>
     /// <param name="sync">Brings lines to the disk.</param>
-    /// <param name="onLine">Told each line that is there already: its number, and how it ended.</param>
-    /// <exception cref="InvalidDataException">A file holds what this batch did not write.</exception>
+    /// <param name="onLine">Told each line that is there already, its number and how it ended; false where the input has no such line, or has it once.</param>
+    /// <exception cref="InvalidDataException">A file holds nothing but what this batch did not write.</exception>
     /// <exception cref="IOException">A file cannot be opened or read.</exception>
-    public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Action<int, LineOutcome> onLine)
+    public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Func<int, LineOutcome, bool> onLine)
     {
         string start = $"{IdPrefix}{key}_";
-        LogFile output = LogFile.Open(outputPath, sync.Flush, line => Recover(line, outputPath, isSuccess: true));
+        LogFile output = LogFile.Open(outputPath, sync.Flush, line => Recover(line, isSuccess: true));
         try
         {
-            LogFile errors = LogFile.Open(errorPath, sync.Flush, line => Recover(line, errorPath, isSuccess: false));
+            LogFile errors = LogFile.Open(errorPath, sync.Flush, line => Recover(line, isSuccess: false));
             output.OnWritten = errors.OnWritten = sync.Written;
             return new ResultLog(key, sync) { Output = output, Errors = errors };
         }
@@ -59,17 +59,13 @@ internal sealed class ResultLog : IDisposable
             throw;
         }
 
-        void Recover(ReadOnlySpan<byte> line, string path, bool isSuccess)
+        bool Recover(ReadOnlySpan<byte> line, bool isSuccess)
         {
             LineOutcome outcome = LineOutcome.ReadResultLine(line, isSuccess, out ReadOnlySpan<byte> id);
             string text = Encoding.UTF8.GetString(id);
-            if (!text.StartsWith(start, StringComparison.Ordinal)
-                || !int.TryParse(text.AsSpan(start.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
-            {
-                throw new InvalidDataException($"'{path}' holds results of another input.");
-            }
-
-            onLine(number, outcome);
+            return text.StartsWith(start, StringComparison.Ordinal)
+                && int.TryParse(text.AsSpan(start.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+                && onLine(number, outcome);
         }
     }
 

@@ -104,10 +104,16 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
         _running[record.Id] = (batch, ended.Task);
         _ = Task.Run(async () =>
         {
-            await batch.RunAsync(_stop.Token);
-            _running.TryRemove(record.Id, out _);
-            batch.Dispose();
-            ended.SetResult();
+            try
+            {
+                await batch.RunAsync(_stop.Token);
+            }
+            finally
+            {
+                _running.TryRemove(record.Id, out _);
+                batch.Dispose();
+                ended.SetResult();
+            }
         });
     }
 

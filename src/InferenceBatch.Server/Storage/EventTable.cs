@@ -55,6 +55,11 @@ internal sealed class EventTable(Database database)
     public DateTimeOffset? NextAfter(DateTimeOffset now) => database.Query(
         "SELECT MIN(next_at) AS next_at FROM events WHERE next_at > $now", row => row.Time("next_at"), ("$now", now.ToUnixTimeMilliseconds()))[0];
 
+    /// <summary>Events that wait longer than any wait is, for the clock was set back, are due.</summary>
+    public void BringBack(DateTimeOffset now, TimeSpan longest) => database.Execute(
+        "UPDATE events SET next_at = $now WHERE next_at > $latest",
+        ("$now", now.ToUnixTimeMilliseconds()), ("$latest", (now + longest).ToUnixTimeMilliseconds()));
+
     public EventRecord? Find(string id) => database.Query(
         "SELECT * FROM events WHERE id = $id",
         row => new EventRecord(id, row.Text("batch_id")!, row.Text("url")!, (byte[])row["body"], (int)row.Whole("attempts")!.Value),

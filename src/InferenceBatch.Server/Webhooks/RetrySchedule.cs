@@ -11,6 +11,9 @@ internal static class RetrySchedule
         TimeSpan.FromHours(1), TimeSpan.FromHours(4), TimeSpan.FromHours(12), TimeSpan.FromHours(24),
     ];
 
+    /// <summary>The longest wait there is.</summary>
+    public static TimeSpan Longest => s_waits[^1] * (1 + Spread);
+
     /// <summary>How long to wait after some failed attempts, 10 % more or less so that events do not come in waves; null to give up.</summary>
     public static TimeSpan? WaitAfter(int attempts) => attempts <= s_waits.Length
         ? s_waits[attempts - 1] * (1 - Spread + (2 * Spread * Random.Shared.NextDouble())) : null;

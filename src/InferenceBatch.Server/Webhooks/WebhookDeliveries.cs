@@ -18,6 +18,7 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
 
     private const int MaxLookedAt = 1000;
 
+    private static readonly TimeSpan s_clockLook = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_databaseWait = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<string, (string Host, Task Ended)> _underWay = [];
@@ -98,6 +99,7 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
     private void StartDue()
     {
         DateTimeOffset now = _time.GetUtcNow();
+        _database.Events.BringBack(now, RetrySchedule.Longest);
         lock (_underWay)
         {
             foreach ((string id, string url) in _database.Events.Due(now, MaxLookedAt))
@@ -113,7 +115,8 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
         // Events that are due and found no room are looked at again when an attempt ends.
         if (_database.Events.NextAfter(now) is { } next)
         {
-            _timer.Change(next - now, Timeout.InfiniteTimeSpan);
+            // The clock may be set meanwhile, which a timer does not notice.
+            _timer.Change(next - now < s_clockLook ? next - now : s_clockLook, Timeout.InfiniteTimeSpan);
         }
     }
 

@@ -70,6 +70,18 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         Assert.Equal(10, receiver.All.Count);
     }
 
+    /// <summary>What a clock that is set back leaves, or one that was wrong: no event waits longer than the longest wait.</summary>
+    [Fact]
+    public async Task An_event_of_a_far_future_goes_out_now_and_holds_up_no_other()
+    {
+        await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
+        string late = Add(receiver.Url);
+        _database.Events.Postpone(late, _time.GetUtcNow().AddDays(60));
+        Start();
+        Assert.Equal(late, (await receiver.NextAsync()).Id);
+        Assert.Equal(Add(receiver.Url), (await receiver.NextAsync()).Id);
+    }
+
     [Fact]
     public void Waits_spread_over_ten_percent_either_way()
     {

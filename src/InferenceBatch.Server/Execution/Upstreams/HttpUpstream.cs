@@ -16,6 +16,7 @@ internal sealed class HttpUpstream : IUpstream
 
     private static readonly MediaTypeHeaderValue s_json = new("application/json");
 
+    private readonly LargeAnswers _large = new();
     private readonly HttpMessageInvoker _http;
     private readonly string _baseAddress;
     private readonly AuthenticationHeaderValue? _authorization;
@@ -51,7 +52,11 @@ internal sealed class HttpUpstream : IUpstream
     public Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken) =>
         CallAsync(HttpMethod.Get, "/models", null, cancellationToken);
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        _http.Dispose();
+        _large.Dispose();
+    }
 
     private static string WithoutVersion(string endpoint) => endpoint.StartsWith("/v1/", StringComparison.Ordinal) ? endpoint[3..] : endpoint;
 
@@ -62,8 +67,8 @@ internal sealed class HttpUpstream : IUpstream
         try
         {
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
-            (byte[] body, int length) = await ReadAsync(response.Content, cancellationToken);
-            return new UpstreamAnswer((int)response.StatusCode, body, length)
+            (byte[] body, int length, IDisposable? place) = await ReadAsync(response.Content, cancellationToken);
+            return new UpstreamAnswer((int)response.StatusCode, body, length, place)
             {
                 RequestId = RequestIdOf(response),
                 RetryAfter = response.IsSuccessStatusCode
@@ -88,17 +93,20 @@ internal sealed class HttpUpstream : IUpstream
         }
     }
 
-    private async Task<(byte[] Body, int Length)> ReadAsync(HttpContent content, CancellationToken cancellationToken)
+    private async Task<(byte[] Body, int Length, IDisposable? Place)> ReadAsync(HttpContent content, CancellationToken cancellationToken)
     {
         using var silence = new CancellationTokenSource(s_longestSilence, _time);
         using CancellationTokenRegistration cancel =
             cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), silence);
         long? expected = content.Headers.ContentLength;
         CheckSize(expected ?? 0);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)(expected + 1 ?? 16 * 1024));
+        IDisposable? place = null;
+        byte[] buffer = [];
         int length = 0;
         try
         {
+            place = expected >= LargeAnswers.Threshold ? await TakePlaceAsync() : null;
+            buffer = ArrayPool<byte>.Shared.Rent((int)(expected + 1 ?? 16 * 1024));
             using Stream stream = await content.ReadAsStreamAsync(silence.Token);
             int read;
             while ((read = await stream.ReadAsync(buffer.AsMemory(length), silence.Token)) > 0)
@@ -108,6 +116,7 @@ internal sealed class HttpUpstream : IUpstream
                 CheckSize(length);
                 if (length == buffer.Length)
                 {
+                    place ??= length >= LargeAnswers.Threshold ? await TakePlaceAsync() : null;
                     byte[] larger = ArrayPool<byte>.Shared.Rent(length * 2);
                     buffer.CopyTo(larger, 0);
                     ArrayPool<byte>.Shared.Return(buffer);
@@ -115,18 +124,32 @@ internal sealed class HttpUpstream : IUpstream
                 }
             }
 
-            return (buffer, length);
+            return (buffer, length, place);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            GiveBack();
             throw new UpstreamException(
                 UpstreamFault.Broken, $"The upstream's answer stopped coming: not a byte in {s_longestSilence.TotalSeconds:0} s.", exception);
         }
         catch
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            GiveBack();
             throw;
+        }
+
+        async Task<IDisposable> TakePlaceAsync()
+        {
+            silence.CancelAfter(Timeout.InfiniteTimeSpan); // The wait is ours, not the upstream's silence.
+            IDisposable taken = await _large.TakeAsync(silence.Token);
+            silence.CancelAfter(s_longestSilence);
+            return taken;
+        }
+
+        void GiveBack()
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+            place?.Dispose();
         }
     }
 

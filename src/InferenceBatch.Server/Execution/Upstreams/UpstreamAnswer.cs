@@ -3,7 +3,8 @@ using System.Buffers;
 namespace InferenceBatch.Server.Execution.Upstreams;
 
 /// <summary>An upstream's answer. Dispose it to give its body's memory back.</summary>
-internal sealed class UpstreamAnswer(int statusCode, byte[] pooledBody, int length) : IDisposable
+/// <param name="place">Disposed with the answer; what it took up where few have room.</param>
+internal sealed class UpstreamAnswer(int statusCode, byte[] pooledBody, int length, IDisposable? place = null) : IDisposable
 {
     private byte[]? _pooled = pooledBody;
 
@@ -30,5 +31,6 @@ internal sealed class UpstreamAnswer(int statusCode, byte[] pooledBody, int leng
         }
 
         _pooled = null;
+        place?.Dispose();
     }
 }
