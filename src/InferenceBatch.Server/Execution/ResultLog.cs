@@ -76,7 +76,8 @@ internal sealed class ResultLog : IDisposable
         Span<byte> requestIdBytes = stackalloc byte[256];
         requestIdBytes = requestIdBytes[..Encoding.ASCII.GetBytes(requestId, requestIdBytes)];
         Span<byte> id = stackalloc byte[_idStart.Length + 11];
-        ArrayBufferWriter<byte> buffer = Buffer();
+        // A large one grows to its size at once: doubling would take three times its memory.
+        ArrayBufferWriter<byte> buffer = body.Length > LargeBuffer ? new ArrayBufferWriter<byte>(body.Length + customIdJson.Length + 1024) : Buffer();
         ResultLine.WriteAnswer(buffer, Id(line, id), customIdJson, statusCode, requestIdBytes, body);
         return (statusCode is >= 200 and < 300 ? Output : Errors).AppendAsync(buffer.WrittenSpan, 1);
     }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net.Http.Headers;
 
 namespace InferenceBatch.Server.Execution.Upstreams;
@@ -106,7 +105,7 @@ internal sealed class HttpUpstream : IUpstream
         try
         {
             place = expected >= LargeAnswers.Threshold ? await TakePlaceAsync() : null;
-            buffer = ArrayPool<byte>.Shared.Rent((int)(expected + 1 ?? 16 * 1024));
+            buffer = LargeAnswers.Rent((int)(expected + 1 ?? 16 * 1024));
             using Stream stream = await content.ReadAsStreamAsync(silence.Token);
             int read;
             while ((read = await stream.ReadAsync(buffer.AsMemory(length), silence.Token)) > 0)
@@ -117,9 +116,9 @@ internal sealed class HttpUpstream : IUpstream
                 if (length == buffer.Length)
                 {
                     place ??= length >= LargeAnswers.Threshold ? await TakePlaceAsync() : null;
-                    byte[] larger = ArrayPool<byte>.Shared.Rent(length * 2);
+                    byte[] larger = LargeAnswers.Rent(length * 2);
                     buffer.CopyTo(larger, 0);
-                    ArrayPool<byte>.Shared.Return(buffer);
+                    LargeAnswers.Return(buffer);
                     buffer = larger;
                 }
             }
@@ -148,7 +147,7 @@ internal sealed class HttpUpstream : IUpstream
 
         void GiveBack()
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            LargeAnswers.Return(buffer);
             place?.Dispose();
         }
     }

@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace InferenceBatch.Server.Execution.Upstreams;
 
 /// <summary>
@@ -12,6 +14,18 @@ internal sealed class LargeAnswers : IDisposable
     private const int AtOnce = 2;
 
     private readonly SemaphoreSlim _places = new(AtOnce);
+
+    /// <summary>Memory for an answer, or the part of it that has come. The pool would keep large ones for each thread.</summary>
+    public static byte[] Rent(int size) => size > Threshold ? GC.AllocateUninitializedArray<byte>(size) : ArrayPool<byte>.Shared.Rent(size);
+
+    /// <summary>Gives such memory back.</summary>
+    public static void Return(byte[] buffer)
+    {
+        if (buffer.Length <= Threshold)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
 
     /// <summary>Takes a place; disposing gives it back.</summary>
     public async Task<IDisposable> TakeAsync(CancellationToken cancellationToken)

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace InferenceBatch.Server.Execution.Upstreams;
 
 /// <summary>An upstream's answer. Dispose it to give its body's memory back.</summary>
@@ -27,7 +25,7 @@ internal sealed class UpstreamAnswer(int statusCode, byte[] pooledBody, int leng
     {
         if (_pooled is { Length: > 0 } pooled)
         {
-            ArrayPool<byte>.Shared.Return(pooled);
+            LargeAnswers.Return(pooled);
         }
 
         _pooled = null;
