@@ -51,7 +51,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         if (attempt > 1)
         {
             Waiting.Lead = $"attempt {attempt}: ";
-            pump.WriteVerbose($"Attempt {attempt} sends {requests:N0} requests again.");
+            pump.WriteVerbose(PluralFormat.Text($"Attempt {attempt} sends {requests:N0} {requests:request|requests} again."));
         }
     }
 

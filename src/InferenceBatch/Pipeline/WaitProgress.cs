@@ -2,6 +2,7 @@ using System.Globalization;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Pipeline;
 
@@ -38,7 +39,7 @@ internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time
     /// <summary>The warning about a batch that has not changed for long, with what can be done.</summary>
     public static string StallText(Batch batch, TimeSpan unchanged) => Messages.Text(
         batch.Status == BatchStatus.Validating ? "Warning.StalledValidating" : "Warning.Stalled",
-        batch.Id, batch.RawStatus, batch.RequestCounts.Done, batch.RequestCounts.Total, unchanged.TotalMinutes);
+        batch.Id, ViewText.Status(batch), batch.RequestCounts.Done, batch.RequestCounts.Total, Math.Round(unchanged.TotalMinutes));
 
     public static string TroubleText(ServiceException trouble) => Messages.Text("Warning.Unreachable", trouble.Message);
 

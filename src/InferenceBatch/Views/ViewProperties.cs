@@ -18,7 +18,7 @@ public static class ViewProperties
 
     public static object BatchStatusText(PSObject batch) => Of<Batch>(batch) switch
     {
-        { Status: BatchStatus.Unknown } one => $"{ViewText.OneLine(one.RawStatus, 20)}?",
+        { Status: BatchStatus.Unknown } one => $"{ViewText.Status(one)}?",
         { Status: BatchStatus.Completed } => Palette.Paint(nameof(BatchStatus.Completed), "Green"),
         { Status: BatchStatus.Failed } => Palette.Paint(nameof(BatchStatus.Failed), "Red"),
         { Status: BatchStatus.Expired or BatchStatus.Cancelling or BatchStatus.Cancelled } one => Palette.Paint(one.Status.ToString(), "Yellow"),

@@ -98,6 +98,9 @@ public static class ViewText
     public static string Answer(BatchResult result, int longest) =>
         OneLine(result.Text ?? result.Error?.ToString() ?? (result.Status == ResultStatus.Missing ? "not in any file that came back" : ""), longest);
 
+    /// <summary>A batch's status as the module's own word, which -Status takes; the service's where the module knows it not.</summary>
+    public static string Status(Batch batch) => batch.Status == BatchStatus.Unknown ? OneLine(batch.RawStatus, 20) : batch.Status.ToString();
+
     /// <summary>The beginning of a request's body, without reading all of a large one.</summary>
     public static string Body(BatchRequest request, int longest)
     {
@@ -131,7 +134,7 @@ public static class ViewText
 
     /// <summary>A number with its noun: <c>1 error</c>, <c>50,000 requests</c>.</summary>
     public static string Plural(int count, string noun) =>
-        string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
+        PluralFormat.Invariant($"{count:N0} {noun}{count:|s}");
 
     /// <summary>A number with its thousands set apart.</summary>
     public static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
