@@ -186,6 +186,7 @@ Describe 'Wait-Batch' {
             $problem[0].CategoryInfo.Category | Should -Be 'OperationTimeout'
             $problem.TargetObject.Id | Sort-Object | Should -Be "b'2", 'b1'
             ($problem -match "Wait-Batch -Id 'b1'").Count | Should -Be 1
+            "$($problem -match "'b1'")" | Should -Match '^The batch b1 is InProgress after 1 second\. '
             ($problem -match "Wait-Batch -Id 'b''2'").Count | Should -Be 1
         }
 
@@ -193,6 +194,7 @@ Describe 'Wait-Batch' {
             Set-Batch b1 -Looks 0
             Wait-Batch b1 -Any -Timeout 0.3 -PollingInterval 0.05 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem | Should -BeNullOrEmpty
             $problem.Count | Should -Be 1
+            "$problem" | Should -Match ([regex]::Escape("after $(0.3) seconds"))
         }
 
         It 'of 0 looks once' {
