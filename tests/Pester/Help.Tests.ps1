@@ -17,7 +17,7 @@ BeforeAll {
     }
     # Of an output what is the same each time: no ids, ports, times, ages and places.
     function Get-Lasting([string] $Text) {
-        $patterns = '\b(batch|file)_?-?[A-Za-z0-9]{20,}', '(?<=127\.0\.0\.1:)\d+', '\d\d/\d\d/\d{4} \d\d:\d\d(:\d\d)?( \+\d\d:\d\d)?', '\d\d:\d\d:\d\d(\.\d+)?', '\b\d+s\b', '(?<=ProcessId +: )\d+', '/\S*/home-[\w-]+|/home/nora', '-{2,}'
+        $patterns = '\b(batch|file)_?-?[A-Za-z0-9]{20,}', '(?<=127\.0\.0\.1:)\d+', '\d\d/\d\d/\d{4} \d\d:\d\d(:\d\d)?( \+\d\d:\d\d)?', '\d\d:\d\d:\d\d(\.\d+)?', '\b\d+s\b', '(?<=ProcessId +: |process )\d+', '/\S*/home-[\w-]+|/home/nora', '-{2,}'
         foreach ($pattern in $patterns) { $Text = $Text -replace $pattern }
         ($Text -replace '\s+', ' ').Trim()
     }
@@ -88,6 +88,33 @@ Describe 'The topic <Topic>' -ForEach $topics {
         $text | Should -Match 'SHORT DESCRIPTION\s+\S'
         # Code stands as it is to be typed; all else is wrapped.
         @($text -split '\r?\n' | Where-Object { $_.Length -gt 80 -and $_ -notmatch '^ {4}(PS> | {4})' }) | Should -BeNullOrEmpty
+    }
+}
+
+Describe 'The tables of the topics' {
+    It 'say of each provider what its profile says' {
+        $rows = @((Get-Content -LiteralPath $Root/docs/en-US/about_BatchProviders.md) -match '^\w+ +([A-Z]+_[A-Z_]+|none) +\S')
+        @($rows | ForEach-Object { ($_ -split ' +')[0] }) | Should -Be @([InferenceBatch.Service.ServiceProfile]::All.Name)
+        foreach ($row in $rows) {
+            $name, $variable, $note = $row -split ' +', 3
+            $facts = [InferenceBatch.Service.ServiceProfile]::Find($name)
+            if ($name -ne 'Local') { $variable | Should -Be $facts.KeyVariable -Because $name }
+            $note -match 'one model a file' | Should -Be $facts.OneModelOnly -Because $name
+            $note -match 'give -BaseUri' | Should -Be ($null -eq $facts.BaseUri) -Because $name
+            $note -match 'one upload a minute' | Should -Be ($facts.UploadInterval.TotalMinutes -eq 1) -Because $name
+            $note -match '([\d,]+) requests' ? ($Matches[1] -replace ',') : 50000 | Should -Be $facts.MaxRequests -Because $name
+            $note -match '(\d+) ([MG]B)' ? [long]($Matches[1] + $Matches[2]) : 200MB | Should -Be $facts.MaxBytes -Because $name
+            $note -match 'windows (.*)$' ? $Matches[1] : '24h' | Should -Be ($facts.CompletionWindows -join ', ') -Because $name
+            @($note -split '[; ]+' -match '^/') | Should -Be @($facts.MoreEndpoints) -Because $name
+        }
+    }
+
+    It 'give the settings of the service the defaults that docs/service.md gives its options' {
+        $options = @{}
+        foreach ($row in [regex]::Matches((Get-Content -LiteralPath $Root/docs/service.md -Raw), '(?m)^\| `--([\w-]+)` \| `([^`]+)` \|')) { $options[$row.Groups[1].Value] = $row.Groups[2].Value }
+        $settings = [regex]::Matches((Get-Content -LiteralPath $Root/docs/en-US/about_BatchServer.md -Raw), '(?m)^INFERENCE_BATCH_(\w+) +(\S+) ')
+        $settings.Count | Should -BeGreaterThan 5
+        foreach ($setting in $settings) { $setting.Groups[2].Value | Should -Be $options[$setting.Groups[1].Value.Replace('_', '-').ToLowerInvariant()] -Because $setting.Value }
     }
 }
 
