@@ -26,7 +26,7 @@ Describe 'Completion of batch ids' {
         $found = Get-Completion "$($_)JOB_"
         $found.CompletionText | Should -Be 'job_two', 'job_one'
         $found[0].ToolTip | Should -Match '^completed'
-        $found[1].ToolTip | Should -Match '^in_progress, 410 of 1.000 done$'
+        $found[1].ToolTip | Should -Match '^InProgress, 410 of 1.000 done$'
     }
 
     It 'says the status it had last' {

@@ -148,6 +148,12 @@ Describe 'Connect-BatchService' {
             "$problem" | Should -Match 'InferenceNet.*OpenAI.*Local'
         }
 
+        It 'an address where a provider is wanted, naming the parameter it belongs to' {
+            $problem = Get-ErrorOf { Connect-BatchService https://host.example/v1 -ApiKey $Secret }
+            Get-ErrorId $problem | Should -Be 'InvalidValue'
+            "$problem" | Should -BeExactly "'https://host.example/v1' is an address, no provider: give it as -BaseUri https://host.example/v1"
+        }
+
         It 'an address that is none: <_>' -ForEach 'ftp://host/v1', 'not/an/address', 'file:///etc/passwd' {
             $problem = Get-ErrorOf { Connect-BatchService -BaseUri $_ -ApiKey $Secret }
             Get-ErrorId $problem | Should -Be 'InvalidValue'

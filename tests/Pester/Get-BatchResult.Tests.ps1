@@ -259,7 +259,7 @@ Describe 'Get-BatchResult' {
             $results.CustomId | Should -Be 'a', 'b'
             $results.Status | Select-Object -Unique | Should -Be 'Succeeded'
             $said | Should -HaveCount 1
-            "$said" | Should -Match 'b1.*partial: 2 of 9 so far.*in_progress'
+            "$said" | Should -Match 'b1.*partial: 2 of 9 so far, and the batch is InProgress'
         }
 
         It 'not finished, and its file only named yet: BatchNotFinished' {

@@ -182,7 +182,7 @@ Describe 'Invoke-Batch' {
         It 'warns of rows without an answer, also where nobody sees the summary' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
-            $warned | Should -Be '1 of 2 rows have no answer: 1 failed.'
+            $warned | Should -Be '1 of 2 rows has no answer: 1 failed.'
         }
 
         It 'says that nothing was sent where an earlier start had done all' {
@@ -215,6 +215,20 @@ Describe 'Invoke-Batch' {
         It 'sends nothing, and leaves nothing' {
             'a', 'b' | Invoke-Batch -Model m -WhatIf -BaseUri $Faults.BaseUri | Should -BeNullOrEmpty
             $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'speaks of a bill where there may be one' {
+            $shell = Invoke-ChildShell @"
+'a' | Invoke-Batch -Model m -WhatIf -BaseUri $($Server.Uri)
+'a', 'b' | Invoke-Batch -Model m -WhatIf -BaseUri https://host.example/v1 -ApiKey k
+New-Batch file-1 -WhatIf -BaseUri $($Server.Uri)
+New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
+"@
+            $said = @($shell.Output -split '\r?\n' | Where-Object { $_ })
+            $said[0] | Should -Match '"Run a batch" on target "1 request to '
+            $said[1] | Should -Match '"Run a batch, which is billed" on target "2 requests to '
+            $said[2] | Should -Match '"Create a batch, which starts at once" on target '
+            $said[3] | Should -Match '"Create a batch, which starts at once and is billed" on target '
         }
     }
 
@@ -413,6 +427,14 @@ Describe 'Invoke-Batch' {
             Set-Content (Join-Path $Checkpoint thesis.txt) text
             Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointMismatch'
             Get-ChildItem $Checkpoint | ForEach-Object Name | Should -Be 'thesis.txt'
+        }
+
+        It 'refuses a file: CheckpointMismatch, which says that a folder is wanted' {
+            Set-Content $Checkpoint text
+            $problem = @(Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
+            Get-ErrorId $problem | Should -Be 'CheckpointMismatch'
+            "$problem" | Should -BeLike '*is a file; a checkpoint is a folder*'
+            Get-Content $Checkpoint | Should -Be 'text'
         }
 
         It 'is for one process at a time: CheckpointInUse' {

@@ -76,7 +76,7 @@ Describe 'Measure-BatchFile' {
             $measure = Measure-BatchFile $odd -WarningVariable warnings -WarningAction SilentlyContinue
             $measure.RequestCount | Should -Be 3
             $measure.UnreadableLines | Should -Be 1
-            $warnings | Should -BeLike '*Test-BatchFile*'
+            $warnings | Should -BeLike '*: 1 line is no request and counts for nothing. Test-BatchFile*'
         }
 
         It 'says how to convert UTF-16, and goes on' {
@@ -84,6 +84,7 @@ Describe 'Measure-BatchFile' {
             Set-Content $utf16 (Get-Content $path) -Encoding unicode
             $measure = Measure-BatchFile $utf16, $path -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-ErrorId $failures[0] | Should -BeExactly 'InvalidBatchFile'
+            "$($failures[0])" | Should -BeLike "*utf16.txt: *"
             $measure.Path | Should -BeExactly $path
         }
     }

@@ -109,6 +109,15 @@ Describe 'New-Batch' {
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
+        It 'a webhook on this machine that the local service may not call, naming what allows it' {
+            $file = Send-BatchFile (New-InputFile 1)
+            foreach ($address in 'http://127.0.0.1:9/hook', 'https://localhost/hook') {
+                $problem = Get-ErrorOf { $file | New-Batch -WebhookUrl $address }
+                Get-ErrorId $problem | Should -Be 'ServiceRejected'
+                "$problem" | Should -Match 'Start-BatchServer -AllowInsecureWebhooks'
+            }
+        }
+
         It 'an unknown file, answered with <Status>: <Id>' -ForEach @(
             @{ Status = 404; Id = 'FileNotFound' }
             @{ Status = 400; Id = 'ServiceRejected' }

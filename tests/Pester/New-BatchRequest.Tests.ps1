@@ -55,6 +55,34 @@ Describe 'New-BatchRequest' {
             ($request | Get-Body).messages | ForEach-Object { "$($_.role)=$($_.content)" } | Should -Be 'system=s', 'user=p'
         }
 
+        It 'takes the keys of a dictionary, in any case of their letters, as it does properties' {
+            $rows = @{ Prompt = 'p'; SystemPrompt = 's'; CustomId = 'c'; Image = 'https://a/1.png', 'https://a/2.png'; Model = 'wrong' }, [ordered]@{ prompt = 'q'; custom_id = 'd' },
+            [System.Collections.Generic.Dictionary[string, object]]@{}
+            $rows[2].PROMPT = 5
+            $requests = $rows | New-BatchRequest -Model m
+            $requests.CustomId | Should -Be 'c', 'd', 'request-3'
+            $requests[0].Body | Should -BeExactly '{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"p"},{"type":"image_url","image_url":{"url":"https://a/1.png"}},{"type":"image_url","image_url":{"url":"https://a/2.png"}}]}]}'
+            $requests[1].Body | Should -BeExactly '{"model":"m","messages":[{"role":"user","content":"q"}]}'
+            $requests[2].Body | Should -BeExactly '{"model":"m","messages":[{"role":"user","content":"5"}]}'
+            foreach ($i in 0..2) { [object]::ReferenceEquals($requests[$i].InputObject, $rows[$i]) | Should -BeTrue }
+        }
+
+        It 'lets a parameter win over the key of a dictionary, and no object inherits from a dictionary' {
+            $rows = @{ Prompt = 'p'; CustomId = 'c'; SystemPrompt = 's'; Text = 't' }, 'plain', [pscustomobject]@{ Prompt = 'o' }
+            $requests = $rows | New-BatchRequest -Model m
+            $requests.CustomId | Should -Be 'c', 'request-2', 'request-3'
+            $requests[1, 2].Body | Should -Be '{"model":"m","messages":[{"role":"user","content":"plain"}]}', '{"model":"m","messages":[{"role":"user","content":"o"}]}'
+            $given = $rows[0] | New-BatchRequest -Model m -Prompt { $_.Text } -CustomId own
+            $given.CustomId | Should -BeExactly 'own'
+            ($given | Get-Body).messages.content | Should -Be 's', 't'
+        }
+
+        It 'names the keys of a dictionary without a prompt' {
+            $null = @{ Body = 'b' } | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
+            Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
+            "$($failures[0])" | Should -BeLike 'Input object 1 has no prompt*It has: Body.'
+        }
+
         It 'does not take other columns by accident' {
             $row = [pscustomobject]@{ Prompt = 'p'; Model = 'wrong'; System = 'wrong'; Endpoint = '/wrong'; Body = '{"wrong":1}'; Temperature = 2; Message = 'wrong' }
             $request = $row | New-BatchRequest -Model m
@@ -305,6 +333,23 @@ Describe 'New-BatchRequest' {
         ) {
             $null = $Value | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
+        }
+
+        It 'says once, and early, that no object has a prompt, and what they have' {
+            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = 'b' } }
+            $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorVariable failures -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue
+            $failures | Should -HaveCount 25
+            "$warnings" | Should -BeExactly 'None of the first 10 input objects has a prompt. Does -Prompt name the right property? The last of them has: Id, Body.'
+            $rows[3] | Add-Member Text 'here'
+            $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue
+            $warnings | Should -BeNullOrEmpty
+        }
+
+        It 'says of text that is not JSON, in words of its own: <Says>' -ForEach @(
+            @{ Text = 'schema.json'; Says = "The text 'schema.json' is not JSON. If it names a file: (Get-Content -Raw 'schema.json')" }
+            @{ Text = "{`n 1}"; Says = 'The text is not JSON: line 2 goes wrong at byte 2.' }
+        ) {
+            (Get-Failure { New-BatchRequest x -Model m -ResponseSchema $Text }).Exception.Message | Should -BeLike ('*' + [WildcardPattern]::Escape($Says))
         }
 
         It 'gives ModelMissing, for each object, without a model' {

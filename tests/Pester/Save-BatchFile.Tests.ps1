@@ -119,7 +119,7 @@ Describe 'Save-BatchFile' {
             $problem = Get-ErrorOf { Save-BatchFile $Sent.Id $path }
             Get-ErrorId $problem | Should -Be 'FileNotFound'
             $problem.TargetObject | Should -Be $path
-            "$problem" | Should -Match 'folder'
+            "$problem" | Should -BeLike "There is no folder *To make it: New-Item -ItemType Directory '$(Split-Path $path)'"
         }
 
         It 'a place that cannot be written: FileUnwritable, asking for nothing' -Skip:(-not $IsLinux) {

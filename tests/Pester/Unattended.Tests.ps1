@@ -84,10 +84,11 @@ try { $other | Remove-BatchFile; 'removed' } catch { "$_" }
     }
 
     It 'ends a script with the first error and exit code 1: one line that says what to do' {
-        $run = Invoke-Alone "`$ErrorActionPreference = 'Stop'; Get-Batch -BaseUri http://127.0.0.1:$(Get-FreePort)/v1 -First 1; 'not reached'" @{ NO_COLOR = '1' }
+        $run = Invoke-Alone "`$ErrorActionPreference = 'Stop'; Connect-BatchService Local -BaseUri http://127.0.0.1:$(Get-FreePort)/v1; Get-Batch -First 1; 'not reached'" @{ NO_COLOR = '1' }
         $run.ExitCode | Should -Be 1
         $run.Output | Should -Not -Match 'not reached'
         $run.Error | Should -Match 'cannot be reached'
+        $run.Error -replace '[\s|]+', ' ' | Should -Match 'Start-BatchServer starts the local service; after Disconnect-BatchService calls go where INFERENCE_BASE_URL says'
     }
 }
 

@@ -11,6 +11,7 @@ BeforeAll {
     }
 
     $null = New-BatchRequest x -Model m # Loads what the types below stand in.
+    $script:other = Get-Culture # An object with a table of its own: what has none takes others into its table, as empty rows.
     $script:now = [DateTimeOffset]::UtcNow
     $script:running = [InferenceBatch.Model.Batch]@{
         Id = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde'; Status = 'InProgress'; RawStatus = 'in_progress'; Endpoint = '/v1/chat/completions'; CreatedAt = $now.AddHours(-12.5)
@@ -36,7 +37,7 @@ BeforeAll {
         BatchFileMeasure   = & { New-BatchRequest 'hello' -Model m | Export-BatchFile (Join-Path $TestDrive two.jsonl) -Force; Measure-BatchFile (Join-Path $TestDrive two.jsonl) }
         BatchResultMeasure = @() | Measure-BatchResult
         ServiceConnection  = [InferenceBatch.Service.ServiceConnection]::new('https://a-rather-long-resource-name.openai.azure.com/openai/v1', [InferenceBatch.Service.ServiceProfile]::Find('azureopenai'), 'some-key')
-        BatchServer        = [InferenceBatch.Pipeline.BatchServer]::new('http://127.0.0.1:58421/v1', 1234567, '/srv/data', 'http://127.0.0.1:11434/v1', $now.AddHours(-5))
+        BatchServer        = [InferenceBatch.Pipeline.BatchServer]::new('http://127.0.0.1:58421/v1', 1234567, '/home/somebody/.local/state/InferenceBatch/server', 'http://127.0.0.1:11434/v1', $now.AddHours(-5))
         WebhookEvent       = [InferenceBatch.Webhooks.WebhookEvent]@{ Id = 'evt_1'; Type = 'batch.in_progress'; BatchId = $running.Id; ReceivedAt = $now; IsVerified = $true }
     }
 }
@@ -44,13 +45,12 @@ BeforeAll {
 Describe 'The view of <Name> in <Width> columns' -ForEach @(
     foreach ($width in 80, 120) {
         @{ Name = 'Batch'; Width = $width; Whole = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde', 'InProgress', '██░░  60%', '30/6/60', '12h' }
-        @{ Name = 'BatchFile'; Width = $width; Whole = 'file-6caaf24d-54a5-46be-b1b7-518884fcbdde', '5,000,000', '190.7 MB', '3d' }
+        @{ Name = 'BatchFile'; Width = $width; Whole = 'file-6caaf24d-54a5-46be-b1b7-518884fcbdde', 'tickets-001.jsonl', '190.7 MB', '3d' }
         @{ Name = 'BatchRequest'; Width = $width; Whole = 'request-1', '/v1/chat/completions', '{"model":"m",' }
         @{ Name = 'BatchResult'; Width = $width; Whole = 'ticket-1', 'Succeeded', '123456', 'word word word' }
         @{ Name = 'LineIssue'; Width = $width; Whole = '1234', 'Error', 'missing_required_parameter', 'The line has no model.' }
         @{ Name = 'ServiceError'; Width = $width; Whole = '1234', 'missing_required_parameter', 'The line has no model.' }
         @{ Name = 'ServiceConnection'; Width = $width; Whole = 'AzureOpenAI', 'set', 'https://a-rather-long-resource-name.openai.azure.com/openai/v1' }
-        @{ Name = 'BatchServer'; Width = $width; Whole = 'http://127.0.0.1:58421/v1', '1234567', '5h', 'http://127.0.0.1:11434/v1', '/srv/data' }
         @{ Name = 'WebhookEvent'; Width = $width; Whole = 'batch.in_progress', 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde', 'True' }
     }
 ) {
@@ -64,13 +64,20 @@ Describe 'The view of <Name> in <Width> columns' -ForEach @(
 
 Describe 'Each class' {
     It 'stays short behind objects of another kind: <_>' -ForEach 'Batch', 'BatchFile', 'BatchRequest', 'BatchResult', 'LineIssue', 'ServiceError', 'BatchFileReport', 'BatchFileMeasure', 'BatchResultMeasure', 'ServiceConnection', 'BatchServer', 'WebhookEvent' {
-        $shown = [pscustomobject]@{ Other = 1 }, $each[$_] | Get-Shown
+        $shown = $other, $each[$_] | Get-Shown
         $shown.Count | Should -BeLessOrEqual 15
         $shown -match '^(Json|Profile) ' | Should -BeNullOrEmpty
     }
 
+    It 'is shown in words for a person behind objects of another kind, not in names of the view: <_>' -ForEach 'Batch', 'BatchFile', 'BatchRequest', 'BatchResult', 'LineIssue', 'ServiceError', 'BatchFileReport', 'BatchFileMeasure', 'BatchResultMeasure', 'ServiceConnection', 'BatchServer', 'WebhookEvent' {
+        $labels = @($other, $each[$_] | Get-Shown | Select-String '^(\S.*?) +: ' | ForEach-Object { $_.Matches[0].Groups[1].Value })
+        $labels.Count | Should -BeGreaterThan 1
+        # A property's own name, or words.
+        $labels | Should -Not -Match '\w(Text|Start)$|^Answer$'
+    }
+
     It 'keeps what its views need out of JSON and Select-Object: <_>' -ForEach 'Batch', 'BatchFile', 'BatchResult', 'BatchServer' {
-        ($each[$_] | Select-Object *).PSObject.Properties.Name | Should -Not -Match '.Text$|^(Answer|Progress|Age|Folder)$'
+        ($each[$_] | Select-Object *).PSObject.Properties.Name | Should -Not -Match '.Text$| |^(Progress|Age)$'
     }
 }
 
@@ -102,7 +109,7 @@ Describe 'What a model, a service or a file says' {
     It 'is harmless in a wide view, and behind objects of another kind' {
         foreach ($one in $said) {
             $one | Format-Wide | Out-String -Width 200 | Should -Not -Match $hasHostile
-            [pscustomobject]@{ Other = 1 }, $one | Out-String -Width 200 | Should -Not -Match $hasHostile
+            $other, $one | Out-String -Width 200 | Should -Not -Match $hasHostile
         }
     }
 
@@ -188,6 +195,20 @@ Describe 'Views' {
             $shown[3] | Should -Match '^b +Failed +rate_limit: Too many'
             $shown[4] | Should -Match '^c +Missing +not in any file'
         }
+
+        It 'marks an answer that was to be JSON and is not' {
+            $results = '{"a":1}', '{"a":1', 'no' | ForEach-Object { [InferenceBatch.Model.BatchResult]@{ CustomId = 'r'; Status = 'Succeeded'; Text = $_ } }
+            $results[2].Request = New-BatchRequest x -Model m -ResponseSchema @{ type = 'object' }
+            $shown = $results | Get-Shown
+            $shown[2] | Should -Match '^r +Succeeded +\{"a":1\}$'
+            $shown[3] | Should -Match '^r +Succeeded +not JSON: \{"a":1$'
+            $shown[4] | Should -Match '^r +Succeeded +not JSON: no$'
+        }
+
+        It 'has its numbers, and what stands over them, at the right' {
+            $shown = [InferenceBatch.Model.BatchResult]@{ CustomId = 'a'; Status = 'Succeeded'; TotalTokens = 42; Text = 'x' } | Get-Shown
+            $shown[2].IndexOf('42') + 2 | Should -Be ($shown[0].IndexOf('Tokens') + 6)
+        }
     }
 
     Context 'BatchRequest' {
@@ -197,13 +218,31 @@ Describe 'Views' {
     }
 
     Context 'BatchFile' {
-        It 'shows size and requests' {
+        It 'shows name and size' {
             $file = [InferenceBatch.Model.BatchFile]@{ Id = 'file-abc'; FileName = 'a.jsonl'; Bytes = 199999999; RequestCount = 50000; CreatedAt = $now }
-            ($file | Get-Shown)[2] | Should -Match '^file-abc +a\.jsonl +50,000 +190\.7 MB +\d+[sm]$'
+            ($file | Get-Shown)[2] | Should -Match '^file-abc +a\.jsonl +190\.7 MB +\d+[sm]$'
+        }
+    }
+
+    Context 'BatchServer' {
+        It 'is a list with the whole data folder in 80 columns' {
+            $each['BatchServer'] | Get-Shown | Should -Contain 'DataPath  : /home/somebody/.local/state/InferenceBatch/server'
+            $each['BatchServer'] | Get-Shown | Should -Contain 'Uri       : http://127.0.0.1:58421/v1'
         }
     }
 
     Context 'BatchFileReport' {
+        It 'has a table that says in 80 columns how many errors each file has, and where it is' {
+            $folder = New-Item (Join-Path $TestDrive ('long-' * 16)) -ItemType Directory -Force
+            Set-Content $folder/bad.jsonl nonsense, nonsense
+            New-BatchRequest x -Model m | Export-BatchFile $folder/good.jsonl | Out-Null
+            $shown = Test-BatchFile $folder/*.jsonl | Format-Table | Get-Shown
+            $shown[0] | Should -Match '^Valid +Errors +Requests +Size +Path$'
+            $shown -match '^False +2 +2 ' | Should -HaveCount 1
+            $shown -match '^True +0 +1 ' | Should -HaveCount 1
+            ($shown | ForEach-Object Trim) -join '' | Should -Match 'bad\.jsonl.*good\.jsonl$'
+        }
+
         It 'says at a glance what is wrong, and on which line' {
             $path = Join-Path $TestDrive 'bad.jsonl'
             Set-Content $path (@('nonsense') * 12)

@@ -186,6 +186,7 @@ Describe 'Wait-Batch' {
             $problem[0].CategoryInfo.Category | Should -Be 'OperationTimeout'
             $problem.TargetObject.Id | Sort-Object | Should -Be "b'2", 'b1'
             ($problem -match "Wait-Batch -Id 'b1'").Count | Should -Be 1
+            "$($problem -match "'b1'")" | Should -Match '^The batch b1 is InProgress after 1 second\. '
             ($problem -match "Wait-Batch -Id 'b''2'").Count | Should -Be 1
         }
 
@@ -193,6 +194,7 @@ Describe 'Wait-Batch' {
             Set-Batch b1 -Looks 0
             Wait-Batch b1 -Any -Timeout 0.3 -PollingInterval 0.05 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem | Should -BeNullOrEmpty
             $problem.Count | Should -Be 1
+            "$problem" | Should -Match ([regex]::Escape("after $(0.3) seconds"))
         }
 
         It 'of 0 looks once' {
@@ -258,7 +260,7 @@ Describe 'Wait-Batch' {
             finally { $ps.Dispose() }
         }
 
-        It 'says the phase, the rate and the time left' {
+        It 'says the phase, the rate and the time left, the last in its own field' {
             $answers = @(1..10 | ForEach-Object { New-Answer (New-WireBatch b1 in_progress @{ request_counts = @{ total = 1000; completed = 10 * $_; failed = 0 } }) }) + @(New-Answer (New-WireBatch b1))
             $Faults.On('GET /v1/batches/b1', $answers)
             $ps = [powershell]::Create()
@@ -267,7 +269,24 @@ Describe 'Wait-Batch' {
                 $null = $ps.Invoke()
                 $late = @($ps.Streams.Progress | Where-Object SecondsRemaining -GT 0)
                 $late.Count | Should -BeGreaterThan 3
-                $late[0].StatusDescription | Should -Match '^in_progress, \d+ of 1.000 requests done, \d+/s, about \d+ s left$'
+                $late[0].StatusDescription | Should -Match '^InProgress, \d+ of 1.000 done, \d+/s$'
+            }
+            finally { $ps.Dispose() }
+        }
+
+        It 'fits a window of 80 columns, for many batches too' {
+            foreach ($id in 'b1', 'b2') {
+                $answers = @(1..8 | ForEach-Object { New-Answer (New-WireBatch $id in_progress @{ request_counts = @{ total = 1000000; completed = 100000 * $_; failed = 0 } }) }) + @(New-Answer (New-WireBatch $id))
+                $Faults.On("GET /v1/batches/$id", $answers)
+            }
+            $ps = [powershell]::Create()
+            try {
+                $null = $ps.AddScript('param($Module, $Uri) Import-Module $Module; Wait-Batch b1, b2 -BaseUri $Uri -PollingInterval 0.2').AddArgument($ModulePath).AddArgument($Faults.BaseUri)
+                $null = $ps.Invoke()
+                $records = @($ps.Streams.Progress | Where-Object Activity -EQ 'Waiting')
+                $records.StatusDescription -match '^0/2 batches ended, .* of 2.000.000 done, .*/s$' | Should -Not -BeNullOrEmpty
+                # "Waiting [… 12345s]" is what PowerShell puts around it.
+                ($records.StatusDescription.Length | Measure-Object -Maximum).Maximum | Should -BeLessOrEqual 60
             }
             finally { $ps.Dispose() }
         }

@@ -1,3 +1,5 @@
+using InferenceBatch.Model;
+
 namespace InferenceBatch.Lines;
 
 /// <summary>
@@ -44,5 +46,5 @@ public sealed class BatchFileMeasure
     /// <summary>The models a price is missing for; the first 100.</summary>
     public IReadOnlyList<string> UnpricedModels { get; init; } = [];
 
-    public override string ToString() => $"{Path}: {RequestCount} requests, {InputTokensLow} to {InputTokensHigh?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "?"} tokens in";
+    public override string ToString() => PluralFormat.Invariant($"{Path}: {RequestCount} {RequestCount:request|requests}, {InputTokensLow} to {InputTokensHigh?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "?"} tokens in");
 }

@@ -1,3 +1,5 @@
+using InferenceBatch.Model;
+
 namespace InferenceBatch.Lines;
 
 /// <summary>What a validation found in a batch file.</summary>
@@ -26,5 +28,5 @@ public sealed class BatchFileReport
     public int ErrorCount { get; init; }
 
     public override string ToString() =>
-        $"{Path}: {(IsValid ? "valid" : $"{ErrorCount} errors")}, {RequestCount} requests, {Bytes} bytes";
+        PluralFormat.Invariant($"{Path}: {(IsValid ? "valid" : PluralFormat.Invariant($"{ErrorCount} {ErrorCount:error|errors}"))}, {RequestCount} {RequestCount:request|requests}, {Bytes} {Bytes:byte|bytes}");
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Lines;
@@ -279,18 +280,18 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
 
         if (_blankLines > 0)
         {
-            Add(_firstBlankLine, null, IssueCodes.BlankLine, $"{_blankLines:N0} blank lines; they are no requests.", null, IssueSeverity.Remark);
+            Add(_firstBlankLine, null, IssueCodes.BlankLine, PluralFormat.Text($"{_blankLines:N0} blank {_blankLines:line; it is no request|lines; they are no requests}."), null, IssueSeverity.Remark);
         }
 
         if (_carriageReturns > 0)
         {
-            Add(null, null, IssueCodes.CarriageReturn, $"{_carriageReturns:N0} lines end with CR LF instead of LF.", null, IssueSeverity.Remark);
+            Add(null, null, IssueCodes.CarriageReturn, PluralFormat.Text($"{_carriageReturns:N0} {_carriageReturns:line ends|lines end} with CR LF instead of LF."), null, IssueSeverity.Remark);
         }
 
         if (_linesWithoutUrl > 0)
         {
             Add(_firstLineWithoutUrl, null, IssueCodes.MissingUrl,
-                $"{_linesWithoutUrl:N0} lines name no url; this service infers it, others refuse it.", "url", IssueSeverity.Remark);
+                PluralFormat.Text($"{_linesWithoutUrl:N0} {_linesWithoutUrl:line names|lines name} no url; this service infers it, others refuse it."), "url", IssueSeverity.Remark);
         }
     }
 

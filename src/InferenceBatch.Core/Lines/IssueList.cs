@@ -1,3 +1,5 @@
+using InferenceBatch.Model;
+
 namespace InferenceBatch.Lines;
 
 /// <summary>The issues of one validation: all are counted, those of single lines are listed up to a limit.</summary>
@@ -32,7 +34,7 @@ internal sealed class IssueList(int maxOfLines)
         _linesEnded = true;
         if (_leftOut > 0)
         {
-            Add(new LineIssue(lastLine, null, IssueCodes.MoreIssues, $"{_leftOut:N0} more issues are not listed.", IssueSeverity.Remark));
+            Add(new LineIssue(lastLine, null, IssueCodes.MoreIssues, PluralFormat.Text($"{_leftOut:N0} more {_leftOut:issue is|issues are} not listed."), IssueSeverity.Remark));
         }
     }
 

@@ -58,7 +58,8 @@ internal static class StructuredAnswer
     private static string? WhyNotJson(string text)
     {
         char first = text.AsSpan().TrimStart()[0];
-        var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(text), s_options);
+        byte[] utf8 = Encoding.UTF8.GetBytes(text);
+        var reader = new Utf8JsonReader(utf8, s_options);
         try
         {
             while (reader.Read())
@@ -71,7 +72,8 @@ internal static class StructuredAnswer
         }
         catch (JsonException exception)
         {
-            return exception.Message;
+            return first is not ('{' or '[') ? text.TrimStart().StartsWith("```", StringComparison.Ordinal) ? "it stands between ``` lines" : "it begins with other text"
+                : BreaksOff(utf8) ? "it breaks off" : JsonFault.Place(exception);
         }
         catch (InvalidOperationException)
         {
@@ -79,6 +81,24 @@ internal static class StructuredAnswer
         }
 
         return first is '{' or '[' ? null : "it is a single value, no object and no array";
+    }
+
+    /// <summary>Whether JSON goes well until it ends too early.</summary>
+    private static bool BreaksOff(byte[] utf8)
+    {
+        var reader = new Utf8JsonReader(utf8, isFinalBlock: false, new JsonReaderState(s_options));
+        try
+        {
+            while (reader.Read())
+            {
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static bool HasJsonFormat(ref Utf8JsonReader reader)

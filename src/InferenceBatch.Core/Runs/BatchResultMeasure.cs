@@ -1,3 +1,5 @@
+using InferenceBatch.Model;
+
 namespace InferenceBatch.Runs;
 
 /// <summary>What a stream of results adds up to; made by <see cref="ResultMeasure"/>.</summary>
@@ -42,5 +44,5 @@ public sealed class BatchResultMeasure
     /// <summary>The models a price is missing for; the first 100.</summary>
     public IReadOnlyList<string> UnpricedModels { get; init; } = [];
 
-    public override string ToString() => $"{Succeeded} of {Count} succeeded, {TotalTokens} tokens";
+    public override string ToString() => PluralFormat.Invariant($"{Succeeded} of {Count} succeeded, {TotalTokens ?? 0} {TotalTokens ?? 0:token|tokens}");
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
 
@@ -30,6 +31,6 @@ public sealed class BatchRunSummary
     public required TimeSpan Elapsed { get; init; }
 
     public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"{Results.Succeeded:N0} of {Rows:N0} rows succeeded; {BatchIds.Count:N0} {(BatchIds.Count == 1 ? "batch" : "batches")}, {Elapsed.TotalSeconds:N0} s; {Results.InputTokens ?? 0:N0} tokens in, {Results.OutputTokens ?? 0:N0} out")
+        PluralFormat.Invariant($"{Results.Succeeded:N0} of {Rows:N0} {Rows:row|rows} succeeded; {BatchIds.Count:N0} {BatchIds.Count:batch|batches}, {Elapsed.TotalSeconds:N0} s; {Results.InputTokens ?? 0:N0} {Results.InputTokens ?? 0:token|tokens} in, {Results.OutputTokens ?? 0:N0} out")
         + (Results.Cost is { } cost ? string.Create(CultureInfo.InvariantCulture, $"; cost {cost:0.####}") : "");
 }

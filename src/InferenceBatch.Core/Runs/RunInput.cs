@@ -62,7 +62,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         {
             int held = store.PartsOf(1).Sum(part => part.File.RequestCount);
             throw new RunMismatchException(
-                $"The checkpoint '{store.Folder}' holds {held:N0} requests, {_requests.Count:N0} were given; the first missing one is '{missing}'.");
+                PluralFormat.Text($"The checkpoint '{store.Folder}' holds {held:N0} {held:request|requests}, {_requests.Count:N0} {_requests.Count:was|were} given; the first missing one is '{missing}'."));
         }
 
         if (_splitter?.Rename(overwrite: true) is { Count: > 0 } parts)
@@ -103,7 +103,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         if (requests.Peek() is not var (kept, line))
         {
             RefuseAgain(request);
-            throw new RunMismatchException($"The checkpoint '{store.Folder}' holds {_requests.Count:N0} requests; '{request.CustomId}' is one more.");
+            throw new RunMismatchException(PluralFormat.Text($"The checkpoint '{store.Folder}' holds {_requests.Count:N0} {_requests.Count:request|requests}; '{request.CustomId}' is one more."));
         }
 
         string? difference = kept.CustomId != request.CustomId ? $"its custom_id was '{kept.CustomId}', now it is '{request.CustomId}'"

@@ -68,6 +68,11 @@ public sealed partial class RunStore : IDisposable
     /// <exception cref="IOException">It cannot be read or written.</exception>
     public static RunStore Open(string folder)
     {
+        if (File.Exists(folder))
+        {
+            throw new RunMismatchException($"'{folder}' is a file; a checkpoint is a folder, which is made where there is none.");
+        }
+
         if (!Directory.Exists(folder))
         {
             Directory.CreateDirectory(folder);

@@ -21,8 +21,9 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
     public ServiceConnection Resolve(
         Uri? baseUri, string? apiKey, string? provider, ServiceConnection? session, IReadOnlyDictionary<string, string>? headers = null)
     {
-        ServiceProfile? profile = provider is null ? null : ServiceProfile.Find(provider)
-            ?? throw new ArgumentException($"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}.");
+        ServiceProfile? profile = provider is null ? null : ServiceProfile.Find(provider) ?? throw new ArgumentException(
+            provider.Contains("://", StringComparison.Ordinal) ? $"'{provider}' is an address, no provider: give it as -BaseUri {provider}"
+            : $"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}. An address is given as -BaseUri.");
         if (baseUri is { IsAbsoluteUri: false })
         {
             throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.");

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
 
@@ -63,7 +64,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
                     return read;
                 }
 
-                problem = new IOException($"The file ended after {_position} of {_length} bytes.");
+                problem = new IOException(PluralFormat.Text($"The file ended after {_position} of {_length} {_length:byte|bytes}."));
             }
             catch (Exception exception) when (exception is IOException or HttpRequestException or OperationCanceledException)
             {
@@ -78,7 +79,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             {
                 throw new ServiceException(
                     ServiceErrorKind.DownloadIncomplete,
-                    $"The file {fileId} broke off after {_position} bytes and could not be continued: {problem.Message}", problem);
+                    PluralFormat.Text($"The file {fileId} broke off after {_position} {_position:byte|bytes} and could not be continued: {problem.Message}"), problem);
             }
 
             await Task.Delay(RetryPolicy.DelayAfter(_fruitless + 1, null), client.Time, cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
 
@@ -67,7 +68,7 @@ public static class Download
         {
             throw new ServiceException(
                 ServiceErrorKind.DownloadIncomplete,
-                $"The file {fileId} ends in the middle of a line after {file.Length} bytes, and the service did not say how long it is: fetch it again.");
+                PluralFormat.Text($"The file {fileId} ends in the middle of a line after {file.Length} {file.Length:byte|bytes}, and the service did not say how long it is: fetch it again."));
         }
 
         return !content.IsPartial;

@@ -287,7 +287,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
     };
 
     private string LocalAdvice() => connection.Profile == ServiceProfile.Local
-        ? ". Start-BatchServer starts the local service; Disconnect-BatchService turns back to the environment's." : "";
+        ? ". Start-BatchServer starts the local service; after Disconnect-BatchService calls go where INFERENCE_BASE_URL says, else to Inference.net." : "";
 
     private bool IsUnknownBatch(ServiceCall call, ServiceException problem) =>
         connection.Profile.UnknownBatchIs500 && call.NotFound == ServiceErrorKind.BatchNotFound

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using InferenceBatch.Model;
 using Microsoft.Net.Http.Headers;
 using Microsoft.Win32.SafeHandles;
 
@@ -74,7 +75,7 @@ internal sealed class FileContent(string path, long length, long? lines, string?
         if (from > to)
         {
             request.HttpContext.Response.Headers.ContentRange = $"bytes */{available}";
-            throw new ApiException(416, $"The range is not within the file's {available} bytes.", "Range", "range_not_satisfiable");
+            throw new ApiException(416, PluralFormat.Invariant($"The range is not within the file's {available} {available:byte|bytes}."), "Range", "range_not_satisfiable");
         }
 
         return (from, to);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Execution.Upstreams;
 
@@ -111,7 +112,7 @@ internal static class RunCommand
         long doneBefore = run.Counts.Done;
         if (doneBefore > 0)
         {
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{doneBefore:N0} of {run.Counts.Total:N0} lines are done already."));
+            Console.Error.WriteLine(PluralFormat.Invariant($"{doneBefore:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} {doneBefore:is|are} done already."));
         }
 
         long start = Stopwatch.GetTimestamp();
@@ -119,14 +120,14 @@ internal static class RunCommand
         string seconds = Stopwatch.GetElapsedTime(start).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture);
         if (!isWhole)
         {
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} lines done; the same command goes on from here."));
+            Console.Error.WriteLine(PluralFormat.Invariant(
+                $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} done; the same command goes on from here."));
             return ExitCodes.Interrupted;
         }
 
-        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{run.Counts.Total:N0} lines in {seconds} s: {run.Counts.Completed:N0} succeeded, {run.Counts.Failed:N0} failed"
-            + $"{(run.Usage is { } usage ? $"; {usage.InputTokens:N0} tokens in, {usage.OutputTokens:N0} out" : "")}"));
+        string tokens = run.Usage is { } usage ? PluralFormat.Invariant($"; {usage.InputTokens:N0} {usage.InputTokens:token|tokens} in, {usage.OutputTokens:N0} out") : "";
+        Console.Out.WriteLine(PluralFormat.Invariant(
+            $"{run.Counts.Total:N0} {run.Counts.Total:line|lines} in {seconds} s: {run.Counts.Completed:N0} succeeded, {run.Counts.Failed:N0} failed{tokens}"));
         Console.Out.WriteLine($"output: {paths.Output}");
         Console.Out.WriteLine($"errors: {paths.Errors}");
         return run.Counts.Failed > 0 ? ExitCodes.LinesFailed : ExitCodes.Success;

@@ -26,7 +26,7 @@ internal static class RunProgress
             RequestCounts now = counts();
             double rate = (now.Done - doneBefore) / time.GetElapsedTime(start).TotalSeconds;
             string left = rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", about {(now.Total - now.Done) / rate:N0} s left") : "";
-            writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{now.Done:N0} of {now.Total:N0} lines, {now.Failed:N0} failed, {rate:N1} a second{left}"));
+            writer.WriteLine(PluralFormat.Invariant($"{now.Done:N0} of {now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed, {rate:N1} a second{left}"));
             tick = ticks.WaitForNextTickAsync().AsTask();
         }
 
@@ -46,7 +46,7 @@ internal static class RunProgress
             {
                 RequestCounts now = counts();
                 bar.Value = now.Done;
-                bar.Description = string.Create(CultureInfo.InvariantCulture, $"{now.Done:N0}/{now.Total:N0} lines, {now.Failed:N0} failed");
+                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed");
                 await Task.WhenAny(work, ticks.WaitForNextTickAsync().AsTask());
             }
             while (!work.IsCompleted);

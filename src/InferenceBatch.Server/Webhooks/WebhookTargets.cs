@@ -13,6 +13,7 @@ namespace InferenceBatch.Server.Webhooks;
 internal sealed class WebhookTargets(bool allowInsecure, Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
 {
     private const int MaxUrlLength = 2048;
+    private const string AllowAdvice = "; --allow-insecure-webhooks (Start-BatchServer -AllowInsecureWebhooks) also lets http and hosts of this network be called";
 
     private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve = resolve ?? Dns.GetHostAddressesAsync;
 
@@ -22,7 +23,7 @@ internal sealed class WebhookTargets(bool allowInsecure, Func<string, Cancellati
         if (url.Length > MaxUrlLength || !Uri.TryCreate(url, UriKind.Absolute, out Uri? address)
             || !(address.Scheme == Uri.UriSchemeHttps || (allowInsecure && address.Scheme == Uri.UriSchemeHttp)))
         {
-            return $"an {(allowInsecure ? "http or https" : "https")} address of at most {MaxUrlLength} characters is wanted";
+            return $"an {(allowInsecure ? "http or https" : "https")} address of at most {MaxUrlLength} characters is wanted{(allowInsecure ? "" : AllowAdvice)}";
         }
 
         if (address.UserInfo.Length > 0)
@@ -30,9 +31,10 @@ internal sealed class WebhookTargets(bool allowInsecure, Func<string, Cancellati
             return "a user name or password in it would not be sent";
         }
 
-        return IPAddress.TryParse(address.IdnHost, out IPAddress? literal) && !IsAllowed(literal)
-            || (!allowInsecure && address.IsLoopback)
-            ? $"'{address.IdnHost}' is no host of the public internet" : null;
+        AddressKind kind = IPAddress.TryParse(address.IdnHost, out IPAddress? literal) ? AddressKinds.Of(literal)
+            : address.IsLoopback ? AddressKind.Internal : AddressKind.Public;
+        return IsAllowed(kind) ? null
+            : $"'{address.IdnHost}' is no host of the public internet{(kind == AddressKind.Internal ? AllowAdvice : "")}";
     }
 
     /// <summary>Connects to a host's checked addresses: a <see cref="SocketsHttpHandler.ConnectCallback"/>.</summary>
@@ -59,6 +61,7 @@ internal sealed class WebhookTargets(bool allowInsecure, Func<string, Cancellati
         }
     }
 
-    private bool IsAllowed(IPAddress address) =>
-        AddressKinds.Of(address) is var kind && (kind == AddressKind.Public || (allowInsecure && kind == AddressKind.Internal));
+    private bool IsAllowed(IPAddress address) => IsAllowed(AddressKinds.Of(address));
+
+    private bool IsAllowed(AddressKind kind) => kind == AddressKind.Public || (allowInsecure && kind == AddressKind.Internal);
 }

@@ -1,7 +1,9 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Text.Json;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Binding;
 
@@ -27,7 +29,10 @@ internal sealed class JsonObjectTransformationAttribute : ArgumentTransformation
         }
         catch (JsonException exception)
         {
-            throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NotJson", exception.Message), exception);
+            throw new ArgumentTransformationMetadataException(
+                Unwrapped(inputData) is string text && text.AsSpan().TrimStart() is not ['{' or '[', ..]
+                    ? Messages.Text("Argument.NotJsonText", ViewText.OneLine(text, 80)) : Messages.Text("Argument.NotJson", JsonFault.Place(exception)),
+                exception);
         }
     }
 

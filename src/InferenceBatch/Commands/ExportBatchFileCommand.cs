@@ -74,7 +74,7 @@ public sealed class ExportBatchFileCommand : BatchCommand
 
         if (_splitter.Count % RequestsBetweenReports == 0)
         {
-            _progress!.Report(0, 0, () => $"{_splitter.Count:N0} requests");
+            _progress!.Report(0, 0, () => PluralFormat.Text($"{_splitter.Count:N0} {_splitter.Count:request|requests}"));
         }
     }
 

@@ -139,7 +139,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     protected override void EndProcessing()
     {
         // No rows for a checkpoint that holds some is a mismatch, not nothing to do.
-        if (_input is null || (_input.Count == 0 && !_store!.IsSpooled) || !ShouldProcess($"{_input.Count:N0} requests to {_connection}", "Run a batch, which is billed"))
+        if (_input is null || (_input.Count == 0 && !_store!.IsSpooled) || !ShouldProcess(PluralFormat.Text($"{_input.Count:N0} {_input.Count:request|requests} to {_connection}"), _connection!.BaseUri.IsLoopback ? "Run a batch" : "Run a batch, which is billed"))
         {
             return;
         }

@@ -160,7 +160,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        string what = report is null ? name : $"{name} ({report.RequestCount:N0} requests)";
+        string what = report is null ? name : PluralFormat.Text($"{name} ({report.RequestCount:N0} {report.RequestCount:request|requests})");
         if (ShouldProcess(what, $"Send to {connection}")
             && TryRun((pump, token) => UploadAsync(connection, pump, path, name, offset, token), origin ?? path, out BatchFile? file))
         {

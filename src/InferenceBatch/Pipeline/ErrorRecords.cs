@@ -129,15 +129,15 @@ internal static class ErrorRecords
     }
 
     public static ErrorRecord BatchNotFinished(Batch batch) =>
-        Of("BatchNotFinished", batch, batch.Id, batch.RawStatus);
+        Of("BatchNotFinished", batch, batch.Id, ViewText.Status(batch));
 
     /// <param name="id">The batch still running.</param>
     /// <param name="waited">How long it was waited for.</param>
     /// <param name="last">The batch as it was last seen; the error's target, else the id is.</param>
     /// <param name="trouble">Why the service could not be asked at last; null where it could.</param>
     public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last, ServiceException? trouble) => trouble is null
-        ? Of("WaitTimeout", last ?? (object)id, id, last?.RawStatus ?? "not finished", waited.TotalSeconds, BatchWait.ResumeLine([id]))
-        : Of("WaitTimeout.Unreachable", last ?? (object)id, id, last?.RawStatus ?? "not finished", waited.TotalSeconds, trouble.Message, BatchWait.ResumeLine([id]));
+        ? Of("WaitTimeout", last ?? (object)id, id, last is null ? "not finished" : ViewText.Status(last), waited.TotalSeconds, BatchWait.ResumeLine([id]))
+        : Of("WaitTimeout.Unreachable", last ?? (object)id, id, last is null ? "not finished" : ViewText.Status(last), waited.TotalSeconds, trouble.Message, BatchWait.ResumeLine([id]));
 
     /// <summary>A batch file that was not sent, with the first of its errors.</summary>
     public static ErrorRecord InvalidBatchFile(BatchFileReport report, string name)
@@ -145,9 +145,7 @@ internal static class ErrorRecords
         const int MaxListed = 5;
         IEnumerable<LineIssue> errors = report.Issues.Where(issue => issue.Severity == IssueSeverity.Error).Take(MaxListed);
         string listed = Listed(errors, report.ErrorCount > MaxListed ? Messages.Text("InvalidBatchFile.More") : null);
-        return report.ErrorCount == 1
-            ? Of("InvalidBatchFile.One", report, name, listed)
-            : Of("InvalidBatchFile", report, name, report.ErrorCount, listed);
+        return Of("InvalidBatchFile", report, name, report.ErrorCount, listed);
     }
 
     /// <summary>One a line; of what a service or a file says the beginning, with nothing that a terminal would obey.</summary>

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Pipeline;
 
@@ -7,14 +8,17 @@ namespace InferenceBatch.Pipeline;
 /// the end. PowerShell itself drops the records under <c>-ProgressAction Ignore</c> and $ProgressPreference.
 /// </summary>
 /// <remarks>Safe for several threads when <paramref name="write"/> is.</remarks>
-/// <param name="activity">What is being done; the bar's title.</param>
+/// <param name="activity">What is being done; the bar's title, of which the first 30 characters are shown.</param>
 /// <param name="write">Writes a record: the cmdlet's WriteProgress on the pipeline thread, else the pump's.</param>
 /// <param name="time">Where the time is read.</param>
 internal sealed class ProgressReporter(string activity, Action<ProgressRecord> write, TimeProvider? time = null) : IDisposable
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+    private const int LongestActivity = 30;
     private static int s_lastId;
 
+    // PowerShell takes the room of a long title away from the status, all of it in a window of 80 columns.
+    private readonly string _activity = ViewText.OneLine(activity, LongestActivity);
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly int _id = Interlocked.Increment(ref s_lastId) & 0x7FFFFFFF;
     private readonly object _gate = new();
@@ -40,7 +44,7 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
             _shown = true;
             int percent = total > 0 ? (int)Math.Clamp(done * 100.0 / total, 0, 100) : -1;
             int seconds = left is { TotalSeconds: < int.MaxValue } some ? (int)some.TotalSeconds : -1;
-            write(new ProgressRecord(_id, activity, status()) { PercentComplete = percent, SecondsRemaining = seconds });
+            write(new ProgressRecord(_id, _activity, status()) { PercentComplete = percent, SecondsRemaining = seconds });
         }
     }
 
@@ -51,7 +55,7 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
         {
             if (_shown && !_ended)
             {
-                write(new ProgressRecord(_id, activity, " ") { RecordType = ProgressRecordType.Completed });
+                write(new ProgressRecord(_id, _activity, " ") { RecordType = ProgressRecordType.Completed });
             }
 
             _ended = true;

@@ -1,8 +1,8 @@
+using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
-using InferenceBatch.Views;
 
 namespace InferenceBatch.Pipeline;
 
@@ -13,10 +13,13 @@ namespace InferenceBatch.Pipeline;
 public abstract class RequestCommand : BatchCommand
 {
     private const int LongestDescription = 60;
+    private const int RowsToJudgeBy = 10;
 
     private EndpointShape _shape = EndpointShape.Of("");
     private RequestTemplate? _template;
     private bool _emptyIdWasTold;
+    private bool _hasBuilt;
+    private bool _hasKeys;
 
     /// <summary>What a request is made from: a text is its prompt; of another object the parameters name the parts.</summary>
     [Parameter(ValueFromPipeline = true)]
@@ -126,7 +129,7 @@ public abstract class RequestCommand : BatchCommand
     {
         InputNumber++;
         object? input = InputObject;
-        if (input is PSObject { BaseObject: string or ValueType } wrapped)
+        if (input is PSObject { BaseObject: string or ValueType or IDictionary } wrapped)
         {
             input = wrapped.BaseObject; // A million rows are kept; their wrappers need not be.
         }
@@ -136,12 +139,16 @@ public abstract class RequestCommand : BatchCommand
             WarnOfNamesAsTexts(input);
         }
 
+        TakeKeys(input as IDictionary);
         string? prompt = Prompt ?? input as string;
         if (Check(input, prompt) is { } problem)
         {
+            WarnOfWrongColumn(problem, input);
             WriteError(problem);
             return null;
         }
+
+        _hasBuilt = true;
 
         try
         {
@@ -177,7 +184,7 @@ public abstract class RequestCommand : BatchCommand
 
         if (prompt is null && Message is null && !_template.HasInput)
         {
-            return ErrorRecords.Of("PromptMissing", input, Describe(input), PropertiesOf(input));
+            return ErrorRecords.Of("PromptMissing", input, Describe(input), InputFields.Listed(input) is { Length: > 0 } names ? Messages.Text("PromptMissing.Properties", names) : "");
         }
 
         return _shape.TakesMessages ? null
@@ -287,7 +294,7 @@ public abstract class RequestCommand : BatchCommand
 
     private protected string Describe(object? input)
     {
-        if (input is null)
+        if (input is null or IDictionary)
         {
             return $"Input object {InputNumber}";
         }
@@ -306,18 +313,36 @@ public abstract class RequestCommand : BatchCommand
 
         foreach ((string parameter, string? text) in new[] { (nameof(Prompt), Prompt), (nameof(CustomId), CustomId), (nameof(SystemPrompt), SystemPrompt) })
         {
-            if (!string.IsNullOrEmpty(text) && PSObject.AsPSObject(input).Properties[text] is not null)
+            if (!string.IsNullOrEmpty(text) && InputFields.NamesOf(input).Contains(text, StringComparer.OrdinalIgnoreCase))
             {
                 WriteWarning(Messages.Text("Warning.NameAsText", parameter, text));
             }
         }
     }
 
-    private static string PropertiesOf(object? input)
+    /// <summary>Where none of the first objects has a prompt, a column is misspelt, and one sentence says so better than errors without end.</summary>
+    private void WarnOfWrongColumn(ErrorRecord problem, object? input)
     {
-        const int MostNamed = 12;
-        string[] names = input is null ? [] : [.. PSObject.AsPSObject(input).Properties.Select(property => property.Name).Take(MostNamed)];
-        return names.Length == 0 ? "" : Messages.Text("PromptMissing.Properties", ViewText.OneLine(string.Join(", ", names), 200));
+        if (InputNumber == RowsToJudgeBy && !_hasBuilt && problem.FullyQualifiedErrorId == "PromptMissing" && InputFields.Listed(input) is { Length: > 0 } names)
+        {
+            WriteWarning(Messages.Text("Warning.NoPrompts", InputNumber, names));
+        }
+    }
+
+    /// <summary>The keys of a dictionary stand for properties: PowerShell binds those of objects alone.</summary>
+    private void TakeKeys(IDictionary? row)
+    {
+        if (row is null && !_hasKeys)
+        {
+            return;
+        }
+
+        _hasKeys = row is not null;
+        Dictionary<string, object> given = MyInvocation.BoundParameters;
+        Prompt = given.ContainsKey(nameof(Prompt)) ? Prompt : InputFields.ValueOf<string>(row, nameof(Prompt));
+        SystemPrompt = given.ContainsKey(nameof(SystemPrompt)) ? SystemPrompt : InputFields.ValueOf<string>(row, nameof(SystemPrompt));
+        CustomId = given.ContainsKey(nameof(CustomId)) ? CustomId : InputFields.ValueOf<string>(row, nameof(CustomId)) ?? InputFields.ValueOf<string>(row, "custom_id");
+        Image = given.ContainsKey(nameof(Image)) ? Image : InputFields.ValueOf<string[]>(row, nameof(Image));
     }
 
     private static RawJson[] All(object[]? values) =>

@@ -1,8 +1,8 @@
-using System.Globalization;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Pipeline;
 
@@ -32,7 +32,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         await foreach (BatchResult result in reader.ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
         {
             lines++;
-            progress.Report(lines, batch.RequestCounts.Total, () => string.Create(CultureInfo.CurrentCulture, $"{lines:N0} results"));
+            progress.Report(lines, batch.RequestCounts.Total, () => PluralFormat.Text($"{lines:N0} {lines:result|results}"));
             await WriteAsync(result, pump).ConfigureAwait(false);
         }
 
@@ -47,8 +47,8 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         if (reader.IsPartial)
         {
             pump.WriteWarning(hasCounts && batch.RequestCounts.Total > 0
-                ? Messages.Text("Warning.ResultsArePartialOf", batch.Id, lines, batch.RequestCounts.Total, batch.RawStatus)
-                : Messages.Text("Warning.ResultsArePartial", batch.Id, lines, batch.RawStatus));
+                ? Messages.Text("Warning.ResultsArePartialOf", batch.Id, lines, batch.RequestCounts.Total, ViewText.Status(batch))
+                : Messages.Text("Warning.ResultsArePartial", batch.Id, lines, ViewText.Status(batch)));
         }
         else if (hasCounts && batch.RequestCounts.Done > lines)
         {

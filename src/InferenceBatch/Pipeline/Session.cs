@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Pipeline;
 
@@ -88,7 +89,7 @@ internal static class Session
     private static void Note(Batch batch, bool isListed)
     {
         string progress = batch.RequestCounts.Total > 0 ? string.Create(CultureInfo.CurrentCulture, $", {batch.RequestCounts.Done:N0} of {batch.RequestCounts.Total:N0} done") : "";
-        Batches.Add(batch.Id, batch.RawStatus + progress, isListed);
+        Batches.Add(batch.Id, ViewText.Status(batch) + progress, isListed);
         InputFiles.Add(batch.InputFileId, $"input of {batch.Id}", isListed);
         OutputFiles.Add(batch.ErrorFileId, $"errors of {batch.Id}", isListed);
         OutputFiles.Add(batch.OutputFileId, $"output of {batch.Id}", isListed);
@@ -102,7 +103,7 @@ internal static class Session
     private static void Note(BatchFile file, bool isListed)
     {
         bool isOutput = file.Purpose is { } purpose && (purpose.Contains("output", StringComparison.OrdinalIgnoreCase) || purpose.Contains("error", StringComparison.OrdinalIgnoreCase));
-        string requests = file.RequestCount is { } count ? string.Create(CultureInfo.CurrentCulture, $"{count:N0} requests") : "";
+        string requests = file.RequestCount is { } count ? PluralFormat.Text($"{count:N0} {count:request|requests}") : "";
         string note = string.Join(", ", new[] { file.FileName, requests, file.Status }.Where(part => !string.IsNullOrEmpty(part)));
         (isOutput ? OutputFiles : InputFiles).Add(file.Id, note, isListed);
     }

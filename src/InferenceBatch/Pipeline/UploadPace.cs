@@ -15,7 +15,7 @@ internal static class UploadPace
         TimeSpan interval = connection.Profile.UploadInterval;
         while (last.Value + interval - DateTimeOffset.UtcNow is { Ticks: > 0 } left)
         {
-            progress.Report(0, 0, () => $"{connection.Provider} takes one file each {interval.TotalSeconds:0} seconds: {left.TotalSeconds:0} left");
+            progress.Report(0, 0, () => $"{left.TotalSeconds:0} s to wait: {connection.Provider} takes a file each {interval.TotalSeconds:0} s");
             await Task.Delay(left < TimeSpan.FromSeconds(1) ? left : TimeSpan.FromSeconds(1), cancellationToken).ConfigureAwait(false);
         }
 

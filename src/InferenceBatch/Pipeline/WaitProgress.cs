@@ -2,10 +2,11 @@ using System.Globalization;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Views;
 
 namespace InferenceBatch.Pipeline;
 
-/// <summary>How far the batches that are waited for are, as a line of progress: phase, count, rate and time left; and what to say of one that stalls.</summary>
+/// <summary>How far the batches that are waited for are, as a line of progress: phase, count and rate; and what to say of one that stalls.</summary>
 internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time = null)
 {
     private readonly TimeProvider _time = time ?? TimeProvider.System;
@@ -32,32 +33,24 @@ internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time
         long total = _seen.Values.Sum(one => one.RequestCounts.Total);
         _rate.Report(_time.GetElapsedTime(_began), done);
         TimeSpan? left = _rate.TimeLeft(total);
-        progress.Report(done, total, () => Describe(done, total, left), left);
+        progress.Report(done, total, () => Describe(done, total), left);
     }
 
     /// <summary>The warning about a batch that has not changed for long, with what can be done.</summary>
     public static string StallText(Batch batch, TimeSpan unchanged) => Messages.Text(
         batch.Status == BatchStatus.Validating ? "Warning.StalledValidating" : "Warning.Stalled",
-        batch.Id, batch.RawStatus, batch.RequestCounts.Done, batch.RequestCounts.Total, unchanged.TotalMinutes);
+        batch.Id, ViewText.Status(batch), batch.RequestCounts.Done, batch.RequestCounts.Total, Math.Round(unchanged.TotalMinutes));
 
     public static string TroubleText(ServiceException trouble) => Messages.Text("Warning.Unreachable", trouble.Message);
 
-    private string Describe(long done, long total, TimeSpan? left)
+    /// <summary>At most 60 characters, which is what a window of 80 columns has room for; the time left stands beside it, in a field of its own.</summary>
+    private string Describe(long done, long total)
     {
         int ended = _seen.Values.Count(batch => batch.IsFinished);
-        string phase = _seen.Count == 1
-            ? _seen.Values.First().RawStatus
-            : string.Join(", ", _seen.Values.GroupBy(batch => batch.IsFinished ? "ended" : batch.RawStatus).Select(group => $"{group.Count()} {group.Key}")) + $" of {_seen.Count} batches";
+        string phase = _seen.Count == 1 ? ViewText.Status(_seen.Values.First()) : $"{ended}/{_seen.Count} batches ended";
         string rate = ended == _seen.Count || _rate.PerSecond is not { } perSecond ? ""
             : perSecond >= 1 ? string.Create(CultureInfo.CurrentCulture, $", {perSecond:N0}/s")
             : string.Create(CultureInfo.CurrentCulture, $", {perSecond * 60:0.#}/min");
-        return string.Create(CultureInfo.CurrentCulture, $"{Lead}{phase}, {done:N0} of {total:N0} requests done{rate}{(left is { Ticks: > 0 } some ? $", about {Round(some)} left" : "")}");
+        return string.Create(CultureInfo.CurrentCulture, $"{Lead}{phase}, {done:N0} of {total:N0} done{rate}");
     }
-
-    private static string Round(TimeSpan left) => left switch
-    {
-        { TotalMinutes: < 2 } => string.Create(CultureInfo.CurrentCulture, $"{left.TotalSeconds:0} s"),
-        { TotalHours: < 2 } => string.Create(CultureInfo.CurrentCulture, $"{left.TotalMinutes:0} min"),
-        _ => string.Create(CultureInfo.CurrentCulture, $"{left.TotalHours:0} h"),
-    };
 }

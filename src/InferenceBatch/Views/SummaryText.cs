@@ -1,4 +1,5 @@
 using System.Globalization;
+using InferenceBatch.Model;
 using InferenceBatch.Runs;
 
 namespace InferenceBatch.Views;
@@ -15,7 +16,7 @@ public static class SummaryText
         BatchResultMeasure results = summary.Results;
         string succeeded = Text($"{results.Succeeded:N0} succeeded");
         string others = string.Join(", ", Outcomes(summary).Append((Count: results.ValueErrors, What: "not the JSON asked for")).Where(one => one.Count > 0).Select(Said));
-        yield return Text($"{summary.Rows:N0} {(summary.Rows == 1 ? "row" : "rows")}: ") + (others.Length == 0 ? succeeded : $"{succeeded}, {others}");
+        yield return Text($"{summary.Rows:N0} {summary.Rows:row|rows}: ") + (others.Length == 0 ? succeeded : $"{succeeded}, {others}");
         foreach (FailureCount failure in results.Failures.Take(FailuresShown))
         {
             yield return Text($"  {failure.Count:N0} × {ViewText.OneLine(failure.Code, 30)}: {ViewText.OneLine(failure.Message, LongestMessage)}");
@@ -26,12 +27,12 @@ public static class SummaryText
             yield return $"  {ViewText.Plural(results.Failures.Count - FailuresShown, "more code")}: Measure-BatchResult lists them";
         }
 
-        yield return Text($"{summary.Requests:N0} {(summary.Requests == 1 ? "request" : "requests")}, ")
-            + Text($"{summary.BatchIds.Count:N0} {(summary.BatchIds.Count == 1 ? "batch" : "batches")}, {ViewText.Plural(summary.Attempts, "attempt")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all of an earlier start, nothing was sent now" : "")}");
+        yield return Text($"{summary.Requests:N0} {summary.Requests:request|requests}, ")
+            + Text($"{summary.BatchIds.Count:N0} {summary.BatchIds.Count:batch|batches}, {ViewText.Plural(summary.Attempts, "attempt")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all of an earlier start, nothing was sent now" : "")}");
         if (results.TotalTokens is not null)
         {
             string cost = results.Cost is { } known ? Text($"; cost {known:0.####}") : "";
-            yield return Text($"{results.InputTokens ?? 0:N0} tokens in, {results.OutputTokens ?? 0:N0} out{cost}");
+            yield return Text($"{results.InputTokens ?? 0:N0} {results.InputTokens ?? 0:token|tokens} in, {results.OutputTokens ?? 0:N0} out{cost}");
         }
     }
 
@@ -49,5 +50,5 @@ public static class SummaryText
     private static string Time(TimeSpan time) =>
         time.ToString(time.TotalDays >= 1 ? @"d\.hh\:mm\:ss" : time.TotalMinutes >= 1 ? @"hh\:mm\:ss" : @"s\.f\ \s", CultureInfo.InvariantCulture);
 
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    private static string Text(FormattableString text) => PluralFormat.Invariant(text);
 }

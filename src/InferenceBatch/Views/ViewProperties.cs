@@ -18,7 +18,7 @@ public static class ViewProperties
 
     public static object BatchStatusText(PSObject batch) => Of<Batch>(batch) switch
     {
-        { Status: BatchStatus.Unknown } one => $"{ViewText.OneLine(one.RawStatus, 20)}?",
+        { Status: BatchStatus.Unknown } one => $"{ViewText.Status(one)}?",
         { Status: BatchStatus.Completed } => Palette.Paint(nameof(BatchStatus.Completed), "Green"),
         { Status: BatchStatus.Failed } => Palette.Paint(nameof(BatchStatus.Failed), "Red"),
         { Status: BatchStatus.Expired or BatchStatus.Cancelling or BatchStatus.Cancelled } one => Palette.Paint(one.Status.ToString(), "Yellow"),
@@ -39,8 +39,6 @@ public static class ViewProperties
     public static object BatchAtAGlance(PSObject batch) => $"{Of<Batch>(batch).RequestCounts.Percent,3}% {Of<Batch>(batch).Id}";
 
     public static object FileNameText(PSObject file) => ViewText.OneLine(Of<BatchFile>(file).FileName ?? Path.GetFileName(Of<BatchFile>(file).Path), LongestLine);
-
-    public static object FileRequests(PSObject file) => Of<BatchFile>(file).RequestCount is { } count ? ViewText.Number(count) : "";
 
     public static object FileSize(PSObject file) => ViewText.Size(Of<BatchFile>(file).Bytes);
 
@@ -101,16 +99,6 @@ public static class ViewProperties
 
     public static object ReportIssues(PSObject report) => Of<BatchFileReport>(report).Issues.Select(issue => ViewText.OneLine(issue.ToString(), LongestLine)).ToArray();
 
-    public static object ServerAge(PSObject server) => ViewText.Age(Of<BatchServer>(server).StartedAt);
-
-    /// <summary>The data folder, beginning with ~ where it is below the user's own.</summary>
-    public static object ServerFolder(PSObject server)
-    {
-        string path = Of<BatchServer>(server).DataPath;
-        string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
-        return home.Length > 1 && path.StartsWith(home + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? "~" + path[home.Length..] : path;
-    }
-
     public static object MeasuredSize(PSObject measure) => ViewText.Size(Of<BatchFileMeasure>(measure).Bytes);
 
     public static object MeasuredModels(PSObject measure) => ViewText.OneLine(string.Join(", ", Of<BatchFileMeasure>(measure).Models), LongestLine);
@@ -139,7 +127,7 @@ public static class ViewProperties
 
     private static string Painted(BatchResult result, string text) => Palette.Paint(text, result.Status switch
     {
-        ResultStatus.Succeeded => "Green",
+        ResultStatus.Succeeded => result.ValueError is null ? "Green" : "Yellow",
         ResultStatus.Failed => "Red",
         _ => "Yellow",
     });

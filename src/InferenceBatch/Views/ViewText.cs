@@ -94,9 +94,12 @@ public static class ViewText
             }
         });
 
-    /// <summary>The answer's text on one line; for a result without one, what went wrong.</summary>
+    /// <summary>The answer's text on one line, with a word before it where it was to be JSON and is not; for a result without one, what went wrong.</summary>
     public static string Answer(BatchResult result, int longest) =>
-        OneLine(result.Text ?? result.Error?.ToString() ?? (result.Status == ResultStatus.Missing ? "not in any file that came back" : ""), longest);
+        OneLine(result.Text is { } text ? result.ValueError is null ? text : $"not JSON: {text}" : result.Error?.ToString() ?? (result.Status == ResultStatus.Missing ? "not in any file that came back" : ""), longest);
+
+    /// <summary>A batch's status as the module's own word, which -Status takes; the service's where the module knows it not.</summary>
+    public static string Status(Batch batch) => batch.Status == BatchStatus.Unknown ? OneLine(batch.RawStatus, 20) : batch.Status.ToString();
 
     /// <summary>The beginning of a request's body, without reading all of a large one.</summary>
     public static string Body(BatchRequest request, int longest)
@@ -131,7 +134,7 @@ public static class ViewText
 
     /// <summary>A number with its noun: <c>1 error</c>, <c>50,000 requests</c>.</summary>
     public static string Plural(int count, string noun) =>
-        string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
+        PluralFormat.Invariant($"{count:N0} {noun}{count:|s}");
 
     /// <summary>A number with its thousands set apart.</summary>
     public static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);

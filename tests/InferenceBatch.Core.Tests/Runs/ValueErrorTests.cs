@@ -49,15 +49,18 @@ public sealed class ValueErrorTests
     public void A_whole_value_before_the_limit_is_no_problem() => Assert.Null(Of("{\"a\":1}   \n \n", "length", Schema).ValueError);
 
     [Theory]
-    [InlineData("```json\n{}\n```")]
-    [InlineData("{\"a\":1} and more")]
-    [InlineData("{\"a\":\"\\ud83d\"}")]
-    [InlineData("42")]
-    [InlineData("")]
-    public void What_gives_no_object_and_no_array_says_so(string text)
+    [InlineData("```json\n{}\n```", "it stands between ``` lines")]
+    [InlineData("Sure! {}", "it begins with other text")]
+    [InlineData("{\"a\":1} and more", "line 1 goes wrong at byte 9")]
+    [InlineData("{\"a\":\n 1,, ", "line 2 goes wrong at byte 4")]
+    [InlineData("{\"a\":[1,\"x", "it breaks off")]
+    [InlineData("{\"a\":\"\\ud83d\"}", "it holds half a surrogate pair")]
+    [InlineData("42", "it is a single value, no object and no array")]
+    [InlineData("", "it is empty")]
+    public void What_gives_no_object_and_no_array_says_so(string text, string why)
     {
         BatchResult result = Of(text, "stop", Schema);
-        Assert.StartsWith("the answer is not JSON: ", result.ValueError, StringComparison.Ordinal);
+        Assert.Equal("the answer is not JSON: " + why, result.ValueError);
         Assert.Equal((ResultStatus.Succeeded, null), (result.Status, result.Error));
     }
 

@@ -138,6 +138,16 @@ public sealed class WebhookTests
         Assert.Equal(("webhook_url", "invalid_value"), (error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
     }
 
+    /// <summary>Who meets the refusal is told what allows it; of what is never allowed nothing is promised.</summary>
+    [Theory]
+    [InlineData("http://hooks.example/x", true)]
+    [InlineData("https://localhost/x", true)]
+    [InlineData("https://10.0.0.1/x", true)]
+    [InlineData("https://169.254.169.254/x", false)]
+    [InlineData("https://user:word@hooks.example/x", false)]
+    public void A_refusal_names_the_option_that_allows_it(string url, bool isNamed) =>
+        Assert.Equal(isNamed, new WebhookTargets(false).ProblemOf(url)!.Contains("Start-BatchServer -AllowInsecureWebhooks", StringComparison.Ordinal));
+
     [Theory]
     [InlineData(false, "https://hooks.example/x?token=1")]
     [InlineData(false, "https://93.184.216.34:8443/x")]
