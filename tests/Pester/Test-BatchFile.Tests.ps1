@@ -61,10 +61,20 @@ Describe 'Test-BatchFile' {
     }
 
     Context 'progress' {
-        It 'is silent under -ProgressAction Ignore' {
-            $module = $ModulePath
-            $command = "Import-Module '$module'; Test-BatchFile '$valid' -Quiet"
-            Invoke-PowerShell -OutputFormat XML -Command "$command -ProgressAction Ignore" 2>&1 | Should -Not -BeLike '*Checking*'
+        It 'is shown for what takes a while, and not under -ProgressAction Ignore' {
+            $large = Join-Path $TestDrive large.jsonl
+            [IO.File]::WriteAllLines($large, [string[]](1..150000).ForEach({ '{"custom_id":"r' + $_ + '","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}' }))
+            function Get-Progress([string] $Command) {
+                $shell = [powershell]::Create()
+                try {
+                    $null = $shell.AddScript("Import-Module '$ModulePath'; $Command").Invoke()
+                    $shell.Streams.Progress.Activity
+                }
+                finally { $shell.Dispose() }
+            }
+            Get-Progress "Test-BatchFile '$large'" | Should -Contain 'Checking large.jsonl'
+            Get-Progress "Test-BatchFile '$large' -ProgressAction Ignore" | Should -BeNullOrEmpty
+            Get-Progress "Test-BatchFile '$valid'" | Should -BeNullOrEmpty -Because 'it would only flash'
         }
     }
 

@@ -4,8 +4,8 @@ using InferenceBatch.Views;
 namespace InferenceBatch.Pipeline;
 
 /// <summary>
-/// Progress of one activity: at most ten records a second however often it is told, and one that removes the bar at
-/// the end. PowerShell itself drops the records under <c>-ProgressAction Ignore</c> and $ProgressPreference.
+/// Progress of one activity that takes a while: at most ten records a second however often it is told, and one that
+/// removes the bar at the end. PowerShell itself drops the records under <c>-ProgressAction Ignore</c> and $ProgressPreference.
 /// </summary>
 /// <remarks>Safe for several threads when <paramref name="write"/> is.</remarks>
 /// <param name="activity">What is being done; the bar's title, of which the first 30 characters are shown.</param>
@@ -13,6 +13,9 @@ namespace InferenceBatch.Pipeline;
 /// <param name="time">Where the time is read.</param>
 internal sealed class ProgressReporter(string activity, Action<ProgressRecord> write, TimeProvider? time = null) : IDisposable
 {
+    /// <summary>What is over so soon needs no bar, which would only flash.</summary>
+    private static readonly TimeSpan s_firstAfter = TimeSpan.FromMilliseconds(200);
+
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private const int LongestActivity = 30;
     private static int s_lastId;
@@ -22,7 +25,7 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly int _id = Interlocked.Increment(ref s_lastId) & 0x7FFFFFFF;
     private readonly object _gate = new();
-    private long _last;
+    private long _last = (time ?? TimeProvider.System).GetTimestamp();
     private bool _shown;
     private bool _ended;
 
@@ -35,7 +38,7 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
     {
         lock (_gate)
         {
-            if (_ended || (_shown && _time.GetElapsedTime(_last) < s_pause))
+            if (_ended || _time.GetElapsedTime(_last) < (_shown ? s_pause : s_firstAfter))
             {
                 return;
             }
