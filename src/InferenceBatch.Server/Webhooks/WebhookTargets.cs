@@ -30,8 +30,9 @@ internal sealed class WebhookTargets(bool allowInsecure, Func<string, Cancellati
             return "a user name or password in it would not be sent";
         }
 
-        return IPAddress.TryParse(address.IdnHost, out IPAddress? literal) && !IsAllowed(literal)
-            || (!allowInsecure && address.IsLoopback)
+        string host = address.IdnHost.TrimEnd('.'); // A dot at the end makes no other name (RFC 1034); all below localhost is this machine (RFC 6761).
+        return IPAddress.TryParse(host, out IPAddress? literal) && !IsAllowed(literal)
+            || (!allowInsecure && (address.IsLoopback || host == "localhost" || host.EndsWith(".localhost", StringComparison.Ordinal)))
             ? $"'{address.IdnHost}' is no host of the public internet" : null;
     }
 
