@@ -67,6 +67,25 @@ public sealed class CommandTests : IDisposable
         Assert.Contains(said, errors, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--data", "serve", "--data", "")]
+    [InlineData("INPUT.jsonl", "run", "")]
+    [InlineData("--output", "run", "in.jsonl", "--output", "")]
+    public async Task An_empty_value_is_2_and_said(string said, params string[] arguments)
+    {
+        (int exitCode, _, string errors) = await ServerProcess.RunAsync(arguments);
+        Assert.Equal(2, exitCode);
+        Assert.Contains($"{said}: a value is wanted", Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_a_home_the_data_folder_has_to_be_named()
+    {
+        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["serve", "--urls", "http://127.0.0.1:0"], ("HOME", _folder.File("none")), ("XDG_STATE_HOME", ""));
+        Assert.Equal(2, exitCode);
+        Assert.Contains("--data", Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Options_come_from_the_environment_too()
     {

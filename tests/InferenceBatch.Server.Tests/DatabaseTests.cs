@@ -21,6 +21,16 @@ public sealed class DatabaseTests : IDisposable
     }
 
     [Fact]
+    public async Task One_that_is_none_is_named_with_what_to_do()
+    {
+        string path = _folder.File("batches.db", new string('x', 8192));
+        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["serve", "--urls", "http://127.0.0.1:0", "--data", _folder.Path]);
+        Assert.Equal(2, exitCode);
+        Assert.Contains($"'{path}' is damaged, or no database", errors, StringComparison.Ordinal);
+        Assert.Contains("backup", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Nobody_elses_transaction_can_make_the_service_wait()
     {
         await using TestService service = await TestService.StartAsync(folder: _folder);

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Tests.Support;
@@ -125,6 +126,13 @@ public sealed class EndingTests
             Assert.Equal("r-2", JsonDocument.Parse(await part.Content.ReadAsStringAsync()).RootElement.GetProperty("custom_id").GetString());
         }
 
+        // Bytes that can still become more have no name: a caller's empty one is not it.
+        using (var conditional = new HttpRequestMessage(HttpMethod.Get, $"files/{output}/content") { Headers = { { "Range", "bytes=1-" }, { "If-Range", "\"\"" } } })
+        using (HttpResponseMessage whole = await service.Api.Http.SendAsync(conditional))
+        {
+            Assert.Equal(HttpStatusCode.OK, whole.StatusCode);
+        }
+
         Assert.Equal("batch_output", (await service.Api.GetAsync($"files/{output}")).GetProperty("purpose").GetString());
         foreach (string file in new[] { input, output })
         {
@@ -135,9 +143,9 @@ public sealed class EndingTests
         release.SetResult();
         JsonElement ended = await service.Api.EndAsync(id);
         Assert.Equal(output, ended.GetProperty("output_file_id").GetString());
-        using HttpResponseMessage whole = await service.Api.Http.GetAsync($"files/{output}/content?offset=2");
-        Assert.Equal("false", whole.Headers.GetValues("X-Incomplete").Single());
-        Assert.Equal("r-4", JsonDocument.Parse(await whole.Content.ReadAsStringAsync()).RootElement.GetProperty("custom_id").GetString());
+        using HttpResponseMessage rest = await service.Api.Http.GetAsync($"files/{output}/content?offset=2");
+        Assert.Equal("false", rest.Headers.GetValues("X-Incomplete").Single());
+        Assert.Equal("r-4", JsonDocument.Parse(await rest.Content.ReadAsStringAsync()).RootElement.GetProperty("custom_id").GetString());
     }
 
     [Fact]

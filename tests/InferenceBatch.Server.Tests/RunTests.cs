@@ -88,6 +88,21 @@ public sealed partial class RunTests : IDisposable
         }
     }
 
+    /// <summary>As long as the file may be, and so may the wait for its end.</summary>
+    [Fact]
+    public async Task Run_hears_sigterm_within_an_endless_line()
+    {
+        using ServerProcess run = ServerProcess.Start(["run", SparseFile()]);
+        using Process started = Process.GetProcessById(run.Id);
+        while (started.TotalProcessorTime < TimeSpan.FromSeconds(1.5))
+        {
+            await Task.Delay(20);
+            started.Refresh();
+        }
+
+        Assert.Equal(130, await run.TerminateAsync());
+    }
+
     [Fact]
     public async Task Run_goes_on_after_a_kill()
     {
@@ -402,6 +417,13 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(0, terminal.ExitCode);
         Assert.Matches(@"\d+/30 lines, 0 failed", shown);
         Assert.Contains("30 succeeded, 0 failed", shown, StringComparison.Ordinal);
+    }
+
+    private string SparseFile()
+    {
+        using FileStream file = File.Create(_folder.File("sparse.jsonl"));
+        file.SetLength(1L << 40);
+        return file.Name;
     }
 
     private static string[] WithoutIds(string jsonl) =>

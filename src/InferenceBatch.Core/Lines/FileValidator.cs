@@ -54,7 +54,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     {
         long start = stream.CanSeek ? stream.Position : 0;
         _endpoint = rules.Endpoint is { } endpoint ? Encoding.UTF8.GetBytes(endpoint) : null;
-        using var reader = new LineReader(stream, leaveOpen: true, rules.MaxLineBytes, skipsLonger: true);
+        using var reader = new LineReader(stream, leaveOpen: true, rules.MaxLineBytes, skipsLonger: true, cancellationToken);
         long nextReport = 0;
         while (reader.Read())
         {

@@ -20,6 +20,7 @@ public sealed class LineReader : IDisposable
     private readonly bool _leaveOpen;
     private readonly int _longest;
     private readonly bool _skipsLonger;
+    private readonly CancellationToken _cancellation;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBufferSize);
     private int _start;
     private int _searched;
@@ -40,8 +41,10 @@ public sealed class LineReader : IDisposable
     /// <param name="leaveOpen">As above.</param>
     /// <param name="longestLine">The bytes a line may have.</param>
     /// <param name="skipsLonger">Whether a longer line is read over, see <see cref="IsTooLong"/>; else it is an <see cref="IOException"/>.</param>
-    internal LineReader(Stream stream, bool leaveOpen, int longestLine, bool skipsLonger = false)
+    /// <param name="cancellation">Ends <see cref="Read"/> also within a line, which may be as long as the file.</param>
+    internal LineReader(Stream stream, bool leaveOpen, int longestLine, bool skipsLonger = false, CancellationToken cancellation = default)
     {
+        _cancellation = cancellation;
         _skipsLonger = skipsLonger;
         _stream = stream;
         _leaveOpen = leaveOpen;
@@ -83,6 +86,7 @@ public sealed class LineReader : IDisposable
                 return false;
             }
 
+            _cancellation.ThrowIfCancellationRequested();
             MakeRoom();
             Filled(_stream.Read(_buffer, _end, _buffer.Length - _end));
         }

@@ -64,7 +64,7 @@ internal sealed class FileContent(string path, long length, long? lines, string?
     {
         if (!RangeHeaderValue.TryParse(request.Headers.Range.ToString(), out RangeHeaderValue? range)
             || range.Unit != "bytes" || range.Ranges.Count != 1
-            || (request.Headers.IfRange.Count > 0 && request.Headers.IfRange.ToString() != $"\"{etag}\""))
+            || (request.Headers.IfRange.Count > 0 && (etag is null || request.Headers.IfRange.ToString() != $"\"{etag}\"")))
         {
             return null; // Several ranges, another unit, or other bytes than the caller has: the whole is always right.
         }

@@ -69,7 +69,7 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Watche
         try
         {
             using var file = new FileStream(
-                Path.Combine(folder.TempPath, "health-check"), FileMode.Create, FileAccess.Write, FileShare.None, 0, FileOptions.DeleteOnClose);
+                folder.NewTemporaryPath(), FileMode.Create, FileAccess.Write, FileShare.None, 0, FileOptions.DeleteOnClose);
             file.Write(new byte[4096]);
             file.Flush(flushToDisk: true);
             return true;

@@ -15,7 +15,7 @@ internal sealed class Detachment : IDisposable
     private readonly TextWriter _terminal = Console.Error;
     private readonly StreamWriter _log;
 
-    /// <exception cref="IOException">The log cannot be written.</exception>
+    /// <exception cref="IOException">The log cannot be written, or the folder is somebody's own.</exception>
     public Detachment(string dataPath)
     {
         foreach (PosixSignal signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT })
@@ -23,6 +23,7 @@ internal sealed class Detachment : IDisposable
             _ignored.Add(PosixSignalRegistration.Create(signal, context => context.Cancel = true));
         }
 
+        DataFolder.RefuseForeign(dataPath);
         DataFolder.MakePrivate(dataPath);
         string path = Path.Combine(dataPath, "server.log");
         if (new FileInfo(path) is { Exists: true, Length: > MaxLogBytes })

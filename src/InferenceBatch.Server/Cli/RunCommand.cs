@@ -15,6 +15,7 @@ internal static class RunCommand
     {
         var command = new Command("run", "Runs one input file to its end: a file in, two files out. Started again after a stop it goes on where it stood.");
         var input = new Argument<string>("INPUT.jsonl") { Description = "The requests, one a line, as the Batch API takes them." };
+        input.Validators.Add(Settings.RefuseEmpty);
         command.Add(input);
         var options = new Settings(command);
         options.Add("output", "OUT.jsonl", "Where answers go. Default: INPUT.output.jsonl.");
@@ -58,9 +59,9 @@ internal static class RunCommand
             options.Refuse($"'{paths.Input}' is empty, or a pipe or device: requests must stand in a file, which is read more than once.");
         }
 
-        if (new HashSet<string>([paths.Input, paths.Output, paths.Errors]).Count < 3)
+        if (paths.All.CountBy(path => path).Any(path => path.Value > 1))
         {
-            options.Refuse("The input, --output and --errors must be three different files.");
+            options.Refuse("The input, --output and --errors must be three different files, and none of them another one's .partial, .lock or .mended.");
         }
     }
 
@@ -99,7 +100,7 @@ internal static class RunCommand
         {
             return Output.Problems([$"{exception.Message} Name another --output and --errors, or move those files away."]);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or UpstreamException)
         {
             return Output.Problems([exception.Message]);
         }

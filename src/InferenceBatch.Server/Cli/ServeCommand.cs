@@ -44,10 +44,16 @@ internal static class ServeCommand
 
     private static ServiceSettings Read(Settings options)
     {
+        string? data = options.Text("data") ?? DataPath.Standard;
+        if (data is null)
+        {
+            options.Refuse("--data: this user has no home folder to keep the data in; name a folder.");
+        }
+
         var settings = new ServiceSettings
         {
             Addresses = options.Value("urls", ListenAddress.Read(StandardUrl), ListenAddress.Read),
-            DataPath = options.Text("data") ?? DataPath.Standard,
+            DataPath = data ?? "",
             Upstream = EngineOptions.ReadUpstream(options),
             UpstreamKey = options.Secret("upstream-key-env"),
             ApiKeys = options.Secrets("api-key-env"),

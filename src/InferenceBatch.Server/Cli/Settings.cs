@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using InferenceBatch.Server.Execution;
 
@@ -26,8 +27,18 @@ internal sealed class Settings(Command command)
             HelpName = value,
             Description = $"{description} {(standard is null ? "" : $"Default: {standard}. ")}[env: {VariableOf(name)}]",
         };
+        option.Validators.Add(RefuseEmpty);
         _options.Add(name, option);
         command.Add(option);
+    }
+
+    /// <summary>Finds a problem with a value that is empty: it names no file, and nothing else.</summary>
+    public static void RefuseEmpty(SymbolResult given)
+    {
+        if (given.Tokens.Any(token => token.Value.Length == 0))
+        {
+            given.AddError($"{(given is OptionResult option ? option.Option.Name : ((ArgumentResult)given).Argument.Name)}: a value is wanted, '' is none.");
+        }
     }
 
     /// <summary>Declares an option that is there or not.</summary>

@@ -9,8 +9,8 @@ internal sealed record EngineSettings
     /// <summary>How often a line is sent at most.</summary>
     public int MaxAttempts { get; init; } = 5;
 
-    /// <summary>Whether lines wait for an upstream that cannot be reached at all, however long; else such an attempt counts as any other.</summary>
-    public bool WaitsForUpstream { get; init; } = true;
+    /// <summary>Whether a run ends when its upstream has been away for <see cref="OutageGuard.Patience"/>; else its lines wait as long as it lasts.</summary>
+    public bool GivesUpOnUpstream { get; init; }
 
     /// <summary>How long one attempt may take, its answer's last byte included.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(10);

@@ -17,19 +17,19 @@ internal sealed class FileRun : IDisposable
     private readonly FileRunPaths _paths;
     private readonly EngineSettings _settings;
     private readonly GroupSync _sync;
-    private readonly FileStream _lock;
+    private readonly List<FileStream> _locks;
     private readonly LineRun _run;
     private readonly FileStamp _stamp;
     private readonly string _key;
 
-    private FileRun(FileRunPaths paths, EngineSettings settings, GroupSync sync, FileStream @lock, LineRun run, FileStamp stamp, string key)
+    private FileRun(FileRunPaths paths, EngineSettings settings, GroupSync sync, List<FileStream> locks, LineRun run, FileStamp stamp, string key)
     {
         _stamp = stamp;
         _key = key;
         _paths = paths;
         _settings = settings;
         _sync = sync;
-        _lock = @lock;
+        _locks = locks;
         _run = run;
     }
 
@@ -41,11 +41,11 @@ internal sealed class FileRun : IDisposable
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="spans">The input's requests.</param>
     /// <param name="stamp">The input's, from before it was checked.</param>
-    /// <exception cref="IOException">A file cannot be opened, or another process runs to the same output.</exception>
+    /// <exception cref="IOException">A file cannot be opened, or another process runs to the same output or errors.</exception>
     /// <exception cref="InvalidDataException">An output is there already, and of another input.</exception>
     public static FileRun Open(FileRunPaths paths, string endpoint, RequestSpan[] spans, FileStamp stamp, EngineSettings settings)
     {
-        FileStream @lock = TakeLock(paths.Lock);
+        List<FileStream> locks = TakeLocks(paths);
         var sync = new GroupSync(NullLogger.Instance);
         try
         {
@@ -55,38 +55,45 @@ internal sealed class FileRun : IDisposable
                 throw new IOException($"'{paths.Input}' was changed while it was read.");
             }
 
+            string output = FileRunPaths.Current(paths.Output);
+            string errors = FileRunPaths.Current(paths.Errors);
+            CheckWhole(paths.Output);
+            CheckWhole(paths.Errors);
             var run = new LineRun(endpoint, paths.Input, spans, onLine => ResultLog.Open(
-                key, FileRunPaths.Current(paths.Output), FileRunPaths.Current(paths.Errors), sync, onLine));
-            return new FileRun(paths, settings, sync, @lock, run, stamp, key);
+                key, output, errors, sync, onLine));
+            return new FileRun(paths, settings, sync, locks, run, stamp, key);
         }
         catch
         {
             sync.Dispose();
             paths.DeleteEmptyPartials();
-            @lock.Dispose();
+            locks.ForEach(held => held.Dispose());
             throw;
         }
     }
 
     /// <summary>Runs the lines that have no answer yet; false when it was stopped before the end, and can be gone on with.</summary>
-    /// <exception cref="IOException">The disk refused.</exception>
+    /// <exception cref="IOException">The disk refused, or a file of a result file's name has come to be.</exception>
+    /// <exception cref="UpstreamException">The upstream was away for too long; the run can be gone on with.</exception>
     /// <exception cref="InvalidDataException">The input was changed meanwhile: nobody knows what the results answer.</exception>
     public async Task<bool> RunAsync(IUpstream upstream, TimeProvider time, ILogger logger, CancellationToken stop)
     {
         // There is no window that ends the wait for an upstream that never comes.
-        EngineSettings settings = _settings with { WaitsForUpstream = false };
+        EngineSettings settings = _settings with { GivesUpOnUpstream = true };
         using var dispatcher = new LineDispatcher(upstream, settings, time, new Troubles(time, logger), logger);
         dispatcher.Add(_run);
-        try
-        {
-            await _run.Finished.WaitAsync(stop);
-        }
-        catch (OperationCanceledException)
+        await _run.Finished.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!_run.Finished.IsCompletedSuccessfully)
         {
             await dispatcher.StopAsync(_run, _settings.StopGrace, CancellationToken.None);
         }
 
         _run.Log.Sync();
+        if (_run.Finished.IsFaulted)
+        {
+            await _run.Finished;
+        }
+
         if (!_run.Finished.IsCompleted)
         {
             return false;
@@ -106,27 +113,78 @@ internal sealed class FileRun : IDisposable
     {
         _run.Dispose();
         _sync.Dispose();
-        _lock.Dispose();
+        _locks.ForEach(held => held.Dispose());
+    }
+
+    /// <summary>A file has its own name when it is whole: what stands in it then and is no result was added by somebody, and is not to be cut.</summary>
+    private static void CheckWhole(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
+        using var reader = new LineReader(File.OpenRead(path));
+        while (reader.Read())
+        {
+            if (!LogFile.IsOwn(reader.Line.Span))
+            {
+                throw new InvalidDataException($"'{path}' holds something else than results in line {reader.Number}.");
+            }
+        }
     }
 
     private static void Finish(string from, string to)
     {
         if (from != to)
         {
-            File.Move(from, to);
+            try
+            {
+                File.Move(from, to);
+            }
+            catch (IOException exception) when (File.Exists(to))
+            {
+                throw new IOException(
+                    $"'{to}' was made by somebody else meanwhile: the results are in '{from}'. Move '{to}' away; the same command then ends the run, and sends nothing.", exception);
+            }
+
             FolderSync.Sync(Path.GetDirectoryName(to)!);
+        }
+    }
+
+    private static List<FileStream> TakeLocks(FileRunPaths paths)
+    {
+        var taken = new List<FileStream>();
+        try
+        {
+            foreach (string path in paths.Locks)
+            {
+                taken.Add(TakeLock(path));
+            }
+
+            return taken;
+        }
+        catch
+        {
+            taken.ForEach(held => held.Dispose());
+            throw;
         }
     }
 
     private static FileStream TakeLock(string path)
     {
+        if (new FileInfo(path) is { Exists: true, Length: > 0 })
+        {
+            throw new InvalidDataException($"'{path}' is somebody's own: a run would take it for its lock, which holds nothing, and delete it.");
+        }
+
         try
         {
             return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
         }
         catch (IOException exception) when (File.Exists(path))
         {
-            throw new IOException($"Another inference-batch is running to the same output ('{path}' is locked).", exception);
+            throw new IOException($"Another inference-batch is running to the same file ('{path}' is locked).", exception);
         }
     }
 

@@ -4,6 +4,7 @@ namespace InferenceBatch.Server.Execution;
 internal sealed record FileRunPaths
 {
     private const string PartialEnd = ".partial";
+    private const string MendedEnd = ".mended";
 
     public required string Input { get; init; }
 
@@ -11,7 +12,12 @@ internal sealed record FileRunPaths
 
     public required string Errors { get; init; }
 
-    public string Lock => Output + ".lock";
+    /// <summary>Held while a run works, one a result file: another run may share only one of them.</summary>
+    public IEnumerable<string> Locks => [Output + ".lock", Errors + ".lock"];
+
+    /// <summary>Every name that a run reads, writes or deletes.</summary>
+    public IEnumerable<string> All =>
+        [Input, .. Locks, .. new[] { Output, Errors }.SelectMany(path => new[] { path, path + MendedEnd, path + PartialEnd, path + PartialEnd + MendedEnd })];
 
     /// <summary>Beside the input, unless they are named: <c>in.jsonl</c> gives <c>in.output.jsonl</c> and <c>in.errors.jsonl</c>.</summary>
     public static FileRunPaths Of(string input, string? output, string? errors)
@@ -26,8 +32,13 @@ internal sealed record FileRunPaths
     }
 
     /// <summary>Where a result file stands now: under its own name once it is whole, before that as a partial one.</summary>
-    public static string Current(string path) =>
-        File.Exists(path) && !File.Exists(path + PartialEnd) ? path : path + PartialEnd;
+    /// <exception cref="InvalidDataException">There are both: the end of the run could not give it its name.</exception>
+    public static string Current(string path)
+    {
+        string partial = path + PartialEnd;
+        return !File.Exists(path) ? partial : !File.Exists(partial) ? path
+            : throw new InvalidDataException($"Both '{path}' and '{partial}' are there, and one may hold results that the other has not.");
+    }
 
     /// <summary>Leaves nothing behind of a run that did not begin.</summary>
     public void DeleteEmptyPartials()

@@ -29,7 +29,7 @@ internal sealed class Histogram
     {
         _counts[BucketOf(value)]++;
         _count++;
-        _sum += value;
+        _sum = LineUsage.Sum(_sum, value);
         _max = Math.Max(_max ?? value, value);
     }
 
@@ -44,7 +44,7 @@ internal sealed class Histogram
             _count += count;
         }
 
-        _sum += written.GetProperty("sum").GetInt64();
+        _sum = LineUsage.Sum(_sum, written.GetProperty("sum").GetInt64());
         if (written.GetProperty("max") is { ValueKind: JsonValueKind.Number } max)
         {
             _max = Math.Max(_max ?? 0, max.GetInt64());

@@ -1,3 +1,4 @@
+using System.Globalization;
 using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Execution.Upstreams;
 
@@ -23,6 +24,7 @@ internal sealed class LineDispatcher : IDisposable
     private readonly ITimer _timer;
     private readonly ITimer _pauseTimer;
     private readonly OutageGuard _outage = new();
+    private readonly bool _givesUp;
     private int _inFlight;
     private long _bytesInFlight;
     private bool _isPaused;
@@ -34,6 +36,7 @@ internal sealed class LineDispatcher : IDisposable
         _time = time;
         _start = time.GetTimestamp();
         _troubles = troubles;
+        _givesUp = settings.GivesUpOnUpstream;
         _timer = time.CreateTimer(_ => EndWaits(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _pauseTimer = time.CreateTimer(_ => EndPause(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -83,6 +86,8 @@ internal sealed class LineDispatcher : IDisposable
     /// <summary>Lines that may be in flight now: while the upstream is away, one at a time to see whether it is back.</summary>
     private int Limit => _isPaused ? 0 : _outage.IsAway ? 1 : _controller.Limit;
 
+    private string Patience => string.Create(CultureInfo.InvariantCulture, $"{_outage.Patience.TotalSeconds:0} s");
+
     private void StartWorkers()
     {
         while (true)
@@ -114,7 +119,7 @@ internal sealed class LineDispatcher : IDisposable
                 if (end.WasSent)
                 {
                     _controller.Ended(work.Ticket, end.WasStrained, wasFull: _inFlight >= _controller.Limit);
-                    NoteOutage(end.Fault);
+                    NoteOutage(work.Run, end);
                 }
 
                 if (end.WaitToTryAgain is { } wait)
@@ -184,20 +189,26 @@ internal sealed class LineDispatcher : IDisposable
         _waiting.Enqueue(work, due);
     }
 
-    private void NoteOutage(string? fault)
+    private void NoteOutage(LineRun run, in LineEnd end)
     {
-        if (fault is null)
+        TimeSpan now = Now;
+        if (end.Fault is null)
         {
             _outage.Reached();
             _isPaused = false;
             _troubles.End(Troubles.Upstream, Troubles.Upstream);
         }
-        else if (!_isPaused && _outage.Missed() is { Ticks: > 0 } wait)
+        else if (!_isPaused && _outage.Missed(now, hadConnection: end.WasStrained) is { Ticks: > 0 } wait)
         {
             // Lines that were in flight beside the one that began the pause say nothing new.
             _isPaused = true;
             _pauseTimer.Change(wait, Timeout.InfiniteTimeSpan);
-            _troubles.Begin(Troubles.Upstream, Troubles.Upstream, "The upstream is away: no connection can be made, or each breaks. Lines wait for it.", fault);
+            _troubles.Begin(Troubles.Upstream, Troubles.Upstream, $"The upstream is away: no connection can be made, or each breaks. Lines wait for it{(_givesUp ? $", for {Patience}" : "")}.", end.Fault);
+            if (_givesUp && _outage.IsHopeless(now))
+            {
+                run.Break(new UpstreamException(
+                    UpstreamFault.Unreachable, $"The upstream has been away for {Patience}: {end.Fault} Nothing is lost: the same command goes on from here."));
+            }
         }
     }
 

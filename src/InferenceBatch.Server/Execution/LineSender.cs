@@ -43,16 +43,16 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
                 isOurs = true;
                 return await EndAsync(run, index, attempts + 1, customId, answer, time.GetElapsedTime(start));
             }
-            catch (UpstreamException exception) when (exception.Fault == UpstreamFault.Unreachable && settings.WaitsForUpstream)
+            catch (UpstreamException exception) when (exception.Fault == UpstreamFault.Unreachable)
             {
                 return new LineEnd(attempts, RetryRule.Wait(attempts + 1, null)) { WasSent = true, Fault = exception.Message };
             }
             catch (UpstreamException exception)
             {
-                bool isFault = exception.Fault != UpstreamFault.TooLarge;
+                bool isFault = exception.Fault == UpstreamFault.Broken;
                 return await EndAsync(run, index, isFault ? attempts + 1 : int.MaxValue, customId, FailedCode, exception.Message) with
                 {
-                    WasStrained = exception.Fault == UpstreamFault.Broken,
+                    WasStrained = isFault,
                     Fault = isFault ? exception.Message : null,
                 };
             }

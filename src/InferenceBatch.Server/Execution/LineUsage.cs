@@ -14,7 +14,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth };
 
     public static LineUsage operator +(LineUsage a, LineUsage b) => new(
-        a.Any || b.Any, a.Input + b.Input, a.Cached + b.Cached, a.Output + b.Output, a.Reasoning + b.Reasoning, a.Total + b.Total);
+        a.Any || b.Any, Sum(a.Input, b.Input), Sum(a.Cached, b.Cached), Sum(a.Output, b.Output), Sum(a.Reasoning, b.Reasoning), Sum(a.Total, b.Total));
 
     public TokenUsage? ToTokenUsage() => !Any ? null : new TokenUsage
     {
@@ -169,8 +169,11 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
             }
         }
 
-        return new LineUsage(true, input, cached, output, reasoning, total ?? input + output);
+        return new LineUsage(true, input, cached, output, reasoning, total ?? Sum(input, output));
     }
+
+    /// <summary>An upstream may report anything: what is too much for a number is as much as it can hold.</summary>
+    internal static long Sum(long a, long b) => a > long.MaxValue - b ? long.MaxValue : a + b;
 
     /// <summary>Reads the value after a name, and no further: a value that is no number counts as 0.</summary>
     private static long Whole(ref Utf8JsonReader reader)

@@ -237,7 +237,7 @@ internal sealed class LogFile : IDisposable
     }
 
     /// <summary>Whether a bad line may be the rest of one of ours: nobody else's file may be cut.</summary>
-    private static bool IsOwn(ReadOnlySpan<byte> line) =>
+    internal static bool IsOwn(ReadOnlySpan<byte> line) =>
         line.StartsWith(s_lineStart) || s_lineStart.AsSpan().StartsWith(line) || line.IndexOfAnyExcept((byte)0) < 0;
 
     /// <summary>Leaves bad lines between good ones out: in a new file, that a crash meanwhile costs nothing.</summary>

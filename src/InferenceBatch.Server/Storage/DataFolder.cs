@@ -10,6 +10,13 @@ namespace InferenceBatch.Server.Storage;
 /// </summary>
 internal sealed class DataFolder : IDisposable
 {
+    private const string DatabaseName = "batches.db";
+    private const string LockName = "lock";
+    private const string HolderName = "process-id";
+    private const string TemporaryEnd = ".part";
+
+    private static readonly string[] s_folders = ["files", "batches", "temp"];
+
     private readonly FileStream _lock;
 
     private DataFolder(string path, FileStream @lock, bool isDurable)
@@ -24,7 +31,7 @@ internal sealed class DataFolder : IDisposable
     /// <summary>Whether what was said to be kept survives a power cut; false only to see what that costs.</summary>
     public bool IsDurable { get; }
 
-    public string DatabasePath => System.IO.Path.Combine(Path, "batches.db");
+    public string DatabasePath => System.IO.Path.Combine(Path, DatabaseName);
 
     public string FilesPath => System.IO.Path.Combine(Path, "files");
 
@@ -34,11 +41,12 @@ internal sealed class DataFolder : IDisposable
 
     /// <summary>Makes the folder where it is missing, and takes it.</summary>
     /// <exception cref="DataFolderInUseException">Another process holds it.</exception>
-    /// <exception cref="IOException">It cannot be made or written.</exception>
+    /// <exception cref="IOException">It cannot be made or written, or is somebody's own.</exception>
     /// <exception cref="UnauthorizedAccessException">It cannot be made or written.</exception>
     public static DataFolder Open(string path, bool isDurable = true)
     {
         string full = System.IO.Path.GetFullPath(path);
+        RefuseForeign(full);
         bool isNew = !Directory.Exists(System.IO.Path.Combine(full, "temp"));
         MakePrivate(full);
         var folder = new DataFolder(full, TakeLock(full), isDurable);
@@ -52,6 +60,38 @@ internal sealed class DataFolder : IDisposable
 
         return folder;
     }
+
+    /// <summary>
+    /// Refuses a folder that holds something and no data of the service, untouched: the service would close it to others
+    /// and write to it. What a first start that was cut short may have left is the service's.
+    /// </summary>
+    /// <exception cref="IOException">It is somebody's own.</exception>
+    public static void RefuseForeign(string path)
+    {
+        var folder = new DirectoryInfo(path);
+        if (!folder.Exists)
+        {
+            return;
+        }
+
+        FileSystemInfo[] entries = folder.GetFileSystemInfos();
+        if (Array.Find(entries, entry => s_folders.Contains(entry.Name) && entry.LinkTarget is not null) is { } link)
+        {
+            throw new IOException($"'{link.FullName}' is a symbolic link: the service deletes files there, and wants folders of its own.");
+        }
+
+        if (!Array.Exists(entries, entry => entry.Name == DatabaseName) && Array.Find(entries, entry => !MayBeOurs(entry)) is { } foreign)
+        {
+            throw new IOException($"'{path}' holds something else than this service's data ('{foreign.Name}'). Name a new or an empty folder with --data.");
+        }
+    }
+
+    /// <summary>A name for a file on its way in or out.</summary>
+    public string NewTemporaryPath() => System.IO.Path.Combine(TempPath, $"{Guid.NewGuid():N}{TemporaryEnd}");
+
+    /// <summary>Whether a file's name is one of <see cref="NewTemporaryPath"/>.</summary>
+    public static bool IsTemporary(string name) =>
+        name.EndsWith(TemporaryEnd, StringComparison.Ordinal) && Guid.TryParseExact(name[..^TemporaryEnd.Length], "N", out _);
 
     /// <summary>Makes a rename or a new file in a folder survive a power cut, where this folder is durable.</summary>
     public void Sync(string path)
@@ -68,9 +108,19 @@ internal sealed class DataFolder : IDisposable
         _lock.Dispose();
     }
 
+    /// <summary>Whether something may stand in a folder whose database was not made yet; a new file system has its lost+found.</summary>
+    private static bool MayBeOurs(FileSystemInfo entry) => entry switch
+    {
+        { LinkTarget: not null } => false,
+        DirectoryInfo folder => folder.Name == "lost+found" || (s_folders.Contains(folder.Name) && folder.GetFileSystemInfos().Length == 0),
+        FileInfo { Name: LockName } file => file.Length == 0,
+        { Name: HolderName } => File.Exists(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(entry.FullName)!, LockName)),
+        _ => entry.Name is "server.log" or "server.log.1" or "server.port",
+    };
+
     private static FileStream TakeLock(string folder)
     {
-        string path = System.IO.Path.Combine(folder, "lock");
+        string path = System.IO.Path.Combine(folder, LockName);
         try
         {
             var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
@@ -96,7 +146,7 @@ internal sealed class DataFolder : IDisposable
         }
     }
 
-    private static string HolderPath(string folder) => System.IO.Path.Combine(folder, "process-id");
+    private static string HolderPath(string folder) => System.IO.Path.Combine(folder, HolderName);
 
     /// <summary>Prompts and answers are nobody else's business: the owner alone may look in.</summary>
     public static void MakePrivate(string path)

@@ -11,6 +11,8 @@ internal sealed class Database : IDisposable
 {
     private const int SchemaVersion = 1;
     private const int Busy = 5; // SQLITE_BUSY
+    private const int Damaged = 11; // SQLITE_CORRUPT
+    private const int NoDatabase = 26; // SQLITE_NOTADB
     private const int PatienceSeconds = 3;
 
     private const string Schema = """
@@ -50,8 +52,8 @@ internal sealed class Database : IDisposable
     public EventTable Events { get; }
 
     /// <summary>Opens the database, and makes it where there is none.</summary>
-    /// <exception cref="SqliteException">It cannot be opened, or is no database.</exception>
-    /// <exception cref="InvalidDataException">It was made by a later version.</exception>
+    /// <exception cref="SqliteException">It cannot be opened.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, or no database, or was made by a later version.</exception>
     /// <exception cref="IOException">Another program has it open.</exception>
     public static Database Open(string path, bool isDurable = true)
     {
@@ -72,6 +74,12 @@ internal sealed class Database : IDisposable
         {
             database.Dispose();
             throw new IOException($"Another program has '{path}' open, such as sqlite3 or a backup. Start again once it is closed.", exception);
+        }
+        catch (SqliteException exception) when (exception.SqliteErrorCode is Damaged or NoDatabase)
+        {
+            database.Dispose();
+            throw new InvalidDataException(
+                $"'{path}' is damaged, or no database. Put the data folder's last backup in its place, or move the folder away to begin anew.", exception);
         }
         catch
         {

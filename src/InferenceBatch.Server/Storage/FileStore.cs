@@ -15,7 +15,7 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
 
     /// <summary>Opens a new file to write to; dispose it without <see cref="Keep"/> and it is gone.</summary>
     public FileStream CreateTemporary() => new(
-        Path.Combine(folder.TempPath, Path.GetRandomFileName()),
+        folder.NewTemporaryPath(),
         new FileStreamOptions
         {
             Mode = FileMode.CreateNew,
@@ -47,19 +47,21 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
 
     /// <summary>
     /// Ends what a crash left between the folders: bytes with a record are kept, others go. Before anything else is done.
+    /// What has a name that the service does not give is left alone.
     /// </summary>
     public void Recover()
     {
         foreach (string path in Directory.EnumerateFiles(folder.TempPath))
         {
-            string id = Path.GetFileName(path);
-            if (database.Files.Find(id) is null)
+            string name = Path.GetFileName(path);
+            bool isFile = Ids.IsFile(name);
+            if (isFile && database.Files.Find(name) is not null)
+            {
+                Move(path, PathOf(name));
+            }
+            else if (isFile || DataFolder.IsTemporary(name))
             {
                 File.Delete(path);
-            }
-            else
-            {
-                Move(path, PathOf(id));
             }
         }
     }

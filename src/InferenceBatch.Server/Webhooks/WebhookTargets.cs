@@ -31,8 +31,9 @@ internal sealed class WebhookTargets(bool allowInsecure, Func<string, Cancellati
             return "a user name or password in it would not be sent";
         }
 
-        AddressKind kind = IPAddress.TryParse(address.IdnHost, out IPAddress? literal) ? AddressKinds.Of(literal)
-            : address.IsLoopback ? AddressKind.Internal : AddressKind.Public;
+        string host = address.IdnHost.TrimEnd('.'); // A dot at the end makes no other name (RFC 1034); all below localhost is this machine (RFC 6761).
+        AddressKind kind = IPAddress.TryParse(host, out IPAddress? literal) ? AddressKinds.Of(literal)
+            : address.IsLoopback || host == "localhost" || host.EndsWith(".localhost", StringComparison.Ordinal) ? AddressKind.Internal : AddressKind.Public;
         return IsAllowed(kind) ? null
             : $"'{address.IdnHost}' is no host of the public internet{(kind == AddressKind.Internal ? AllowAdvice : "")}";
     }

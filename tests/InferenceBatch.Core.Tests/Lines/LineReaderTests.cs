@@ -144,6 +144,16 @@ public sealed class LineReaderTests(ITestOutputHelper output)
         }
     }
 
+    /// <summary>A line may be as long as the file, and a file as long as the disk.</summary>
+    [Fact]
+    public void A_line_without_end_hears_a_cancel()
+    {
+        var stream = new MemoryStream(new byte[40_000_000]);
+        Assert.Throws<OperationCanceledException>(
+            () => new FileValidator(ValidationRules.LocalService).Validate(stream, null, null, new CancellationToken(canceled: true)));
+        Assert.InRange(stream.Position, 0, 1_000_000);
+    }
+
     [Fact]
     public void The_stream_is_closed_unless_it_was_to_be_left_open()
     {

@@ -11,6 +11,8 @@ internal sealed class LogRecorder : ILoggerProvider, ILogger
     /// <summary>What was logged as an error: nothing, in a service that works.</summary>
     public IEnumerable<string> Errors => _entries.Where(entry => entry.Level >= LogLevel.Error).Select(entry => entry.Text);
 
+    public IEnumerable<string> Lines => _entries.Select(entry => entry.Text);
+
     public ILogger CreateLogger(string categoryName) => this;
 
     public IDisposable? BeginScope<TState>(TState state)

@@ -18,15 +18,17 @@ internal sealed class HttpUpstream : IUpstream
     private readonly LargeAnswers _large = new();
     private readonly HttpMessageInvoker _http;
     private readonly string _baseAddress;
+    private readonly string _query;
     private readonly AuthenticationHeaderValue? _authorization;
     private readonly TimeProvider _time;
 
-    /// <param name="baseAddress">As SDKs take it, <c>/v1</c> included.</param>
+    /// <param name="baseAddress">As SDKs take it, <c>/v1</c> included; a query, such as <c>?api-version=…</c>, goes with every request.</param>
     /// <param name="key">Sent as a bearer token; null for none.</param>
     /// <param name="time">Reads dates in <c>retry-after</c>.</param>
     public HttpUpstream(Uri baseAddress, string? key, TimeProvider time)
     {
         _baseAddress = baseAddress.GetLeftPart(UriPartial.Path).TrimEnd('/');
+        _query = baseAddress.Query;
         _authorization = key is null ? null : new AuthenticationHeaderValue("Bearer", key);
         _time = time;
         _http = new HttpMessageInvoker(new SocketsHttpHandler
@@ -61,11 +63,12 @@ internal sealed class HttpUpstream : IUpstream
 
     private async Task<UpstreamAnswer> CallAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(method, _baseAddress + path) { Content = content };
+        using var request = new HttpRequestMessage(method, _baseAddress + path + _query) { Content = content };
         request.Headers.Authorization = _authorization;
         try
         {
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
+            RefuseRedirect(response);
             (byte[] body, int length, IDisposable? place) = await ReadAsync(response.Content, cancellationToken);
             return new UpstreamAnswer((int)response.StatusCode, body, length, place)
             {
@@ -149,6 +152,15 @@ internal sealed class HttpUpstream : IUpstream
         {
             LargeAnswers.Return(buffer);
             place?.Dispose();
+        }
+    }
+
+    private static void RefuseRedirect(HttpResponseMessage response)
+    {
+        if ((int)response.StatusCode is >= 300 and < 400 and int status)
+        {
+            string where = response.Headers.Location is { IsAbsoluteUri: true, Host.Length: > 0 } location ? $" to {location.Scheme}://{location.Host}" : "";
+            throw new UpstreamException(UpstreamFault.Redirect, $"The upstream redirects ({status}){where}, which is not followed: --upstream must name where it leads.");
         }
     }
 

@@ -9,7 +9,7 @@ namespace InferenceBatch.Server.Execution.Upstreams;
 internal static class UpstreamAddress
 {
     /// <summary>Makes the upstream that a text names.</summary>
-    /// <exception cref="FormatException">It names none; the message says what is wrong.</exception>
+    /// <exception cref="FormatException">It names none; the message says what is wrong, and holds no password.</exception>
     public static IUpstream Create(string text, string? key, TimeProvider time)
     {
         if (text == "echo" || text.StartsWith("echo?", StringComparison.Ordinal))
@@ -17,9 +17,15 @@ internal static class UpstreamAddress
             return new EchoUpstream(ReadEcho(text), time);
         }
 
-        return Uri.TryCreate(text, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
-            ? new HttpUpstream(address, key, time)
-            : throw new FormatException($"'{text}' is neither 'echo' nor an http(s) address.");
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
+        {
+            // What stands before an @ may be a password.
+            throw new FormatException($"'{text[(text.LastIndexOf('@') + 1)..]}' is neither 'echo' nor an http(s) address.");
+        }
+
+        return address.UserInfo.Length > 0 ? throw new FormatException("The address must hold no user name and no password; --upstream-key-env names the variable of a key.")
+            : address.Fragment.Length > 0 ? throw new FormatException("The address must have no fragment ('#…'): nothing would be sent of it.")
+            : new HttpUpstream(address, key, time);
     }
 
     private static EchoSettings ReadEcho(string text)

@@ -11,4 +11,7 @@ internal enum UpstreamFault
 
     /// <summary>The answer is larger than can be kept.</summary>
     TooLarge,
+
+    /// <summary>It sends callers elsewhere.</summary>
+    Redirect,
 }

@@ -1,0 +1,122 @@
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>The files around a run of <c>inference-batch run</c>: whose they are, and who may have them.</summary>
+public sealed class RunFileTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("in.lock", "in", "err")]
+    [InlineData("in.lock", "out", "in")]
+    [InlineData("in.partial", "in", "err")]
+    [InlineData("in.partial.mended", "in", "err")]
+    [InlineData("in", "out", "out.lock")]
+    [InlineData("in", "out", "out.partial")]
+    public async Task Names_that_are_in_each_others_way_are_refused(string input, string output, string errors)
+    {
+        string requests = Requests.File(2);
+        _folder.File(input, requests);
+        await AssertRefusedAsync("three different files", input, output, errors);
+        Assert.Equal(requests, await File.ReadAllTextAsync(_folder.File(input)));
+        Assert.Single(Directory.GetFiles(_folder.Path));
+    }
+
+    [Theory]
+    [InlineData("out.lock")]
+    [InlineData("err.lock")]
+    public async Task A_lock_that_holds_something_is_somebodys_own_and_an_empty_one_is_not(string name)
+    {
+        _folder.File("in", Requests.File(2));
+        _folder.File(name, "mine");
+        await AssertRefusedAsync(name, "in", "out", "err");
+        Assert.Equal("mine", await File.ReadAllTextAsync(_folder.File(name)));
+        Assert.Equal(2, Directory.GetFiles(_folder.Path).Length);
+
+        _folder.File(name, "");
+        Assert.Equal(0, (await RunAsync("in", "out", "err")).ExitCode);
+        Assert.Equal(3, Directory.GetFiles(_folder.Path).Length);
+    }
+
+    [Theory]
+    [InlineData("other", "err")]
+    [InlineData("out", "other")]
+    [InlineData("err", "out")]
+    public async Task A_run_shares_no_file_with_another(string output, string errors)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
+        using ServerProcess run = ServerProcess.Start(Command(_folder.File("in", Requests.File(2)), "out", "err", upstream.Address));
+        while (upstream.AtOnce < 2)
+        {
+            await Task.Delay(5);
+        }
+
+        string[] before = Directory.GetFiles(_folder.Path);
+        _folder.File("second", Requests.File(3));
+        await AssertRefusedAsync("Another inference-batch", "second", output, errors);
+        Assert.Equal(before.Append(_folder.File("second")).Order(), Directory.GetFiles(_folder.Path).Order());
+        await run.KillAsync();
+    }
+
+    [Fact]
+    public async Task A_result_file_beside_its_partial_one_is_refused_before_anything_is_sent()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.OkAsync());
+        _folder.File("in", Requests.File(2));
+        _folder.File("out", "mine");
+        _folder.File("out.partial", "");
+        await AssertRefusedAsync("Both", "in", "out", "err", upstream.Address);
+        Assert.Empty(upstream.Attempts);
+        Assert.Equal("mine", await File.ReadAllTextAsync(_folder.File("out")));
+    }
+
+    [Fact]
+    public async Task Where_a_file_has_taken_the_results_name_meanwhile_they_are_kept_and_it_is_said_where()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
+        {
+            _folder.File("out", "mine");
+            return call.OkAsync();
+        });
+        _folder.File("in", Requests.File(2));
+        await AssertRefusedAsync("the results are in '" + _folder.File("out.partial"), "in", "out", "err", upstream.Address);
+        Assert.Equal("mine", await File.ReadAllTextAsync(_folder.File("out")));
+
+        File.Delete(_folder.File("out"));
+        Assert.Equal(0, (await RunAsync("in", "out", "err", upstream.Address)).ExitCode);
+        Assert.Equal(2, (await File.ReadAllLinesAsync(_folder.File("out"))).Length);
+        Assert.All(upstream.Attempts.Values, attempts => Assert.Equal(1, attempts));
+    }
+
+    [Theory]
+    [InlineData("my notes\n")]
+    [InlineData("\nmy notes")]
+    public async Task What_somebody_has_written_behind_whole_results_is_not_cut(string notes)
+    {
+        _folder.File("in", Requests.File(2));
+        Assert.Equal(0, (await RunAsync("in", "out", "err")).ExitCode);
+        await File.AppendAllTextAsync(_folder.File("out"), notes);
+        string before = await File.ReadAllTextAsync(_folder.File("out"));
+        await AssertRefusedAsync("something else than results in line", "in", "out", "err");
+        Assert.Equal(before, await File.ReadAllTextAsync(_folder.File("out")));
+    }
+
+    private async Task AssertRefusedAsync(string said, string input, string output, string errors, string upstream = "echo")
+    {
+        (int exitCode, string problem) = await RunAsync(input, output, errors, upstream);
+        Assert.Equal(2, exitCode);
+        Assert.Contains(said, Assert.Single(problem.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+    }
+
+    private async Task<(int ExitCode, string Errors)> RunAsync(string input, string output, string errors, string upstream = "echo")
+    {
+        (int exitCode, _, string said) = await ServerProcess.RunAsync(Command(_folder.File(input), output, errors, upstream));
+        return (exitCode, said);
+    }
+
+    private string[] Command(string input, string output, string errors, string upstream) =>
+        ["run", input, "--output", _folder.File(output), "--errors", _folder.File(errors), "--upstream", upstream];
+}

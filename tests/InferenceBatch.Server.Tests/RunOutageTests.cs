@@ -1,0 +1,88 @@
+using InferenceBatch.Lines;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Tests.Support;
+using Microsoft.Extensions.Logging;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>A run without a service whose upstream is away: it ends by itself, and can be gone on with.</summary>
+public sealed class RunOutageTests : IDisposable
+{
+    private const int Lines = 40;
+
+    private readonly TempFolder _folder = new();
+    private readonly ManualTime _time = new();
+    private readonly LogRecorder _log = new();
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        _log.Dispose();
+    }
+
+    [Fact]
+    public async Task One_that_was_never_there_is_given_up_after_half_a_minute_and_nothing_is_lost()
+    {
+        int port;
+        await using (FaultUpstream once = await FaultUpstream.StartAsync(call => call.OkAsync()))
+        {
+            port = new Uri(once.Address).Port;
+        }
+
+        await AssertAwayAsync($"http://127.0.0.1:{port}/v1", TimeSpan.FromSeconds(30), "30 s: The connection to the upstream failed (ConnectionError).");
+        await using FaultUpstream back = await FaultUpstream.StartAsync(call => call.OkAsync(), port);
+        (int exitCode, string output, _) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl"), "--upstream", back.Address]);
+        Assert.Equal(0, exitCode);
+        Assert.Contains($"{Lines} succeeded, 0 failed", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_that_went_away_is_waited_for_longer_and_that_is_said()
+    {
+        FaultUpstream? upstream = null;
+        upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            await call.OkAsync();
+            if (call.Prompt == "prompt 5")
+            {
+                _ = upstream!.DisposeAsync().AsTask();
+            }
+        });
+        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: ");
+        Assert.NotEmpty(await File.ReadAllLinesAsync(_folder.File("in.output.jsonl.partial")));
+        Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
+    }
+
+    [Fact]
+    public async Task One_that_breaks_every_connection_is_given_up_too()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Drop());
+        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: ", maxAttempts: 100);
+    }
+
+    private async Task AssertAwayAsync(string address, TimeSpan patience, string said, int maxAttempts = 5)
+    {
+        FileRunPaths paths = FileRunPaths.Of(_folder.File("in.jsonl", Requests.File(Lines)), null, null);
+        var settings = new EngineSettings { Concurrency = 2, MaxAttempts = maxAttempts };
+        FileStamp stamp = FileStamp.Of(paths.Input);
+        using var check = new InputCheck();
+        (BatchFileReport report, RequestSpan[] spans) = await check.RunAsync(paths.Input, ValidationRules.LocalService, CancellationToken.None);
+        using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
+        using IUpstream upstream = UpstreamAddress.Create(address, null, _time);
+        using var logging = new LoggerFactory([_log]);
+        DateTimeOffset start = _time.GetUtcNow();
+        Task<bool> ended = run.RunAsync(upstream, _time, logging.CreateLogger("run"), CancellationToken.None);
+        while (!ended.IsCompleted)
+        {
+            _time.Move(TimeSpan.FromSeconds(0.5));
+            await Task.Delay(1);
+        }
+
+        UpstreamException exception = await Assert.ThrowsAsync<UpstreamException>(() => ended);
+        Assert.Contains(said, exception.Message, StringComparison.Ordinal);
+        Assert.Contains("the same command goes on", exception.Message, StringComparison.Ordinal);
+        Assert.True(_time.GetUtcNow() - start >= patience);
+        Assert.Contains(_log.Lines, line => line.Contains($"Lines wait for it, for {patience.TotalSeconds:0} s", StringComparison.Ordinal));
+    }
+}

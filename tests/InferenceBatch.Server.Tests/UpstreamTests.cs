@@ -1,0 +1,90 @@
+using System.Text.Json;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>What <c>--upstream</c> may be, and what an upstream's answers are taken for.</summary>
+public sealed class UpstreamTests
+{
+    [Theory]
+    [InlineData("http://user:secret@h/v1", "user name")]
+    [InlineData("http://user:secret@h h/v1", "http(s)")]
+    [InlineData("user:secret@h/v1", "http(s)")]
+    [InlineData("http://h/v1#f", "fragment")]
+    public void An_address_that_would_not_be_sent_whole_is_refused_and_no_password_shown(string address, string said)
+    {
+        FormatException exception = Assert.Throws<FormatException>(() => UpstreamAddress.Create(address, null, TimeProvider.System));
+        Assert.Contains(said, exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_query_goes_with_every_request()
+    {
+        string? asked = null;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
+        {
+            asked = $"{call.Context.Request.Path}{call.Context.Request.QueryString}";
+            return call.OkAsync();
+        });
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address + "/?api-version=2024-10-21" });
+        await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
+        Assert.Equal("/v1/chat/completions?api-version=2024-10-21", asked);
+    }
+
+    [Theory]
+    [InlineData(302, "https://elsewhere.example/v1/secret?key=secret", "(302) to https://elsewhere.example,")]
+    [InlineData(307, "/other", "(307),")]
+    [InlineData(304, null, "(304),")]
+    public async Task A_redirect_is_not_followed_and_said_at_once(int status, string? location, string said)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
+        {
+            call.Context.Response.StatusCode = status;
+            call.Context.Response.Headers.Location = location;
+            return Task.CompletedTask;
+        });
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });
+        JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(3)));
+        Assert.All(upstream.Attempts.Values, attempts => Assert.Equal(1, attempts));
+        Assert.All(await service.Api.LinesAsync(batch.GetProperty("error_file_id")), line =>
+        {
+            JsonElement error = line.GetProperty("error");
+            Assert.Equal("inference_failed", error.GetProperty("code").GetString());
+            Assert.Contains(said, error.GetProperty("message").GetString(), StringComparison.Ordinal);
+            Assert.DoesNotContain("secret", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        });
+        JsonElement trouble = (await service.Api.GetAsync("/healthz")).GetProperty("troubles")[0];
+        Assert.Contains("redirects", trouble.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null, "99999999", 120)]
+    [InlineData(null, "1e300", 120)]
+    [InlineData("1e300", null, 120)]
+    [InlineData(null, "7", 7)]
+    [InlineData("1500", "7", 1.5)]
+    public void More_than_the_longest_wait_counts_as_it(string? milliseconds, string? retryAfter, double seconds) => Assert.Equal(
+        TimeSpan.FromSeconds(seconds), RetryRule.Wait(1, RetryAfterHeader.Read(milliseconds, retryAfter, DateTimeOffset.UnixEpoch)));
+
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("NaN")]
+    [InlineData("soon")]
+    public void A_wait_that_is_none_is_not_believed(string retryAfter) => Assert.Null(RetryAfterHeader.Read(null, retryAfter, DateTimeOffset.UnixEpoch));
+
+    [Fact]
+    public async Task Tokens_that_add_up_to_more_than_a_number_holds_stay_at_its_end()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
+            call.AnswerAsync(200, """{"usage":{"prompt_tokens":9223372036854775807,"completion_tokens":9223372036854775807}}"""));
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });
+        string id = await service.Api.SubmitAsync(Requests.File(3));
+        JsonElement usage = (await service.Api.EndAsync(id)).GetProperty("usage");
+        Assert.Equal(long.MaxValue, usage.GetProperty("input_tokens").GetInt64());
+        Assert.Equal(long.MaxValue, usage.GetProperty("total_tokens").GetInt64());
+        Assert.Equal(long.MaxValue, (await service.Api.GetAsync($"batches/{id}/statistics")).GetProperty("output_tokens").GetProperty("sum").GetInt64());
+    }
+}
