@@ -13,6 +13,16 @@ public sealed class DataFolderTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Fact]
+    public async Task A_folder_that_was_taken_away_does_not_break_the_stop()
+    {
+        TestService service = await TestService.StartAsync(folder: _folder);
+        string away = _folder.Path + "-away";
+        Directory.Move(_folder.Path, away);
+        await service.DisposeAsync();
+        Directory.Move(away, _folder.Path);
+    }
+
     [Theory]
     [InlineData("temp/precious.txt", false)]
     [InlineData("temp/precious.txt", true)]

@@ -100,6 +100,17 @@ public sealed class FullDiskTests
         await service.Api.UploadAsync(Requests.File(1));
     }
 
+    /// <summary>A start that finds no room says so, and not that somebody else holds the folder.</summary>
+    [SmallDiskFact]
+    public async Task A_start_on_a_full_disk_says_that_it_is_full()
+    {
+        using var disk = new SmallDisk(4 * Megabyte);
+        await (await StartAsync(disk, "echo")).DisposeAsync();
+        Fill(disk);
+        IOException exception = await Assert.ThrowsAnyAsync<IOException>(() => StartAsync(disk, "echo"));
+        Assert.Contains("No space left", exception.Message, StringComparison.Ordinal);
+    }
+
     private static void Fill(SmallDisk disk)
     {
         using var hog = new FileStream(Path.Combine(disk.Folder, "hog"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1);

@@ -104,7 +104,15 @@ internal sealed class DataFolder : IDisposable
 
     public void Dispose()
     {
-        File.Delete(HolderPath(Path));
+        try
+        {
+            File.Delete(HolderPath(Path));
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Somebody has taken the folder away.
+        }
+
         _lock.Dispose();
     }
 
@@ -121,16 +129,26 @@ internal sealed class DataFolder : IDisposable
     private static FileStream TakeLock(string folder)
     {
         string path = System.IO.Path.Combine(folder, LockName);
+        FileStream stream;
         try
         {
-            var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            // A file of its own: nobody can read one that is locked.
-            File.WriteAllText(HolderPath(folder), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
-            return stream;
+            stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException) when (File.Exists(path))
         {
             throw new DataFolderInUseException(folder, ReadHolder(folder));
+        }
+
+        try
+        {
+            // A file of its own: nobody can read one that is locked.
+            File.WriteAllText(HolderPath(folder), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
+            return stream;
+        }
+        catch
+        {
+            stream.Dispose();
+            throw;
         }
     }
 
