@@ -48,7 +48,8 @@ public sealed class FullDiskTests
         int done = waiting.GetProperty("request_counts").GetProperty("completed").GetInt32();
         Assert.InRange(done, 1, 99);
         Assert.Equal(0, waiting.GetProperty("request_counts").GetProperty("failed").GetInt32());
-        Assert.Equal(done, (await service.Api.LinesAsync(waiting.GetProperty("output_file_id"))).Count);
+        // What a torn write gave back may have been enough for another line.
+        Assert.InRange((await service.Api.LinesAsync(waiting.GetProperty("output_file_id"))).Count, done, done + Concurrency);
 
         disk.Grow(64 * Megabyte);
         JsonElement batch = await service.Api.EndAsync(id);
@@ -138,7 +139,8 @@ public sealed class FullDiskTests
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (true)
         {
-            JsonElement health = await service.Api.GetAsync("/healthz");
+            using HttpResponseMessage response = await service.Api.Http.GetAsync("/healthz");
+            JsonElement health = await ApiCaller.ReadAsync(response, response.IsSuccessStatusCode ? 200 : 503); // The latter where not even a probe fits.
             if (health.GetProperty("troubles").EnumerateArray().FirstOrDefault(trouble => trouble.GetProperty("kind").GetString() == kind)
                 is { ValueKind: JsonValueKind.Object } found)
             {

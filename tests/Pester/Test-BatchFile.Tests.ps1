@@ -63,7 +63,9 @@ Describe 'Test-BatchFile' {
     Context 'progress' {
         It 'is shown for what takes a while, and not under -ProgressAction Ignore' {
             $large = Join-Path $TestDrive large.jsonl
-            [IO.File]::WriteAllLines($large, [string[]](1..150000).ForEach({ '{"custom_id":"r' + $_ + '","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}' }))
+            $writer = [IO.StreamWriter]::new($large)
+            foreach ($i in 1..800000) { $writer.WriteLine("{`"custom_id`":`"r$i`",`"method`":`"POST`",`"url`":`"/v1/chat/completions`",`"body`":{`"model`":`"m`",`"messages`":[]}}") }
+            $writer.Dispose()
             function Get-Progress([string] $Command) {
                 $shell = [powershell]::Create()
                 try {

@@ -117,6 +117,10 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
         {
             // The clock may be set meanwhile, which a timer does not notice.
             _timer.Change(next - now < s_clockLook ? next - now : s_clockLook, Timeout.InfiniteTimeSpan);
+            if (_time.GetUtcNow() >= next)
+            {
+                Wake(); // It was set since it was looked at.
+            }
         }
     }
 

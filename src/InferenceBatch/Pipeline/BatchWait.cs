@@ -30,7 +30,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
     public async IAsyncEnumerable<Batch> WaitAsync(
         IReadOnlyCollection<BatchInput> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var progress = new ProgressReporter("Waiting", pump.WriteProgress);
+        using var progress = new ProgressReporter("Waiting", pump.WriteProgress, atOnce: true);
         var shown = new WaitProgress(progress);
         int ended = 0;
 

@@ -11,7 +11,8 @@ namespace InferenceBatch.Pipeline;
 /// <param name="activity">What is being done; the bar's title, of which the first 30 characters are shown.</param>
 /// <param name="write">Writes a record: the cmdlet's WriteProgress on the pipeline thread, else the pump's.</param>
 /// <param name="time">Where the time is read.</param>
-internal sealed class ProgressReporter(string activity, Action<ProgressRecord> write, TimeProvider? time = null) : IDisposable
+/// <param name="atOnce">Whether it is known to take a while: the next report may be long in coming.</param>
+internal sealed class ProgressReporter(string activity, Action<ProgressRecord> write, TimeProvider? time = null, bool atOnce = false) : IDisposable
 {
     /// <summary>What is over so soon needs no bar, which would only flash.</summary>
     private static readonly TimeSpan s_firstAfter = TimeSpan.FromMilliseconds(200);
@@ -38,7 +39,7 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
     {
         lock (_gate)
         {
-            if (_ended || _time.GetElapsedTime(_last) < (_shown ? s_pause : s_firstAfter))
+            if (_ended || _time.GetElapsedTime(_last) < (_shown ? s_pause : atOnce ? TimeSpan.Zero : s_firstAfter))
             {
                 return;
             }

@@ -8,7 +8,7 @@ namespace InferenceBatch.Pipeline;
 /// <summary>A run as a person sees it: one progress bar through its phases, an error for each part that went wrong.</summary>
 internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds) : RunObserver, IDisposable
 {
-    private readonly ProgressReporter _progress = new("Running", pump.WriteProgress);
+    private readonly ProgressReporter _progress = new("Running", pump.WriteProgress, atOnce: true);
     private WaitProgress? _waiting;
 
     private WaitProgress Waiting => _waiting ??= new WaitProgress(_progress);
