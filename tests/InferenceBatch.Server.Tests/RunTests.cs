@@ -106,19 +106,11 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task Run_goes_on_after_a_kill()
     {
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
-        {
-            await Task.Delay(10);
-            await call.OkAsync();
-        });
+        await using FaultUpstream upstream = await StartSlowUpstreamAsync();
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(200)), "--upstream", upstream.Address, "--concurrency", "4"];
         using (ServerProcess run = ServerProcess.Start(command))
         {
-            while (upstream.Attempts.Count < 60)
-            {
-                await Task.Delay(5);
-            }
-
+            await UntilAsync(() => upstream.Attempts.Count >= 60);
             await run.KillAsync();
         }
 
@@ -135,19 +127,11 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task Run_stops_on_sigterm_and_goes_on()
     {
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
-        {
-            await Task.Delay(10);
-            await call.OkAsync();
-        });
+        await using FaultUpstream upstream = await StartSlowUpstreamAsync();
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(200)), "--upstream", upstream.Address, "--concurrency", "4"];
         using (ServerProcess run = ServerProcess.Start(command))
         {
-            while (upstream.Attempts.Count < 60)
-            {
-                await Task.Delay(5);
-            }
-
+            await UntilAsync(() => upstream.Attempts.Count >= 60);
             Assert.Equal(130, await run.TerminateAsync());
         }
 
@@ -234,11 +218,7 @@ public sealed partial class RunTests : IDisposable
         using (ServerProcess run = ServerProcess.Start(command))
         {
             string partial = _folder.File("in.output.jsonl.partial");
-            while (!File.Exists(partial) || (await File.ReadAllLinesAsync(partial)).Length < 4)
-            {
-                await Task.Delay(5);
-            }
-
+            await UntilAsync(() => File.Exists(partial) && File.ReadAllLines(partial).Length >= 4);
             Assert.Equal(130, await run.SignalAsync("INT"));
             Assert.Contains("Stopped with 4 of 5 lines done; the same command goes on from here.", await run.Errors, StringComparison.Ordinal);
         }
@@ -257,11 +237,7 @@ public sealed partial class RunTests : IDisposable
         string partial = _folder.File("in.output.jsonl.partial");
         using (ServerProcess run = ServerProcess.Start(["run", input, "--upstream", upstream.Address]))
         {
-            while (!File.Exists(partial) || (await File.ReadAllLinesAsync(partial)).Length < 2)
-            {
-                await Task.Delay(5);
-            }
-
+            await UntilAsync(() => File.Exists(partial) && File.ReadAllLines(partial).Length >= 2);
             await run.KillAsync();
         }
 
@@ -424,6 +400,21 @@ public sealed partial class RunTests : IDisposable
         using FileStream file = File.Create(_folder.File("sparse.jsonl"));
         file.SetLength(1L << 40);
         return file.Name;
+    }
+
+    private static Task<FaultUpstream> StartSlowUpstreamAsync() => FaultUpstream.StartAsync(async call =>
+    {
+        await Task.Delay(10);
+        await call.OkAsync();
+    });
+
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!isSo())
+        {
+            await Task.Delay(5, patience.Token);
+        }
     }
 
     private static string[] WithoutIds(string jsonl) =>
