@@ -173,7 +173,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         (BatchFileReport report, RequestSpan[] spans) = await engine.Check.RunAsync(input, rules, stop);
         if (!report.IsValid)
         {
-            BatchResults reached = Reached();
+            BatchResults reached = engine.ResultFiles.KeepReached(State.Record, engine.Time.GetUtcNow());
             await SaveAsync(() => End(BatchStatus.Failed, [.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
                 .Select(issue => new ServiceError(issue.Code, issue.Message, issue.Param, issue.Line))], reached));
             return null;
@@ -251,7 +251,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         Log.BatchBroken(engine.Logger, record.Id, exception);
         try
         {
-            BatchResults reached = Reached();
+            BatchResults reached = engine.ResultFiles.KeepReached(State.Record, engine.Time.GetUtcNow());
             string message = exception switch
             {
                 FileNotFoundException => "The input file is gone.",
@@ -277,42 +277,6 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
     {
         LineIndex.Delete(engine.ResultFiles.IndexOf(record)); // Before the end is stored: nobody would look for it after.
         return State.End(outcome, errors, results);
-    }
-
-    /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
-    private BatchResults Reached()
-    {
-        BatchRecord batch = State.Record;
-        if (batch.OutputFileId is null)
-        {
-            return new BatchResults([], batch.Counts, null);
-        }
-
-        var lines = new HashSet<int>();
-        int completed = 0, failed = 0;
-        LineUsage sum = default;
-        try
-        {
-            using ResultLog log = engine.ResultFiles.OpenLog(batch, (line, outcome) =>
-            {
-                if (!lines.Add(line))
-                {
-                    return false;
-                }
-
-                completed += outcome.IsSuccess ? 1 : 0;
-                failed += outcome.IsSuccess ? 0 : 1;
-                sum += outcome.Usage;
-                return true;
-            });
-            log.Sync();
-            return new BatchResults(
-                engine.ResultFiles.Keep(batch, log, engine.Time.GetUtcNow()), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
-        }
-        catch (InvalidDataException)
-        {
-            return new BatchResults([], batch.Counts, null); // They are somebody else's.
-        }
     }
 
     private async Task CloseRunAsync()

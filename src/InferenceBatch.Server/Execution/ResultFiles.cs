@@ -1,4 +1,5 @@
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Execution;
@@ -24,7 +25,7 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
 
     /// <summary>Opens a batch's results alone.</summary>
     /// <inheritdoc cref="Open"/>
-    public ResultLog OpenLog(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultLog.Open(
+    private ResultLog OpenLog(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultLog.Open(
         batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
 
     /// <summary>Where a running batch's <see cref="LineIndex"/> stands.</summary>
@@ -39,6 +40,41 @@ internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync 
         folder.Sync(folder.FilesPath);
         folder.Sync(folder.BatchesPath);
         return kept;
+    }
+
+    /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
+    /// <exception cref="IOException">The disk refused; it can be tried again.</exception>
+    public BatchResults KeepReached(BatchRecord batch, DateTimeOffset now)
+    {
+        if (batch.OutputFileId is null)
+        {
+            return new BatchResults([], batch.Counts, null);
+        }
+
+        var lines = new HashSet<int>();
+        int completed = 0, failed = 0;
+        LineUsage sum = default;
+        try
+        {
+            using ResultLog log = OpenLog(batch, (line, outcome) =>
+            {
+                if (!lines.Add(line))
+                {
+                    return false;
+                }
+
+                completed += outcome.IsSuccess ? 1 : 0;
+                failed += outcome.IsSuccess ? 0 : 1;
+                sum += outcome.Usage;
+                return true;
+            });
+            log.Sync();
+            return new BatchResults(Keep(batch, log, now), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
+        }
+        catch (InvalidDataException)
+        {
+            return new BatchResults([], batch.Counts, null); // They are somebody else's.
+        }
     }
 
     private void Keep(BatchRecord batch, LogFile log, string fileId, DateTimeOffset now, List<FileRecord> kept)
