@@ -282,6 +282,8 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $null = $rows | New-BatchRequest -Model m -Prompt Body -WarningVariable warned -WarningAction SilentlyContinue
             $warned.Count | Should -Be 1
             "$warned" | Should -Match '-Prompt \{ \$_\.Body \}'
+            $null = [pscustomobject]@{ "Kunde's Text" = 'x' } | New-BatchRequest -Model m -Prompt "Kunde's Text" -WarningVariable warned -WarningAction SilentlyContinue
+            "$warned" | Should -BeLike "*-Prompt { `$_.'Kunde''s Text' }" -Because 'it is there to be copied'
             $null = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -WarningVariable warned
             $warned | Should -BeNullOrEmpty
         }

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
+using System.Management.Automation.Language;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
 
@@ -315,7 +316,8 @@ public abstract class RequestCommand : BatchCommand
         {
             if (!string.IsNullOrEmpty(text) && InputFields.NamesOf(input).Contains(text, StringComparer.OrdinalIgnoreCase))
             {
-                WriteWarning(Messages.Text("Warning.NameAsText", parameter, text));
+                string member = text.All(c => char.IsLetterOrDigit(c) || c == '_') ? text : $"'{CodeGeneration.EscapeSingleQuotedStringContent(text)}'";
+                WriteWarning(Messages.Text("Warning.NameAsText", parameter, text, member));
             }
         }
     }
