@@ -1,3 +1,4 @@
+# Lists without @( ): those cost Import-Module a call site to compile.
 @{
     RootModule           = 'bin/InferenceBatch.dll'
     # Written by the build from Directory.Build.props.
@@ -8,43 +9,42 @@
     Copyright            = '(c) InferenceBatch contributors. MIT licence.'
     Description          = 'Runs thousands to millions of LLM requests from the pipeline through a Batch API (Inference.net, OpenAI and compatible services), and brings a local batch service, so that all of it also works on one machine with no account.'
     PowerShellVersion    = '7.4'
-    CompatiblePSEditions = @('Core')
+    CompatiblePSEditions = 'Core'
 
-    FormatsToProcess     = @('bin/InferenceBatch.Format.ps1xml')
-    TypesToProcess       = @('bin/InferenceBatch.Types.ps1xml')
+    FormatsToProcess     = 'bin/InferenceBatch.Format.ps1xml'
+    TypesToProcess       = 'bin/InferenceBatch.Types.ps1xml'
 
     FunctionsToExport    = @()
-    CmdletsToExport      = @(
-        'Connect-BatchService'
-        'Disconnect-BatchService'
-        'Export-BatchFile'
-        'Get-Batch'
-        'Get-BatchConnection'
-        'Get-BatchFile'
-        'Get-BatchResult'
-        'Get-BatchServer'
-        'Import-BatchFile'
-        'Invoke-Batch'
-        'Measure-BatchFile'
-        'Measure-BatchResult'
-        'New-Batch'
-        'New-BatchRequest'
-        'Receive-BatchWebhook'
-        'Remove-BatchFile'
-        'Save-BatchFile'
-        'Send-BatchFile'
-        'Start-BatchServer'
-        'Stop-Batch'
-        'Stop-BatchServer'
-        'Test-BatchFile'
+    CmdletsToExport      =
+        'Connect-BatchService',
+        'Disconnect-BatchService',
+        'Export-BatchFile',
+        'Get-Batch',
+        'Get-BatchConnection',
+        'Get-BatchFile',
+        'Get-BatchResult',
+        'Get-BatchServer',
+        'Import-BatchFile',
+        'Invoke-Batch',
+        'Measure-BatchFile',
+        'Measure-BatchResult',
+        'New-Batch',
+        'New-BatchRequest',
+        'Receive-BatchWebhook',
+        'Remove-BatchFile',
+        'Save-BatchFile',
+        'Send-BatchFile',
+        'Start-BatchServer',
+        'Stop-Batch',
+        'Stop-BatchServer',
+        'Test-BatchFile',
         'Wait-Batch'
-    )
     VariablesToExport    = @()
     AliasesToExport      = @()
 
     PrivateData          = @{
         PSData = @{
-            Tags         = @('LLM', 'Batch', 'BatchAPI', 'OpenAI', 'Inference', 'InferenceNet', 'AI', 'JSONL', 'PSEdition_Core', 'Windows', 'Linux', 'MacOS')
+            Tags         = 'LLM', 'Batch', 'BatchAPI', 'OpenAI', 'Inference', 'InferenceNet', 'AI', 'JSONL', 'PSEdition_Core', 'Windows', 'Linux', 'MacOS'
             LicenseUri   = 'https://opensource.org/license/mit'
             ReleaseNotes = 'See CHANGELOG.md.'
         }

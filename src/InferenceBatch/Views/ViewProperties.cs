@@ -88,10 +88,12 @@ public static class ViewProperties
 
     public static object ErrorMessageText(PSObject error) => ViewText.Harmless(Of<ServiceError>(error).Message)!;
 
-    public static object ReportVerdict(PSObject report) => Of<BatchFileReport>(report) is { IsValid: false } bad
-        ? $"{Palette.Paint("not valid", "Red")}, {ViewText.Plural(bad.ErrorCount, "error")}" : Palette.Paint("valid", "Green");
-
-    public static object ReportDetails(PSObject report) => string.Join(Environment.NewLine, ViewText.Report(Of<BatchFileReport>(report)));
+    public static object ReportVerdict(PSObject item)
+    {
+        BatchFileReport report = Of<BatchFileReport>(item);
+        string verdict = report.IsValid ? Palette.Paint("valid", "Green") : $"{Palette.Paint("not valid", "Red")}, {ViewText.Plural(report.ErrorCount, "error")}";
+        return string.Join(Environment.NewLine, ViewText.Report(report).Prepend($"{verdict}: {report.Path}"));
+    }
 
     public static object ReportSize(PSObject report) => ViewText.Size(Of<BatchFileReport>(report).Bytes);
 
