@@ -48,6 +48,7 @@ Describe 'Connect-BatchService' {
             $null = Start-TestService
             $last = Start-TestService
             Disconnect-BatchService
+            "$(Get-ErrorOf { Get-BatchConnection })" | Should -BeLike '*A local service runs; for that one: Connect-BatchService Local.'
             Connect-BatchService Local
             (Get-BatchConnection).BaseUri | Should -Be $last.Uri
             Get-BatchServer | Stop-BatchServer

@@ -143,7 +143,7 @@ Describe 'Get-BatchConnection' {
         ) {
             $problem = try { & $Call 2>&1 } catch { $_ }
             Get-ErrorId $problem | Should -Be 'ApiKeyMissing'
-            "$problem" | Should -Match 'INFERENCE_API_KEY'
+            "$problem" | Should -Match 'INFERENCE_API_KEY.*Start-BatchServer'
             Get-Leftover | Should -BeNullOrEmpty
         }
     }

@@ -345,6 +345,27 @@ Describe 'New-BatchRequest' {
             $warnings | Should -BeNullOrEmpty
         }
 
+        It 'says once, and early, that all objects ask the same, as with a misspelt property inside a text' {
+            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = "b$_" } }
+            $null = $rows | New-BatchRequest -Model m -Prompt { "Classify: $($_.Bdoy)" } -WarningVariable warnings -WarningAction SilentlyContinue
+            "$warnings" | Should -BeExactly "The first 10 input objects all ask the same: 'Classify: '. Does -Prompt name the right property? The last of them has: Id, Body."
+            $null = $rows | ForEach-Object { @{ Id = $_.Id; Prompt = '' } } | New-BatchRequest -Model m -WarningVariable warnings -WarningAction SilentlyContinue
+            "$warnings" | Should -BeLike "The first 10 input objects all ask the same: ''.*"
+        }
+
+        It 'says nothing where objects may well ask the same: <Name>' -ForEach @(
+            @{ Name = 'texts'; Run = { ,'a' * 25 | New-BatchRequest -Model m } }
+            @{ Name = 'numbers'; Run = { 1..25 | New-BatchRequest -Model m -Prompt 'Write a poem.' } }
+            @{ Name = 'nine rows'; Run = { 1..9 | ForEach-Object { @{ Prompt = 'a' } } | New-BatchRequest -Model m } }
+            @{ Name = 'a row that differs'; Run = { 1..25 | ForEach-Object { @{ Prompt = "a$($_ -eq 7)" } } | New-BatchRequest -Model m } }
+            @{ Name = 'other instructions'; Run = { 1..25 | ForEach-Object { @{ Prompt = 'a'; SystemPrompt = "$_" } } | New-BatchRequest -Model m } }
+            @{ Name = 'images'; Run = { 1..25 | ForEach-Object { @{ Prompt = 'a'; Image = "https://host/$_.png" } } | New-BatchRequest -Model m } }
+            @{ Name = 'a message for all'; Run = { 1..25 | ForEach-Object { @{ Id = $_ } } | New-BatchRequest -Model m -Message @{ role = 'user'; content = 'a' } } }
+        ) {
+            $warnings = & $Run 3>&1 | Where-Object { $_ -is [System.Management.Automation.WarningRecord] }
+            $warnings | Should -BeNullOrEmpty
+        }
+
         It 'says of text that is not JSON, in words of its own: <Says>' -ForEach @(
             @{ Text = 'schema.json'; Says = "The text 'schema.json' is not JSON. If it names a file: (Get-Content -Raw 'schema.json')" }
             @{ Text = "{`n 1}"; Says = 'The text is not JSON: line 2 goes wrong at byte 2.' }

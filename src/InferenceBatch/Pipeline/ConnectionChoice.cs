@@ -35,6 +35,13 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
             var resolver = new ConnectionResolver(Environment.GetEnvironmentVariable);
             return Session.Unify(resolver.Resolve(baseUri, PlainText(apiKey), provider, session, MetadataReader.Read(headers)));
         }
+        catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.ApiKeyMissing && baseUri is null && provider is null)
+        {
+            // Nobody chose where to go: what is here may be what is meant.
+            string name = ServerRegistry.List() is [] ? "ApiKeyMissing.NoLocal" : "ApiKeyMissing.LocalRuns";
+            cmdlet.ThrowTerminatingError(ErrorRecords.Caused(exception, name, null, exception.Message));
+            throw;
+        }
         catch (Exception exception) when (exception is ArgumentException or ServiceException)
         {
             cmdlet.ThrowTerminatingError(ErrorRecords.From(exception, provider ?? (object?)baseUri));

@@ -1,7 +1,6 @@
 using System.Collections;
 using System.Globalization;
 using System.Management.Automation;
-using System.Management.Automation.Language;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
 
@@ -14,12 +13,11 @@ namespace InferenceBatch.Pipeline;
 public abstract class RequestCommand : BatchCommand
 {
     private const int LongestDescription = 60;
-    private const int RowsToJudgeBy = 10;
 
+    private FirstRows? _firstRows;
     private EndpointShape _shape = EndpointShape.Of("");
     private RequestTemplate? _template;
     private bool _emptyIdWasTold;
-    private bool _hasBuilt;
     private bool _hasKeys;
 
     /// <summary>What a request is made from: a text is its prompt; of another object the parameters name the parts.</summary>
@@ -121,6 +119,7 @@ public abstract class RequestCommand : BatchCommand
         _shape = EndpointShape.Of(Endpoint);
         RefuseWhatTheEndpointLacks();
         Session.NoteModels([Model]);
+        _firstRows = new FirstRows(WriteWarning);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }
@@ -137,20 +136,19 @@ public abstract class RequestCommand : BatchCommand
 
         if (InputNumber == 1)
         {
-            WarnOfNamesAsTexts(input);
+            _firstRows!.TakeTexts(input, (nameof(Prompt), Prompt), (nameof(CustomId), CustomId), (nameof(SystemPrompt), SystemPrompt));
         }
 
         TakeKeys(input as IDictionary);
         string? prompt = Prompt ?? input as string;
         if (Check(input, prompt) is { } problem)
         {
-            WarnOfWrongColumn(problem, input);
+            _firstRows!.Take(input, hasPrompt: problem.FullyQualifiedErrorId != "PromptMissing");
             WriteError(problem);
             return null;
         }
 
-        _hasBuilt = true;
-
+        _firstRows!.Take(input, hasPrompt: true, Image?.Length > 0 ? null : prompt, SystemPrompt);
         try
         {
             string id = string.IsNullOrEmpty(CustomId) ? string.Create(CultureInfo.InvariantCulture, $"request-{InputNumber}") : CustomId;
@@ -302,33 +300,6 @@ public abstract class RequestCommand : BatchCommand
 
         string text = input.ToString()?.ReplaceLineEndings(" ") ?? "";
         return $"Input object {InputNumber} ({(text.Length > LongestDescription ? text[..LongestDescription] + "…" : text)})";
-    }
-
-    /// <summary>Who means a column and forgets the braces pays for a word: it is said before anything is sent.</summary>
-    private void WarnOfNamesAsTexts(object? input)
-    {
-        if (input is null or string)
-        {
-            return;
-        }
-
-        foreach ((string parameter, string? text) in new[] { (nameof(Prompt), Prompt), (nameof(CustomId), CustomId), (nameof(SystemPrompt), SystemPrompt) })
-        {
-            if (!string.IsNullOrEmpty(text) && InputFields.NamesOf(input).Contains(text, StringComparer.OrdinalIgnoreCase))
-            {
-                string member = text.All(c => char.IsLetterOrDigit(c) || c == '_') ? text : $"'{CodeGeneration.EscapeSingleQuotedStringContent(text)}'";
-                WriteWarning(Messages.Text("Warning.NameAsText", parameter, text, member));
-            }
-        }
-    }
-
-    /// <summary>Where none of the first objects has a prompt, a column is misspelt, and one sentence says so better than errors without end.</summary>
-    private void WarnOfWrongColumn(ErrorRecord problem, object? input)
-    {
-        if (InputNumber == RowsToJudgeBy && !_hasBuilt && problem.FullyQualifiedErrorId == "PromptMissing" && InputFields.Listed(input) is { Length: > 0 } names)
-        {
-            WriteWarning(Messages.Text("Warning.NoPrompts", InputNumber, names));
-        }
     }
 
     /// <summary>The keys of a dictionary stand for properties: PowerShell binds those of objects alone.</summary>
