@@ -1,4 +1,4 @@
-# Lists without @( ): those cost Import-Module a call site to compile.
+# Lists have commas, single names no @( ): either saves Import-Module a call site to compile.
 @{
     RootModule           = 'bin/InferenceBatch.dll'
     # Written by the build from Directory.Build.props.
@@ -15,7 +15,7 @@
     TypesToProcess       = 'bin/InferenceBatch.Types.ps1xml'
 
     FunctionsToExport    = @()
-    CmdletsToExport      =
+    CmdletsToExport      = @(
         'Connect-BatchService',
         'Disconnect-BatchService',
         'Export-BatchFile',
@@ -39,6 +39,7 @@
         'Stop-BatchServer',
         'Test-BatchFile',
         'Wait-Batch'
+    )
     VariablesToExport    = @()
     AliasesToExport      = @()
 
