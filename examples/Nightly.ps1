@@ -12,7 +12,7 @@ answers again at no cost.
 
 Exit codes:
 0    every row was answered
-1    the run has ended, and some rows failed or were left out: the log and the answers say which
+1    the run has ended, and some rows failed, as the answers say, or were left out (no prompt, a name that stood before), as the log says
 2    the run could not go on; the checkpoint keeps it, and the next start goes on
 
 The service's key is read from the environment (INFERENCE_API_KEY, or the provider's own such as OPENAI_API_KEY) and stands
@@ -143,13 +143,13 @@ try {
 
     $problems | ForEach-Object { Add-LogLine "Problem: $_" }
     $summary = ($said | Where-Object Tags -Contains BatchRunSummary).MessageData
-    if (-not $summary) {
+    if (-not $summary.Requests) {
         Add-LogLine 'No row was there to be sent.'
         $exitCode = [int]($problems.Count -gt 0)
     }
     else {
         $results = $summary.Results
-        Add-LogLine "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.Unanswered) without a result."
+        Add-LogLine "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.LeftOut) left out, $($summary.Unanswered) without a result."
         $results.Failures | ForEach-Object { Add-LogLine "  $($_.Count) with $($_.Code): $($_.Message)" }
         Add-LogLine "$($summary.Requests) requests in $($summary.Attempts) attempts, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
         $left = $summary.Unanswered + ($results.Failures | Where-Object Code -EQ not_sent | Measure-Object -Property Count -Sum).Sum

@@ -202,6 +202,23 @@ Describe 'Invoke-Batch' {
             $lines[2] | Should -Match '^2 requests, 1 batch, 1 attempt, \d+\.\d s$'
         }
 
+        It 'counts the rows that were left out, and says so where there are no others' {
+            $rows = 'a', 'b', 'a', $null | ForEach-Object { [pscustomobject]@{ Id = $_; Body = $_ } }
+            $null = $rows | Invoke-Batch -Model echo -CustomId { $_.Id } -Prompt { $_.Body } -InformationVariable said -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue
+            $said[0].MessageData.Rows, $said[0].MessageData.LeftOut, $said[0].MessageData.Unanswered | Should -Be 4, 2, 0
+            "$($said[0])" | Should -BeLike '2 of 4 rows succeeded, 2 left out; 1 batch, *'
+            @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData))[0] | Should -Be '4 rows: 2 succeeded, 2 left out'
+            $warned[-1] | Should -Be '2 of 4 rows have no answer: 2 left out.'
+            $null = $rows | Invoke-Batch -Model echo -Prompt { $_.Text } -InformationVariable said -WarningAction SilentlyContinue -ErrorAction SilentlyContinue
+            @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData)) | Should -Be '4 rows: 0 succeeded, 4 left out', 'Nothing was sent.'
+        }
+
+        It 'says on one line, for a log, what failed and why' {
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
+            $null = 'a', 'b' | Invoke-Batch -Model m -ResponseSchema @{ type = 'object' } -BaseUri $Faults.BaseUri -InformationVariable said -WarningAction SilentlyContinue
+            "$($said[0])" | Should -BeLike '1 of 2 rows succeeded, 1 failed (1 × c400); 1 not the JSON asked for; 1 batch, *'
+        }
+
         It 'counts rows whose batch was not waited for as without a result' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
@@ -259,6 +276,15 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     }
 
     Context 'bad input' {
+        It 'says once what cannot change a request that is one already' {
+            $requests = 'a', 'b' | New-BatchRequest -Model echo
+            $results = $requests | Invoke-Batch -Model other -MaxTokens 3 -WarningVariable warned -WarningAction SilentlyContinue
+            "$warned" | Should -BeExactly 'What is a request already goes as it is: -Model, -MaxTokens change nothing of it.'
+            $results[0].Request.Body | Should -Be $requests[0].Body
+            $null = $requests | Invoke-Batch -MaxAttempts 1 -WarningVariable warned
+            $warned | Should -BeNullOrEmpty
+        }
+
         It 'an object without the property a script block reads: PromptMissing, naming it; the others are answered' {
             $rows = [pscustomobject]@{ Text = 'one' }, [pscustomobject]@{ Other = 'x' }, [pscustomobject]@{ Text = 'three' }
             $results = $rows | Invoke-Batch -Prompt { $_.Text } -Model echo -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
@@ -422,6 +448,14 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $shell.Output.Trim() | Should -Be 2
             $shell = Invoke-ChildShell "'a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint'" @{ INFERENCE_BASE_URL = 'http://127.0.0.1:9/v1' }
             ($shell.Output + $shell.Error) -replace '[\s|]+', ' ' | Should -Match ([regex]::Escape("-BaseUri $($Server.Uri)"))
+        }
+
+        It 'says that equal rows were sent once before, and are not now' {
+            $null = 'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint
+            $problem = (Get-ErrorOf { 'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
+            Get-ErrorId $problem | Should -Be 'CheckpointMismatch'
+            "$problem" | Should -BeLike '*The run was begun with -Deduplicate, which makes other requests of the same rows.'
+            'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint | Should -HaveCount 4
         }
 
         It 'refuses a folder that holds something else: CheckpointMismatch' {

@@ -177,7 +177,7 @@ Describe 'Start-BatchServer' {
             $data = New-DataPath
             $first = Start-BatchServer -DataPath $data
             Disconnect-BatchService
-            $null = Get-ErrorOf { Start-BatchServer -DataPath $data }
+            Start-BatchServer -DataPath $data -ErrorAction SilentlyContinue | Should -Be $first
             (Get-BatchConnection).BaseUri | Should -Be $first.Uri
         }
 

@@ -1,13 +1,17 @@
 using System.Globalization;
 using InferenceBatch.Model;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Runs;
 
 /// <summary>What a whole run came to.</summary>
 public sealed class BatchRunSummary
 {
-    /// <summary>Rows that came in and were taken.</summary>
+    /// <summary>Rows that came in.</summary>
     public required long Rows { get; init; }
+
+    /// <summary>Those of them that were no requests, or had the name of another: each was an error.</summary>
+    public required long LeftOut { get; init; }
 
     /// <summary>Requests sent for them; fewer where equal ones were sent once.</summary>
     public required long Requests { get; init; }
@@ -16,7 +20,7 @@ public sealed class BatchRunSummary
     public required BatchResultMeasure Results { get; init; }
 
     /// <summary>Rows without a result: their batch was not waited for to its end, or what it answered could not be read.</summary>
-    public long Unanswered => Rows - Results.Count;
+    public long Unanswered => Rows - LeftOut - Results.Count;
 
     /// <summary>The batches of the run, those of an earlier process included.</summary>
     public required IReadOnlyList<string> BatchIds { get; init; }
@@ -30,7 +34,24 @@ public sealed class BatchRunSummary
     /// <summary>From the command's start to its end.</summary>
     public required TimeSpan Elapsed { get; init; }
 
+    /// <summary>What became of the rows that have no answer, with its numbers: <c>2 failed, 1 left out</c>; empty where all have one.</summary>
+    public string WithoutAnswer => string.Join(", ", new (long Count, string What)[]
+    {
+        (Results.Failed, "failed"), (Results.Expired, "expired"), (Results.Cancelled, "cancelled"),
+        (Results.Missing, "missing"), (LeftOut, "left out"), (Unanswered, "without a result"),
+    }.Where(one => one.Count > 0).Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Count:N0} {one.What}")));
+
+    /// <summary>All of it on one line, for a log.</summary>
     public override string ToString() =>
-        PluralFormat.Invariant($"{Results.Succeeded:N0} of {Rows:N0} {Rows:row|rows} succeeded; {BatchIds.Count:N0} {BatchIds.Count:batch|batches}, {Elapsed.TotalSeconds:N0} s; {Results.InputTokens ?? 0:N0} {Results.InputTokens ?? 0:token|tokens} in, {Results.OutputTokens ?? 0:N0} out")
+        PluralFormat.Invariant($"{Results.Succeeded:N0} of {Rows:N0} {Rows:row|rows} succeeded{Failed()}; {BatchIds.Count:N0} {BatchIds.Count:batch|batches}, {Elapsed.TotalSeconds:N0} s; {Results.InputTokens ?? 0:N0} {Results.InputTokens ?? 0:token|tokens} in, {Results.OutputTokens ?? 0:N0} out")
         + (Results.Cost is { } cost ? string.Create(CultureInfo.InvariantCulture, $"; cost {cost:0.####}") : "");
+
+    private string Failed()
+    {
+        const int CodesShown = 5;
+        string codes = string.Join(", ", Results.Failures.Take(CodesShown).Select(failure => string.Create(CultureInfo.InvariantCulture, $"{failure.Count:N0} × {TextCut.Start(failure.Code, 30)}")));
+        return (WithoutAnswer.Length > 0 ? ", " + WithoutAnswer : "")
+            + (codes.Length > 0 ? $" ({codes}{(Results.Failures.Count > CodesShown ? ", …" : "")})" : "")
+            + (Results.ValueErrors > 0 ? string.Create(CultureInfo.InvariantCulture, $"; {Results.ValueErrors:N0} not the JSON asked for") : "");
+    }
 }

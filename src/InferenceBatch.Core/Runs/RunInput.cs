@@ -61,13 +61,13 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         if (_kept?.Peek() is { Request.CustomId: var missing })
         {
             int held = store.PartsOf(1).Sum(part => part.File.RequestCount);
-            throw new RunMismatchException(
+            throw Mismatch(
                 PluralFormat.Text($"The checkpoint '{store.Folder}' holds {held:N0} {held:request|requests}, {_requests.Count:N0} {_requests.Count:was|were} given; the first missing one is '{missing}'."));
         }
 
         if (_splitter?.Rename(overwrite: true) is { Count: > 0 } parts)
         {
-            store.AddParts(1, parts);
+            store.AddParts(1, parts, deduplicate);
         }
 
         foreach (RunPart part in store.PartsOf(1))
@@ -103,7 +103,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         if (requests.Peek() is not var (kept, line))
         {
             RefuseAgain(request);
-            throw new RunMismatchException(PluralFormat.Text($"The checkpoint '{store.Folder}' holds {_requests.Count:N0} {_requests.Count:request|requests}; '{request.CustomId}' is one more."));
+            throw Mismatch(PluralFormat.Text($"The checkpoint '{store.Folder}' holds {_requests.Count:N0} {_requests.Count:request|requests}; '{request.CustomId}' is one more."));
         }
 
         string? difference = kept.CustomId != request.CustomId ? $"its custom_id was '{kept.CustomId}', now it is '{request.CustomId}'"
@@ -113,13 +113,17 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         if (difference is not null)
         {
             RefuseAgain(request);
-            throw new RunMismatchException(
+            throw Mismatch(
                 $"Request {_requests.Count + 1} ('{request.CustomId}') is not the one of the checkpoint '{store.Folder}': {difference}.");
         }
 
         requests.Take();
         return line;
     }
+
+    private RunMismatchException Mismatch(string text) => new(
+        store.IsDeduplicated is { } before && before != deduplicate
+            ? $"{text} The run was begun with{(before ? "" : "out")} -Deduplicate, which makes other requests of the same rows." : text);
 
     /// <summary>A row that was refused the first time is no part of the checkpoint, and is refused again.</summary>
     private void RefuseAgain(BatchRequest request)

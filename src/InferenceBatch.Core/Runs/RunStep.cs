@@ -16,6 +16,9 @@ internal sealed record RunStep([property: JsonRequired] RunStepKind Step)
     /// <summary>The parts of an attempt, their paths as names within the folder; with <see cref="RunStepKind.Spooled"/>.</summary>
     public IReadOnlyList<FilePart>? Parts { get; init; }
 
+    /// <summary>Whether equal requests are sent once; with <see cref="RunStepKind.Spooled"/> of the first attempt.</summary>
+    public bool? Deduplicate { get; init; }
+
     /// <summary>The part concerned, by its name.</summary>
     public string? Part { get; init; }
 

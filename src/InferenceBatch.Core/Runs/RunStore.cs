@@ -134,8 +134,11 @@ public sealed partial class RunStore : IDisposable
 
     internal IReadOnlyList<RunPart> PartsOf(int attempt) => _attempts.GetValueOrDefault(attempt) ?? [];
 
+    /// <summary>Whether equal requests of the run are sent once; null where its journal does not say.</summary>
+    internal bool? IsDeduplicated { get; private set; }
+
     /// <summary>Keeps the parts of an attempt, whose files are whole and under their names.</summary>
-    internal void AddParts(int attempt, IReadOnlyList<FilePart> parts)
+    internal void AddParts(int attempt, IReadOnlyList<FilePart> parts, bool? deduplicate = null)
     {
         foreach (FilePart part in parts)
         {
@@ -143,7 +146,7 @@ public sealed partial class RunStore : IDisposable
         }
 
         SyncFolder(Folder);
-        Write(new RunStep(RunStepKind.Spooled) { Attempt = attempt, Parts = [.. parts.Select(part => part with { Path = Path.GetFileName(part.Path) })] });
+        Write(new RunStep(RunStepKind.Spooled) { Attempt = attempt, Deduplicate = deduplicate, Parts = [.. parts.Select(part => part with { Path = Path.GetFileName(part.Path) })] });
     }
 
     /// <summary>Takes a step: on disk first, then in memory.</summary>
@@ -273,6 +276,7 @@ public sealed partial class RunStore : IDisposable
                 _address = step.Address;
                 break;
             case RunStepKind.Spooled:
+                IsDeduplicated = step.Deduplicate ?? IsDeduplicated;
                 List<RunPart> parts = [.. step.Parts!.Select(part => new RunPart(part with { Path = Path.Combine(Folder, part.Path) }))];
                 _attempts.Add(step.Attempt!.Value, parts);
                 parts.ForEach(part => _parts.Add(part.Name, part));

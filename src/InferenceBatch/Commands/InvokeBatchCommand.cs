@@ -21,11 +21,20 @@ public sealed class InvokeBatchCommand : RequestCommand
 {
     private const string SummaryTag = "BatchRunSummary";
 
+    /// <summary>-CustomId and what else a request itself has a property for is no sign: it binds by name.</summary>
+    private static readonly string[] s_buildingParameters =
+    [
+        nameof(Prompt), nameof(SystemPrompt), nameof(Image), nameof(Model), nameof(Message), nameof(Endpoint), nameof(MaxTokens), nameof(Temperature),
+        nameof(TopP), nameof(Seed), nameof(Stop), nameof(ResponseSchema), nameof(Tool), nameof(Body),
+    ];
+
     private readonly long _began = TimeProvider.System.GetTimestamp();
     private ServiceConnection? _connection;
     private RunStore? _store;
     private RunInput? _input;
     private ResultMeasure? _measure;
+    private int _leftOut;
+    private bool _ignoredWereTold;
 
     /// <inheritdoc cref="ServiceCommand.Connection"/>
     [Parameter]
@@ -121,8 +130,19 @@ public sealed class InvokeBatchCommand : RequestCommand
     {
         // A request that is one already goes as it is.
         object? input = InputObject is PSObject wrapped ? wrapped.BaseObject : InputObject;
-        if (_input is null || (input as BatchRequest ?? Build()) is not { } request)
+        if (_input is null)
         {
+            return;
+        }
+
+        if (input is BatchRequest)
+        {
+            WarnOfWhatIsIgnored();
+        }
+
+        if ((input as BatchRequest ?? Build()) is not { } request)
+        {
+            _leftOut++;
             return;
         }
 
@@ -132,6 +152,7 @@ public sealed class InvokeBatchCommand : RequestCommand
         }
         catch (RequestRefusedException exception)
         {
+            _leftOut++;
             WriteError(ErrorRecords.From(exception, request.InputObject));
         }
     }
@@ -139,7 +160,17 @@ public sealed class InvokeBatchCommand : RequestCommand
     protected override void EndProcessing()
     {
         // No rows for a checkpoint that holds some is a mismatch, not nothing to do.
-        if (_input is null || (_input.Count == 0 && !_store!.IsSpooled) || !ShouldProcess(PluralFormat.Text($"{_input.Count:N0} {_input.Count:request|requests} to {_connection}"), _connection!.BaseUri.IsLoopback ? "Run a batch" : "Run a batch, which is billed"))
+        if (_input is { Count: 0 } && !_store!.IsSpooled)
+        {
+            if (_leftOut > 0)
+            {
+                Say(Summary(0, 0, [], 0, 0));
+            }
+
+            return;
+        }
+
+        if (_input is null || !ShouldProcess(PluralFormat.Text($"{_input.Count:N0} {_input.Count:request|requests} to {_connection}"), _connection!.BaseUri.IsLoopback ? "Run a batch" : "Run a batch, which is billed"))
         {
             return;
         }
@@ -175,16 +206,7 @@ public sealed class InvokeBatchCommand : RequestCommand
                 pump.WriteWarning(Messages.Text("Warning.NotAskedForInRun", engine.NotAskedFor));
             }
 
-            return new BatchRunSummary
-            {
-                Rows = requests.RowCount,
-                Requests = requests.Count,
-                Results = _measure!.Sum(),
-                BatchIds = engine.BatchIds,
-                BatchesCreated = reporter.Created,
-                Attempts = engine.Attempts,
-                Elapsed = TimeProvider.System.GetElapsedTime(_began),
-            };
+            return Summary(requests.RowCount, requests.Count, engine.BatchIds, reporter.Created, engine.Attempts);
         }
     }
 
@@ -215,9 +237,37 @@ public sealed class InvokeBatchCommand : RequestCommand
             WriteInformation(lines, ["PSHOST"]);
         }
 
-        if (SummaryText.Unanswered(summary) is { Length: > 0 } unanswered)
+        if (summary.WithoutAnswer is { Length: > 0 } unanswered)
         {
             WriteWarning(Messages.Text("Warning.RowsWithoutAnswer", summary.Rows - summary.Results.Succeeded, summary.Rows, unanswered));
+        }
+    }
+
+    private BatchRunSummary Summary(long taken, long requests, IReadOnlyList<string> batchIds, int created, int attempts) => new()
+    {
+        Rows = taken + _leftOut,
+        LeftOut = _leftOut,
+        Requests = requests,
+        Results = _measure!.Sum(),
+        BatchIds = batchIds,
+        BatchesCreated = created,
+        Attempts = attempts,
+        Elapsed = TimeProvider.System.GetElapsedTime(_began),
+    };
+
+    /// <summary>Parameters that make a request do nothing for one that is there already, and who gave them means something by it.</summary>
+    private void WarnOfWhatIsIgnored()
+    {
+        if (_ignoredWereTold)
+        {
+            return;
+        }
+
+        _ignoredWereTold = true;
+        string[] ignored = [.. s_buildingParameters.Where(MyInvocation.BoundParameters.ContainsKey)];
+        if (ignored.Length > 0)
+        {
+            WriteWarning(Messages.Text("Warning.RequestAsItIs", string.Join(", -", ignored), ignored.Length));
         }
     }
 

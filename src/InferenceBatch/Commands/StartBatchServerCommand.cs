@@ -87,7 +87,9 @@ public sealed class StartBatchServerCommand : BatchCommand
         {
             // What follows in a script or a paste is meant for this service, and must not reach one that bills.
             Session.Default = first.Connect(ApiKey);
-            ThrowTerminatingError(ErrorRecords.Of("ServerAlreadyRunning", first, dataPath, first.Uri, first.ProcessId));
+            WriteError(ErrorRecords.Of("ServerAlreadyRunning", first, dataPath, first.Uri, first.ProcessId));
+            WriteObject(first);
+            return;
         }
 
         var options = new ServerOptions

@@ -15,8 +15,8 @@ public static class SummaryText
     {
         BatchResultMeasure results = summary.Results;
         string succeeded = Text($"{results.Succeeded:N0} succeeded");
-        string others = string.Join(", ", Outcomes(summary).Append((Count: results.ValueErrors, What: "not the JSON asked for")).Where(one => one.Count > 0).Select(Said));
-        yield return Text($"{summary.Rows:N0} {summary.Rows:row|rows}: ") + (others.Length == 0 ? succeeded : $"{succeeded}, {others}");
+        string noJson = results.ValueErrors > 0 ? Text($"{results.ValueErrors:N0} not the JSON asked for") : "";
+        yield return Text($"{summary.Rows:N0} {summary.Rows:row|rows}: ") + string.Join(", ", new[] { succeeded, summary.WithoutAnswer, noJson }.Where(part => part.Length > 0));
         foreach (FailureCount failure in results.Failures.Take(FailuresShown))
         {
             yield return Text($"  {failure.Count:N0} × {ViewText.OneLine(failure.Code, 30)}: {ViewText.OneLine(failure.Message, LongestMessage)}");
@@ -27,6 +27,12 @@ public static class SummaryText
             yield return $"  {ViewText.Plural(results.Failures.Count - FailuresShown, "more code")}: Measure-BatchResult lists them";
         }
 
+        if (summary.BatchIds.Count == 0)
+        {
+            yield return "Nothing was sent.";
+            yield break;
+        }
+
         yield return Text($"{summary.Requests:N0} {summary.Requests:request|requests}, ")
             + Text($"{summary.BatchIds.Count:N0} {summary.BatchIds.Count:batch|batches}, {ViewText.Plural(summary.Attempts, "attempt")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all of an earlier start, nothing was sent now" : "")}");
         if (results.TotalTokens is not null)
@@ -35,17 +41,6 @@ public static class SummaryText
             yield return Text($"{results.InputTokens ?? 0:N0} {results.InputTokens ?? 0:token|tokens} in, {results.OutputTokens ?? 0:N0} out{cost}");
         }
     }
-
-    /// <summary>What became of the rows that have no answer; empty where all have one.</summary>
-    public static string Unanswered(BatchRunSummary summary) => string.Join(", ", Outcomes(summary).Where(one => one.Count > 0).Select(Said));
-
-    private static (long Count, string What)[] Outcomes(BatchRunSummary summary) =>
-    [
-        (summary.Results.Failed, "failed"), (summary.Results.Expired, "expired"), (summary.Results.Cancelled, "cancelled"),
-        (summary.Results.Missing, "missing"), (summary.Unanswered, "without a result"),
-    ];
-
-    private static string Said((long Count, string What) outcome) => Text($"{outcome.Count:N0} {outcome.What}");
 
     private static string Time(TimeSpan time) =>
         time.ToString(time.TotalDays >= 1 ? @"d\.hh\:mm\:ss" : time.TotalMinutes >= 1 ? @"hh\:mm\:ss" : @"s\.f\ \s", CultureInfo.InvariantCulture);
