@@ -116,7 +116,7 @@ internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
 
     private void WakeWhenWorthIt()
     {
-        if (_items.Reader.Count >= WorthWaking)
+        if (_items.Reader.Count >= WorthWaking && !_wake.IsSet)
         {
             _wake.Set();
         }
