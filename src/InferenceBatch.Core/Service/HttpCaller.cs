@@ -276,7 +276,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         JsonException => new ServiceException(
             ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} answered, but not as the Batch API does: {cause.Message} Check the address.", cause),
         _ => new ServiceException(
-            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message}{LocalAdvice()}", cause)
+            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message.TrimEnd('.')}.{LocalAdvice()}", cause)
         {
             NeverSent = cause is HttpRequestException
             {
@@ -287,7 +287,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
     };
 
     private string LocalAdvice() => connection.Profile == ServiceProfile.Local
-        ? ". Start-BatchServer starts the local service; after Disconnect-BatchService calls go where INFERENCE_BASE_URL says, else to Inference.net." : "";
+        ? " Start-BatchServer starts the local service; after Disconnect-BatchService calls go where INFERENCE_BASE_URL says, else to Inference.net." : "";
 
     private bool IsUnknownBatch(ServiceCall call, ServiceException problem) =>
         connection.Profile.UnknownBatchIs500 && call.NotFound == ServiceErrorKind.BatchNotFound
