@@ -85,10 +85,10 @@ internal static class Answer
     };
 
     /// <summary>Sends the head and the first bytes of a body, then hangs up.</summary>
-    public static Behaviour CutOff(byte[] body, int after) => async exchange =>
+    public static Behaviour CutOff(byte[] body, int after, params string[] headers) => async exchange =>
     {
         await exchange.ReadBodyAsync();
-        await exchange.SendAsync((byte[])[.. Head(200, body.Length, []), .. body[..after]]);
+        await exchange.SendAsync((byte[])[.. Head(200, body.Length, headers), .. body[..after]]);
         exchange.Close();
     };
 

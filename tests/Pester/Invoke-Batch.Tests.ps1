@@ -369,7 +369,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
         It 'says nothing of the key in verbose text, errors or results' {
             Set-Run ([ordered]@{ b1 = New-Failure 'request-1' 400 })
             $secret = 'sk-secret-4711-verbose'
-            $all = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret -Verbose -Debug -WarningAction Continue *>&1
+            $all = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret -Verbose -Debug -Confirm:$false -WarningAction Continue *>&1
             $Faults.Calls[0].Headers['Authorization'] | Should -Be "Bearer $secret"
             ($all | Format-List * -Force | Out-String -Width 500) | Should -Not -Match $secret
         }

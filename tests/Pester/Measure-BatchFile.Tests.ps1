@@ -79,6 +79,13 @@ Describe 'Measure-BatchFile' {
             $warnings | Should -BeLike '*: 1 line is no request and counts for nothing. Test-BatchFile*'
         }
 
+        It 'says of requests that they are no paths, and how they become some' {
+            $request = New-BatchRequest 'hello' -Model m
+            $request | Measure-BatchFile -ErrorVariable failures -ErrorAction SilentlyContinue
+            "$($failures[0])" | Should -BeLike '*A BatchRequest is no path. Write it to a file first: *Export-BatchFile*'
+            $request | Export-BatchFile (Join-Path $TestDrive asked.jsonl) | Measure-BatchFile | Select-Object -ExpandProperty RequestCount | Should -Be 1
+        }
+
         It 'says how to convert UTF-16, and goes on' {
             $utf16 = Join-Path $TestDrive 'utf16.txt'
             Set-Content $utf16 (Get-Content $path) -Encoding unicode

@@ -354,7 +354,7 @@ Describe 'New-BatchRequest' {
         }
 
         It 'says nothing where objects may well ask the same: <Name>' -ForEach @(
-            @{ Name = 'texts'; Run = { ,'a' * 25 | New-BatchRequest -Model m } }
+            @{ Name = 'texts'; Run = { @('a') * 25 | New-BatchRequest -Model m } }
             @{ Name = 'numbers'; Run = { 1..25 | New-BatchRequest -Model m -Prompt 'Write a poem.' } }
             @{ Name = 'nine rows'; Run = { 1..9 | ForEach-Object { @{ Prompt = 'a' } } | New-BatchRequest -Model m } }
             @{ Name = 'a row that differs'; Run = { 1..25 | ForEach-Object { @{ Prompt = "a$($_ -eq 7)" } } | New-BatchRequest -Model m } }

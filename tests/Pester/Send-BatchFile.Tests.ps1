@@ -150,6 +150,16 @@ Describe 'Send-BatchFile' {
     }
 
     Context 'bad input' {
+        It 'does not take the name of a saved <Name> for a path' -ForEach @(
+            @{ Name = 'BatchRequest'; Value = { New-BatchRequest x -Model m } }
+            @{ Name = 'BatchResult'; Value = { [InferenceBatch.Model.BatchResult]@{ CustomId = 'a'; Status = 'Failed' } } }
+        ) {
+            $saved = Join-Path $TestDrive "$Name.xml"
+            & $Value | Export-Clixml $saved
+            Import-Clixml $saved | Send-BatchFile -ErrorVariable failures -ErrorAction SilentlyContinue
+            "$($failures[0])" | Should -BeLike "*is a $Name no more. Keep requests with Export-BatchFile and results with Save-BatchFile*"
+        }
+
         It 'a missing file' {
             $problem = Get-ErrorOf { Send-BatchFile (Join-Path $TestDrive none.jsonl) }
             Get-ErrorId $problem | Should -Be 'FileNotFound'

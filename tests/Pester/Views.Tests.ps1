@@ -87,11 +87,11 @@ Describe 'What a model, a service or a file says' {
         $script:metadata = [System.Collections.Generic.Dictionary[string, string]]::new()
         $metadata["k`e[2J"] = $hostile
         $script:said = @(
-            [InferenceBatch.Model.BatchResult]@{ CustomId = "id`e[5m"; Status = 'Succeeded'; Text = $hostile }
+            [InferenceBatch.Model.BatchResult]@{ CustomId = "id`e[5m"; Status = 'Succeeded'; Text = $hostile; Request = [InferenceBatch.Model.BatchRequest]@{ CustomId = "i"; Url = "u"; BodyUtf8 = [byte[]]@(); InputObject = [pscustomobject]@{ Body = $hostile } } }
             [InferenceBatch.Model.BatchResult]@{ CustomId = 'b'; Status = 'Failed'; Error = $hostileError }
             [InferenceBatch.Model.Batch]@{ Id = 'b'; RawStatus = "new`e[31m"; Metadata = $metadata; Errors = [InferenceBatch.Model.ServiceError[]]@($hostileError) }
             [InferenceBatch.Model.BatchFile]@{ Id = 'f'; FileName = "name`e[2J.jsonl" }
-            [InferenceBatch.Model.BatchRequest]@{ CustomId = "id`e[5m"; Url = '/v1/x'; BodyUtf8 = [Text.Encoding]::UTF8.GetBytes($hostile) }
+            [InferenceBatch.Model.BatchRequest]@{ CustomId = "id`e[5m"; Url = '/v1/x'; BodyUtf8 = [Text.Encoding]::UTF8.GetBytes($hostile); InputObject = @{ Body = $hostile } }
             [InferenceBatch.Webhooks.WebhookEvent]@{ Type = "batch`e[31m"; BatchId = "b`e[2J" }
             [InferenceBatch.Lines.LineIssue]::new(1, "c`e[2J", 'code', $hostile, 'Error', $null)
             $hostileError)

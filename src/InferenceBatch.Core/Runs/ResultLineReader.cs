@@ -41,7 +41,7 @@ public static class ResultLineReader
             TextToken = fields.TextToken,
             TextReader = fields.TextToken.Length > 0 ? s_readText : null,
             FinishReason = fields.FinishReason,
-            Model = fields.Model,
+            Model = PlainText.Of(fields.Model),
             PromptTokens = fields.PromptTokens,
             CompletionTokens = fields.CompletionTokens,
             TotalTokens = fields.TotalTokens ?? fields.PromptTokens + fields.CompletionTokens,

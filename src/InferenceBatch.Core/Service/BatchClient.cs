@@ -144,7 +144,8 @@ public sealed class BatchClient
                     }
                 }
 
-                if (!exception.IsTransient || attempt >= RetryPolicy.Interactive.MaxAttempts)
+                // What was accepted is most likely made, and would be made and billed again.
+                if (!exception.IsTransient || exception.WasAccepted || attempt >= RetryPolicy.Interactive.MaxAttempts)
                 {
                     throw Unknown(exception, request.InputFileId);
                 }

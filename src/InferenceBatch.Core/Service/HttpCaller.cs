@@ -102,9 +102,10 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         }
         catch (Exception exception)
         {
+            bool wasAccepted = response is { IsSuccessStatusCode: true, Content.Headers.ContentType.MediaType: "application/json" };
             response?.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
-            bool isOfTheCall = exception is HttpRequestException or IOException or SocketException or OperationCanceledException or JsonException;
+            bool isOfTheCall = exception is HttpRequestException or IOException or SocketException or OperationCanceledException;
             if (!isOfTheCall || exception is FileNotFoundException)
             {
                 throw;
@@ -116,7 +117,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
                 throw fault;
             }
 
-            throw Unreachable(exception);
+            throw Unreachable(exception, wasAccepted);
         }
     }
 
@@ -177,11 +178,23 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
     private static bool SameOrigin(Uri one, Uri other) =>
         one.Scheme == other.Scheme && one.Port == other.Port && one.Host.Equals(other.Host, StringComparison.OrdinalIgnoreCase);
 
-    private static async Task<T> ReadAsync<T>(HttpResponseMessage response, Func<ReadOnlyMemory<byte>, T> read, CancellationToken cancellationToken)
+    private async Task<T> ReadAsync<T>(HttpResponseMessage response, Func<ReadOnlyMemory<byte>, T> read, CancellationToken cancellationToken)
     {
         using (response)
         {
-            return read(await ReadBodyAsync(response, MaxAnswer, cancellationToken).ConfigureAwait(false));
+            ReadOnlyMemory<byte> body = await ReadBodyAsync(response, MaxAnswer, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                return read(body);
+            }
+            catch (JsonException exception)
+            {
+                throw new ServiceException(
+                    ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} answered, but not as the Batch API does: {exception.Message} Check the address.", exception)
+                {
+                    WasAccepted = LooksLikeJson(body.Span),
+                };
+            }
         }
     }
 
@@ -269,20 +282,17 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         _ => "",
     };
 
-    private ServiceException Unreachable(Exception cause) => cause switch
+    private ServiceException Unreachable(Exception cause, bool wasAccepted) => new(
+        ServiceErrorKind.ServiceUnavailable,
+        cause is OperationCanceledException ? $"{connection.BaseUri} did not answer for {s_patience.TotalSeconds:0} seconds."
+            : $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message.TrimEnd('.')}.{LocalAdvice()}",
+        cause)
     {
-        OperationCanceledException => new ServiceException(
-            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} did not answer for {s_patience.TotalSeconds:0} seconds.", cause),
-        JsonException => new ServiceException(
-            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} answered, but not as the Batch API does: {cause.Message} Check the address.", cause),
-        _ => new ServiceException(
-            ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message.TrimEnd('.')}.{LocalAdvice()}", cause)
+        WasAccepted = wasAccepted,
+        NeverSent = cause is HttpRequestException
         {
-            NeverSent = cause is HttpRequestException
-            {
-                HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
-                    or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,
-            },
+            HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+                or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,
         },
     };
 

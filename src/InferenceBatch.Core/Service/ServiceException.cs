@@ -33,6 +33,9 @@ public sealed class ServiceException : Exception
     /// <summary>Whether the service may have carried the call out all the same (5xx or a lost connection).</summary>
     public bool IsAmbiguous => Kind == ServiceErrorKind.ServiceUnavailable && !NeverSent;
 
+    /// <summary>Whether the service answered with success and JSON, though cut off or not of a shape known here: a page of a proxy's is none.</summary>
+    public bool WasAccepted { get; init; }
+
     /// <summary>Whether the connection failed before anything was sent.</summary>
     public bool NeverSent { get; init; }
 }

@@ -17,11 +17,11 @@ public static class BatchFileReader
     /// <inheritdoc cref="Read(ReadOnlyMemory{byte})"/>
     public static BatchFile Read(JsonElement element) => new()
     {
-        Id = element.Field("id", "file_id").Text() ?? throw new JsonException("The answer holds no file: it has no 'id'."),
+        Id = element.Field("id", "file_id").Name() ?? throw new JsonException("The answer holds no file: it has no 'id'."),
         FileName = element.Field("filename").Text(),
         Bytes = element.Field("bytes").Whole(),
-        Purpose = element.Field("purpose").Text(),
-        Status = element.Field("status").Text(),
+        Purpose = element.Field("purpose").Name(),
+        Status = element.Field("status").Name(),
         CreatedAt = element.Field("created_at").Time(),
         ExpiresAt = element.Field("expires_at").Time(),
         Json = element.GetRawText(),

@@ -21,18 +21,18 @@ public static class BatchReader
     public static Batch Read(JsonElement element)
     {
         JsonElement batch = element.Field("job") is { ValueKind: JsonValueKind.Object } job ? job : element;
-        string raw = batch.Field("status").Text() ?? "";
+        string raw = batch.Field("status").Name() ?? "";
         return new Batch
         {
-            Id = batch.Field("id", "batch_id").Text() ?? throw new JsonException("The answer holds no batch: it has no 'id'."),
+            Id = batch.Field("id", "batch_id").Name() ?? throw new JsonException("The answer holds no batch: it has no 'id'."),
             Status = StatusWords.Read(raw),
             RawStatus = raw,
-            Endpoint = batch.Field("endpoint").Text(),
-            Model = batch.Field("model", "model_id").Text(),
-            InputFileId = batch.Field("input_file_id").Text(),
-            OutputFileId = batch.Field("output_file_id").Text(),
-            ErrorFileId = batch.Field("error_file_id").Text(),
-            CompletionWindow = batch.Field("completion_window").Text(),
+            Endpoint = batch.Field("endpoint").Name(),
+            Model = batch.Field("model", "model_id").Name(),
+            InputFileId = batch.Field("input_file_id").Name(),
+            OutputFileId = batch.Field("output_file_id").Name(),
+            ErrorFileId = batch.Field("error_file_id").Name(),
+            CompletionWindow = batch.Field("completion_window").Name(),
             RequestCounts = ReadCounts(batch),
             Errors = ErrorReader.ReadList(batch.Field("errors", "error")),
             CreatedAt = batch.Field("created_at").Time(),

@@ -31,7 +31,7 @@ public static class ErrorReader
         switch (element?.ValueKind)
         {
             case JsonValueKind.String:
-                return element.Text() is { } text ? new ServiceError("error", Shorten(text)) : null;
+                return element.Name() is { } text ? new ServiceError("error", Shorten(text)) : null;
             case JsonValueKind.Array:
                 return element.Value.EnumerateArray().Select(item => Read(item)).FirstOrDefault(error => error is not null);
             case JsonValueKind.Object:
@@ -58,11 +58,11 @@ public static class ErrorReader
             return inner;
         }
 
-        string? code = element.Field("code").Text() ?? element.Field("type").Text();
+        string? code = element.Field("code").Name() ?? element.Field("type").Name();
         JsonElement? message = element.Field("message", "detail");
-        string? text = message.Text() ?? (message is { } shaped ? shaped.GetRawText() : null);
+        string? text = message.Name() ?? (message is { } shaped ? shaped.GetRawText() : null);
         return code is null && text is null ? null
-            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Text(), ReadLine(element.Field("line")));
+            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Name(), ReadLine(element.Field("line")));
     }
 
     private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;

@@ -44,6 +44,9 @@ internal static class Json
         _ => null,
     };
 
+    /// <summary>As <see cref="Text"/>, for an id or a word of the service's: they stand in tables and messages, and none has a control character.</summary>
+    public static string? Name(this JsonElement? element) => PlainText.Of(element.Text());
+
     /// <summary>A whole number, written as a number or as a string.</summary>
     public static long? Whole(this JsonElement? element) => element?.ValueKind switch
     {

@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using InferenceBatch.Views;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Binding;
 
@@ -18,7 +18,7 @@ public abstract class Completer : IArgumentCompleter
             .Where(one => one.Word.Length > 0 && !one.Word.Any(char.IsControl) && isMeant(one.Word))
             .Select(one => new CompletionResult(
                 Written(one.Word, one.Note), one.Word, CompletionResultType.ParameterValue,
-                one.Note.Length > 0 ? ViewText.OneLine(one.Note, LongestNote) : one.Word));
+                one.Note.Length > 0 ? PlainText.OneLine(one.Note, LongestNote) : one.Word));
     }
 
     /// <summary>The words to choose from, in the order they are offered, each with what there is to say of it.</summary>

@@ -1,6 +1,6 @@
 using System.Collections;
 using System.Management.Automation;
-using InferenceBatch.Views;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Binding;
 
@@ -18,7 +18,7 @@ internal static class InputFields
     public static string Listed(object? input)
     {
         const int MostNamed = 12;
-        return ViewText.OneLine(string.Join(", ", NamesOf(input).Take(MostNamed)), 200);
+        return PlainText.OneLine(string.Join(", ", NamesOf(input).Take(MostNamed)), 200);
     }
 
     /// <summary>The value of a key, in any case of its letters, as PowerShell would bind it; null where there is none.</summary>

@@ -3,7 +3,7 @@ using System.Management.Automation;
 using System.Text.Json;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
-using InferenceBatch.Views;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Binding;
 
@@ -31,7 +31,7 @@ internal sealed class JsonObjectTransformationAttribute : ArgumentTransformation
         {
             throw new ArgumentTransformationMetadataException(
                 Unwrapped(inputData) is string text && text.AsSpan().TrimStart() is not ['{' or '[', ..]
-                    ? Messages.Text("Argument.NotJsonText", ViewText.OneLine(text, 80)) : Messages.Text("Argument.NotJson", JsonFault.Place(exception)),
+                    ? Messages.Text("Argument.NotJsonText", PlainText.OneLine(text, 80)) : Messages.Text("Argument.NotJson", JsonFault.Place(exception)),
                 exception);
         }
     }

@@ -23,6 +23,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
     private RequestSpool? _spool;
 
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true, ParameterSetName = PathSet)]
+    [PathTransformation]
     [ValidateNotNullOrEmpty]
     public string[]? Path { get; set; }
 

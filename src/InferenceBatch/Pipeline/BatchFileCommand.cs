@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Binding;
 
 namespace InferenceBatch.Pipeline;
 
@@ -10,6 +11,7 @@ public abstract class BatchFileCommand : BatchCommand
 
     /// <summary>Files, by name or wildcard.</summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = PathSet, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [PathTransformation(FilesOnly = true)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
     public string[] Path { get; set; } = [];

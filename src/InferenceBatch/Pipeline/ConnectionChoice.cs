@@ -38,8 +38,8 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.ApiKeyMissing && baseUri is null && provider is null)
         {
             // Nobody chose where to go: what is here may be what is meant.
-            string name = ServerRegistry.List() is [] ? "ApiKeyMissing.NoLocal" : "ApiKeyMissing.LocalRuns";
-            cmdlet.ThrowTerminatingError(ErrorRecords.Caused(exception, name, null, exception.Message));
+            cmdlet.ThrowTerminatingError(ErrorRecords.Caused(
+                exception, ServerRegistry.List() is [] ? "ApiKeyMissing.NoLocal" : "ApiKeyMissing.LocalRuns", null, exception.Message));
             throw;
         }
         catch (Exception exception) when (exception is ArgumentException or ServiceException)

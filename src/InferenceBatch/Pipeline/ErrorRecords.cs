@@ -6,6 +6,7 @@ using InferenceBatch.Runs;
 using InferenceBatch.Service;
 using InferenceBatch.Views;
 using InferenceBatch.Webhooks;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;
 
@@ -150,5 +151,5 @@ internal static class ErrorRecords
 
     /// <summary>One a line; of what a service or a file says the beginning, with nothing that a terminal would obey.</summary>
     private static string Listed(IEnumerable<object> items, string? more) =>
-        string.Concat((more is null ? items : items.Append(more)).Select(item => $"\n  {ViewText.OneLine(item.ToString(), 300)}"));
+        string.Concat((more is null ? items : items.Append(more)).Select(item => $"\n  {PlainText.OneLine(item.ToString(), 300)}"));
 }

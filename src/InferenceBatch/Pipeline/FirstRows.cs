@@ -1,5 +1,6 @@
 using System.Management.Automation.Language;
 using InferenceBatch.Binding;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;
 
@@ -68,7 +69,7 @@ internal sealed class FirstRows(Action<string> warn)
         }
         else if (_askTheSame)
         {
-            warn(Messages.Text("Warning.SamePrompts", _rows, Views.ViewText.OneLine(_prompt!, 60), names));
+            warn(Messages.Text("Warning.SamePrompts", _rows, PlainText.OneLine(_prompt!, 60), names));
         }
     }
 }

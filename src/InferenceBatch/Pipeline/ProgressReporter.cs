@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using InferenceBatch.Views;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;
 
@@ -22,7 +22,7 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
     private static int s_lastId;
 
     // PowerShell takes the room of a long title away from the status, all of it in a window of 80 columns.
-    private readonly string _activity = ViewText.OneLine(activity, LongestActivity);
+    private readonly string _activity = PlainText.OneLine(activity, LongestActivity);
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly int _id = Interlocked.Increment(ref s_lastId) & 0x7FFFFFFF;
     private readonly object _gate = new();

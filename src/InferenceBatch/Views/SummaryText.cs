@@ -1,6 +1,7 @@
 using System.Globalization;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Views;
 
@@ -19,7 +20,7 @@ public static class SummaryText
         yield return Text($"{summary.Rows:N0} {summary.Rows:row|rows}: ") + string.Join(", ", new[] { succeeded, summary.WithoutAnswer, noJson }.Where(part => part.Length > 0));
         foreach (FailureCount failure in results.Failures.Take(FailuresShown))
         {
-            yield return Text($"  {failure.Count:N0} × {ViewText.OneLine(failure.Code, 30)}: {ViewText.OneLine(failure.Message, LongestMessage)}");
+            yield return Text($"  {failure.Count:N0} × {PlainText.OneLine(failure.Code, 30)}: {PlainText.OneLine(failure.Message, LongestMessage)}");
         }
 
         if (results.Failures.Count > FailuresShown)

@@ -4,6 +4,7 @@ using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Runs;
 using InferenceBatch.Webhooks;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Views;
 
@@ -31,34 +32,38 @@ public static class ViewProperties
 
     public static object BatchAge(PSObject batch) => ViewText.Age(Of<Batch>(batch).CreatedAt);
 
-    public static object BatchErrorsText(PSObject batch) => Of<Batch>(batch).Errors.Select(error => ViewText.Harmless(error.ToString())).ToArray();
+    public static object BatchErrorsText(PSObject batch) => Of<Batch>(batch).Errors.Select(error => PlainText.Of(error.ToString())).ToArray();
 
     public static object BatchMetadataText(PSObject batch) =>
-        string.Join(", ", Of<Batch>(batch).Metadata.Select(pair => ViewText.OneLine($"{pair.Key}={pair.Value}", LongestLine)));
+        string.Join(", ", Of<Batch>(batch).Metadata.Select(pair => PlainText.OneLine($"{pair.Key}={pair.Value}", LongestLine)));
 
     public static object BatchAtAGlance(PSObject batch) => $"{Of<Batch>(batch).RequestCounts.Percent,3}% {Of<Batch>(batch).Id}";
 
-    public static object FileNameText(PSObject file) => ViewText.OneLine(Of<BatchFile>(file).FileName ?? Path.GetFileName(Of<BatchFile>(file).Path), LongestLine);
+    public static object FileNameText(PSObject file) => PlainText.OneLine(Of<BatchFile>(file).FileName ?? Path.GetFileName(Of<BatchFile>(file).Path), LongestLine);
 
     public static object FileSize(PSObject file) => ViewText.Size(Of<BatchFile>(file).Bytes);
 
     public static object FileAge(PSObject file) => ViewText.Age(Of<BatchFile>(file).CreatedAt);
 
-    public static object RequestIdText(PSObject request) => ViewText.OneLine(Of<BatchRequest>(request).CustomId, LongestLine);
+    public static object RequestIdText(PSObject request) => PlainText.OneLine(Of<BatchRequest>(request).CustomId, LongestLine);
 
     public static object RequestBodyStart(PSObject request) => ViewText.Body(Of<BatchRequest>(request), LongestLine);
 
     public static object RequestBodyText(PSObject request) => ViewText.Body(Of<BatchRequest>(request), LongestBody);
 
-    public static object ResultIdText(PSObject result) => ViewText.OneLine(Of<BatchResult>(result).CustomId, LongestLine);
+    public static object RequestInput(PSObject request) => ViewText.Input(Of<BatchRequest>(request).InputObject, LongestBody);
+
+    public static object ResultInput(PSObject result) => ViewText.Input(Of<BatchResult>(result).InputObject, LongestBody);
+
+    public static object ResultIdText(PSObject result) => PlainText.OneLine(Of<BatchResult>(result).CustomId, LongestLine);
 
     public static object ResultStatusText(PSObject result) => Painted(Of<BatchResult>(result), Of<BatchResult>(result).Status.ToString());
 
     public static object ResultAnswer(PSObject result) => ViewText.Answer(Of<BatchResult>(result), LongestLine);
 
-    public static object? ResultFullText(PSObject result) => ViewText.Harmless(Of<BatchResult>(result).Text);
+    public static object? ResultFullText(PSObject result) => PlainText.Of(Of<BatchResult>(result).Text);
 
-    public static object? ResultErrorText(PSObject result) => ViewText.Harmless(Of<BatchResult>(result).Error?.ToString());
+    public static object? ResultErrorText(PSObject result) => PlainText.Of(Of<BatchResult>(result).Error?.ToString());
 
     public static object ResultTokens(PSObject result) => Of<BatchResult>(result) switch
     {
@@ -69,11 +74,11 @@ public static class ViewProperties
 
     public static object ResultAtAGlance(PSObject result) => Of<BatchResult>(result) switch
     {
-        { Status: ResultStatus.Succeeded } one => Painted(one, ViewText.OneLine(one.CustomId, LongestLine)),
-        var one => Painted(one, $"{ViewText.OneLine(one.CustomId, LongestLine)} ({one.Status})"),
+        { Status: ResultStatus.Succeeded } one => Painted(one, PlainText.OneLine(one.CustomId, LongestLine)),
+        var one => Painted(one, $"{PlainText.OneLine(one.CustomId, LongestLine)} ({one.Status})"),
     };
 
-    public static object IssueCustomIdText(PSObject issue) => ViewText.OneLine(Of<LineIssue>(issue).CustomId, LongestLine);
+    public static object IssueCustomIdText(PSObject issue) => PlainText.OneLine(Of<LineIssue>(issue).CustomId, LongestLine);
 
     public static object IssueSeverityText(PSObject issue) => Of<LineIssue>(issue).Severity switch
     {
@@ -82,11 +87,11 @@ public static class ViewProperties
         var severity => severity.ToString(),
     };
 
-    public static object IssueMessageText(PSObject issue) => ViewText.Harmless(Of<LineIssue>(issue).Message)!;
+    public static object IssueMessageText(PSObject issue) => PlainText.Of(Of<LineIssue>(issue).Message)!;
 
-    public static object ErrorCodeText(PSObject error) => ViewText.OneLine(Of<ServiceError>(error).Code, LongestLine);
+    public static object ErrorCodeText(PSObject error) => PlainText.OneLine(Of<ServiceError>(error).Code, LongestLine);
 
-    public static object ErrorMessageText(PSObject error) => ViewText.Harmless(Of<ServiceError>(error).Message)!;
+    public static object ErrorMessageText(PSObject error) => PlainText.Of(Of<ServiceError>(error).Message)!;
 
     public static object ReportVerdict(PSObject item)
     {
@@ -97,13 +102,13 @@ public static class ViewProperties
 
     public static object ReportSize(PSObject report) => ViewText.Size(Of<BatchFileReport>(report).Bytes);
 
-    public static object ReportModels(PSObject report) => ViewText.OneLine(string.Join(", ", Of<BatchFileReport>(report).Models), LongestLine);
+    public static object ReportModels(PSObject report) => PlainText.OneLine(string.Join(", ", Of<BatchFileReport>(report).Models), LongestLine);
 
-    public static object ReportIssues(PSObject report) => Of<BatchFileReport>(report).Issues.Select(issue => ViewText.OneLine(issue.ToString(), LongestLine)).ToArray();
+    public static object ReportIssues(PSObject report) => Of<BatchFileReport>(report).Issues.Select(issue => PlainText.OneLine(issue.ToString(), LongestLine)).ToArray();
 
     public static object MeasuredSize(PSObject measure) => ViewText.Size(Of<BatchFileMeasure>(measure).Bytes);
 
-    public static object MeasuredModels(PSObject measure) => ViewText.OneLine(string.Join(", ", Of<BatchFileMeasure>(measure).Models), LongestLine);
+    public static object MeasuredModels(PSObject measure) => PlainText.OneLine(string.Join(", ", Of<BatchFileMeasure>(measure).Models), LongestLine);
 
     public static object MeasuredInput(PSObject measure) => ViewText.Range(Of<BatchFileMeasure>(measure).InputTokensLow, Of<BatchFileMeasure>(measure).InputTokensHigh, "N0");
 
@@ -111,19 +116,19 @@ public static class ViewProperties
 
     public static object MeasuredCost(PSObject measure) => ViewText.Range(Of<BatchFileMeasure>(measure).CostLow, Of<BatchFileMeasure>(measure).CostHigh, "#,0.00##");
 
-    public static object MeasuredUnpriced(PSObject measure) => ViewText.OneLine(string.Join(", ", Of<BatchFileMeasure>(measure).UnpricedModels), LongestLine);
+    public static object MeasuredUnpriced(PSObject measure) => PlainText.OneLine(string.Join(", ", Of<BatchFileMeasure>(measure).UnpricedModels), LongestLine);
 
-    public static object SumFailures(PSObject sum) => ViewText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).Failures.Take(5)), LongestLine);
+    public static object SumFailures(PSObject sum) => PlainText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).Failures.Take(5)), LongestLine);
 
-    public static object SumModels(PSObject sum) => ViewText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).Models), LongestLine);
+    public static object SumModels(PSObject sum) => PlainText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).Models), LongestLine);
 
-    public static object SumUnpriced(PSObject sum) => ViewText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).UnpricedModels), LongestLine);
+    public static object SumUnpriced(PSObject sum) => PlainText.OneLine(string.Join(", ", Of<BatchResultMeasure>(sum).UnpricedModels), LongestLine);
 
     public static object EventReceived(PSObject received) => Of<WebhookEvent>(received).ReceivedAt.ToLocalTime().ToString("HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture);
 
-    public static object EventTypeText(PSObject received) => ViewText.OneLine(Of<WebhookEvent>(received).Type, LongestLine);
+    public static object EventTypeText(PSObject received) => PlainText.OneLine(Of<WebhookEvent>(received).Type, LongestLine);
 
-    public static object EventBatchText(PSObject received) => ViewText.OneLine(Of<WebhookEvent>(received).BatchId, LongestLine);
+    public static object EventBatchText(PSObject received) => PlainText.OneLine(Of<WebhookEvent>(received).BatchId, LongestLine);
 
     private static T Of<T>(PSObject item) => (T)item.BaseObject;
 

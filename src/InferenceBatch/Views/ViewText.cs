@@ -1,8 +1,10 @@
-using System.Diagnostics.CodeAnalysis;
+using System.Collections;
 using System.Globalization;
+using System.Management.Automation;
 using System.Text;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Views;
 
@@ -59,53 +61,23 @@ public static class ViewText
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.0} GB"),
     };
 
-    /// <summary>The beginning of a text on one line: line breaks and tabs become blanks, other control characters <c>\uFFFD</c>.</summary>
-    public static string OneLine(string? text, int longest)
-    {
-        if (string.IsNullOrEmpty(text))
-        {
-            return "";
-        }
-
-        int length = Math.Min(text.Length, longest);
-        if (length < text.Length && char.IsHighSurrogate(text[length - 1]))
-        {
-            length--;
-        }
-
-        var line = new StringBuilder(length + 1);
-        foreach (char c in text.AsSpan(0, length))
-        {
-            line.Append(char.IsWhiteSpace(c) ? ' ' : Harmless(c));
-        }
-
-        return length < text.Length ? line.Append('…').ToString() : line.ToString();
-    }
-
-    /// <summary>A text without what a terminal would obey, such as ESC: what a model or a service says must not colour, move or rename anything.</summary>
-    [return: NotNullIfNotNull(nameof(text))]
-    public static string? Harmless(string? text) =>
-        text is null ? null : string.Create(text.Length, text, (line, from) =>
-        {
-            for (int i = 0; i < from.Length; i++)
-            {
-                bool isBreak = from[i] is '\n' or '\t' || (from[i] == '\r' && i + 1 < from.Length && from[i + 1] == '\n');
-                line[i] = isBreak ? from[i] : Harmless(from[i]);
-            }
-        });
-
     /// <summary>The answer's text on one line, with a word before it where it was to be JSON and is not; for a result without one, what went wrong.</summary>
     public static string Answer(BatchResult result, int longest) =>
-        OneLine(result.Text is { } text ? result.ValueError is null ? text : $"not JSON: {text}" : result.Error?.ToString() ?? (result.Status == ResultStatus.Missing ? "not in any file that came back" : ""), longest);
+        PlainText.OneLine(result.Text is { } text ? result.ValueError is null ? text : $"not JSON: {text}" : result.Error?.ToString() ?? (result.Status == ResultStatus.Missing ? "not in any file that came back" : ""), longest);
 
     /// <summary>A batch's status as the module's own word, which -Status takes; the service's where the module knows it not.</summary>
-    public static string Status(Batch batch) => batch.Status == BatchStatus.Unknown ? OneLine(batch.RawStatus, 20) : batch.Status.ToString();
+    public static string Status(Batch batch) => batch.Status == BatchStatus.Unknown ? PlainText.OneLine(batch.RawStatus, 20) : batch.Status.ToString();
+
+    /// <summary>An input object on one line, as PowerShell writes objects and hashtables: <c>@{Id=1; Body=text}</c>.</summary>
+    public static string Input(object? input, int longest) => PlainText.OneLine(
+        input is IDictionary row ? $"@{{{string.Join("; ", row.Keys.Cast<object>().Select(key => $"{key}={row[key]}"))}}}" : PSObject.AsPSObject(input ?? "").ToString(),
+        longest);
 
     /// <summary>The beginning of a request's body, without reading all of a large one.</summary>
     public static string Body(BatchRequest request, int longest)
     {
         ReadOnlySpan<byte> utf8 = request.BodyUtf8.Span;
-        return OneLine(Encoding.UTF8.GetString(utf8[..Math.Min(utf8.Length, longest * 4)]), longest);
+        return PlainText.OneLine(Encoding.UTF8.GetString(utf8[..Math.Min(utf8.Length, longest * 4)]), longest);
     }
 
     /// <summary>What a report says beside its first line: the figures, then the first issues, one a line.</summary>
@@ -113,11 +85,11 @@ public static class ViewText
     {
         yield return $"  {Plural(report.RequestCount, "request")}, {Size(report.Bytes)}"
             + (report.Endpoint is null ? "" : $", {report.Endpoint}")
-            + (report.Models.Count == 0 ? "" : $", {OneLine(string.Join(", ", report.Models.Take(3)), 60)}{(report.Models.Count > 3 ? ", …" : "")}");
+            + (report.Models.Count == 0 ? "" : $", {PlainText.OneLine(string.Join(", ", report.Models.Take(3)), 60)}{(report.Models.Count > 3 ? ", …" : "")}");
         foreach (LineIssue issue in report.Issues.OrderByDescending(issue => issue.Severity).Take(IssuesShown))
         {
             string where = issue.Line is { } line ? $"line {line}: " : "";
-            yield return $"  {(issue.Severity == IssueSeverity.Error ? "" : issue.Severity.ToString().ToLowerInvariant() + ", ")}{where}{issue.Code}: {OneLine(issue.Message, 200)}";
+            yield return $"  {(issue.Severity == IssueSeverity.Error ? "" : issue.Severity.ToString().ToLowerInvariant() + ", ")}{where}{issue.Code}: {PlainText.OneLine(issue.Message, 200)}";
         }
 
         if (report.Issues.Count > IssuesShown)
@@ -138,8 +110,6 @@ public static class ViewText
 
     /// <summary>A number with its thousands set apart.</summary>
     public static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
-
-    private static char Harmless(char c) => char.IsControl(c) ? '\uFFFD' : c;
 
     private static string Short(long count) => count switch
     {

@@ -14,10 +14,14 @@ public sealed class CreateBatchTests : IDisposable
 
     public void Dispose() => _server.Dispose();
 
-    public static TheoryData<string> Ambiguities => ["drop", "500", "502 HTML", "truncated", "cut"];
-
     [Theory]
-    [MemberData(nameof(Ambiguities))]
+    [InlineData("drop")]
+    [InlineData("500")]
+    [InlineData("502 HTML")]
+    [InlineData("200 HTML")]
+    [InlineData("truncated")]
+    [InlineData("cut")]
+    [InlineData("other shape")]
     public async Task A_batch_that_was_created_after_all_is_found_and_not_made_twice(string ambiguity)
     {
         _server.On(Post, Ambiguous(ambiguity)).On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2"), ("made", "file-1")))));
@@ -26,7 +30,22 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Theory]
-    [MemberData(nameof(Ambiguities))]
+    [InlineData("truncated")]
+    [InlineData("cut")]
+    [InlineData("other shape")]
+    public async Task A_create_that_was_accepted_is_not_made_again_where_its_batch_is_not_found(string ambiguity)
+    {
+        _server.On(Post, Ambiguous(ambiguity), Answer.Json("""{"id":"second"}""")).On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2")))));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
+        Assert.Contains("look for the input file file-1", exception.Message, StringComparison.Ordinal);
+        Assert.Equal([Post, List, List, List, List], _server.Asked);
+    }
+
+    [Theory]
+    [InlineData("drop")]
+    [InlineData("500")]
+    [InlineData("502 HTML")]
+    [InlineData("200 HTML")]
     public async Task A_batch_that_was_not_created_is_made_once_more(string ambiguity)
     {
         _server.On(Post, Ambiguous(ambiguity), Answer.Json("""{"id":"second"}"""))
@@ -143,8 +162,10 @@ public sealed class CreateBatchTests : IDisposable
         "drop" => Answer.Drop,
         "500" => Answer.Json("""{"error":"internal"}""", 500),
         "502 HTML" => Answer.Html(502),
+        "200 HTML" => Answer.Html(200),
+        "other shape" => Answer.Json("""{"data":{"batch":"made"}}"""),
         "truncated" => Answer.Json("""{"id":"ma"""),
-        _ => Answer.CutOff("""{"id":"made"}"""u8.ToArray(), 8),
+        _ => Answer.CutOff("""{"id":"made"}"""u8.ToArray(), 8, "content-type: application/json"),
     };
 
     private string Listed(params (string Id, string File)[] batches)

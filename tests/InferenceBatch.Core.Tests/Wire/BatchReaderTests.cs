@@ -71,6 +71,18 @@ public sealed class BatchReaderTests
     public void A_field_that_happens_to_be_called_job_wraps_nothing() => Assert.Equal("a", Read("""{"id":"a","job":"nightly"}""").Id);
 
     [Fact]
+    public void Ids_and_words_have_nothing_a_terminal_would_obey()
+    {
+        const string Bad = @"x\u001b]0;title\u0007";
+        const string Clean = "x\uFFFD]0;title\uFFFD";
+        Batch batch = Read($$$"""{"id":"{{{Bad}}}","status":"{{{Bad}}}","endpoint":"{{{Bad}}}","model":"{{{Bad}}}","input_file_id":"{{{Bad}}}","errors":{"data":[{"code":"{{{Bad}}}","message":"{{{Bad}}}\nsecond","param":"{{{Bad}}}"}]}}""");
+        Assert.All([batch.Id, batch.RawStatus, batch.Endpoint, batch.Model, batch.InputFileId, batch.Errors[0].Code, batch.Errors[0].Param], text => Assert.Equal(Clean, text));
+        Assert.Equal(Clean + "\nsecond", batch.Errors[0].Message);
+        BatchFile file = BatchFileReader.Read(System.Text.Encoding.UTF8.GetBytes($$$"""{"id":"{{{Bad}}}","purpose":"{{{Bad}}}","status":"{{{Bad}}}"}"""));
+        Assert.All([file.Id, file.Purpose, file.Status], text => Assert.Equal(Clean, text));
+    }
+
+    [Fact]
     public void An_id_is_all_that_is_needed()
     {
         Batch batch = Read("""{"id":"a"}""");
