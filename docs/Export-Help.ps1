@@ -6,7 +6,7 @@ Makes the help that PowerShell reads from the pages in docs/en-US, after compari
 
 .DESCRIPTION
 Fails, and writes nothing, when a page and the module as built disagree: a page or a parameter that is missing or one too many, a
-type, an alias, a parameter set, a mandatory flag, a position, a default, the syntax, or text that was left to be filled in.
+type, an alias, a parameter set, a mandatory flag, a position, a default, the syntax, what goes in and comes out, or text that was left to be filled in.
 
 For a new cmdlet, New-MarkdownCommandHelp of Microsoft.PowerShell.PlatyPS makes the page to be filled in.
 
@@ -42,12 +42,16 @@ function Get-Fact($Help) {
     foreach ($syntax in $Help.Syntax) {
         $facts["the syntax of $($syntax.ParameterSetName) is"] = "$syntax" -replace '\s*(\[<CommonParameters>\])?\s*$' -replace '\s+', ' '
     }
+    $facts['the inputs are'] = @($Help.Inputs.Typename | Where-Object { $_ -ne 'None' } | Sort-Object -Unique) -join ', '
     $facts['the outputs are'] = @($Help.Outputs.Typename | Sort-Object) -join ', '
     $facts
 }
 
 # The value a parameter has where it is not given. 'None' also stands for the values that mean "not given" to the cmdlet.
 function Get-Default($Command, $Parameter) {
+    if ($stated = $Command.Parameters[$Parameter.Name].Attributes.Where({ $_ -is [System.Management.Automation.PSDefaultValueAttribute] })) {
+        return [string]$stated[0].Value
+    }
     $property = $Command.ImplementingType.GetProperty($Parameter.Name)
     $value = if ($property) { $property.GetValue([Activator]::CreateInstance($Command.ImplementingType)) } else { $false }
     $isMandatory = $Parameter.ParameterSets.IsRequired -contains $true

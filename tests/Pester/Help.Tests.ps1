@@ -119,6 +119,15 @@ Describe 'The tables of the topics' {
 }
 
 Describe 'The help file' {
+    It 'states the defaults that are the service''s own: -<Name>' -ForEach @(
+        @{ Name = 'MaxAttempts'; Option = 'max-attempts'; Value = { $args[0] } }
+        @{ Name = 'RequestTimeout'; Option = 'request-timeout'; Value = { "$([int]($args[0].TrimEnd('m')) * 60)" } }
+        @{ Name = 'CompletionWindow'; Option = 'completion-window'; Value = { $args[0] } }
+    ) {
+        $said = & (Join-Path $ModuleFolder bin/server/inference-batch) serve --help | Select-String "^ +--$Option <.*Default: (\S+)\. "
+        (Get-Help Start-BatchServer -Parameter $Name).defaultValue | Should -BeExactly (& $Value $said.Matches[0].Groups[1].Value)
+    }
+
     It 'is what the pages make' -Skip:(-not $hasPlatyPS) {
         $made = Invoke-ExportHelp "$Root/docs/Export-Help.ps1" "$TestDrive/en-US"
         $made.ExitCode | Should -Be 0 -Because $made.Output
@@ -133,6 +142,7 @@ Describe 'The help file' {
         @{ Change = 'a parameter less'; Pattern = '(?s)### -Any\n.*?```yaml.*?```\n'; To = ''; Says = 'the parameters are' }
         @{ Change = 'another type'; Pattern = '(?s)(### -Timeout\n.*?Type: )System.Nullable`1\[System.Double\]'; To = '${1}System.Int32'; Says = '-Timeout: the type is' }
         @{ Change = 'another default'; Pattern = '(?s)(### -Timeout\n.*?DefaultValue: )None'; To = '${1}60'; Says = "-Timeout: the default is 'None'" }
+        @{ Change = 'other input'; Pattern = '### InferenceBatch\.Model\.Batch\[\]'; To = '### System.DateTime'; Says = "the inputs are 'InferenceBatch.Model.Batch[], System.String[]'" }
         @{ Change = 'mandatory no more'; Pattern = '(?s)(### -Id\n.*?IsRequired: )true'; To = '${1}false'; Says = '-Id, set Id: required' }
         @{ Change = 'an alias less'; Pattern = '(?s)(### -Id\n.*?)Aliases:\n- BatchId'; To = '${1}Aliases: []'; Says = '-Id: the aliases are' }
         @{ Change = 'text to be filled in'; Pattern = '(?s)(### -Id\n\n)[^\n]+'; To = '${1}{{ Fill Id Description }}'; Says = 'text was left to be filled in' }

@@ -47,17 +47,20 @@ public sealed class StartBatchServerCommand : BatchCommand
     /// <summary>How often a request is sent, at most; 5 when not given.</summary>
     [Parameter]
     [ValidateRange(1, 100)]
+    [PSDefaultValue(Value = 5)]
     public int MaxAttempts { get; set; }
 
     /// <summary>How many seconds one attempt may take; 600 when not given.</summary>
     [Parameter]
     [Alias("RequestTimeoutSec")]
     [SecondsTransformation]
+    [PSDefaultValue(Value = 600)]
     public double RequestTimeout { get; set; }
 
     /// <summary>How long the API's "24h" lasts, such as 30m or 7d.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [PSDefaultValue(Value = "24h")]
     public string? CompletionWindow { get; set; }
 
     /// <summary>The secret that webhooks are signed with: whsec_ and a key in base64. Unsigned when not given.</summary>
