@@ -10,7 +10,7 @@ namespace InferenceBatch.Pipeline;
 internal static class ServedModels
 {
     private const int MostKept = 1000;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(900);
     private static readonly TimeSpan s_longestCall = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_answerHolds = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan s_silenceHolds = TimeSpan.FromSeconds(30);
