@@ -65,7 +65,7 @@ param(
 
 $ErrorActionPreference = 'Stop'
 Import-Module -Name $Module
-$null = New-Item -Path (Split-Path ([IO.Path]::GetFullPath($Destination, $PWD.ProviderPath))) -ItemType Directory -Force
+$null = New-Item -Path (Join-Path $Destination ..) -ItemType Directory -Force
 
 $schema = @{
     type                 = 'object'

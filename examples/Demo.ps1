@@ -23,7 +23,7 @@ $ErrorActionPreference = 'Stop'
 Import-Module (Join-Path $PSScriptRoot .. InferenceBatch.psd1)
 
 $tickets = @(Import-Csv -LiteralPath $Path)
-$data = Join-Path ([IO.Path]::GetTempPath()) "inference-batch-demo-$([guid]::NewGuid().ToString('n'))"
+$data = Join-Path (Convert-Path Temp:/) "inference-batch-demo-$(New-Guid)"
 $server = Start-BatchServer -Upstream echo -DataPath $data
 try {
     Write-Host "$($tickets.Count) tickets, service at $($server.Uri)"
@@ -49,9 +49,9 @@ foreach ($ticket in $tickets) {
     elseif ($own[0].Text -cne "Subject: $($ticket.Subject)`n`n$($ticket.Body)") { 'another text than was sent' }
 
     $differences += [int][bool]$problem
-    $line = [System.Globalization.StringInfo]::new((($problem ?? $own[0].Text) -replace '\s+', ' '))
-    $shown = $line.LengthInTextElements -le 90 ? $line.String : $line.SubstringByTextElements(0, 89) + '…'
-    Write-Host "$($ticket.Id)  $($ticket.Language)  $($ticket.Customer): $shown"
+    # At most 90 characters, each whole and with its marks.
+    $line = ($problem ?? $own[0].Text) -replace '\s+', ' ' -replace '^((?>(?:\p{Cs}{2}|.)\p{M}*){89}).{2,}$', '$1…'
+    Write-Host "$($ticket.Id)  $($ticket.Language)  $($ticket.Customer): $line"
 }
 
 $unknown = @($results | Where-Object CustomId -CNotIn $tickets.Id)

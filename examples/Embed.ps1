@@ -56,42 +56,35 @@ param(
 
 $ErrorActionPreference = 'Stop'
 Import-Module -Name $Module
-$file = [IO.Path]::GetFullPath($Destination, $PWD.ProviderPath)
-$null = New-Item -Path (Split-Path $file) -ItemType Directory -Force
+$null = New-Item -Path "$Destination.tmp" -ItemType File -Force
 
 $request = @{ Model = $Model; Endpoint = '/v1/embeddings'; CustomId = { $_.$IdColumn }; Prompt = { $_.$TextColumn } }
 if ($Dimension) {
     $request.Body = @{ dimensions = $Dimension }
 }
 
-$server = $writer = $null
+$server = $null
 $written = $failed = 0
 try {
     if ($BaseUri) { Connect-BatchService -BaseUri $BaseUri }
     elseif (Get-BatchServer) { Connect-BatchService Local }
     else { $server = Start-BatchServer }
 
-    $writer = [IO.StreamWriter]::new("$file.tmp")
     Import-Csv -LiteralPath $Path | Invoke-Batch @request -Deduplicate | ForEach-Object {
-        if ($_.Status -eq 'Succeeded') {
-            # The vector goes over as text: no number is rounded on the way, and no object is made of it.
-            $line = [Text.Json.JsonDocument]::Parse($_.Json)
-            $vector = $line.RootElement.GetProperty('response').GetProperty('body').GetProperty('data')[0].GetProperty('embedding').GetRawText()
-            $line.Dispose()
-            $writer.Write("{""id"": $(ConvertTo-Json $_.CustomId), ""embedding"": $vector}`n")
+        # The vector goes over as text: no number is rounded on the way, and no object is made of it.
+        if ($_.Status -eq 'Succeeded' -and $_.Json -match '"embedding"\s*:\s*(?<Vector>\[[^][]+\])') {
+            "{""id"": $(ConvertTo-Json $_.CustomId), ""embedding"": $($Matches.Vector)}`n"
             $written++
         }
         else {
-            Write-Host "$($_.CustomId): $($_.Status) $($_.Error)"
+            Write-Host "$($_.CustomId): $($_.Status) $($_.Error ?? 'without a vector')"
             $failed++
         }
-    }
-    $writer.Dispose()
-    Move-Item -LiteralPath "$file.tmp" -Destination $file -Force
+    } | Set-Content -LiteralPath "$Destination.tmp" -NoNewline
+    Move-Item -LiteralPath "$Destination.tmp" -Destination $Destination -Force
 }
 finally {
-    ${writer}?.Dispose()
     if ($server) { $server | Stop-BatchServer }
 }
-Write-Host "$written vectors, $failed rows failed: '$file'."
+Write-Host "$written vectors, $failed rows failed: '$Destination'."
 exit [int]($failed -gt 0)

@@ -68,7 +68,7 @@ param(
 
 $ErrorActionPreference = 'Stop'
 Import-Module -Name $Module
-$null = New-Item -Path $WorkPath, (Split-Path ([IO.Path]::GetFullPath($Destination, $PWD.ProviderPath))) -ItemType Directory -Force
+$null = New-Item -Path $WorkPath, (Join-Path $Destination ..) -ItemType Directory -Force
 
 $start = @{ Upstream = "$Upstream"; DataPath = Join-Path $WorkPath service }
 $header = @{}

@@ -49,15 +49,17 @@ function Get-NextLook($Batches) {
     $last = $Batches | ForEach-Object {
         $answered = $_.RequestCounts.Completed + $_.RequestCounts.Failed
         $hours = $answered ? $_.Elapsed.TotalHours * ($_.RequestCounts.Total - $answered) / $answered : 1
-        $next = [DateTimeOffset]::Now.AddHours($hours)
-        $_.ExpiresAt -and $_.ExpiresAt -lt $next ? $_.ExpiresAt : $next
+        $next = [DateTime]::Now.AddHours($hours)
+        $end = $_.ExpiresAt.LocalDateTime
+        $end -and $end -lt $next ? $end : $next
     } | Sort-Object | Select-Object -Last 1
-    $last.ToLocalTime().AddMinutes(1).ToString('yyyy-MM-dd HH:mm', [cultureinfo]::InvariantCulture)
+    $last.AddMinutes(1).ToString('yyyy-MM-dd HH:mm', [cultureinfo]::InvariantCulture)
 }
 
 # The evening's rows, each with what came back for it, in the order they were sent.
 function Export-Answer([string] $Path) {
-    $rows = [Collections.Generic.Dictionary[string, object]]::new()
+    # A table that knows 'a' from 'A'.
+    $rows = ConvertFrom-Json '{}' -AsHashtable
     Import-Csv -LiteralPath (Join-Path $folder rows.csv) | ForEach-Object { $rows[$_.($state.IdColumn)] = $_ }
     $script:rowCount = $rows.Count
     $requests = $state.Parts.File | ForEach-Object { [WildcardPattern]::Escape((Join-Path $folder $_)) }

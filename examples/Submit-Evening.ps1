@@ -9,7 +9,8 @@ The evening's folder, named by the date, gets the rows, the requests made of the
 batch, written down as soon as it is known. Started again, at whatever instant it was ended, the script goes on with what is
 not sent yet, and does nothing where all is: no batch is made twice.
 
-A row that cannot be sent (no prompt, a name that stands twice) stops the script before anything is sent.
+A row that cannot be sent (no prompt, a name that stands twice) stops the script before anything is sent. So does Constrained
+Language Mode, in which the evening's folder could not be locked against a second start.
 
 Exit codes:
 0    everything is sent
@@ -75,6 +76,11 @@ param(
 
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
+$mode = $ExecutionContext.SessionState.LanguageMode
+if ($mode -ne 'FullLanguage') {
+    Write-Host "Nothing is sent: without Full Language mode (here it is $mode) a second start could not be kept from the evening's folder."
+    exit 2
+}
 
 # A reader, and a start after a power cut, finds the old text or the new one, never half of it.
 function Save-State {

@@ -4,6 +4,8 @@
 $script:ModulePath = $env:INFERENCE_BATCH_TEST_MODULE ? $env:INFERENCE_BATCH_TEST_MODULE : (Join-Path $PSScriptRoot .. .. InferenceBatch.psd1 | Resolve-Path).Path
 $script:ModuleFolder = Split-Path $ModulePath
 Import-Module -Name $ModulePath
+# Core is loaded when a command first wants it; a test may name its types before.
+$null = (Get-Command Get-Batch -Module InferenceBatch).Parameters
 
 # The command that runs this PowerShell: as a .NET tool it runs in dotnet's own process.
 $script:PowerShell = (Split-Path -LeafBase ([Environment]::ProcessPath)) -eq 'dotnet' ? @([Environment]::ProcessPath, "$PSHOME/pwsh.dll") : @([Environment]::ProcessPath)

@@ -360,12 +360,13 @@ Describe 'Embed' {
 
     It 'names the rows that failed, and leaves them out: exit code 1' {
         $line = New-WireLine 'a' -With @{ response = @{ status_code = 200; body = @{ data = @(@{ embedding = @(0.5, 0.25) }) } } }
-        Set-Batch completed $line, (New-Failure 'b"')
+        Set-Batch completed $line, (New-Failure 'b"'), (New-WireLine 'c')
         $out = Join-Path $TestDrive some.jsonl
-        $run = Invoke-Example Embed @{ Path = New-RowFile a, 'b"'; Destination = $out; BaseUri = $Faults.BaseUri; Model = 'm'; Dimension = 2 }
+        $run = Invoke-Example Embed @{ Path = New-RowFile a, 'b"', c; Destination = $out; BaseUri = $Faults.BaseUri; Model = 'm'; Dimension = 2 }
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         Get-Content -LiteralPath $out | Should -Be '{"id": "a", "embedding": [0.5,0.25]}'
         $run.Output | Should -Match 'b": Failed bad_prompt: no'
+        $run.Output | Should -Match 'c: Succeeded without a vector'
         ($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Text | Should -Match '"dimensions":2'
     }
 }
@@ -406,5 +407,52 @@ Describe 'LocalModel' {
         $run = Invoke-Example LocalModel @{ Upstream = "http://127.0.0.1:$(Get-FreePort)/v1"; WorkPath = New-WorkPath; Destination = Join-Path $TestDrive none.csv } $State
         $run.ExitCode | Should -Be 1
         $run.Error | Should -Match 'refused'
+    }
+}
+
+Describe 'In Constrained Language Mode' {
+    BeforeDiscovery {
+        # With makes what the script is called with; Says is what it prints. The echo model gives Classify its row's name as the answer.
+        $cases = @(
+            @{ Name = 'Classify'; Code = 0; Says = '1 rows have a category, 0 have none'; With = { @{ Path = New-RowFile '{"category":"delivery","urgent":true}'; TextColumn = 'Id'; Destination = Join-Path $Work new classified.csv } } }
+            @{ Name = 'Demo'; Code = 0; Says = '66 tickets sent, 66 answers, \d+ tokens, 0 differences'; With = { @{ } } }
+            @{ Name = 'Embed'; Code = 0; Says = '66 vectors, 0 rows failed'; With = { @{ Destination = Join-Path $Work new vectors.jsonl } } }
+            @{ Name = 'LocalModel'; Code = 0; Says = '66 rows answered, 0 not'; With = { @{ Upstream = 'echo'; Model = 'echo'; WorkPath = $Work; Destination = Join-Path $TestDrive new constrained.csv } } }
+            @{ Name = 'Nightly'; Code = 0; Says = '66 succeeded'; With = { @{ WorkPath = $Work; Date = $Night } } }
+            @{ Name = 'Nightly'; Code = 2; Says = 'Could not go on: .*none\.csv'; With = { @{ WorkPath = $Work; Date = $Night; Path = Join-Path $Work none.csv } } }
+            @{ Name = 'Receive-Morning'; Code = 0; Says = '2 of 2 rows are answered'; With = { Send-Evening $Server.Uri; @{ WorkPath = $Work; Date = $Night } } }
+            @{ Name = 'Receive-Morning'; Code = 3; Says = '1 of 2 rows are answered .* Come again at \d{4}-\d\d-\d\d \d\d:\d\d\.'; With = { Set-Batch in_progress (New-WireLine 'a' 'one') 2; Send-Evening $Faults.BaseUri; @{ WorkPath = $Work; Date = $Night } } }
+            @{ Name = 'Submit-Evening'; Code = 2; Says = '^Nothing is sent: without Full Language mode \(here it is ConstrainedLanguage\).*\n$'; With = { @{ WorkPath = $Work; Date = $Night } } }
+        )
+        $scripts = (Get-ChildItem $PSScriptRoot/../../examples/*.ps1).BaseName
+    }
+
+    It 'each example is tried' -ForEach @{ Scripts = $scripts; Tried = $cases.Name } {
+        $Tried | Sort-Object -Unique | Should -Be ($Scripts | Sort-Object)
+    }
+
+    It '<Name> does its work or says in one line why not: exit code <Code>' -ForEach $cases {
+        $script:Work = New-WorkPath
+        # Two names that differ by case alone.
+        function Send-Evening([uri] $BaseUri) {
+            $run = Invoke-Example Submit-Evening @{ Path = New-RowFile 'a', 'A'; WorkPath = $Work; Date = $Night; BaseUri = $BaseUri; Model = 'echo' }
+            $run.ExitCode | Should -Be 0 -Because "$($run.Output) $($run.Error)"
+            if ($BaseUri -eq $Server.Uri) {
+                $null = Wait-Batch -Id (Get-Content -LiteralPath (Join-Path $Work $Night sent.json) -Raw | ConvertFrom-Json).Parts.BatchId
+            }
+        }
+        $with = & $With
+        if ($Name -ne 'Demo') { $with.Module = $ModulePath }
+        $with | ConvertTo-Json | Set-Content -LiteralPath $TestDrive/with.json
+        Set-Content -LiteralPath $TestDrive/constrained.ps1 @"
+`$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'
+`$with = Get-Content -LiteralPath '$TestDrive/with.json' -Raw | ConvertFrom-Json -AsHashtable
+& '$Root/examples/$Name.ps1' @with
+exit `$LASTEXITCODE
+"@
+        $run = Receive-Shell (Start-Shell '-File', "$TestDrive/constrained.ps1" @{ INFERENCE_BASE_URL = "$($Server.Uri)"; XDG_STATE_HOME = Join-Path $TestDrive constrained })
+        $run.Error | Should -BeNullOrEmpty
+        $run.ExitCode | Should -Be $Code -Because $run.Output
+        $run.Output | Should -Match $Says
     }
 }

@@ -25,12 +25,41 @@ Describe 'The package' {
     }
 
     It 'brings help, licence, the service and the native libraries of the usual systems; no symbols' {
-        'LICENSE', 'README.md', 'CHANGELOG.md', 'en-US/InferenceBatch.dll-Help.xml', 'en-US/about_InferenceBatch.help.txt', 'bin/server/inference-batch.dll' | Should -BeIn $Files
+        'LICENSE', 'README.md', 'CHANGELOG.md', 'examples/tickets.csv', 'examples/Nightly.ps1', 'en-US/InferenceBatch.dll-Help.xml', 'en-US/about_InferenceBatch.help.txt', 'bin/server/inference-batch.dll' | Should -BeIn $Files
         foreach ($system in 'win-x64', 'win-arm64', 'linux-x64', 'linux-arm64', 'linux-musl-x64', 'linux-musl-arm64', 'osx-x64', 'osx-arm64') {
             $Files -match "^bin/server/runtimes/$system/native/" | Should -Not -BeNullOrEmpty -Because $system
         }
         $Files | Should -Not -Match '\.pdb$'
         (Get-Item -LiteralPath $Nupkg).Length | Should -BeLessThan 12MB
+    }
+
+    It 'has every file that its documents link to' {
+        $links = foreach ($document in $Files -like '*.md') {
+            foreach ($link in [regex]::Matches((Get-Content -LiteralPath $Folder/$document -Raw), '\]\((?!https?:|#)([^)#\s]+)').ForEach({ $_.Groups[1].Value })) {
+                [IO.Path]::GetRelativePath($Folder, [IO.Path]::Combine($Folder, (Split-Path $document), $link)).Replace('\', '/')
+            }
+        }
+        'docs/service.md', 'docs/openapi.yaml', 'examples/README.md', 'examples/Embed.ps1', 'packaging/Containerfile' | Should -BeIn $links
+        $links | Sort-Object -Unique | Where-Object { $_ -notin $Files } | Should -BeNullOrEmpty
+    }
+
+    It 'is used as its README says: found by name, its first example run in its folder, and a script of examples/' {
+        $block = [regex]::Match((Get-Content -LiteralPath $Folder/README.md -Raw), '(?s)```powershell\r?\n(.*?)```\r?\n\r?\n```text\r?\n(.*?)```')
+        $script = Join-Path $TestDrive readme.ps1
+        Set-Content -LiteralPath $script @"
+Import-Module InferenceBatch
+Set-Location -LiteralPath (Get-Module InferenceBatch).ModuleBase
+`$PSStyle.OutputRendering = 'PlainText'
+. { $($block.Groups[1].Value) } | Out-String -Width 100
+Get-BatchServer | Stop-BatchServer
+./examples/Demo.ps1
+exit `$LASTEXITCODE
+"@
+        $run = Receive-Shell (Start-Shell '-File', $script @{ PSModulePath = Split-Path (Split-Path $Folder); XDG_STATE_HOME = Join-Path $TestDrive installed })
+        $run.Error | Should -BeNullOrEmpty
+        $run.ExitCode | Should -Be 0
+        $text = { param($Written) ($Written -split '\r?\n' | ForEach-Object TrimEnd | Where-Object { $_ }) -join "`n" }
+        & $text $run.Output | Should -BeLike "$(& $text $block.Groups[2].Value)*66 answers*0 differences."
     }
 
     It 'has a manifest that PowerShell has nothing to say about' {
