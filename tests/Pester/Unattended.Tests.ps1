@@ -74,8 +74,8 @@ try { $other | Remove-BatchFile; 'removed' } catch { "$_" }
         $look = "`$ProgressPreference = 'Continue'`n$Everything`n`$results; Get-Batch -First 1; Get-BatchFile | Select-Object -First 1; Get-BatchServer; Get-BatchConnection; Get-Batch none"
         $plain = Invoke-Alone $look @{ NO_COLOR = '1'; TERM = 'xterm-256color' }
         $plain.Output | Should -Not -Match $Esc
-        # PowerShell 7.4 colours every error all the same.
-        if ($PSVersionTable.PSVersion -ge '7.5') { $plain.Error | Should -Not -Match $Esc }
+        # PowerShell 7.4 and 7.5 colour every error all the same.
+        if ($PSVersionTable.PSVersion -ge '7.6') { $plain.Error | Should -Not -Match $Esc }
         $plain.Output | Should -Match 'Succeeded'
         $plain.Error | Should -Match 'No batch found with id'
         $coloured = Invoke-Alone $look @{ NO_COLOR = $null; TERM = 'xterm-256color' }

@@ -15,7 +15,7 @@ public abstract class Completer : IArgumentCompleter
     {
         Func<string, bool> isMeant = MatchFor(Unquoted(wordToComplete ?? ""));
         return Words(new TypedCommand(commandAst, fakeBoundParameters))
-            .Where(one => one.Word.Length > 0 && !one.Word.Any(char.IsControl) && isMeant(one.Word))
+            .Where(one => one.Word.Length > 0 && !one.Word.Any(c => char.IsControl(c) || c == '\uFFFD') && isMeant(one.Word))
             .Select(one => new CompletionResult(
                 Written(one.Word, one.Note), one.Word, CompletionResultType.ParameterValue,
                 one.Note.Length > 0 ? PlainText.OneLine(one.Note, LongestNote) : one.Word));
