@@ -3,6 +3,7 @@ using System.Management.Automation;
 using System.Net;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
