@@ -41,7 +41,7 @@ public sealed class PlainJsonEncoder : JavaScriptEncoder
 
     public override int FindFirstCharacterToEncodeUtf8(ReadOnlySpan<byte> utf8Text) => Utf8.IsValid(utf8Text)
         ? utf8Text.IndexOfAny(s_escapedBytes)
-        : throw new ArgumentException("The text is not valid UTF-8.", nameof(utf8Text));
+        : throw new ArgumentException(Messages.Text("InvalidValue.NotUtf8"), nameof(utf8Text));
 
     public override unsafe bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten)
     {

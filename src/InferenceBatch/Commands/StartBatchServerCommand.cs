@@ -79,7 +79,7 @@ public sealed class StartBatchServerCommand : BatchCommand
     protected override void EndProcessing()
     {
         string? dataPath = DataPath is null ? ServerRegistry.DefaultDataPath : Paths.Output(DataPath);
-        if (dataPath is null || !ShouldProcess(dataPath, "Start the local batch service"))
+        if (dataPath is null || !ShouldProcess(dataPath, Messages.Text("Action.StartServer")))
         {
             return;
         }
