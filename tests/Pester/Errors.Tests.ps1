@@ -42,7 +42,7 @@ BeforeAll {
     # Every place that throws, or says something to a person, with what it says.
     $script:sayings = foreach ($file in $source) {
         $text = Get-Content -LiteralPath $file -Raw
-        foreach ($call in [regex]::Matches($text, '(?<How>new \w*Exception|\bnew(?=\(\s*(ServiceErrorKind|RefusalReason)\.)|(?<=\) *\r?\n? *: )IOException|\b(Write(Verbose|Warning|WarningLine)|ShouldProcess|ShouldContinue|Progress|ProgressReporter|[pP]rogress!?\.Report|warn\?\.Invoke))\(')) {
+        foreach ($call in [regex]::Matches($text, '(?<How>new \w*Exception|\bnew(?=\(\s*(ServiceErrorKind|RefusalReason)\.)|(?<=\) *\r?\n? *: )IOException|(?<![A-Za-z])(Write(Verbose|Warning|WarningLine)|ShouldProcess|ShouldContinue|Progress|ProgressReporter|_progress = new|_?progress!?\.Report|warn\?\.Invoke))\(')) {
             $values = @(Split-Argument $text.Substring($call.Index + $call.Length))
             @{
                 How = $call.Groups['How'].Value -replace '^new '
