@@ -1,5 +1,5 @@
 # The ids of the module's errors stand in three places, which must agree: the categories of ErrorRecords, without which no
-# record can be made; Messages.resx; and docs/errors.md, which a person reads.
+# record can be made; Core's Messages.resx, which holds all texts; and docs/errors.md, which a person reads.
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
@@ -9,8 +9,8 @@ BeforeAll {
     $script:hidden = [Reflection.BindingFlags]'NonPublic, Static'
     $script:ids = @($assembly.GetType('InferenceBatch.Pipeline.ErrorRecords').GetField('s_categories', $hidden).GetValue($null).Keys)
     $script:texts = @{}
-    foreach ($entry in [Resources.ResourceReader]::new($assembly.GetManifestResourceStream('InferenceBatch.Messages.resources'))) { $texts[$entry.Key] = $entry.Value }
-    $script:namesOfErrors = @($texts.Keys) -notmatch '^(Argument|Unwritable|Warning)\b'
+    foreach ($entry in [Resources.ResourceReader]::new([InferenceBatch.Model.Messages].Assembly.GetManifestResourceStream('InferenceBatch.Messages.resources'))) { $texts[$entry.Key] = $entry.Value }
+    $script:namesOfErrors = @($texts.Keys) -notmatch '^(Action|Answer|Argument|Input|Progress|Target|Unwritable|Verbose|Warning)\b'
 
     # What a bracket holds, split at its own commas.
     function Split-Argument([string] $Text) {
@@ -26,7 +26,7 @@ BeforeAll {
     }
 
     # Every place in the source that names a text or an id, with the values it gives.
-    $script:source = Get-ChildItem (Join-Path $root src/InferenceBatch) -Recurse -Filter *.cs | Where-Object FullName -NotMatch '[\\/]obj[\\/]'
+    $script:source = Get-ChildItem (Join-Path $root src/InferenceBatch), (Join-Path $root src/InferenceBatch.Core) -Recurse -Filter *.cs | Where-Object FullName -NotMatch '[\\/]obj[\\/]'
     $script:uses = foreach ($file in $source) {
         $text = Get-Content -LiteralPath $file -Raw
         foreach ($call in [regex]::Matches($text, '(?<![\w.])(?:ErrorRecords\.)?(?<How>Of|Caused|PassOn|Messages\.Text)\(')) {
@@ -35,6 +35,20 @@ BeforeAll {
             $name = $how -eq 'Caused' ? $values[1] : $values[0]
             foreach ($literal in [regex]::Matches($name, '"(\w+(?:\.\w+)?)"')) {
                 @{ How = $how; Name = $literal.Groups[1].Value; Values = $values.Count - @{ Of = 2; Caused = 3; PassOn = 0; 'Messages.Text' = 1 }[$how]; Where = "$($file.Name): $($call.Value)$name" }
+            }
+        }
+    }
+
+    # Every place that throws, or says something to a person, with what it says.
+    $script:sayings = foreach ($file in $source) {
+        $text = Get-Content -LiteralPath $file -Raw
+        foreach ($call in [regex]::Matches($text, '(?<How>new \w*Exception|\bnew(?=\(\s*(ServiceErrorKind|RefusalReason)\.)|(?<=\) *\r?\n? *: )IOException|(?<![A-Za-z])(Write(Verbose|Warning|WarningLine)|ShouldProcess|ShouldContinue|Progress|ProgressReporter|_progress = new|_?progress!?\.Report|warn\?\.Invoke))\(')) {
+            $values = @(Split-Argument $text.Substring($call.Index + $call.Length))
+            @{
+                How = $call.Groups['How'].Value -replace '^new '
+                Kind = [regex]::Match($values[0], '^\s*(?:ServiceErrorKind|RefusalReason)\.(\w+)$').Groups[1].Value
+                Literals = @([regex]::Matches(($values -join ','), '"((?:[^"\\]|\\.)*)"') | ForEach-Object { $_.Groups[1].Value })
+                Where = "$($file.Name): $($call.Value)$($values -join ',')"
             }
         }
     }
@@ -58,13 +72,46 @@ Describe 'Error ids' {
 
 Describe 'Messages.resx' {
     It 'has a text for every name in the source, and a use for every text' {
-        $uses.Count | Should -BeGreaterThan 60
+        $uses.Count | Should -BeGreaterThan 200
         @($uses | Where-Object How -NE 'PassOn' | ForEach-Object Name | Sort-Object -Unique) | Should -Be ($texts.Keys | Sort-Object)
     }
 
     It 'names each text of an error by its id' {
-        $namesOfErrors.Count | Should -BeGreaterThan 30
+        $namesOfErrors.Count | Should -BeGreaterThan 100
         $namesOfErrors | ForEach-Object { $_.Split('.')[0] | Should -BeIn $ids }
+    }
+
+    It 'has a text for every error' {
+        # Unexpected is what nobody foresaw: its text is that of the exception.
+        $ids | Where-Object { $_ -notin @($namesOfErrors | ForEach-Object { $_.Split('.')[0] }) } | Should -Be Unexpected
+    }
+
+    It 'holds all that is said: no such text stands in the source' {
+        # These are for developers, or are how a JSON reader says where a service's answer goes wrong, which a text of its own passes on.
+        $said = $sayings | Where-Object How -NotIn NotSupportedException, ArgumentOutOfRangeException, JsonException
+        $said.Count | Should -BeGreaterThan 100
+        $said | Where-Object { $_.Literals | Where-Object { $_ -match '\p{L}' -and -not $texts.ContainsKey($_) } } | ForEach-Object Where | Should -BeNullOrEmpty
+    }
+
+    It 'is asked for the text of the id that an exception comes out with' {
+        # As ErrorRecords.From has it; an IOException may be told within another error too.
+        $idsOf = @{
+            ArgumentException = 'InvalidValue'; FormatException = 'InvalidPriceTable'; RunMismatchException = 'CheckpointMismatch'
+            TextEncodingException = 'InvalidBatchFile'; WebhookListenException = 'WebhookListenFailed'; ServerStartException = 'ServerStartFailed'
+            IOException = 'FileUnreadable', 'FileUnwritable', 'DownloadIncomplete', 'CheckpointInUse'
+        }
+        $checked = 0
+        foreach ($saying in $sayings | Where-Object { $_.Kind -or $idsOf.ContainsKey($_.How) }) {
+            foreach ($name in $saying.Literals | Where-Object { $texts.ContainsKey($_) }) {
+                $name.Split('.')[0] | Should -BeIn @($saying.Kind ? $saying.Kind : $idsOf[$saying.How]) -Because $saying.Where
+                $checked++
+            }
+        }
+
+        $checked | Should -BeGreaterThan 60
+        $advice = [regex]::Matches((Get-Content -LiteralPath ($source | Where-Object Name -EQ HttpCaller.cs) -Raw), 'ServiceErrorKind\.(\w+) => Messages\.Text\("(\w+)\.Advice"\)')
+        $advice.Count | Should -BeGreaterThan 5
+        $advice | ForEach-Object { $_.Groups[2].Value | Should -Be $_.Groups[1].Value }
     }
 
     It 'is given as many values as a text speaks of' {

@@ -55,7 +55,7 @@ public sealed class FileMeasure(PriceTable prices)
             ReadOnlySpan<byte> line = reader.Line.Span;
             if (reader.Number == 1 && FileValidator.LooksLikeUtf16(line))
             {
-                throw new TextEncodingException($"{path}: {FileValidator.Utf16Message}");
+                throw new TextEncodingException(Messages.Text("InvalidBatchFile.Utf16", path, FileValidator.Utf16Message));
             }
 
             if (line.IndexOfAnyExcept(" \t\r"u8) >= 0)

@@ -80,7 +80,7 @@ public sealed class FileSplitter : IDisposable
         List<FilePart> named = [.. _parts.Select((part, index) => part with { Path = NameOf(index + 1, _parts.Count) })];
         if (!overwrite && named.Find(part => File.Exists(part.Path)) is { } taken)
         {
-            throw new IOException($"The file '{taken.Path}' exists already.");
+            throw new IOException(Messages.Text("FileUnwritable.Exists", taken.Path));
         }
 
         for (int i = 0; i < named.Count; i++)
@@ -121,7 +121,7 @@ public sealed class FileSplitter : IDisposable
         if (size > _maxBytes)
         {
             throw new RequestRefusedException(RefusalReason.RequestTooLarge,
-                $"The request '{request.CustomId}' takes {size:N0} bytes as a line; a file may hold {_maxBytes:N0}.");
+                Messages.Text("RequestTooLarge", request.CustomId, size, _maxBytes));
         }
 
         if (_ids is null)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
 
@@ -27,7 +28,7 @@ public static partial class FolderSync
         int handle = Open(path, ReadOnly);
         if (handle < 0)
         {
-            throw new IOException($"The folder '{path}' could not be opened to be synchronised (errno {Marshal.GetLastPInvokeError()}).");
+            throw new IOException(Messages.Text("FileUnreadable.FolderSync", path, Marshal.GetLastPInvokeError()));
         }
 
         try

@@ -1,3 +1,4 @@
+using InferenceBatch.Model;
 using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Lines;
@@ -24,7 +25,7 @@ public sealed class LineFiles : IDisposable
     {
         byte[] line = new byte[place.Length];
         return RandomAccess.Read(_files[place.File], line, place.Offset) == line.Length ? line
-            : throw new IOException("A line is not where it was: its file changed.");
+            : throw new IOException(Messages.Text("FileUnreadable.LineMoved"));
     }
 
     public void Dispose()

@@ -1,4 +1,5 @@
 using System.Buffers;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
 
@@ -209,7 +210,7 @@ public sealed class LineReader : IDisposable
 
             if (_end >= _longest && !_skipsLonger)
             {
-                throw new IOException($"Line {Number + 1} is longer than {_longest:N0} bytes: this is no JSONL file.");
+                throw new IOException(Messages.Text("FileUnreadable.LongLine", Number + 1, _longest));
             }
 
             byte[] larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(_buffer.Length * 2L, Array.MaxLength));

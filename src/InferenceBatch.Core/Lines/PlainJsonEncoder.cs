@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Unicode;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
 
@@ -40,7 +41,7 @@ public sealed class PlainJsonEncoder : JavaScriptEncoder
 
     public override int FindFirstCharacterToEncodeUtf8(ReadOnlySpan<byte> utf8Text) => Utf8.IsValid(utf8Text)
         ? utf8Text.IndexOfAny(s_escapedBytes)
-        : throw new ArgumentException("The text is not valid UTF-8.", nameof(utf8Text));
+        : throw new ArgumentException(Messages.Text("InvalidValue.NotUtf8"), nameof(utf8Text));
 
     public override unsafe bool TryEncodeUnicodeScalar(int unicodeScalar, char* buffer, int bufferLength, out int numberOfCharactersWritten)
     {
@@ -72,8 +73,7 @@ public sealed class PlainJsonEncoder : JavaScriptEncoder
         {
             if (found + 1 == text.Length || !char.IsSurrogatePair(text[found], text[found + 1]))
             {
-                throw new ArgumentException(
-                    $"The text holds half a surrogate pair (\\u{(int)text[found]:x4} alone), which UTF-8 cannot carry.", nameof(text));
+                throw new ArgumentException(Messages.Text("InvalidValue.HalfSurrogate", (int)text[found]), nameof(text));
             }
 
             text = text[(found + 2)..];

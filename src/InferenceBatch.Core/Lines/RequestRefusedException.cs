@@ -1,3 +1,4 @@
+using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Lines;
@@ -9,9 +10,9 @@ public sealed class RequestRefusedException(RefusalReason reason, string message
 
     /// <summary>For a <c>custom_id</c> that an earlier request has; both positions are counted from 1.</summary>
     internal static RequestRefusedException Duplicate(string customId, int position, int first) => new(
-        RefusalReason.DuplicateCustomId, $"The custom_id '{PlainText.OneLine(customId, 200)}' of request {position} is that of request {first} already; it must be unique, and this request is left out.");
+        RefusalReason.DuplicateCustomId, Messages.Text("DuplicateCustomId.Position", PlainText.OneLine(customId, 200), position, first));
 
     /// <summary>For a <c>custom_id</c> that is no text UTF-8 can carry.</summary>
     internal static RequestRefusedException Unwritable(string customId, int position) => new(
-        RefusalReason.InvalidCustomId, $"The custom_id '{PlainText.OneLine(customId, 200)}' of request {position} holds half a surrogate pair, which UTF-8 cannot carry.");
+        RefusalReason.InvalidCustomId, Messages.Text("InvalidCustomId", PlainText.OneLine(customId, 200), position));
 }

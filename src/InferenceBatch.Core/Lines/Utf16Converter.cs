@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Unicode;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
 
@@ -37,7 +38,7 @@ public static class Utf16Converter
                 }
                 catch (TextEncodingException exception)
                 {
-                    throw new TextEncodingException($"'{path}' cannot be made UTF-8. {exception.Message}", exception);
+                    throw new TextEncodingException(Messages.Text("InvalidBatchFile.NotUtf8", path, exception.Message), exception);
                 }
             }
         }
@@ -82,11 +83,11 @@ public static class Utf16Converter
         line += text[..read].Count('\n');
         if (status == OperationStatus.InvalidData)
         {
-            throw new TextEncodingException($"Line {line} holds half a surrogate pair, which UTF-8 cannot carry.");
+            throw new TextEncodingException(Messages.Text("InvalidBatchFile.HalfSurrogate", line));
         }
 
         return isLast && filled % sizeof(char) != 0
-            ? throw new TextEncodingException($"Line {line} ends in half a UTF-16 character: the file is cut off.")
+            ? throw new TextEncodingException(Messages.Text("InvalidBatchFile.HalfUnit", line))
             : (read * sizeof(char), written);
     }
 }

@@ -268,7 +268,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             if (watched.IsGivenUp)
             {
                 OnGivenUp?.Invoke(watched.Id, new ServiceException(
-                    ServiceErrorKind.BatchNotFound, $"{exception.Message} (This service answers 500 for an id it does not know.)", exception)
+                    ServiceErrorKind.BatchNotFound, Messages.Text("BatchNotFound.As500", exception.Message), exception)
                 {
                     StatusCode = exception.StatusCode,
                     Error = exception.Error,

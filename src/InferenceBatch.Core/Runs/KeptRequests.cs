@@ -34,7 +34,7 @@ internal sealed class KeptRequests(IReadOnlyList<RunPart> parts) : IDisposable
             if (_lines.Read())
             {
                 byte[] line = _lines.Line.ToArray();
-                BatchRequest request = RequestIndex.Read(line, ref _url) ?? throw new RunMismatchException($"'{parts[_part].File.Path}' was changed.");
+                BatchRequest request = RequestIndex.Read(line, ref _url) ?? throw new RunMismatchException(Messages.Text("CheckpointMismatch.PartChanged", parts[_part].File.Path));
                 return (request, new LinePlace(_lines.Offset, line.Length, _part));
             }
         }

@@ -118,7 +118,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 }
 
                 fewest = lines;
-                problem = new IOException($"The batch {part.BatchId} counts {part.Ended.RequestCounts.Done:N0} answers, its files hold {lines:N0}.");
+                problem = new IOException(Messages.Text("DownloadIncomplete.CountsDiffer", part.BatchId, part.Ended.RequestCounts.Done, lines));
             }
             catch (ServiceException exception)
             {
@@ -135,7 +135,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
             {
                 return new ServiceException(
                     ServiceErrorKind.DownloadIncomplete,
-                    $"The results of the batch {part.BatchId} could not be had whole: {problem.Message} The service keeps them: Get-BatchResult -Id '{part.BatchId}'.", problem);
+                    Messages.Text("DownloadIncomplete.NotWhole", part.BatchId, problem.Message), problem);
             }
 
             await Task.Delay(RetryPolicy.DelayAfter(attempt, null), client.Time, cancellationToken).ConfigureAwait(false);

@@ -58,7 +58,7 @@ public sealed class RequestIndex : IRequestSource, IDisposable
     public BatchRequest Read(int place)
     {
         byte[] line = _files.Read(_places[place]);
-        return Read(line, ref _lastUrl) ?? throw new IOException($"Request {place + 1} is not what it was: its file changed.");
+        return Read(line, ref _lastUrl) ?? throw new IOException(Messages.Text("FileUnreadable.RequestChanged", place + 1));
     }
 
     public void Dispose() => _files.Dispose();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
 
@@ -24,7 +25,7 @@ internal static class ResultFiles
 
                 if (!IsObject(line))
                 {
-                    throw new IOException($"Line {lines.Number} of what the service sent as results is none.");
+                    throw new IOException(Messages.Text("DownloadIncomplete.NoResult", lines.Number));
                 }
 
                 count++;

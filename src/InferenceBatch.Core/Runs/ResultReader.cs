@@ -120,7 +120,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
             if (!lines.IsTerminated)
             {
                 throw new ServiceException(
-                    ServiceErrorKind.DownloadIncomplete, $"The file ends in the middle of line {lines.Number}: fetch it again.", exception);
+                    ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete.MiddleOfLine", lines.Number), exception);
             }
 
             OnBadLine?.Invoke(lines.Number, exception.Message);

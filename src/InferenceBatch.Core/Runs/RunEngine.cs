@@ -187,7 +187,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         var reader = new ResultReader(options.ValueReader)
         {
             OnBadLine = (line, why) => observer.OnProblem(new ServiceException(
-                ServiceErrorKind.DownloadIncomplete, $"Line {line} of the results of {batch.Id} cannot be read: {why}")),
+                ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete", line, batch.Id, why))),
         };
         foreach (string path in new[] { part.OutputPath, part.ErrorPath }.Where(File.Exists))
         {

@@ -61,8 +61,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         if (_kept?.Peek() is { Request.CustomId: var missing })
         {
             int held = store.PartsOf(1).Sum(part => part.File.RequestCount);
-            throw Mismatch(
-                PluralFormat.Text($"The checkpoint '{store.Folder}' holds {held:N0} {held:request|requests}, {_requests.Count:N0} {_requests.Count:was|were} given; the first missing one is '{missing}'."));
+            throw Mismatch(Messages.Text("CheckpointMismatch.Fewer", store.Folder, held, _requests.Count, missing));
         }
 
         if (_splitter?.Rename(overwrite: true) is { Count: > 0 } parts)
@@ -103,18 +102,17 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         if (requests.Peek() is not var (kept, line))
         {
             RefuseAgain(request);
-            throw Mismatch(PluralFormat.Text($"The checkpoint '{store.Folder}' holds {_requests.Count:N0} {_requests.Count:request|requests}; '{request.CustomId}' is one more."));
+            throw Mismatch(Messages.Text("CheckpointMismatch.More", store.Folder, _requests.Count, request.CustomId));
         }
 
-        string? difference = kept.CustomId != request.CustomId ? $"its custom_id was '{kept.CustomId}', now it is '{request.CustomId}'"
-            : kept.Url != request.Url ? $"it went to {kept.Url}, now to {request.Url}"
-            : !kept.BodyUtf8.Span.SequenceEqual(request.BodyUtf8.Span) ? $"its body was {Around(kept, request)}, now it is {Around(request, kept)}"
+        string? difference = kept.CustomId != request.CustomId ? Messages.Text("CheckpointMismatch.CustomId", kept.CustomId, request.CustomId)
+            : kept.Url != request.Url ? Messages.Text("CheckpointMismatch.Url", kept.Url, request.Url)
+            : !kept.BodyUtf8.Span.SequenceEqual(request.BodyUtf8.Span) ? Messages.Text("CheckpointMismatch.Body", Around(kept, request), Around(request, kept))
             : null;
         if (difference is not null)
         {
             RefuseAgain(request);
-            throw Mismatch(
-                $"Request {_requests.Count + 1} ('{request.CustomId}') is not the one of the checkpoint '{store.Folder}': {difference}.");
+            throw Mismatch(Messages.Text("CheckpointMismatch", _requests.Count + 1, request.CustomId, store.Folder, difference));
         }
 
         requests.Take();
@@ -123,7 +121,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
 
     private RunMismatchException Mismatch(string text) => new(
         store.IsDeduplicated is { } before && before != deduplicate
-            ? $"{text} The run was begun with{(before ? "" : "out")} -Deduplicate, which makes other requests of the same rows." : text);
+            ? Messages.Text(before ? "CheckpointMismatch.Deduplicated" : "CheckpointMismatch.NotDeduplicated", text) : text);
 
     /// <summary>A row that was refused the first time is no part of the checkpoint, and is refused again.</summary>
     private void RefuseAgain(BatchRequest request)

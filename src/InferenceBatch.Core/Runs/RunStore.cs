@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Runs;
@@ -70,7 +71,7 @@ public sealed partial class RunStore : IDisposable
     {
         if (File.Exists(folder))
         {
-            throw new RunMismatchException($"'{folder}' is a file; a checkpoint is a folder, which is made where there is none.");
+            throw new RunMismatchException(Messages.Text("CheckpointMismatch.File", folder));
         }
 
         if (!Directory.Exists(folder))
@@ -111,7 +112,7 @@ public sealed partial class RunStore : IDisposable
         }
         else if (_address != address.AbsoluteUri)
         {
-            throw new RunMismatchException($"The checkpoint '{Folder}' is of a run at {_address}, not at {address}. To go on with it: -BaseUri {_address}, or Connect-BatchService.");
+            throw new RunMismatchException(Messages.Text("CheckpointMismatch.Address", Folder, _address, address));
         }
     }
 
@@ -196,8 +197,7 @@ public sealed partial class RunStore : IDisposable
             .FirstOrDefault(name => name is not (LockName or JournalName) && !(hasJournal && IsLeftover(name)));
         if (other is not null || (hasJournal && !IsTornStart(journal)))
         {
-            throw new RunMismatchException(
-                $"The folder '{folder}' holds {(other is null ? "a journal that is none of a run" : $"'{other}'")} and no checkpoint that can be gone on with. Give a folder of its own; nothing in it was touched.");
+            throw new RunMismatchException(other is null ? Messages.Text("CheckpointMismatch.OtherJournal", folder) : Messages.Text("CheckpointMismatch.OtherFile", folder, other));
         }
     }
 
@@ -257,7 +257,7 @@ public sealed partial class RunStore : IDisposable
                 }
                 catch (Exception exception) when (exception is JsonException or KeyNotFoundException or ArgumentException or InvalidOperationException)
                 {
-                    throw new RunMismatchException($"Line {lines.Number} of '{_journal.Name}' is no step of a run: {exception.Message}");
+                    throw new RunMismatchException(Messages.Text("CheckpointMismatch.Step", lines.Number, _journal.Name, exception.Message));
                 }
 
                 whole = lines.NextOffset;

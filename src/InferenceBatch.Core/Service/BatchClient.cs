@@ -157,7 +157,7 @@ public sealed class BatchClient
     /// <param name="inputFileId">The file, which was sent for one batch alone.</param>
     /// <exception cref="ServiceException">The list cannot be had, so that nothing is known.</exception>
     public Task<Batch?> FindBatchAsync(string inputFileId, CancellationToken cancellationToken = default) =>
-        FindCreatedAsync(inputFileId, null, new ServiceException(ServiceErrorKind.ServiceUnavailable, "The list of batches cannot be had."), cancellationToken);
+        FindCreatedAsync(inputFileId, null, new ServiceException(ServiceErrorKind.ServiceUnavailable, Messages.Text("ServiceUnavailable.List")), cancellationToken);
 
     /// <summary>GET /batches/{id}.</summary>
     public Task<Batch> GetBatchAsync(string id, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
@@ -244,7 +244,7 @@ public sealed class BatchClient
     /// <summary>What went wrong with a create that was looked for as well as can be: it is not to be looked for again.</summary>
     private static ServiceException Unknown(ServiceException cause, string inputFileId) => new(
         ServiceErrorKind.ServiceUnavailable,
-        $"{cause.Message} Whether the batch was created is unknown: look for the input file {inputFileId} with Get-Batch before you try again.",
+        Messages.Text("ServiceUnavailable.CreateUnknown", cause.Message, inputFileId),
         cause)
     {
         StatusCode = cause.StatusCode,

@@ -1,3 +1,5 @@
+using InferenceBatch.Model;
+
 namespace InferenceBatch.Service;
 
 /// <summary>
@@ -22,11 +24,11 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
         Uri? baseUri, string? apiKey, string? provider, ServiceConnection? session, IReadOnlyDictionary<string, string>? headers = null)
     {
         ServiceProfile? profile = provider is null ? null : ServiceProfile.Find(provider) ?? throw new ArgumentException(
-            provider.Contains("://", StringComparison.Ordinal) ? $"'{provider}' is an address, no provider: give it as -BaseUri {provider}"
-            : $"There is no provider '{provider}'. Known: {string.Join(", ", ServiceProfile.All)}. An address is given as -BaseUri.");
+            provider.Contains("://", StringComparison.Ordinal) ? Messages.Text("InvalidValue.AddressAsProvider", provider)
+            : Messages.Text("InvalidValue.ProviderOrAddress", provider, string.Join(", ", ServiceProfile.All)));
         if (baseUri is { IsAbsoluteUri: false })
         {
-            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.");
+            throw new ArgumentException(Messages.Text("InvalidValue.Address", baseUri));
         }
 
         bool isSession = profile is null && session is not null && (baseUri is null || session.IsAt(baseUri));
@@ -38,7 +40,7 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
         Uri? address = baseUri ?? profile?.BaseUri ?? (profile is null ? FromEnvironment() : null);
         if (address is null && profile is not null)
         {
-            throw new ArgumentException($"{profile} has no address common to all customers: give -BaseUri.");
+            throw new ArgumentException(Messages.Text("InvalidValue.NoCommonAddress", profile));
         }
 
         if (address is null)
@@ -63,7 +65,7 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
         }
 
         return Uri.TryCreate(text, UriKind.Absolute, out Uri? address) ? address
-            : throw new ArgumentException($"The environment variable {AddressVariable} holds '{text}', which is no address.");
+            : throw new ArgumentException(Messages.Text("InvalidValue.AddressVariable", AddressVariable, text));
     }
 
     private static string? NotEmpty(string? text) => string.IsNullOrWhiteSpace(text) ? null : text;

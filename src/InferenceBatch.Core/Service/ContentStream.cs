@@ -64,7 +64,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
                     return read;
                 }
 
-                problem = new IOException(PluralFormat.Text($"The file ended after {_position} of {_length} {_length:byte|bytes}."));
+                problem = new IOException(Messages.Text("DownloadIncomplete.EndedEarly", _position, _length));
             }
             catch (Exception exception) when (exception is IOException or HttpRequestException or OperationCanceledException)
             {
@@ -79,7 +79,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             {
                 throw new ServiceException(
                     ServiceErrorKind.DownloadIncomplete,
-                    PluralFormat.Text($"The file {fileId} broke off after {_position} {_position:byte|bytes} and could not be continued: {problem.Message}"), problem);
+                    Messages.Text("DownloadIncomplete.BrokeOff", fileId, _position, problem.Message), problem);
             }
 
             await Task.Delay(RetryPolicy.DelayAfter(_fruitless + 1, null), client.Time, cancellationToken).ConfigureAwait(false);
@@ -132,7 +132,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             ContentRangeHeaderValue? range = _response.Content.Headers.ContentRange;
             _length = range?.Length ?? _length;
             return range?.From is { } from && from != _position
-                ? throw new IOException($"Bytes from {_position} on were asked for, bytes from {from} on came.") : stream;
+                ? throw new IOException(Messages.Text("DownloadIncomplete.OtherRange", _position, from)) : stream;
         }
 
         _length = _response.Content.Headers.ContentLength + (_position - toSkip);
@@ -140,7 +140,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         {
             byte[] waste = new byte[Math.Min(64 * 1024, toSkip - skipped)];
             int read = await ReadWithPatienceAsync(stream, waste, cancellationToken).ConfigureAwait(false);
-            skipped += read > 0 ? read : throw new IOException("The file is shorter than it was.");
+            skipped += read > 0 ? read : throw new IOException(Messages.Text("DownloadIncomplete.Shorter"));
         }
 
         return stream;

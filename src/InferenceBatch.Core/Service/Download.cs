@@ -68,7 +68,7 @@ public static class Download
         {
             throw new ServiceException(
                 ServiceErrorKind.DownloadIncomplete,
-                PluralFormat.Text($"The file {fileId} ends in the middle of a line after {file.Length} {file.Length:byte|bytes}, and the service did not say how long it is: fetch it again."));
+                Messages.Text("DownloadIncomplete.LengthUnknown", fileId, file.Length));
         }
 
         return !content.IsPartial;

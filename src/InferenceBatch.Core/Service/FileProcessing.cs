@@ -29,14 +29,14 @@ internal sealed class FileProcessing(BatchClient client)
                 case "ERROR" or "FAILED" or "DELETING" or "DELETED":
                     throw new ServiceException(
                         ServiceErrorKind.ServiceRejected,
-                        $"The service could not process the file {fileId} (its status is '{file.Status}'); no batch was created. Check it with Test-BatchFile and send it again.");
+                        Messages.Text("ServiceRejected.Unprocessed", fileId, file.Status));
             }
 
             if (waited + wait > s_patience)
             {
                 throw new ServiceException(
                     ServiceErrorKind.ServiceUnavailable,
-                    $"The file {fileId} is still '{file.Status}' after {waited.TotalMinutes:0} minutes; no batch was created. To try again: New-Batch -InputFileId {fileId}")
+                    Messages.Text("ServiceUnavailable.StillProcessing", fileId, file.Status, waited.TotalMinutes))
                 {
                     NeverSent = true,
                 };

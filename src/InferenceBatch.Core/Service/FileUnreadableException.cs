@@ -1,8 +1,10 @@
+using InferenceBatch.Model;
+
 namespace InferenceBatch.Service;
 
 /// <summary>A file could not be read while it was being sent: another program holds it, or the disk fails.</summary>
 public sealed class FileUnreadableException(string path, IOException cause)
-    : IOException($"The file '{path}' cannot be read: {cause.Message}", cause)
+    : IOException(Messages.Text("FileUnreadable", path, cause.Message), cause)
 {
     public string Path { get; } = path;
 }

@@ -63,7 +63,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
             if (!call.IsAside && IsElsewhere(problem) && connection.TurnToAlternate())
             {
-                warn?.Invoke($"The Batch API was not found at the address asked first; using {connection.BaseUri} from now on.");
+                warn?.Invoke(Messages.Text("Warning.OtherAddress", connection.BaseUri));
                 attempt--;
                 continue;
             }
@@ -190,7 +190,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             catch (JsonException exception)
             {
                 throw new ServiceException(
-                    ServiceErrorKind.ServiceUnavailable, $"{connection.BaseUri} answered, but not as the Batch API does: {exception.Message} Check the address.", exception)
+                    ServiceErrorKind.ServiceUnavailable, Messages.Text("ServiceUnavailable.OtherShape", connection.BaseUri, exception.Message), exception)
                 {
                     WasAccepted = LooksLikeJson(body.Span),
                 };
@@ -253,7 +253,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
     private string Describe(HttpStatusCode status, ServiceError? error, string? requestId, string advice)
     {
-        var text = new StringBuilder($"{connection.BaseUri} answered {(int)status}");
+        var text = new StringBuilder(Messages.Text("Answer", connection.BaseUri, (int)status));
         if (error is not null)
         {
             bool hasBoth = error.Message.Length > 0 && error.Code is not "error";
@@ -263,7 +263,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         text.Append(text[^1] is '.' or '!' or '?' ? " " : ". ");
         if (requestId is not null)
         {
-            text.Append(CultureInfo.InvariantCulture, $"Request id {requestId}. ");
+            text.Append(Messages.Text("Answer.RequestId", requestId)).Append(' ');
         }
 
         return text.Append(advice).ToString().TrimEnd();
@@ -271,21 +271,21 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
     private static string Advice(ServiceErrorKind kind) => kind switch
     {
-        ServiceErrorKind.Unauthorized => "Check the key: -ApiKey, Connect-BatchService or the environment.",
-        ServiceErrorKind.PermissionDenied => "The key may not do this; ask the owner of the account.",
-        ServiceErrorKind.RateLimited => "Too many calls; wait a while and try again.",
-        ServiceErrorKind.ServiceUnavailable => "The service has trouble; try again later.",
-        ServiceErrorKind.NotSupportedByService => "The service has no such route; check the address (it usually ends in /v1).",
-        ServiceErrorKind.BatchNotCancellable => "It has ended or is about to: Get-BatchResult has what it came to.",
-        ServiceErrorKind.BatchNotFound => "Get-Batch lists the batches this key can see.",
-        ServiceErrorKind.FileNotFound => "Get-BatchFile lists the files this key can see.",
+        ServiceErrorKind.Unauthorized => Messages.Text("Unauthorized.Advice"),
+        ServiceErrorKind.PermissionDenied => Messages.Text("PermissionDenied.Advice"),
+        ServiceErrorKind.RateLimited => Messages.Text("RateLimited.Advice"),
+        ServiceErrorKind.ServiceUnavailable => Messages.Text("ServiceUnavailable.Advice"),
+        ServiceErrorKind.NotSupportedByService => Messages.Text("NotSupportedByService.Advice"),
+        ServiceErrorKind.BatchNotCancellable => Messages.Text("BatchNotCancellable.Advice"),
+        ServiceErrorKind.BatchNotFound => Messages.Text("BatchNotFound.Advice"),
+        ServiceErrorKind.FileNotFound => Messages.Text("FileNotFound.Advice"),
         _ => "",
     };
 
     private ServiceException Unreachable(Exception cause, bool wasAccepted) => new(
         ServiceErrorKind.ServiceUnavailable,
-        cause is OperationCanceledException ? $"{connection.BaseUri} did not answer for {s_patience.TotalSeconds:0} seconds."
-            : $"{connection.BaseUri} cannot be reached: {Innermost(cause).Message.TrimEnd('.')}.{LocalAdvice()}",
+        cause is OperationCanceledException ? Messages.Text("ServiceUnavailable.Silent", connection.BaseUri, s_patience.TotalSeconds)
+            : Messages.Text("ServiceUnavailable.Unreachable", connection.BaseUri, Innermost(cause).Message.TrimEnd('.'), LocalAdvice()),
         cause)
     {
         WasAccepted = wasAccepted,
@@ -297,7 +297,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
     };
 
     private string LocalAdvice() => connection.Profile == ServiceProfile.Local
-        ? " Start-BatchServer starts the local service; after Disconnect-BatchService calls go where INFERENCE_BASE_URL says, else to Inference.net." : "";
+        ? Messages.Text("ServiceUnavailable.LocalService") : "";
 
     private bool IsUnknownBatch(ServiceCall call, ServiceException problem) =>
         connection.Profile.UnknownBatchIs500 && call.NotFound == ServiceErrorKind.BatchNotFound
@@ -305,7 +305,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
     private static ServiceException NotFound(ServiceException problem) => new(
         ServiceErrorKind.BatchNotFound,
-        $"{problem.Message} (This service answers 500 for an id it does not know.)", problem)
+        Messages.Text("BatchNotFound.As500", problem.Message), problem)
     {
         StatusCode = problem.StatusCode,
         Error = problem.Error,

@@ -1,3 +1,5 @@
+using InferenceBatch.Model;
+
 namespace InferenceBatch.Service;
 
 /// <summary>One call of the API, in a form that can be sent again.</summary>
@@ -27,6 +29,6 @@ internal sealed record ServiceCall(HttpMethod Method, string Path)
     /// <exception cref="ServiceException">The id is empty or a path of its own.</exception>
     public static string Escape(string id, ServiceErrorKind notFound) =>
         string.IsNullOrWhiteSpace(id) || id is "." or ".."
-            ? throw new ServiceException(notFound, $"'{id}' is no id.")
+            ? throw new ServiceException(notFound, Messages.Text(notFound == ServiceErrorKind.BatchNotFound ? "BatchNotFound.NoId" : "FileNotFound.NoId", id))
             : Uri.EscapeDataString(id);
 }

@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
 
@@ -24,26 +25,25 @@ public sealed class ServiceConnection
     {
         if (!baseUri.IsAbsoluteUri || (baseUri.Scheme != Uri.UriSchemeHttp && baseUri.Scheme != Uri.UriSchemeHttps))
         {
-            throw new ArgumentException($"'{baseUri}' is no address of a service: an absolute http or https address is wanted.");
+            throw new ArgumentException(Messages.Text("InvalidValue.Address", baseUri));
         }
 
         if (baseUri.UserInfo.Length > 0 || baseUri.Query.Length > 0)
         {
-            throw new ArgumentException("The address holds a name, a password or a query, which would be shown wherever the address is. Give keys with -ApiKey or -Header.");
+            throw new ArgumentException(Messages.Text("InvalidValue.AddressHoldsKey"));
         }
 
         if (apiKey?.Trim().Any(c => c is <= ' ' or >= (char)0x7F) == true)
         {
-            throw new ArgumentException("The key holds white space or characters that are not ASCII, which no key does; was it copied whole?");
+            throw new ArgumentException(Messages.Text("InvalidValue.ApiKey"));
         }
 
         if (string.IsNullOrWhiteSpace(apiKey) && !baseUri.IsLoopback && headers is not { Count: > 0 })
         {
-            string variables = profile.KeyVariable == ConnectionResolver.KeyVariable
-                ? ConnectionResolver.KeyVariable : $"{profile.KeyVariable} or {ConnectionResolver.KeyVariable}";
             throw new ServiceException(
                 ServiceErrorKind.ApiKeyMissing,
-                $"No API key for {baseUri}. Give -ApiKey, call Connect-BatchService, or set the environment variable {variables}.");
+                profile.KeyVariable == ConnectionResolver.KeyVariable ? Messages.Text("ApiKeyMissing", baseUri, ConnectionResolver.KeyVariable)
+                : Messages.Text("ApiKeyMissing.TwoVariables", baseUri, profile.KeyVariable, ConnectionResolver.KeyVariable));
         }
 
         _givenUri = baseUri;

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Webhooks;
 
@@ -62,12 +63,12 @@ public sealed class WebhookListener : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(prefix);
         if (!prefix.IsAbsoluteUri || prefix.Scheme != Uri.UriSchemeHttp)
         {
-            throw new ArgumentException($"'{prefix}' is no prefix to listen on: http://127.0.0.1:PORT/SECRET/ is wanted. The https side is a proxy's or a tunnel's.", nameof(prefix));
+            throw new ArgumentException(Messages.Text("InvalidValue.WebhookPrefix", prefix), nameof(prefix));
         }
 
         if ((prefix.IdnHost == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(prefix.IdnHost, out IPAddress? parsed) ? parsed : null) is not { } address)
         {
-            throw new ArgumentException($"'{prefix.Host}' is a name; an address of this machine is wanted, such as 127.0.0.1.", nameof(prefix));
+            throw new ArgumentException(Messages.Text("InvalidValue.WebhookHost", prefix.Host), nameof(prefix));
         }
 
         var listener = new TcpListener(address, prefix.Port);
@@ -79,8 +80,8 @@ public sealed class WebhookListener : IAsyncDisposable
         catch (SocketException exception)
         {
             listener.Dispose();
-            string why = exception.SocketErrorCode == SocketError.AddressAlreadyInUse ? "the port is in use; choose another." : exception.Message;
-            throw new WebhookListenException($"Cannot listen for webhooks on {address}, port {prefix.Port}: {why}", exception);
+            string why = exception.SocketErrorCode == SocketError.AddressAlreadyInUse ? Messages.Text("WebhookListenFailed.PortInUse") : exception.Message;
+            throw new WebhookListenException(Messages.Text("WebhookListenFailed", address, prefix.Port, why), exception);
         }
 
         return new WebhookListener(listener, prefix, signature, time);

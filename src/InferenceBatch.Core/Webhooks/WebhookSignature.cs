@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Webhooks;
 
@@ -31,7 +32,7 @@ public sealed class WebhookSignature
         byte[] key = new byte[base64.Length];
         if (!Convert.TryFromBase64String(base64, key, out int length) || length == 0)
         {
-            throw new ArgumentException("The webhook secret is not one of Standard Webhooks: whsec_ and a key in base64.", nameof(secret));
+            throw new ArgumentException(Messages.Text("InvalidValue.WebhookSecret"), nameof(secret));
         }
 
         _key = key[..length];

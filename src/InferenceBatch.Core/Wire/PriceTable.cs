@@ -41,7 +41,7 @@ public sealed class PriceTable
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path), s_options);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
-                throw new FormatException("an object is wanted whose names are models.");
+                throw new FormatException(Messages.Text("InvalidPriceTable.NoObject"));
             }
 
             foreach (JsonProperty model in document.RootElement.EnumerateObject())
@@ -53,9 +53,7 @@ public sealed class PriceTable
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
         {
-            throw new FormatException(
-                $"'{path}' is no price table: {exception.Message} It looks like this, per million tokens: {{ \"MODEL*\": {{ \"input\": 0.1, \"output\": 0.4 }} }}",
-                exception);
+            throw new FormatException(Messages.Text("InvalidPriceTable", path, exception.Message), exception);
         }
     }
 
@@ -91,7 +89,7 @@ public sealed class PriceTable
     {
         if (model.Value.ValueKind != JsonValueKind.Object)
         {
-            throw new FormatException($"'{model.Name}' has no object with its prices.");
+            throw new FormatException(Messages.Text("InvalidPriceTable.NoPrices", model.Name));
         }
 
         decimal? input = null;
@@ -100,7 +98,7 @@ public sealed class PriceTable
         {
             if (price.Value.ValueKind != JsonValueKind.Number || !price.Value.TryGetDecimal(out decimal amount) || amount < 0)
             {
-                throw new FormatException($"'{price.Name}' of '{model.Name}' is no number of 0 or more.");
+                throw new FormatException(Messages.Text("InvalidPriceTable.NoNumber", price.Name, model.Name));
             }
 
             switch (price.Name)
@@ -112,7 +110,7 @@ public sealed class PriceTable
                     output = amount;
                     break;
                 default:
-                    throw new FormatException($"'{model.Name}' has '{price.Name}'; 'input' and 'output' are known.");
+                    throw new FormatException(Messages.Text("InvalidPriceTable.OtherName", model.Name, price.Name));
             }
         }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;

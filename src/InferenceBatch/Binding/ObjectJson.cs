@@ -7,6 +7,7 @@ using System.Numerics;
 using System.Security;
 using System.Text.Json;
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;

@@ -45,10 +45,10 @@ public sealed class ExportBatchFileCommand : BatchCommand
     protected override void BeginProcessing()
     {
         _path = Paths.OutputFile(Path, Force);
-        if (ShouldProcess(_path, "Write batch file"))
+        if (ShouldProcess(_path, Messages.Text("Action.WriteFile")))
         {
             _splitter = new FileSplitter(_path, MaxRequest, MaxSize);
-            _progress = new ProgressReporter("Writing requests", WriteProgress);
+            _progress = new ProgressReporter(Messages.Text("Progress.Writing"), WriteProgress);
         }
     }
 
@@ -74,7 +74,7 @@ public sealed class ExportBatchFileCommand : BatchCommand
 
         if (_splitter.Count % RequestsBetweenReports == 0)
         {
-            _progress!.Report(0, 0, () => PluralFormat.Text($"{_splitter.Count:N0} {_splitter.Count:request|requests}"));
+            _progress!.Report(0, 0, () => Messages.Text("Progress.Requests", _splitter.Count));
         }
     }
 

@@ -170,7 +170,7 @@ public sealed class InvokeBatchCommand : RequestCommand
             return;
         }
 
-        if (_input is null || !ShouldProcess(PluralFormat.Text($"{_input.Count:N0} {_input.Count:request|requests} to {_connection}"), _connection!.BaseUri.IsLoopback ? "Run a batch" : "Run a batch, which is billed"))
+        if (_input is null || !ShouldProcess(Messages.Text("Target.Requests", _input.Count, _connection), Messages.Text(_connection!.BaseUri.IsLoopback ? "Action.Run" : "Action.RunBilled")))
         {
             return;
         }

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Wire;
 
@@ -48,7 +49,7 @@ public sealed class MeasureBatchFileCommand : BatchFileCommand
         using (stream)
         {
             long size = stream.Length;
-            using var progress = new ProgressReporter($"Measuring {System.IO.Path.GetFileName(path)}", WriteProgress);
+            using var progress = new ProgressReporter(Messages.Text("Progress.Measuring", System.IO.Path.GetFileName(path)), WriteProgress);
             var bytes = new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size)));
             try
             {

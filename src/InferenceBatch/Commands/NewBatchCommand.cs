@@ -69,7 +69,7 @@ public sealed class NewBatchCommand : ServiceCommand
     {
         string id = File?.Id ?? InputFileId!;
         ServiceConnection connection = Resolve(File);
-        if (!ShouldProcess($"{id} at {connection}", connection.BaseUri.IsLoopback ? "Create a batch, which starts at once" : "Create a batch, which starts at once and is billed"))
+        if (!ShouldProcess(Messages.Text("Target.At", id, connection), Messages.Text(connection.BaseUri.IsLoopback ? "Action.CreateBatch" : "Action.CreateBilledBatch")))
         {
             return;
         }

@@ -29,7 +29,7 @@ public sealed class RemoveBatchFileCommand : ServiceCommand
         foreach ((string id, object? origin) in (File ?? []).Select(file => (file.Id, (object?)file)).Concat((Id ?? []).Select(id => (id, (object?)null))))
         {
             ServiceConnection connection = Resolve(origin);
-            if (ShouldProcess($"{id} at {connection}", "Delete the file"))
+            if (ShouldProcess(Messages.Text("Target.At", id, connection), Messages.Text("Action.DeleteFile")))
             {
                 TryRun(
                     async (pump, token) =>

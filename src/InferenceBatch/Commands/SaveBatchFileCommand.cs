@@ -106,7 +106,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             return;
         }
 
-        if (!ShouldProcess(path, $"Save {id} of {connection}"))
+        if (!ShouldProcess(path, Messages.Text("Action.Save", id, connection)))
         {
             return;
         }
@@ -129,7 +129,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
     /// <summary>Downloads; gives what the disk had against it. What the service says is thrown.</summary>
     private static async Task<(bool IsSaved, Exception? Problem)> DownloadAsync(ServiceConnection connection, PipelinePump pump, string id, string path, CancellationToken cancellationToken)
     {
-        using ProgressReporter progress = Progress(pump, $"Saving {id}");
+        using ProgressReporter progress = Progress(pump, Messages.Text("Progress.Saving", id));
         try
         {
             bool isWhole = await Download.ToFileAsync(

@@ -124,7 +124,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
         {
             if (start.MarkLength > 0)
             {
-                WriteVerbose($"{name} begins with a byte order mark; it is sent without it.");
+                WriteVerbose(Messages.Text("Verbose.ByteOrderMark", name));
             }
 
             Send(path, name, path, start.MarkLength);
@@ -161,8 +161,8 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        string what = report is null ? name : PluralFormat.Text($"{name} ({report.RequestCount:N0} {report.RequestCount:request|requests})");
-        if (ShouldProcess(what, $"Send to {connection}")
+        string what = report is null ? name : Messages.Text("Target.File", name, report.RequestCount);
+        if (ShouldProcess(what, Messages.Text("Action.Send", connection))
             && TryRun((pump, token) => UploadAsync(connection, pump, path, name, offset, token), origin ?? path, out BatchFile? file))
         {
             WriteObject(Session.Remember(
@@ -202,7 +202,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
 
     private static BatchFileReport Check(ServiceConnection connection, PipelinePump pump, string path, string name, CancellationToken cancellationToken)
     {
-        using ProgressReporter progress = Progress(pump, "Checking " + name);
+        using ProgressReporter progress = Progress(pump, Messages.Text("Progress.Checking", name));
         long size = InputFile.Info(path).Length;
         // The mark is left out on the way.
         return new FileValidator(connection.Profile.RulesFor() with { RefusesByteOrderMark = false }).Validate(
@@ -212,7 +212,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
     private async Task<BatchFile> UploadAsync(
         ServiceConnection connection, PipelinePump pump, string path, string name, int offset, CancellationToken cancellationToken)
     {
-        using ProgressReporter progress = Progress(pump, "Sending " + name);
+        using ProgressReporter progress = Progress(pump, Messages.Text("Progress.Sending", name));
         await UploadPace.WaitAsync(connection, progress, cancellationToken).ConfigureAwait(false);
         long size = InputFile.Info(path).Length;
         return await ClientFor(connection, pump).UploadFileAsync(

@@ -3,6 +3,7 @@ using System.Management.Automation;
 using System.Net;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
@@ -81,7 +82,7 @@ public sealed class StartBatchServerCommand : BatchCommand
     protected override void EndProcessing()
     {
         string? dataPath = DataPath is null ? ServerRegistry.DefaultDataPath : Paths.Output(DataPath);
-        if (dataPath is null || !ShouldProcess(dataPath, "Start the local batch service"))
+        if (dataPath is null || !ShouldProcess(dataPath, Messages.Text("Action.StartServer")))
         {
             return;
         }

@@ -22,7 +22,7 @@ public sealed class StopBatchCommand : BatchInputCommand
         foreach ((string id, Batch? known) in Inputs)
         {
             ServiceConnection connection = Resolve(known);
-            if (!ShouldProcess($"{id} at {connection}", "Cancel the batch")
+            if (!ShouldProcess(Messages.Text("Target.At", id, connection), Messages.Text("Action.CancelBatch"))
                 || !TryRun((pump, token) => ClientFor(connection, pump).CancelBatchAsync(id, token), id, out Batch? batch))
             {
                 continue;

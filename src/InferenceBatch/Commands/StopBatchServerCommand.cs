@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
@@ -21,7 +22,7 @@ public sealed class StopBatchServerCommand : BatchCommand
     {
         foreach (BatchServer server in Server ?? Chosen())
         {
-            if (ShouldProcess($"{server.Uri}, process {server.ProcessId}", "Stop the local batch service"))
+            if (ShouldProcess(Messages.Text("Target.Server", server.Uri, server.ProcessId), Messages.Text("Action.StopServer")))
             {
                 Stop(server);
             }

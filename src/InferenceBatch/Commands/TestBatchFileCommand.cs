@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using InferenceBatch.Binding;
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
 
@@ -49,7 +50,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
         using (stream)
         {
             long size = stream.Length;
-            using var progress = new ProgressReporter($"Checking {System.IO.Path.GetFileName(path)}", WriteProgress);
+            using var progress = new ProgressReporter(Messages.Text("Progress.Checking", System.IO.Path.GetFileName(path)), WriteProgress);
             var bytes = new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size)));
             try
             {

@@ -30,7 +30,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
     public async IAsyncEnumerable<Batch> WaitAsync(
         IReadOnlyCollection<BatchInput> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var progress = new ProgressReporter("Waiting", pump.WriteProgress, atOnce: true);
+        using var progress = new ProgressReporter(Messages.Text("Progress.Waiting"), pump.WriteProgress, atOnce: true);
         var shown = new WaitProgress(progress);
         int ended = 0;
 
@@ -114,7 +114,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         {
             await foreach (WebhookEvent news in listener.ReadAllAsync().ConfigureAwait(false))
             {
-                pump.WriteVerbose($"A webhook came: {news}.");
+                pump.WriteVerbose(Messages.Text("Verbose.Webhook", news));
                 watcher.LookNow(news.BatchId);
             }
         }

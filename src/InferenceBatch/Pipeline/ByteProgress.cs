@@ -1,4 +1,4 @@
-using System.Globalization;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Pipeline;
 
@@ -15,6 +15,5 @@ internal static class ByteProgress
 
     /// <summary>Such as <c>3.1 of 190.7 MB</c>.</summary>
     public static string Describe(long done, long? total) => total is { } all
-        ? string.Create(CultureInfo.CurrentCulture, $"{done / MB:N1} of {all / MB:N1} MB")
-        : string.Create(CultureInfo.CurrentCulture, $"{done / MB:N1} MB");
+        ? Messages.Text("Progress.BytesOf", done / MB, all / MB) : Messages.Text("Progress.Bytes", done / MB);
 }

@@ -1,5 +1,6 @@
 using System.Management.Automation.Language;
 using InferenceBatch.Binding;
+using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;

@@ -295,11 +295,11 @@ public abstract class RequestCommand : BatchCommand
     {
         if (input is null or IDictionary)
         {
-            return $"Input object {InputNumber}";
+            return Messages.Text("Input", InputNumber);
         }
 
         string text = input.ToString()?.ReplaceLineEndings(" ") ?? "";
-        return $"Input object {InputNumber} ({(text.Length > LongestDescription ? text[..LongestDescription] + "…" : text)})";
+        return Messages.Text("Input.Described", InputNumber, text.Length > LongestDescription ? text[..LongestDescription] + "…" : text);
     }
 
     /// <summary>The keys of a dictionary stand for properties: PowerShell binds those of objects alone.</summary>

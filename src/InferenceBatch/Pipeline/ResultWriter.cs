@@ -25,14 +25,14 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     /// <summary>Writes the results of a batch; of one that still runs, what there is so far. Returns whether they are all that will ever come.</summary>
     public async Task<bool> WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
     {
-        using var progress = new ProgressReporter("Reading results of " + batch.Id, pump.WriteProgress);
+        using var progress = new ProgressReporter(Messages.Text("Progress.Reading", batch.Id), pump.WriteProgress);
         long lines = 0;
         _spool?.CopyFrom(batch.Id);
         ResultReader reader = ReaderFor(pump, batch.Id);
         await foreach (BatchResult result in reader.ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
         {
             lines++;
-            progress.Report(lines, batch.RequestCounts.Total, () => PluralFormat.Text($"{lines:N0} {lines:result|results}"));
+            progress.Report(lines, batch.RequestCounts.Total, () => Messages.Text("Progress.Results", lines));
             await WriteAsync(result, pump).ConfigureAwait(false);
         }
 

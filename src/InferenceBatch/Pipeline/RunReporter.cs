@@ -8,7 +8,7 @@ namespace InferenceBatch.Pipeline;
 /// <summary>A run as a person sees it: one progress bar through its phases, an error for each part that went wrong.</summary>
 internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds) : RunObserver, IDisposable
 {
-    private readonly ProgressReporter _progress = new("Running", pump.WriteProgress, atOnce: true);
+    private readonly ProgressReporter _progress = new(Messages.Text("Progress.Running"), pump.WriteProgress, atOnce: true);
     private WaitProgress? _waiting;
 
     private WaitProgress Waiting => _waiting ??= new WaitProgress(_progress);
@@ -17,7 +17,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         UploadPace.WaitAsync(connection, _progress, cancellationToken);
 
     public override void OnUpload(FilePart part, long bytes) =>
-        _progress.Report(bytes, part.Bytes, () => $"{Waiting.Lead}sending {ByteProgress.Describe(bytes, part.Bytes)}");
+        _progress.Report(bytes, part.Bytes, () => Messages.Text("Progress.SendingPart", Waiting.Lead, ByteProgress.Describe(bytes, part.Bytes)));
 
     /// <summary>Batches created now, not by an earlier start.</summary>
     public int Created { get; private set; }
@@ -26,7 +26,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
     {
         Created++;
         Session.Remember(batch, connection);
-        pump.WriteVerbose($"Created the batch {batch.Id}.");
+        pump.WriteVerbose(Messages.Text("Verbose.Created", batch.Id));
         OnLook(batch);
     }
 
@@ -50,8 +50,8 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         Waiting.Clear();
         if (attempt > 1)
         {
-            Waiting.Lead = $"attempt {attempt}: ";
-            pump.WriteVerbose(PluralFormat.Text($"Attempt {attempt} sends {requests:N0} {requests:request|requests} again."));
+            Waiting.Lead = Messages.Text("Progress.Attempt", attempt);
+            pump.WriteVerbose(Messages.Text("Verbose.Attempt", attempt, requests));
         }
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Pipeline;
 
@@ -172,7 +173,7 @@ internal static class ServerProcess
             stream.Seek(start <= stream.Length ? start : 0, SeekOrigin.Begin); // It may have been begun anew.
             using var reader = new StreamReader(stream);
             string[] lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            return lines.Length == 0 ? "" : $"{Environment.NewLine}The end of '{path}':{Environment.NewLine}{string.Join(Environment.NewLine, lines.TakeLast(LogTail))}";
+            return lines.Length == 0 ? "" : $"{Environment.NewLine}{Messages.Text("ServerStartFailed.Log", path)}{Environment.NewLine}{string.Join(Environment.NewLine, lines.TakeLast(LogTail))}";
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

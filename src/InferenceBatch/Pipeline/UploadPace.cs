@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using InferenceBatch.Model;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Pipeline;
@@ -15,7 +16,7 @@ internal static class UploadPace
         TimeSpan interval = connection.Profile.UploadInterval;
         while (last.Value + interval - DateTimeOffset.UtcNow is { Ticks: > 0 } left)
         {
-            progress.Report(0, 0, () => $"{left.TotalSeconds:0} s to wait: {connection.Provider} takes a file each {interval.TotalSeconds:0} s");
+            progress.Report(0, 0, () => Messages.Text("Progress.UploadPace", left.TotalSeconds, connection.Provider, interval.TotalSeconds));
             await Task.Delay(left < TimeSpan.FromSeconds(1) ? left : TimeSpan.FromSeconds(1), cancellationToken).ConfigureAwait(false);
         }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
@@ -47,10 +46,10 @@ internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time
     private string Describe(long done, long total)
     {
         int ended = _seen.Values.Count(batch => batch.IsFinished);
-        string phase = _seen.Count == 1 ? ViewText.Status(_seen.Values.First()) : $"{ended}/{_seen.Count} batches ended";
+        string phase = _seen.Count == 1 ? ViewText.Status(_seen.Values.First()) : Messages.Text("Progress.Ended", ended, _seen.Count);
         string rate = ended == _seen.Count || _rate.PerSecond is not { } perSecond ? ""
-            : perSecond >= 1 ? string.Create(CultureInfo.CurrentCulture, $", {perSecond:N0}/s")
-            : string.Create(CultureInfo.CurrentCulture, $", {perSecond * 60:0.#}/min");
-        return string.Create(CultureInfo.CurrentCulture, $"{Lead}{phase}, {done:N0} of {total:N0} done{rate}");
+            : perSecond >= 1 ? Messages.Text("Progress.PerSecond", perSecond)
+            : Messages.Text("Progress.PerMinute", perSecond * 60);
+        return Messages.Text("Progress.Done", Lead, phase, done, total, rate);
     }
 }

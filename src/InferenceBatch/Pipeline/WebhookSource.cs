@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security;
+using InferenceBatch.Model;
 using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Pipeline;
@@ -16,7 +17,7 @@ internal static class WebhookSource
     {
         WebhookSignature? signature = secret is { Length: > 0 } ? new WebhookSignature(new NetworkCredential("", secret).Password) : null;
         WebhookListener listener = WebhookListener.Start(prefix, signature);
-        pump.WriteVerbose($"Listening for webhooks on {listener.Prefix.Authority}{(signature is null ? "; their signatures are not verified" : "")}.");
+        pump.WriteVerbose(Messages.Text(signature is null ? "Verbose.ListeningUnverified" : "Verbose.Listening", listener.Prefix.Authority));
         return listener;
     }
 }
