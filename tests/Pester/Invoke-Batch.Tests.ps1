@@ -23,7 +23,7 @@ BeforeAll {
             $killed = 0
             for ($done = 0; $done -lt $Rounds; $done += 5) {
                 $runs = 1..5 | ForEach-Object {
-                    $name = "round-$($done + $_)"
+                    $name = "$seed-$($done + $_)"
                     $path = Join-Path $TestDrive $name
                     $shell = Start-ChildShell "1..60 | ForEach-Object { 'row ' + `$_ } | Invoke-Batch -Model echo -BaseUri $($server.Uri) -CheckpointPath '$path' -Metadata @{ round = '$name' } | Out-Null"
                     @{ Name = $name; Path = $path; Shell = $shell; Until = $null; After = $random.Next(0, 2000) }
