@@ -278,7 +278,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     Context 'bad input' {
         It 'says once what cannot change a request that is one already' {
             $requests = 'a', 'b' | New-BatchRequest -Model echo
-            $results = $requests | Invoke-Batch -Model other -MaxTokens 3 -WarningVariable warned -WarningAction SilentlyContinue
+            $results = $requests | Invoke-Batch -Model other -MaxTokens 3 -Ordered -WarningVariable warned -WarningAction SilentlyContinue
             "$warned" | Should -BeExactly 'What is a request already goes as it is: -Model, -MaxTokens change nothing of it.'
             $results[0].Request.Body | Should -Be $requests[0].Body
             $null = $requests | Invoke-Batch -MaxAttempts 1 -WarningVariable warned
