@@ -11,14 +11,15 @@ public sealed partial class LayerTests
     public static TheoryData<string, string[]> Rooms => new()
     {
         { "src/InferenceBatch.Core/Model", [] },
+        { "src/InferenceBatch.Core/Http", [] },
         { "src/InferenceBatch.Core/Wire", ["Model"] },
         { "src/InferenceBatch.Core/Lines", ["Model", "Wire"] },
-        { "src/InferenceBatch.Core/Service", ["Model", "Wire", "Lines"] },
+        { "src/InferenceBatch.Core/Service", ["Model", "Http", "Wire", "Lines"] },
         { "src/InferenceBatch.Core/Runs", ["Model", "Wire", "Lines", "Service"] },
         { "src/InferenceBatch.Core/Webhooks", ["Model", "Wire"] },
         { "src/InferenceBatch.Server/Storage", ["Model", "Wire", "Lines"] },
         { "src/InferenceBatch.Server/Diagnostics", [] },
-        { "src/InferenceBatch.Server/Execution", ["Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Execution"] },
+        { "src/InferenceBatch.Server/Execution", ["Model", "Http", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Execution"] },
         { "src/InferenceBatch.Server/Webhooks", ["Webhooks", "Server.Diagnostics", "Server.Storage"] },
         { "src/InferenceBatch.Server/Page", [] },
         { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Page", "Server.Diagnostics", "Server.Storage", "Server.Execution", "Server.Webhooks"] },
