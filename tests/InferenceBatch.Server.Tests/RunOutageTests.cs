@@ -64,13 +64,13 @@ public sealed class RunOutageTests : IDisposable
     private async Task AssertAwayAsync(string address, TimeSpan patience, string said, int maxAttempts = 5)
     {
         FileRunPaths paths = FileRunPaths.Of(_folder.File("in.jsonl", Requests.File(Lines)), null, null);
-        var settings = new EngineSettings { Concurrency = 2, MaxAttempts = maxAttempts };
+        var settings = new EngineSettings { Concurrency = 2, MaxAttempts = maxAttempts, GivesUpOnUpstream = true };
         FileStamp stamp = FileStamp.Of(paths.Input);
         using var check = new InputCheck();
         (BatchFileReport report, RequestSpan[] spans) = await check.RunAsync(paths.Input, ValidationRules.LocalService, CancellationToken.None);
         using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
-        using IUpstream upstream = UpstreamAddress.Create(address, null, _time);
         using var logging = new LoggerFactory([_log]);
+        using var upstream = new UpstreamControl(UpstreamAddress.Create(address, null, _time), settings, _time, logging.CreateLogger("run"));
         DateTimeOffset start = _time.GetUtcNow();
         Task<bool> ended = run.RunAsync(upstream, _time, logging.CreateLogger("run"), CancellationToken.None);
         while (!ended.IsCompleted)
@@ -81,7 +81,7 @@ public sealed class RunOutageTests : IDisposable
 
         UpstreamException exception = await Assert.ThrowsAsync<UpstreamException>(() => ended);
         Assert.Contains(said, exception.Message, StringComparison.Ordinal);
-        Assert.Contains("the same command goes on", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("the same command resumes", exception.Message, StringComparison.Ordinal);
         Assert.True(_time.GetUtcNow() - start >= patience);
         Assert.Contains(_log.Lines, line => line.Contains($"Lines wait for it, for {patience.TotalSeconds:0} s", StringComparison.Ordinal));
     }

@@ -367,7 +367,7 @@ public sealed partial class RunTests : IDisposable
         var work = new TaskCompletionSource<int>();
         using var writer = new StringWriter();
         var counts = new RequestCounts(1000, 200, 0);
-        Task<int> shown = RunProgress.WriteLinesAsync(() => counts, work.Task, writer, time);
+        Task<int> shown = RunProgress.WriteLinesAsync(() => counts, () => null, work.Task, writer, time);
         counts = new RequestCounts(1000, 495, 5);
         time.Move(RunProgress.LineEvery);
         while (writer.ToString().Length == 0)

@@ -128,7 +128,7 @@ public sealed class StatisticsTests
         string json = statistics.ToJson();
         AssertHistogram(JsonDocument.Parse(json).RootElement.GetProperty("latency_ms"), Buckets, 2_000_026, 1_000_001);
         var again = new LineStatistics();
-        again.AddLatencies(json);
+        again.AddKept(json);
         Assert.Equal(json, again.ToJson());
     }
 

@@ -60,21 +60,6 @@ public sealed class UpstreamTests
         Assert.Contains("redirects", trouble.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData(null, "99999999", 120)]
-    [InlineData(null, "1e300", 120)]
-    [InlineData("1e300", null, 120)]
-    [InlineData(null, "7", 7)]
-    [InlineData("1500", "7", 1.5)]
-    public void More_than_the_longest_wait_counts_as_it(string? milliseconds, string? retryAfter, double seconds) => Assert.Equal(
-        TimeSpan.FromSeconds(seconds), RetryRule.Wait(1, RetryAfterHeader.Read(milliseconds, retryAfter, DateTimeOffset.UnixEpoch)));
-
-    [Theory]
-    [InlineData("-1")]
-    [InlineData("NaN")]
-    [InlineData("soon")]
-    public void A_wait_that_is_none_is_not_believed(string retryAfter) => Assert.Null(RetryAfterHeader.Read(null, retryAfter, DateTimeOffset.UnixEpoch));
-
     [Fact]
     public async Task Tokens_that_add_up_to_more_than_a_number_holds_stay_at_its_end()
     {

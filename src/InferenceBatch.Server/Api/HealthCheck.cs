@@ -8,7 +8,7 @@ namespace InferenceBatch.Server.Api;
 /// Finds out how the service is: what running batches have met, whether the data folder can be written, and how the
 /// upstream last did. Anybody may ask, so a look serves for some seconds, and an upstream that lines go to is not asked at all.
 /// </summary>
-internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, WatchedUpstream upstream, Troubles troubles, TimeProvider time)
+internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, UpstreamControl upstream, Troubles troubles, TimeProvider time)
 {
     private static readonly TimeSpan s_serves = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_upstreamServes = TimeSpan.FromSeconds(30);
@@ -27,17 +27,20 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Watche
 
         bool canWrite = await ProbeAsync();
         List<Trouble> all = [.. troubles.Now];
-        Add(canWrite ? null : new Trouble(Troubles.Storage, "The data folder cannot be written: its disk is full or failing, or somebody took the folder away.", _probedAt));
-        Add(upstream.Failure is { } failure ? new Trouble(Troubles.Upstream, failure.Reason, failure.Since) : null);
-        return new Health(!canWrite ? "not_ready" : all.Count > 0 ? "degraded" : "ready", all);
-
-        void Add(Trouble? trouble)
+        if (!canWrite && !all.Exists(trouble => trouble.Kind == Troubles.Storage))
         {
-            if (trouble is not null && !all.Exists(one => one.Kind == trouble.Kind))
-            {
-                all.Add(trouble);
-            }
+            all.Add(new Trouble(Troubles.Storage, "The data folder cannot be written: its disk is full or failing, or it was moved away.", _probedAt));
         }
+
+        bool waits = all.Count > 0;
+        if (upstream.Status is { State: not UpstreamState.Up } status)
+        {
+            // An upstream that limits requests and answers some is no reason for an alarm.
+            waits |= status.State != UpstreamState.Limited || status.IsHeld;
+            all.Add(new Trouble(Troubles.Upstream, status.Message, status.Since) { State = status.State.ToString().ToLowerInvariant() });
+        }
+
+        return new Health(!canWrite ? "not_ready" : waits ? "degraded" : "ready", all);
     }
 
     /// <summary>Whether the data folder can be written; where nothing was heard of the upstream for long, it is asked too.</summary>
@@ -53,7 +56,7 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Watche
                 {
                     if (time.GetUtcNow() - upstream.HeardAt > s_upstreamServes)
                     {
-                        await AskUpstreamAsync();
+                        await upstream.AskAsync(s_upstreamPatience, CancellationToken.None);
                     }
 
                     return CanWrite();
@@ -77,23 +80,6 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Watche
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return false;
-        }
-    }
-
-    private async Task AskUpstreamAsync()
-    {
-        using var patience = new CancellationTokenSource(s_upstreamPatience, time);
-        try
-        {
-            (await upstream.ListModelsAsync(patience.Token)).Dispose();
-        }
-        catch (UpstreamException)
-        {
-            // The upstream's watch has noted it.
-        }
-        catch (OperationCanceledException)
-        {
-            upstream.NoteFailure($"It did not list its models within {s_upstreamPatience.TotalSeconds:0} s.");
         }
     }
 }

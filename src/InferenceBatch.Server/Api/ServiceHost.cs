@@ -47,13 +47,13 @@ internal sealed class ServiceHost : IAsyncDisposable
     {
         DataFolder folder = DataFolder.Open(settings.DataPath, settings.IsDurable);
         WebApplication app;
-        WatchedUpstream upstream;
         BatchEngine engine;
         try
         {
             app = Build(settings, configureLogging);
-            upstream = new WatchedUpstream(UpstreamAddress.Create(settings.Upstream, settings.UpstreamKey, time), time);
-            engine = new BatchEngine(folder, upstream, settings.Engine, time, app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("inference-batch"));
+            ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("inference-batch");
+            IUpstream upstream = UpstreamAddress.Create(settings.Upstream, settings.UpstreamKey, time);
+            engine = new BatchEngine(folder, new UpstreamControl(upstream, settings.Engine, time, logger), settings.Engine, time, logger);
         }
         catch
         {
@@ -66,7 +66,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
         try
         {
-            host.Map(new ApiKeys(settings.ApiKeys), new HealthCheck(folder, scheduler, upstream, engine.Troubles, time));
+            host.Map(new ApiKeys(settings.ApiKeys), new HealthCheck(folder, scheduler, engine.Upstream, engine.Troubles, time));
             await app.StartAsync(cancellationToken);
             scheduler.Start();
             host._webhooks.Start();

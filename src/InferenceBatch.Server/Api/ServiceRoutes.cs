@@ -52,6 +52,11 @@ internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
             {
                 json.WriteStartObject();
                 json.WriteString("kind", trouble.Kind);
+                if (trouble.State is { } state)
+                {
+                    json.WriteString("state", state);
+                }
+
                 json.WriteString("message", trouble.Message);
                 json.WriteNumber("since", trouble.Since.ToUnixTimeSeconds());
                 json.WriteEndObject();

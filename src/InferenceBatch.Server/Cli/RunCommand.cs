@@ -26,7 +26,12 @@ internal static class RunCommand
         command.SetAction(async (given, cancellationToken) =>
         {
             options.Use(given);
-            EngineSettings settings = EngineOptions.Read(options) with { MaxRequests = int.MaxValue, MaxFileBytes = long.MaxValue };
+            EngineSettings settings = EngineOptions.Read(options) with
+            {
+                MaxRequests = int.MaxValue,
+                MaxFileBytes = long.MaxValue,
+                GivesUpOnUpstream = true, // No window ends the wait for an upstream that never comes.
+            };
             string upstream = EngineOptions.ReadUpstream(options);
             string? key = options.Secret("upstream-key-env");
             string? endpoint = options.Value<string?>("endpoint", null, ReadEndpoint);
@@ -35,7 +40,7 @@ internal static class RunCommand
             CheckPaths(paths, options);
             return options.Problems.Count > 0
                 ? Output.Problems(options.Problems)
-                : await RunAsync(paths, endpoint, settings, () => new WatchedUpstream(UpstreamAddress.Create(upstream, key, TimeProvider.System), TimeProvider.System), logging, cancellationToken);
+                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), logging, cancellationToken);
         });
         return command;
     }
@@ -89,8 +94,10 @@ internal static class RunCommand
             }
 
             using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
-            using IUpstream upstream = createUpstream();
-            return await RunLinesAsync(run, paths, upstream, logging, signals.Stop);
+            using ILoggerFactory loggers = LoggerFactory.Create(logging);
+            ILogger logger = loggers.CreateLogger("inference-batch");
+            using var upstream = new UpstreamControl(createUpstream(), settings, TimeProvider.System, logger);
+            return await RunLinesAsync(run, paths, upstream, logger, signals.Stop);
         }
         catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)
         {
@@ -106,10 +113,8 @@ internal static class RunCommand
         }
     }
 
-    private static async Task<int> RunLinesAsync(FileRun run, FileRunPaths paths, IUpstream upstream, Action<ILoggingBuilder> configureLogging, CancellationToken stop)
+    private static async Task<int> RunLinesAsync(FileRun run, FileRunPaths paths, UpstreamControl upstream, ILogger logger, CancellationToken stop)
     {
-        using ILoggerFactory logging = LoggerFactory.Create(configureLogging);
-        ILogger logger = logging.CreateLogger("inference-batch");
         long doneBefore = run.Counts.Done;
         if (doneBefore > 0)
         {
@@ -117,18 +122,18 @@ internal static class RunCommand
         }
 
         long start = Stopwatch.GetTimestamp();
-        bool isWhole = await RunProgress.ShowAsync(() => run.Counts, run.RunAsync(upstream, TimeProvider.System, logger, stop));
+        bool isWhole = await RunProgress.ShowAsync(() => run.Counts, () => upstream.Waiting(RunProgress.LineEvery), run.RunAsync(upstream, TimeProvider.System, logger, stop));
         string seconds = Stopwatch.GetElapsedTime(start).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture);
         if (!isWhole)
         {
             Console.Error.WriteLine(PluralFormat.Invariant(
-                $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} done; the same command goes on from here."));
+                $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} done; the same command resumes."));
             return ExitCodes.Interrupted;
         }
 
         string tokens = run.Usage is { } usage ? PluralFormat.Invariant($"; {usage.InputTokens:N0} {usage.InputTokens:token|tokens} in, {usage.OutputTokens:N0} out") : "";
         Console.Out.WriteLine(PluralFormat.Invariant(
-            $"{run.Counts.Total:N0} {run.Counts.Total:line|lines} in {seconds} s: {run.Counts.Completed:N0} succeeded, {run.Counts.Failed:N0} failed{tokens}"));
+            $"{run.Counts.Total:N0} {run.Counts.Total:line|lines} in {seconds} s: {run.Counts.Completed:N0} succeeded, {run.Counts.Failed:N0} failed{(run.Retries is { Length: > 0 } retries ? ", " + retries : "")}{tokens}"));
         Console.Out.WriteLine($"output: {paths.Output}");
         Console.Out.WriteLine($"errors: {paths.Errors}");
         return run.Counts.Failed > 0 ? ExitCodes.LinesFailed : ExitCodes.Success;

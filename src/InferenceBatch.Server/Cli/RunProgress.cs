@@ -12,10 +12,10 @@ internal static class RunProgress
 
     private static readonly TimeSpan s_refresh = TimeSpan.FromMilliseconds(200);
 
-    public static Task<T> ShowAsync<T>(Func<RequestCounts> counts, Task<T> work) =>
-        Console.IsErrorRedirected ? WriteLinesAsync(counts, work, Console.Error, TimeProvider.System) : DrawAsync(counts, work);
+    public static Task<T> ShowAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work) => Console.IsErrorRedirected
+        ? WriteLinesAsync(counts, waiting, work, Console.Error, TimeProvider.System) : DrawAsync(counts, waiting, work);
 
-    public static async Task<T> WriteLinesAsync<T>(Func<RequestCounts> counts, Task<T> work, TextWriter writer, TimeProvider time)
+    public static async Task<T> WriteLinesAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work, TextWriter writer, TimeProvider time)
     {
         long doneBefore = counts().Done;
         long start = time.GetTimestamp();
@@ -26,14 +26,14 @@ internal static class RunProgress
             RequestCounts now = counts();
             double rate = (now.Done - doneBefore) / time.GetElapsedTime(start).TotalSeconds;
             string left = rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", about {(now.Total - now.Done) / rate:N0} s left") : "";
-            writer.WriteLine(PluralFormat.Invariant($"{now.Done:N0} of {now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed, {rate:N1} a second{left}"));
+            writer.WriteLine(PluralFormat.Invariant($"{now.Done:N0} of {now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed, {rate:N1} a second{left}") + (waiting() is { } what ? ". " + what : ""));
             tick = ticks.WaitForNextTickAsync().AsTask();
         }
 
         return await work;
     }
 
-    private static async Task<T> DrawAsync<T>(Func<RequestCounts> counts, Task<T> work)
+    private static async Task<T> DrawAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work)
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         Progress progress = console.Progress().AutoClear(true).Columns(
@@ -46,7 +46,7 @@ internal static class RunProgress
             {
                 RequestCounts now = counts();
                 bar.Value = now.Done;
-                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed");
+                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed") + (waiting() is { } what ? ". " + Markup.Escape(what) : "");
                 await Task.WhenAny(work, ticks.WaitForNextTickAsync().AsTask());
             }
             while (!work.IsCompleted);

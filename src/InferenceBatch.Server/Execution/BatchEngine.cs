@@ -11,7 +11,7 @@ internal sealed class BatchEngine : IDisposable
 
     private readonly GroupSync _sync;
 
-    public BatchEngine(DataFolder folder, IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+    public BatchEngine(DataFolder folder, UpstreamControl upstream, EngineSettings settings, TimeProvider time, ILogger logger)
     {
         Folder = folder;
         Upstream = upstream;
@@ -30,7 +30,7 @@ internal sealed class BatchEngine : IDisposable
 
     public DataFolder Folder { get; }
 
-    public IUpstream Upstream { get; }
+    public UpstreamControl Upstream { get; }
 
     public EngineSettings Settings { get; }
 

@@ -9,7 +9,7 @@ internal sealed record EngineSettings
     /// <summary>How often a line is sent at most.</summary>
     public int MaxAttempts { get; init; } = 5;
 
-    /// <summary>Whether a run ends when its upstream has been away for <see cref="OutageGuard.Patience"/>; else its lines wait as long as it lasts.</summary>
+    /// <summary>Whether a run ends when its upstream has been away for <see cref="Upstreams.UpstreamWatch.Patience"/>; else its lines wait as long as it lasts.</summary>
     public bool GivesUpOnUpstream { get; init; }
 
     /// <summary>How long one attempt may take, its answer's last byte included.</summary>

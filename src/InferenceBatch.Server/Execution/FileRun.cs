@@ -37,6 +37,9 @@ internal sealed class FileRun : IDisposable
 
     public TokenUsage? Usage => _run.Usage;
 
+    /// <summary>How often lines were sent again since this process began, as text; empty when none was.</summary>
+    public string Retries => _run.Retries;
+
     /// <summary>Opens the files of a run whose input was found valid.</summary>
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="spans">The input's requests.</param>
@@ -76,11 +79,9 @@ internal sealed class FileRun : IDisposable
     /// <exception cref="IOException">The disk refused, or a file of a result file's name has come to be.</exception>
     /// <exception cref="UpstreamException">The upstream was away for too long; the run can be gone on with.</exception>
     /// <exception cref="InvalidDataException">The input was changed meanwhile: nobody knows what the results answer.</exception>
-    public async Task<bool> RunAsync(IUpstream upstream, TimeProvider time, ILogger logger, CancellationToken stop)
+    public async Task<bool> RunAsync(UpstreamControl upstream, TimeProvider time, ILogger logger, CancellationToken stop)
     {
-        // There is no window that ends the wait for an upstream that never comes.
-        EngineSettings settings = _settings with { GivesUpOnUpstream = true };
-        using var dispatcher = new LineDispatcher(upstream, settings, time, new Troubles(time, logger), logger);
+        using var dispatcher = new LineDispatcher(upstream, _settings, time, new Troubles(time, logger), logger);
         dispatcher.Add(_run);
         await _run.Finished.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!_run.Finished.IsCompletedSuccessfully)

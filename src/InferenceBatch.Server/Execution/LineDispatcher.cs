@@ -1,44 +1,43 @@
-using System.Globalization;
 using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Execution.Upstreams;
 
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>
-/// Sends the lines of all runs to one upstream: as many at once as the controller allows, the runs taking turns line
-/// by line, so that a small batch does not wait behind a large one. Nothing here polls: a line's end starts the next.
+/// Sends the lines of all runs to one upstream: as many at once as <see cref="UpstreamControl"/> allows, the runs taking
+/// turns line by line, so that a small batch does not wait behind a large one. Nothing here polls: the end of a line
+/// starts the next.
 /// </summary>
 internal sealed class LineDispatcher : IDisposable
 {
     /// <summary>Bytes of lines that are in flight together, at most, unless it is one line: each is held whole, several times over on its way.</summary>
     private const long MaxBytesInFlight = 32 * 1024 * 1024;
 
+    /// <summary>Among more waiting lines than this none is looked for that may be sent early: there is enough to do.</summary>
+    private const int MostEarly = 1000;
+
+    private static readonly TimeSpan s_shortestTimer = TimeSpan.FromMilliseconds(1);
+
     private readonly Lock _gate = new();
     private readonly Queue<LineRun> _round = new();
     private readonly PriorityQueue<Work, TimeSpan> _waiting = new();
-    private readonly ConcurrencyController _controller;
+    private readonly UpstreamControl _upstream;
     private readonly LineSender _sender;
     private readonly TimeProvider _time;
     private readonly long _start;
-    private readonly Troubles _troubles;
     private readonly ITimer _timer;
-    private readonly ITimer _pauseTimer;
-    private readonly OutageGuard _outage = new();
-    private readonly bool _givesUp;
     private int _inFlight;
     private long _bytesInFlight;
-    private bool _isPaused;
+    private TimeSpan _timerDue = TimeSpan.MaxValue;
 
-    public LineDispatcher(IUpstream upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
+    public LineDispatcher(UpstreamControl upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
     {
-        _controller = new ConcurrencyController(settings.Concurrency);
+        _upstream = upstream;
         _sender = new LineSender(upstream, settings, time, troubles, logger);
         _time = time;
         _start = time.GetTimestamp();
-        _troubles = troubles;
-        _givesUp = settings.GivesUpOnUpstream;
-        _timer = time.CreateTimer(_ => EndWaits(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _pauseTimer = time.CreateTimer(_ => EndPause(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        upstream.Changed = StartWorkers;
     }
 
     /// <summary>Begins to send a run's lines.</summary>
@@ -53,7 +52,7 @@ internal sealed class LineDispatcher : IDisposable
     }
 
     /// <summary>Sends no more of a run's lines, and gives those in flight some time; the task ends when none is in flight.</summary>
-    /// <param name="grace">How long they may go on.</param>
+    /// <param name="grace">How long they may continue.</param>
     /// <param name="hurry">Ends the grace.</param>
     public async Task StopAsync(LineRun run, TimeSpan grace, CancellationToken hurry = default)
     {
@@ -76,17 +75,12 @@ internal sealed class LineDispatcher : IDisposable
 
     public void Dispose()
     {
+        _upstream.Changed = null;
         _timer.Dispose();
-        _pauseTimer.Dispose();
     }
 
     /// <summary>Time that no clock that is set can move.</summary>
     private TimeSpan Now => _time.GetElapsedTime(_start);
-
-    /// <summary>Lines that may be in flight now: while the upstream is away, one at a time to see whether it is back.</summary>
-    private int Limit => _isPaused ? 0 : _outage.IsAway ? 1 : _controller.Limit;
-
-    private string Patience => string.Create(CultureInfo.InvariantCulture, $"{_outage.Patience.TotalSeconds:0} s");
 
     private void StartWorkers()
     {
@@ -95,12 +89,10 @@ internal sealed class LineDispatcher : IDisposable
             Work work;
             lock (_gate)
             {
-                if (_inFlight >= Limit || !TryTake(out work))
+                if (!TryTake(out work))
                 {
                     return;
                 }
-
-                _inFlight++;
             }
 
             ThreadPool.UnsafeQueueUserWorkItem(first => _ = WorkAsync(first), work, preferLocal: false);
@@ -109,64 +101,144 @@ internal sealed class LineDispatcher : IDisposable
 
     private async Task WorkAsync(Work work)
     {
-        bool goesOn;
+        bool hasNext;
         do
         {
-            LineEnd end = await _sender.SendAsync(work.Run, work.Index, work.Attempts);
-            bool hasRoom;
+            Verdict verdict = await _sender.SendAsync(work.Run, work.Index, work.Ticket, work.History);
+            bool hasMore;
             lock (_gate)
             {
-                if (end.WasSent)
-                {
-                    _controller.Ended(work.Ticket, end.WasStrained, wasFull: _inFlight >= _controller.Limit);
-                    NoteOutage(work.Run, end);
-                }
-
-                if (end.WaitToTryAgain is { } wait)
-                {
-                    Meters.Retries.Add(1);
-                    Wait(work with { Attempts = end.Attempts }, wait);
-                }
-
-                work.Run.Turn.Ended();
+                _inFlight--;
                 _bytesInFlight -= work.Bytes;
-                goesOn = _inFlight <= Limit && TryTake(out work);
-                _inFlight -= goesOn ? 0 : 1;
-                hasRoom = _inFlight < Limit && _round.Count > 0;
+                TakeEnd(work, verdict);
+                hasNext = TryTake(out work);
+                hasMore = hasNext && _round.Count > 0;
             }
 
-            if (hasRoom)
+            if (hasMore)
             {
                 StartWorkers();
             }
         }
-        while (goesOn);
+        while (hasNext);
     }
 
+    private void TakeEnd(in Work work, in Verdict verdict)
+    {
+        if (verdict.Wait is { } wait)
+        {
+            Meters.Retries.Add(1);
+            if (verdict.History != work.History)
+            {
+                work.Run.AddRetry(verdict.Reason);
+            }
+
+            Work again = work with { History = verdict.History, Soonest = Now + verdict.Soonest };
+            if (wait == TimeSpan.Zero)
+            {
+                SendAgain(again);
+            }
+            else
+            {
+                _waiting.Enqueue(again, Now + wait);
+            }
+        }
+
+        if (verdict.GivesUp is { } message)
+        {
+            work.Run.Break(new UpstreamException(UpstreamFault.Unreachable, message));
+        }
+
+        work.Run.Turn.Ended();
+    }
+
+    /// <summary>Takes the next line, if there is one and the upstream takes it now; else sees to it that it is tried again in time.</summary>
     private bool TryTake(out Work work)
     {
+        work = default;
+        if (_round.Count == 0)
+        {
+            SendEarly();
+        }
+
         while (_round.TryPeek(out LineRun? run))
         {
-            int bytes = run.Turn.HasNext ? run.SpanOf(run.Turn.Next).Length : 0;
+            if (!run.Turn.HasNext)
+            {
+                _round.Dequeue();
+                run.Turn.IsInRound = false;
+                continue;
+            }
+
+            int bytes = run.SpanOf(run.Turn.Next).Length;
             if (_bytesInFlight > 0 && _bytesInFlight + bytes > MaxBytesInFlight)
             {
-                break; // The end of a line in flight comes here again.
+                return false; // The end of a line in flight comes here again.
+            }
+
+            if (_upstream.TryStart(_inFlight, out long ticket) is { } wait)
+            {
+                if (wait != Timeout.InfiniteTimeSpan)
+                {
+                    SetTimer(Now + wait);
+                }
+
+                break;
             }
 
             _round.Dequeue();
             run.Turn.IsInRound = false;
-            if (run.Turn.HasNext)
-            {
-                (int index, int attempts) = run.Turn.Take();
-                work = new Work(run, index, attempts, bytes, _controller.Started());
-                _bytesInFlight += bytes;
-                JoinRound(run);
-                return true;
-            }
+            (int index, LineHistory history) = run.Turn.Take();
+            work = new Work(run, index, bytes, ticket, history, default);
+            _inFlight++;
+            _bytesInFlight += bytes;
+            JoinRound(run);
+            break;
         }
 
-        work = default;
-        return false;
+        if (_waiting.TryPeek(out _, out TimeSpan due))
+        {
+            SetTimer(due);
+        }
+
+        return work.Run is not null;
+    }
+
+    /// <summary>No line is ready: those that wait may be sent as soon as their wait allows it.</summary>
+    private void SendEarly()
+    {
+        if (_waiting.Count is 0 or > MostEarly)
+        {
+            return;
+        }
+
+        TimeSpan now = Now;
+        TimeSpan first = _waiting.UnorderedItems.Min(item => item.Element.Soonest);
+        if (first > now)
+        {
+            SetTimer(first);
+            return;
+        }
+
+        (Work Element, TimeSpan Priority)[] all = [.. _waiting.UnorderedItems];
+        _waiting.Clear();
+        foreach ((Work element, TimeSpan due) in all)
+        {
+            if (element.Soonest <= now)
+            {
+                SendAgain(element);
+            }
+            else
+            {
+                _waiting.Enqueue(element, due);
+            }
+        }
+    }
+
+    private void SendAgain(in Work work)
+    {
+        work.Run.Turn.Again(work.Index, work.History);
+        JoinRound(work.Run);
     }
 
     private void JoinRound(LineRun run)
@@ -178,73 +250,32 @@ internal sealed class LineDispatcher : IDisposable
         }
     }
 
-    private void Wait(Work work, TimeSpan wait)
+    private void SetTimer(TimeSpan due)
     {
-        TimeSpan due = Now + wait;
-        if (!_waiting.TryPeek(out _, out TimeSpan first) || due < first)
+        if (due < _timerDue)
         {
-            _timer.Change(wait, Timeout.InfiniteTimeSpan);
-        }
-
-        _waiting.Enqueue(work, due);
-    }
-
-    private void NoteOutage(LineRun run, in LineEnd end)
-    {
-        TimeSpan now = Now;
-        if (end.Fault is null)
-        {
-            _outage.Reached();
-            _isPaused = false;
-            _troubles.End(Troubles.Upstream, Troubles.Upstream);
-        }
-        else if (!_isPaused && _outage.Missed(now, hadConnection: end.WasStrained) is { Ticks: > 0 } wait)
-        {
-            // Lines that were in flight beside the one that began the pause say nothing new.
-            _isPaused = true;
-            _pauseTimer.Change(wait, Timeout.InfiniteTimeSpan);
-            _troubles.Begin(Troubles.Upstream, Troubles.Upstream, $"The upstream is away: no connection can be made, or each breaks. Lines wait for it{(_givesUp ? $", for {Patience}" : "")}.", end.Fault);
-            if (_givesUp && _outage.IsHopeless(now))
-            {
-                run.Break(new UpstreamException(
-                    UpstreamFault.Unreachable, $"The upstream has been away for {Patience}: {end.Fault} Nothing is lost: the same command goes on from here."));
-            }
+            _timerDue = due;
+            TimeSpan wait = due - Now;
+            // A timer may fire a little early; it must not fire in a tight loop.
+            _timer.Change(wait > s_shortestTimer ? wait : s_shortestTimer, Timeout.InfiniteTimeSpan);
         }
     }
 
-    private void EndPause()
+    private void OnTimer()
     {
         lock (_gate)
         {
-            _isPaused = false;
-        }
-
-        StartWorkers();
-    }
-
-    private void EndWaits()
-    {
-        lock (_gate)
-        {
+            _timerDue = TimeSpan.MaxValue;
             TimeSpan now = Now;
-            while (_waiting.TryPeek(out Work work, out TimeSpan due))
+            while (_waiting.TryPeek(out Work work, out TimeSpan due) && due <= now)
             {
-                if (due > now)
-                {
-                    // A timer may fire a little early; it must not fire in a tight loop.
-                    TimeSpan left = due - now;
-                    _timer.Change(left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
-                    break;
-                }
-
                 _waiting.Dequeue();
-                work.Run.Turn.Again(work.Index, work.Attempts);
-                JoinRound(work.Run);
+                SendAgain(work);
             }
         }
 
         StartWorkers();
     }
 
-    private readonly record struct Work(LineRun Run, int Index, int Attempts, int Bytes, long Ticket);
+    private readonly record struct Work(LineRun Run, int Index, int Bytes, long Ticket, LineHistory History, TimeSpan Soonest);
 }

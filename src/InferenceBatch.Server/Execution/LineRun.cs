@@ -2,6 +2,7 @@ using System.Collections;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Server.Diagnostics;
+using InferenceBatch.Server.Execution.Upstreams;
 using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Execution;
@@ -103,12 +104,33 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    /// <summary>Adds latencies that were kept before the run was opened; the log has none.</summary>
-    public void AddLatencies(string json)
+    /// <summary>Adds what was kept before the run was opened and is not in the log: latencies and retries.</summary>
+    public void AddKept(string json)
     {
         lock (_gate)
         {
-            _statistics.AddLatencies(json);
+            _statistics.AddKept(json);
+        }
+    }
+
+    /// <summary>How often lines were sent again, by reason, as text; empty when none was.</summary>
+    public string Retries
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _statistics.Retries.ToString();
+            }
+        }
+    }
+
+    /// <summary>Counts a line that is sent again.</summary>
+    public void AddRetry(RetryReason reason)
+    {
+        lock (_gate)
+        {
+            _statistics.Retries.Add(reason);
         }
     }
 

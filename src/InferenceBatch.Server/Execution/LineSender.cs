@@ -8,9 +8,9 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>Sends one line once, and either writes what became of it to the run's log or says when to send it again.</summary>
-internal sealed class LineSender(IUpstream upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
+internal sealed class LineSender(UpstreamControl upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
 {
-    /// <summary>The code of a line that was sent as often as it may and got no answer.</summary>
+    /// <summary>The code of a line that was sent as often as it may be and got no answer.</summary>
     public const string FailedCode = "inference_failed";
 
     /// <summary>The code of a line whose last attempt took too long.</summary>
@@ -20,11 +20,11 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
 
     private static readonly TimeSpan s_diskWait = TimeSpan.FromSeconds(1);
 
-    private readonly RetryRule _retry = new(settings.MaxAttempts);
-
     /// <summary>Sends one line. Never throws: a line that is given up stays without an answer.</summary>
-    /// <param name="attempts">Attempts before this one.</param>
-    public async Task<LineEnd> SendAsync(LineRun run, int index, int attempts)
+    /// <param name="ticket">From <see cref="UpstreamControl.TryStart"/>.</param>
+    /// <param name="history">Attempts before this one.</param>
+    /// <returns>When to send it again; the default when it is done, or given up.</returns>
+    public async Task<Verdict> SendAsync(LineRun run, int index, long ticket, LineHistory history)
     {
         RequestSpan span = run.SpanOf(index);
         byte[] line = ArrayPool<byte>.Shared.Rent(span.Length);
@@ -36,36 +36,36 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             using var timeout = new CancellationTokenSource(settings.RequestTimeout, time);
             using CancellationTokenRegistration abort =
                 run.Aborted.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), timeout);
+            Attempt attempt;
+            string code = FailedCode;
             try
             {
                 long start = time.GetTimestamp();
                 using UpstreamAnswer answer = await upstream.SendAsync(run.Endpoint, line.AsMemory(span.BodyStart, span.BodyLength), timeout.Token);
                 isOurs = true;
-                return await EndAsync(run, index, attempts + 1, customId, answer, time.GetElapsedTime(start));
-            }
-            catch (UpstreamException exception) when (exception.Fault == UpstreamFault.Unreachable)
-            {
-                return new LineEnd(attempts, RetryRule.Wait(attempts + 1, null)) { WasSent = true, Fault = exception.Message };
+                return await EndAsync(run, index, ticket, history, customId, answer, time.GetElapsedTime(start));
             }
             catch (UpstreamException exception)
             {
-                bool isFault = exception.Fault == UpstreamFault.Broken;
-                return await EndAsync(run, index, isFault ? attempts + 1 : int.MaxValue, customId, FailedCode, exception.Message) with
-                {
-                    WasStrained = isFault,
-                    Fault = isFault ? exception.Message : null,
-                };
+                attempt = Attempt.Of(exception);
             }
             catch (OutOfMemoryException)
             {
-                return await EndAsync(run, index, attempts + 1, customId, FailedCode, "The service had no memory for the upstream's answer.") with { WasStrained = true };
+                attempt = new Attempt(AttemptKind.TimedOut, "The service had no memory for the upstream's answer.");
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
-                return await EndAsync(run, index, attempts + 1, customId, TimeoutCode,
-                    $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.") with
-                { WasStrained = true };
+                code = TimeoutCode;
+                attempt = new Attempt(AttemptKind.TimedOut, $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.");
             }
+
+            Verdict verdict = upstream.End(ticket, attempt, history, (run, index));
+            if (verdict.Wait is null)
+            {
+                await WriteAsync(run, () => run.AddErrorAsync(index, customId, code, attempt.Reason));
+            }
+
+            return verdict;
         }
         catch (OperationCanceledException)
         {
@@ -79,11 +79,11 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         catch (IOException exception)
         {
             troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
-            return new LineEnd(attempts, s_diskWait);
+            return new Verdict(history, s_diskWait) { Soonest = s_diskWait };
         }
         catch (Exception exception)
         {
-            // A fault of ours must not cost the line's place in flight, nor be tried for ever.
+            // A fault of ours must not cost the line's place in flight, nor be repeated without end.
             Log.LineBroke(logger, span.Line, exception);
             try
             {
@@ -92,11 +92,13 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
             }
             catch (IOException)
             {
-                return new LineEnd(attempts, s_diskWait);
+                return new Verdict(history, s_diskWait) { Soonest = s_diskWait };
             }
         }
         finally
         {
+            upstream.Abandon(ticket);
+
             // A send that was broken off may still hold the buffer: then it is left to the collector.
             if (isOurs)
             {
@@ -105,67 +107,51 @@ internal sealed class LineSender(IUpstream upstream, EngineSettings settings, Ti
         }
     }
 
-    private async ValueTask<LineEnd> EndAsync(
-        LineRun run, int index, int attempts, ReadOnlyMemory<byte> customId, UpstreamAnswer answer, TimeSpan latency)
+    private async ValueTask<Verdict> EndAsync(
+        LineRun run, int index, long ticket, LineHistory history, ReadOnlyMemory<byte> customId, UpstreamAnswer answer, TimeSpan latency)
     {
         bool isJson = LineUsage.TryReadBody(answer.Body, out LineUsage usage);
-        bool isStrain = RetryRule.IsStrain(answer.StatusCode);
-        if (answer.IsSuccess && !isJson)
+        bool isAnswer = isJson || !answer.IsSuccess;
+        Attempt attempt = Attempt.Of(answer, answer.StatusCode, isAnswer);
+        Verdict verdict = upstream.End(ticket, attempt, history, (run, index));
+        if (verdict.Wait is not null)
         {
-            return await EndAsync(run, index, attempts, customId, FailedCode, $"The upstream's answer (status {answer.StatusCode}) was not JSON.");
+            return verdict;
         }
 
-        if (!answer.IsSuccess && (answer.ShouldRetry ?? RetryRule.IsPassing(answer.StatusCode)) && _retry.MayTryAgain(attempts))
+        if (!isAnswer)
         {
-            return new LineEnd(attempts, RetryRule.Wait(attempts, answer.RetryAfter)) { WasSent = true, WasStrained = isStrain };
+            await WriteAsync(run, () => run.AddErrorAsync(index, customId, FailedCode, $"The upstream's answer (status {answer.StatusCode}) was not JSON."));
+            return verdict;
         }
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
         byte[]? wrapped = isJson ? null : Wrap(answer.Body);
         LineOutcome outcome = LineOutcome.OfAnswer(answer.StatusCode, wrapped ?? answer.Body, usage, latency);
+        await WriteAsync(run, () => run.AddAnswerAsync(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, outcome));
+        return verdict;
+    }
+
+    /// <summary>
+    /// Writes a result, however long the disk is full. The line keeps its place in flight, so nothing more is sent than
+    /// there is room to keep.
+    /// </summary>
+    private async ValueTask WriteAsync(LineRun run, Func<ValueTask> write)
+    {
         while (true)
         {
             try
             {
-                await run.AddAnswerAsync(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, outcome);
+                await write();
                 troubles.End(Troubles.Storage, run.Name);
-                return new LineEnd(attempts, null) { WasSent = true, WasStrained = isStrain };
+                return;
             }
             catch (IOException exception)
             {
-                await WaitForDiskAsync(run, exception);
+                troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
+                await Task.Delay(s_diskWait, time, run.Aborted);
             }
         }
-    }
-
-    private async ValueTask<LineEnd> EndAsync(
-        LineRun run, int index, int attempts, ReadOnlyMemory<byte> customId, string code, string message)
-    {
-        if (_retry.MayTryAgain(attempts))
-        {
-            return new LineEnd(attempts, RetryRule.Wait(attempts, null)) { WasSent = true };
-        }
-
-        while (true)
-        {
-            try
-            {
-                await run.AddErrorAsync(index, customId, code, message);
-                troubles.End(Troubles.Storage, run.Name);
-                return new LineEnd(attempts, null) { WasSent = true };
-            }
-            catch (IOException exception)
-            {
-                await WaitForDiskAsync(run, exception);
-            }
-        }
-    }
-
-    /// <summary>The line keeps its place in flight: so nothing more is sent than what there is room to keep.</summary>
-    private async Task WaitForDiskAsync(LineRun run, IOException exception)
-    {
-        troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
-        await Task.Delay(s_diskWait, time, run.Aborted);
     }
 
     /// <summary>A result line holds JSON: a body that is HTML or text becomes the message of an error object.</summary>

@@ -6,18 +6,22 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Server.Execution;
 
 /// <summary>
-/// What the ended lines of one batch add up to: latencies, tokens, errors. All but the latencies can be counted again
-/// from the result log.
+/// What the lines of one batch add up to: latencies, tokens, errors, retries. All but latencies and retries can be
+/// counted again from the result log.
 /// </summary>
 /// <remarks>Not safe for several threads: the run's lock guards it.</remarks>
 internal sealed class LineStatistics
 {
     private const string LatencyName = "latency_ms";
+    private const string RetriesName = "retries";
 
     private readonly Histogram _latency = new();
     private readonly Histogram _inputTokens = new();
     private readonly Histogram _outputTokens = new();
     private readonly ErrorTally _errors = new();
+
+    /// <summary>How often lines were sent again.</summary>
+    public RetryTally Retries { get; } = new();
 
     /// <summary>What a batch has before its first line has ended.</summary>
     public static string None { get; } = new LineStatistics().ToJson();
@@ -42,11 +46,15 @@ internal sealed class LineStatistics
         }
     }
 
-    /// <summary>Adds the latencies of what <see cref="ToJson"/> gave.</summary>
-    public void AddLatencies(string json)
+    /// <summary>Adds the latencies and retries of what <see cref="ToJson"/> gave.</summary>
+    public void AddKept(string json)
     {
         using var document = JsonDocument.Parse(json);
         _latency.Add(document.RootElement.GetProperty(LatencyName));
+        if (document.RootElement.TryGetProperty(RetriesName, out JsonElement retries))
+        {
+            Retries.Add(retries);
+        }
     }
 
     /// <summary>A JSON object, as it is kept and as it is served.</summary>
@@ -60,6 +68,7 @@ internal sealed class LineStatistics
             _inputTokens.Write(json, "input_tokens");
             _outputTokens.Write(json, "output_tokens");
             _errors.Write(json);
+            Retries.Write(json, RetriesName);
             json.WriteEndObject();
         }
 

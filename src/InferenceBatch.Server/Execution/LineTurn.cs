@@ -1,4 +1,5 @@
 using System.Collections;
+using InferenceBatch.Server.Execution.Upstreams;
 
 namespace InferenceBatch.Server.Execution;
 
@@ -8,7 +9,7 @@ namespace InferenceBatch.Server.Execution;
 /// </summary>
 internal sealed class LineTurn
 {
-    private readonly Queue<(int Index, int Attempts)> _again = new();
+    private readonly Queue<(int Index, LineHistory History)> _again = new();
     private readonly BitArray _doneAtStart;
     private int _next;
     private bool _isStopped;
@@ -29,20 +30,20 @@ internal sealed class LineTurn
     public bool HasNext => !_isStopped && (_again.Count > 0 || _next < _doneAtStart.Length);
 
     /// <summary>The line that <see cref="Take"/> would take.</summary>
-    public int Next => _again.TryPeek(out (int Index, int Attempts) again) ? again.Index : _next;
+    public int Next => _again.TryPeek(out (int Index, LineHistory History) again) ? again.Index : _next;
 
     /// <summary>Takes the next line; only where <see cref="HasNext"/>.</summary>
-    public (int Index, int Attempts) Take()
+    public (int Index, LineHistory History) Take()
     {
         InFlight++;
-        if (_again.TryDequeue(out (int Index, int Attempts) again))
+        if (_again.TryDequeue(out (int Index, LineHistory History) again))
         {
             return again;
         }
 
         int index = _next++;
         SkipDone();
-        return (index, 0);
+        return (index, default);
     }
 
     /// <summary>A line that was taken has ended, or waits to be sent again.</summary>
@@ -55,7 +56,7 @@ internal sealed class LineTurn
     }
 
     /// <summary>Puts a line that has waited back.</summary>
-    public void Again(int index, int attempts) => _again.Enqueue((index, attempts));
+    public void Again(int index, LineHistory history) => _again.Enqueue((index, history));
 
     /// <summary>Takes no more lines; the task ends when none is in flight.</summary>
     public Task Stop()

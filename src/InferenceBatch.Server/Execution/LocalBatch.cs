@@ -112,6 +112,11 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             { Status: BatchStatus.Finalizing } ends when ends.Outcome != BatchStatus.Completed || run.Finished.IsCompleted => ends.Outcome,
             _ => await DispatchAsync(run, stop),
         };
+        if (run.Retries is { Length: > 0 } retries)
+        {
+            Log.RetryTotals(engine.Logger, record.Id, retries);
+        }
+
         outcome = await SaveAsync(() => State.BeginEnd(outcome));
         await AddErrorToRestAsync(run, outcome);
         run.Log.Sync();

@@ -33,6 +33,21 @@ internal static partial class Log
     [LoggerMessage(10, LogLevel.Error, "Input line {Line} broke.")]
     public static partial void LineBroke(ILogger logger, int line, Exception exception);
 
+    [LoggerMessage(12, LogLevel.Error, "{Message}")]
+    public static partial void UpstreamDown(ILogger logger, string message);
+
+    [LoggerMessage(13, LogLevel.Warning, "{Message}")]
+    public static partial void UpstreamLimited(ILogger logger, string message);
+
+    [LoggerMessage(14, LogLevel.Information, "The upstream is up again.")]
+    public static partial void UpstreamUp(ILogger logger);
+
+    [LoggerMessage(15, LogLevel.Information, "No line ends: {What}")]
+    public static partial void UpstreamQuiet(ILogger logger, string what);
+
+    [LoggerMessage(16, LogLevel.Information, "{Batch}: {Retries}")]
+    public static partial void RetryTotals(ILogger logger, string batch, string retries);
+
     [LoggerMessage(11, LogLevel.Error, "Results are written but the disk refuses to keep them, trying again: {Reason}")]
     public static partial void SyncRefused(ILogger logger, string reason);
 }

@@ -23,12 +23,12 @@ internal sealed class ProgressKeeper : IDisposable
         _timer = time.CreateTimer(_ => KeepAll(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Gives a run the latencies that were kept of it, and keeps its progress from now on.</summary>
+    /// <summary>Gives a run the latencies and retries that were kept of it, and keeps its progress from now on.</summary>
     public void Add(string batchId, LineRun run)
     {
         if (_database.Statistics.Find(batchId) is { } json)
         {
-            run.AddLatencies(json);
+            run.AddKept(json);
         }
 
         lock (_gate)

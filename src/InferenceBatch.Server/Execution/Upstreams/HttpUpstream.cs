@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using InferenceBatch.Http;
 
 namespace InferenceBatch.Server.Execution.Upstreams;
 
@@ -75,8 +76,8 @@ internal sealed class HttpUpstream : IUpstream
                 RequestId = RequestIdOf(response),
                 RetryAfter = response.IsSuccessStatusCode
                     ? null
-                    : RetryAfterHeader.Read(Header(response, "retry-after-ms"), Header(response, "Retry-After"), _time.GetUtcNow()),
-                ShouldRetry = Header(response, "x-should-retry") switch { "true" => true, "false" => false, _ => null },
+                    : RetryRules.ReadRetryAfter(Header(response, "retry-after-ms"), Header(response, "Retry-After"), _time.GetUtcNow()),
+                ShouldRetry = RetryRules.ReadShouldRetry(Header(response, "x-should-retry")),
             };
         }
         catch (HttpRequestException exception)

@@ -1,0 +1,7 @@
+namespace InferenceBatch.Server.Execution.Upstreams;
+
+/// <summary>What is known of the earlier attempts at a line.</summary>
+/// <param name="Attempts">Attempts that count against <see cref="EngineSettings.MaxAttempts"/>.</param>
+/// <param name="FailedAt">The newest ticket that was out when the line last failed; 0 for a line that has not failed.</param>
+/// <param name="Throttles">How often in a row it was throttled.</param>
+internal readonly record struct LineHistory(int Attempts, long FailedAt = 0, int Throttles = 0);

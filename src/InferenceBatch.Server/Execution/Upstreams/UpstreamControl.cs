@@ -1,0 +1,440 @@
+using System.Diagnostics;
+using System.Globalization;
+using InferenceBatch.Http;
+using InferenceBatch.Server.Diagnostics;
+
+namespace InferenceBatch.Server.Execution.Upstreams;
+
+/// <summary>
+/// An upstream and the decision to back off from it, which belongs to the upstream and not to each line: how many lines
+/// may be in flight (<see cref="ConcurrencyLimiter"/>), how many a second (<see cref="RequestRate"/>), whether lines are
+/// held (<see cref="UpstreamWatch"/>), and what an attempt means for its line. The dispatcher, <c>/healthz</c>, the page,
+/// the log and <c>run</c> all ask here.
+/// </summary>
+internal sealed class UpstreamControl : IDisposable
+{
+    /// <summary>A 500 that comes this often for a line, while lines sent later succeed, is the line's own.</summary>
+    private const int OwnFailures = 3;
+
+    private const int PausesInDoubt = 3;
+
+    private static readonly TimeSpan s_shortWait = TimeSpan.FromSeconds(0.05);
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(0.1);
+    private static readonly TimeSpan s_quietIsTold = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_askPatience = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private readonly IUpstream _upstream;
+    private readonly EngineSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly long _start;
+    private readonly UpstreamWatch _watch = new();
+    private readonly RequestRate _rate = new();
+    private readonly ConcurrencyLimiter _limiter;
+    private readonly Dictionary<long, TimeSpan> _inFlight = [];
+    private readonly ITimer _quietTimer;
+    private long _heardTicks;
+    private UpstreamState _told;
+    private string? _redirect;
+    private DateTimeOffset _redirectSince;
+    private TimeSpan _lastEnd;
+    private TimeSpan _quietTold;
+    private int _askedInPause = -1;
+    private int _retriesThatHelped;
+    private int _retriesInVain;
+
+    public UpstreamControl(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+    {
+        _upstream = upstream;
+        _settings = settings;
+        _time = time;
+        _logger = logger;
+        _start = time.GetTimestamp();
+        _limiter = new ConcurrencyLimiter(settings.Concurrency);
+        _quietTimer = time.CreateTimer(_ => TellQuiet(), null, s_quietIsTold, s_quietIsTold);
+    }
+
+    /// <summary>Called when lines may be sent again that could not before. Not under the lock.</summary>
+    public Action? Changed { get; set; }
+
+    /// <summary>When it was last known how the upstream does; the beginning of time when it never was.</summary>
+    public DateTimeOffset HeardAt => new(Interlocked.Read(ref _heardTicks), TimeSpan.Zero);
+
+    /// <summary>Its state, for people and programs.</summary>
+    public UpstreamStatus Status
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _watch.State == UpstreamState.Up && _redirect is not null
+                    ? new UpstreamStatus(UpstreamState.Refusing, _redirectSince, false, _redirect)
+                    : new UpstreamStatus(_watch.State, _time.GetUtcNow() - (Now - _watch.Since), _watch.IsHeld, Message());
+            }
+        }
+    }
+
+    /// <summary>Time that no clock that is set can move.</summary>
+    private TimeSpan Now => _time.GetElapsedTime(_start);
+
+    /// <summary>
+    /// Asks whether a line may be sent; null, with its ticket, when it may. Otherwise how long to wait, or infinite:
+    /// until a line in flight ends, or until <see cref="Changed"/>.
+    /// </summary>
+    /// <param name="inFlight">Lines that the dispatcher has in hand.</param>
+    /// <param name="ticket">For <see cref="End"/> or <see cref="Abandon"/>, one of which must follow.</param>
+    public TimeSpan? TryStart(int inFlight, out long ticket)
+    {
+        ticket = 0;
+        lock (_gate)
+        {
+            TimeSpan now = Now;
+            TimeSpan wait = _watch.Wait(now);
+            if (wait == TimeSpan.Zero && _watch.IsHeld && _watch.NeedsSecondOpinion && _askedInPause != _watch.Pauses)
+            {
+                _askedInPause = _watch.Pauses;
+                _ = AskAsync(s_askPatience, CancellationToken.None);
+                return Timeout.InfiniteTimeSpan;
+            }
+
+            // Lines that were sent before it was held may hang for minutes: the probe does not wait for them.
+            if (wait == TimeSpan.Zero && !_watch.IsHeld)
+            {
+                wait = inFlight >= Math.Min(_limiter.Limit, _rate.InFlight ?? int.MaxValue) ? Timeout.InfiniteTimeSpan : _rate.Wait(now);
+            }
+
+            if (wait != TimeSpan.Zero)
+            {
+                return wait;
+            }
+
+            ticket = _watch.Start();
+            _limiter.Started(ticket);
+            _rate.Started(now);
+            _inFlight.Add(ticket, now);
+            return null;
+        }
+    }
+
+    /// <inheritdoc cref="IUpstream.SendAsync"/>
+    public async Task<UpstreamAnswer> SendAsync(string endpoint, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        string status = "abandoned";
+        long start = Stopwatch.GetTimestamp();
+        Meters.AddInFlight(1);
+        try
+        {
+            UpstreamAnswer answer = await _upstream.SendAsync(endpoint, body, cancellationToken);
+            status = answer.StatusCode.ToString(CultureInfo.InvariantCulture);
+            Meters.Latency.RecordSince(start);
+            return answer;
+        }
+        catch (UpstreamException)
+        {
+            status = "error";
+            throw;
+        }
+        finally
+        {
+            Meters.AddInFlight(-1);
+            Meters.Requests.Add(1, new KeyValuePair<string, object?>("status", status));
+        }
+    }
+
+    /// <inheritdoc cref="IUpstream.ListModelsAsync"/>
+    public Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken) => _upstream.ListModelsAsync(cancellationToken);
+
+    /// <summary>Takes the end of an attempt and decides what becomes of its line.</summary>
+    /// <param name="ticket">From <see cref="TryStart"/>.</param>
+    /// <param name="attempt">How it ended.</param>
+    /// <param name="history">The line's earlier attempts.</param>
+    /// <param name="line">Which line it was.</param>
+    public Verdict End(long ticket, in Attempt attempt, LineHistory history, (object Run, int Index) line)
+    {
+        Verdict verdict;
+        bool isReleased;
+        lock (_gate)
+        {
+            TimeSpan now = Now;
+            int inFlight = _inFlight.Count;
+            _inFlight.Remove(ticket, out TimeSpan started);
+            (_lastEnd, _quietTold) = (now, TimeSpan.Zero);
+            Heard();
+            bool wasHeld = _watch.IsHeld;
+            Note(ticket, attempt, line, inFlight, now - started, now);
+            verdict = Judge(attempt, history, now);
+            isReleased = wasHeld && !_watch.IsHeld;
+            if (isReleased)
+            {
+                _limiter.Restart();
+            }
+
+            if (wasHeld != _watch.IsHeld)
+            {
+                _rate.Restart(now);
+            }
+
+            Tell();
+        }
+
+        if (isReleased)
+        {
+            Changed?.Invoke();
+        }
+
+        return verdict;
+    }
+
+    /// <summary>A line was given up, or could not be sent: it says nothing about the upstream.</summary>
+    public void Abandon(long ticket)
+    {
+        lock (_gate)
+        {
+            if (_inFlight.Remove(ticket))
+            {
+                _watch.Abandon(ticket);
+                (_lastEnd, _quietTold) = (Now, TimeSpan.Zero);
+            }
+        }
+    }
+
+    /// <summary>Asks the upstream for its models, to learn how it does.</summary>
+    /// <param name="patience">How long to wait for the answer.</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
+    public async Task AskAsync(TimeSpan patience, CancellationToken cancellationToken)
+    {
+        using var late = new CancellationTokenSource(patience, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+        Attempt attempt;
+        try
+        {
+            using UpstreamAnswer answer = await _upstream.ListModelsAsync(either.Token);
+            // A server without this route is there all the same. 403: some keys may do everything but this.
+            attempt = answer.StatusCode is 403 or 404 or 405 ? new Attempt(AttemptKind.Answered, "") : Attempt.Of(answer, answer.StatusCode, isAnswer: true);
+        }
+        catch (UpstreamException exception)
+        {
+            attempt = Attempt.Of(exception);
+        }
+        catch (OperationCanceledException)
+        {
+            attempt = new Attempt(AttemptKind.Unreachable, string.Create(CultureInfo.InvariantCulture, $"It did not list its models within {patience.TotalSeconds:0} s."));
+        }
+
+        lock (_gate)
+        {
+            Heard();
+            NoteRedirect(attempt);
+            _watch.Asked(attempt, _inFlight.Count, Now);
+            Tell();
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>What lines wait for, for people; null when they end one after another.</summary>
+    /// <param name="quiet">How long none may end before that is said.</param>
+    public string? Waiting(TimeSpan quiet)
+    {
+        lock (_gate)
+        {
+            TimeSpan now = Now;
+            if (_watch.IsHeld)
+            {
+                return string.Create(CultureInfo.InvariantCulture, $"{Message()} That is so for {(now - _watch.Since).TotalSeconds:N0} s.");
+            }
+
+            if (_inFlight.Count == 0 || now - _lastEnd < quiet)
+            {
+                return null;
+            }
+
+            TimeSpan longest = now - _inFlight.Values.Min();
+            return Model.PluralFormat.Invariant($"{_inFlight.Count:N0} {_inFlight.Count:line|lines} in flight{(_inFlight.Count > 1 ? ", the longest" : "")} for {longest.TotalSeconds:N0} s.");
+        }
+    }
+
+    public void Dispose()
+    {
+        _quietTimer.Dispose();
+        _upstream.Dispose();
+    }
+
+    private void Note(long ticket, in Attempt attempt, (object Run, int Index) line, int inFlight, TimeSpan latency, TimeSpan now)
+    {
+        switch (attempt.Kind)
+        {
+            case AttemptKind.Answered:
+                NoteRedirect(attempt);
+                _watch.Answered(ticket, now);
+                if (attempt.IsSuccess)
+                {
+                    int limit = _limiter.Limit;
+                    _limiter.Answered(ticket, inFlight >= limit - (limit / 8), now);
+                    _rate.Ended(wasThrottled: false, latency, now);
+                    _watch.NotThrottled(_rate.PerSecond is not null, now);
+                }
+
+                break;
+            case AttemptKind.Failed:
+                _watch.WasThere(ticket, now);
+                break;
+            case AttemptKind.TimedOut:
+                _limiter.TimedOut(ticket);
+                _watch.Abandon(ticket);
+                break;
+            default:
+                if (attempt.Kind is AttemptKind.Throttled or AttemptKind.Unavailable)
+                {
+                    _rate.Ended(wasThrottled: true, latency, now);
+                }
+
+                _watch.Failed(ticket, attempt, line, inFlight, now);
+                if (attempt.Kind == AttemptKind.Throttled)
+                {
+                    _watch.Throttled(_rate.PerSecond is not null, attempt.Reason, now);
+                }
+
+                break;
+        }
+    }
+
+    private Verdict Judge(in Attempt attempt, LineHistory history, TimeSpan now)
+    {
+        bool othersSucceed = _watch.OthersSucceed(history);
+        if (attempt.Kind == AttemptKind.Answered)
+        {
+            _retriesThatHelped += attempt.IsSuccess && history.Attempts > 0 ? 1 : 0;
+            return new Verdict(history, null);
+        }
+
+        bool isLast;
+        int attempts = history.Attempts;
+        switch (attempt.Kind)
+        {
+            case AttemptKind.Throttled or AttemptKind.Unreachable:
+                isLast = false;
+                break;
+            case AttemptKind.Refused:
+                isLast = othersSucceed;
+                break;
+            case AttemptKind.Unavailable:
+                // The attempt before counts once others have succeeded since; this one, if it would be the last.
+                attempts += othersSucceed ? 1 : 0;
+                isLast = othersSucceed && attempts + 1 >= _settings.MaxAttempts;
+                break;
+            case AttemptKind.Broken:
+                attempts += _watch.IsHeld && !othersSucceed ? 0 : 1;
+                isLast = attempts >= _settings.MaxAttempts;
+                break;
+            case AttemptKind.Failed:
+                _retriesInVain += attempts > 0 ? 1 : 0;
+                attempts++;
+                isLast = attempts >= _settings.MaxAttempts
+                    || (attempts >= OwnFailures && othersSucceed && _retriesInVain > _retriesThatHelped);
+                break;
+            default:
+                attempts++;
+                isLast = attempts >= _settings.MaxAttempts;
+                break;
+        }
+
+        if (isLast)
+        {
+            if (othersSucceed && attempt.Kind is (AttemptKind.Unavailable or AttemptKind.Refused))
+            {
+                _watch.Acquit(now);
+            }
+
+            return new Verdict(history with { Attempts = attempts }, null);
+        }
+
+        bool isThrottled = attempt.Kind == AttemptKind.Throttled;
+        history = new LineHistory(attempts, _watch.Newest, isThrottled ? history.Throttles + 1 : 0);
+        int tries = Math.Max(1, isThrottled ? history.Throttles : attempts);
+        TimeSpan wait = _watch.IsHeld ? TimeSpan.Zero
+            : attempt.RetryAfter is { } asked ? asked
+            : attempt.Kind == AttemptKind.Failed && _watch.IsAnswering(now) ? s_shortWait * Math.Pow(2, tries - 1)
+            // The rate throttles all lines together: a long wait for each would leave the upstream idle.
+            : isThrottled && _rate.PerSecond is not null ? s_soon
+            : RetryRules.Backoff(tries);
+        TimeSpan soonest = s_soon * (isThrottled ? 1 : Math.Pow(2, Math.Min(tries - 1, 6)));
+        return new Verdict(history, wait, attempt.RetryReason)
+        {
+            Soonest = _watch.IsAnswering(now) && soonest < wait ? soonest : wait,
+            GivesUp = _settings.GivesUpOnUpstream && _watch.IsHopeless(now)
+                ? $"The upstream has been away for {Seconds(_watch.Patience)}: {attempt.Reason} Nothing is lost: the same command resumes." : null,
+        };
+    }
+
+    private void Heard() => Interlocked.Exchange(ref _heardTicks, _time.GetUtcNow().UtcTicks);
+
+    private void NoteRedirect(in Attempt attempt)
+    {
+        _redirectSince = attempt.IsRedirect && _redirect is null ? _time.GetUtcNow() : _redirectSince;
+        _redirect = attempt.IsRedirect ? attempt.Reason : null;
+    }
+
+    private string Message()
+    {
+        string patience = _settings.GivesUpOnUpstream ? $", for {Seconds(_watch.Patience)}" : "";
+        return _watch.State switch
+        {
+            UpstreamState.Away => $"The upstream is away: {_watch.Reason} Lines wait for it{patience}.",
+            UpstreamState.Refusing => $"The upstream refuses every request: {_watch.Reason} Lines wait until that is repaired{patience}.",
+            UpstreamState.Limited when _watch.IsHeld => $"The upstream limits requests: {_watch.Reason} Lines wait as long as it asks.",
+            UpstreamState.Limited => string.Create(CultureInfo.InvariantCulture,
+                $"The upstream limits requests: {_watch.Reason} {(_rate.PerSecond is { } rate ? $"At most {rate:N1} a second are sent." : "Fewer are sent.")}"),
+            _ => "",
+        };
+    }
+
+    /// <summary>Writes one line for each change of the state.</summary>
+    private void Tell()
+    {
+        // A line that fails alone at the end of a batch is no outage; the next pauses show what it is.
+        if (_watch.State == _told || (_watch.IsLone && _watch.Pauses <= PausesInDoubt))
+        {
+            return;
+        }
+
+        _told = _watch.State;
+        if (_told == UpstreamState.Up)
+        {
+            Log.UpstreamUp(_logger);
+        }
+        else if (_told == UpstreamState.Limited)
+        {
+            Log.UpstreamLimited(_logger, Message());
+        }
+        else
+        {
+            Log.UpstreamDown(_logger, Message());
+        }
+    }
+
+    private void TellQuiet()
+    {
+        if (Waiting(s_quietIsTold) is not { } text)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            // After half a minute, then each time twice as long.
+            TimeSpan quiet = Now - _lastEnd;
+            if (_watch.IsHeld || quiet < 2 * _quietTold)
+            {
+                return;
+            }
+
+            _quietTold = quiet;
+        }
+
+        Log.UpstreamQuiet(_logger, text);
+    }
+
+    private static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0} s");
+}

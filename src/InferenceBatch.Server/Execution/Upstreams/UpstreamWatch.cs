@@ -1,0 +1,250 @@
+namespace InferenceBatch.Server.Execution.Upstreams;
+
+/// <summary>
+/// Follows the state of an upstream from the attempts at lines. When attempt after attempt fails for a reason that is not
+/// the line's, lines are held: nothing is sent for a growing pause, then one line as a probe, until one is answered.
+/// </summary>
+/// <remarks>
+/// Not safe for several threads. Times are measured from any beginning. A failure is the line's own where lines that were
+/// sent after it have succeeded: tickets number what is sent, so a line that fails remembers the newest ticket, and is
+/// judged when it fails again.
+/// </remarks>
+internal sealed class UpstreamWatch
+{
+    /// <summary>So few different lines that fail alone may be the only ones that are left.</summary>
+    private const int FewLines = 3;
+
+    private const int LeastInARow = 3;
+    private const int MostInARow = 12;
+
+    /// <summary>However short a wait an upstream asks for.</summary>
+    private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(25);
+
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(0.25);
+    private static readonly TimeSpan s_between = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan s_longestAsked = TimeSpan.FromHours(1);
+    private static readonly TimeSpan s_patienceAtFirst = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
+
+    private readonly HashSet<(object Run, int Index)> _failing = [];
+    private long _newestGood;
+    private long _heldFrom;
+    private long _probe;
+    private bool _hasAnswered;
+    private bool _wasHeard;
+    private int _inARow;
+    private TimeSpan _heldSince;
+    private TimeSpan _pausedUntil;
+    private TimeSpan _throttledAt;
+    private TimeSpan _answeredAt;
+
+    public UpstreamState State { get; private set; }
+
+    /// <summary>When the state began.</summary>
+    public TimeSpan Since { get; private set; }
+
+    /// <summary>What was last heard of it, where it is not up.</summary>
+    public string Reason { get; private set; } = "";
+
+    /// <summary>Whether nothing but probes is sent.</summary>
+    public bool IsHeld { get; private set; }
+
+    /// <summary>The newest ticket that was given out.</summary>
+    public long Newest { get; private set; }
+
+    /// <summary>After how long there is little hope left: sooner for an upstream that was never heard, whose address is likely wrong.</summary>
+    public TimeSpan Patience => _wasHeard ? s_patience : s_patienceAtFirst;
+
+    /// <summary>Whether it has been away or refusing for longer than <see cref="Patience"/>.</summary>
+    public bool IsHopeless(TimeSpan now) => IsHeld && State != UpstreamState.Limited && now - _heldSince >= Patience;
+
+    /// <summary>How many pauses there were since lines are held.</summary>
+    public int Pauses { get; private set; }
+
+    /// <summary>Whether an answer came after the last failure.</summary>
+    public bool IsAnswering(TimeSpan now) => _hasAnswered && !IsHeld && now - _answeredAt < s_between;
+
+    /// <summary>
+    /// Whether it should be asked for its models before the next probe: the lines that fail may be the only ones that are
+    /// left, and then no other line can show that the upstream is there.
+    /// </summary>
+    public bool NeedsSecondOpinion => IsLone && _probe == 0;
+
+    /// <summary>Whether lines are held for so few lines that they may be at fault.</summary>
+    public bool IsLone => IsHeld && _hasAnswered && _failing.Count < FewLines && State != UpstreamState.Limited;
+
+    /// <summary>How long to wait before a line may be sent; infinite until the probe ends.</summary>
+    public TimeSpan Wait(TimeSpan now) => !IsHeld ? TimeSpan.Zero
+        : _probe != 0 ? Timeout.InfiniteTimeSpan
+        : _pausedUntil > now ? _pausedUntil - now : TimeSpan.Zero;
+
+    /// <summary>Numbers a line that is sent.</summary>
+    public long Start()
+    {
+        long ticket = ++Newest;
+        _probe = IsHeld ? ticket : 0;
+        return ticket;
+    }
+
+    /// <summary>A line was given up: it says nothing.</summary>
+    public void Abandon(long ticket) => _probe = _probe == ticket ? 0 : _probe;
+
+    /// <summary>Whether lines that were sent after this one last failed have succeeded.</summary>
+    public bool OthersSucceed(LineHistory history) => history.FailedAt > 0 && _newestGood > history.FailedAt;
+
+    /// <summary>The upstream answered a line; true when lines are no longer held.</summary>
+    public bool Answered(long ticket, TimeSpan now)
+    {
+        _hasAnswered = _wasHeard = true;
+        _answeredAt = now;
+        _newestGood = Math.Max(_newestGood, ticket);
+        bool isRelease = IsHeld && ticket > _heldFrom;
+        if (isRelease)
+        {
+            Release(now);
+        }
+
+        if (!IsHeld)
+        {
+            _inARow = 0;
+            _failing.Clear();
+        }
+
+        return isRelease;
+    }
+
+    /// <summary>The upstream dealt with a line, though badly (500): it is there; true when lines are no longer held.</summary>
+    public bool WasThere(long ticket, TimeSpan now)
+    {
+        _wasHeard = true;
+        bool isRelease = IsHeld && ticket > _heldFrom;
+        if (isRelease)
+        {
+            Release(now);
+        }
+
+        return isRelease;
+    }
+
+    /// <summary>An attempt failed for a reason that may be the upstream's.</summary>
+    /// <param name="line">Which line, so that different ones are told apart.</param>
+    /// <param name="inFlight">Lines in flight, this one included.</param>
+    public void Failed(long ticket, in Attempt attempt, (object Run, int Index) line, int inFlight, TimeSpan now)
+    {
+        _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
+        if (_failing.Count < FewLines)
+        {
+            _failing.Add(line);
+        }
+
+        UpstreamState state = attempt.Kind switch
+        {
+            AttemptKind.Throttled => UpstreamState.Limited,
+            AttemptKind.Refused => UpstreamState.Refusing,
+            _ => UpstreamState.Away,
+        };
+        if (IsHeld)
+        {
+            // Lines that were in flight before say nothing new.
+            if (ticket > _heldFrom)
+            {
+                _probe = 0;
+                Hold(state, attempt, now);
+            }
+
+            return;
+        }
+
+        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, LeastInARow, MostInARow) && !(attempt.Kind == AttemptKind.Refused && !_hasAnswered);
+        // With few lines in flight, a quota gives rows of 429 between two good answers.
+        bool isBetween = attempt.Kind == AttemptKind.Throttled && _hasAnswered && now - _answeredAt < s_between;
+        if (isFew || isBetween)
+        {
+            return;
+        }
+
+        _heldFrom = Newest;
+        Hold(state, attempt, now);
+    }
+
+    /// <summary>Notes that a 429 came among good answers.</summary>
+    public void Throttled(bool isPaced, string reason, TimeSpan now)
+    {
+        _throttledAt = now;
+        if (isPaced && !IsHeld && State == UpstreamState.Up)
+        {
+            (State, Since, Reason) = (UpstreamState.Limited, now, reason);
+        }
+    }
+
+    /// <summary>Notes that nothing is throttled any more; the state changes only after a while, so that it does not flicker.</summary>
+    public void NotThrottled(bool isPaced, TimeSpan now)
+    {
+        if (State == UpstreamState.Limited && !IsHeld && !isPaced && now - _throttledAt > s_patienceAtFirst)
+        {
+            Become(UpstreamState.Up, "", now);
+        }
+    }
+
+    /// <summary>Takes what a request for the models showed.</summary>
+    /// <param name="attempt">How it ended.</param>
+    /// <param name="lines">Lines in flight: while there are some, they tell more.</param>
+    public void Asked(in Attempt attempt, int lines, TimeSpan now)
+    {
+        bool isThere = attempt.Kind == AttemptKind.Answered;
+        _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
+        if (isThere && NeedsSecondOpinion)
+        {
+            _newestGood = ++Newest; // As good as an answer to a line sent now.
+        }
+        else if (isThere && IsHeld && lines == 0 && _failing.Count == 0)
+        {
+            Release(now);
+        }
+        else if (!isThere && !IsHeld && lines == 0 && attempt.Kind is not (AttemptKind.Failed or AttemptKind.Throttled))
+        {
+            _heldFrom = Newest;
+            Hold(attempt.Kind == AttemptKind.Refused ? UpstreamState.Refusing : UpstreamState.Away, attempt, now);
+        }
+    }
+
+    /// <summary>The lines that failed were at fault, not the upstream.</summary>
+    public void Acquit(TimeSpan now)
+    {
+        if (IsHeld)
+        {
+            Release(now);
+        }
+    }
+
+    private void Hold(UpstreamState state, in Attempt attempt, TimeSpan now)
+    {
+        if (!IsHeld)
+        {
+            (IsHeld, Pauses, _probe, _heldSince) = (true, 0, 0, now);
+        }
+
+        Become(state, attempt.Reason, now);
+        TimeSpan pause = s_firstPause * Math.Pow(2, Math.Min(Pauses++, 10));
+        pause = pause < s_longestPause ? pause : s_longestPause;
+        TimeSpan least = state == UpstreamState.Limited ? s_shortestPause : s_firstPause;
+        TimeSpan asked = attempt.RetryAfter is { } wait ? wait < s_longestAsked ? wait : s_longestAsked : pause;
+        _pausedUntil = now + (asked > least ? asked : least);
+    }
+
+    private void Release(TimeSpan now)
+    {
+        UpstreamState state = State == UpstreamState.Limited ? UpstreamState.Limited : UpstreamState.Up;
+        (IsHeld, _probe, _inARow) = (false, 0, 0);
+        _failing.Clear();
+        _throttledAt = now;
+        Become(state, Reason, now);
+    }
+
+    private void Become(UpstreamState state, string reason, TimeSpan now)
+    {
+        Since = state == State ? Since : now;
+        (State, Reason) = (state, state == UpstreamState.Up ? "" : reason);
+    }
+}
