@@ -54,23 +54,31 @@ public sealed class HealthTests
     }
 
     [Theory]
-    [InlineData(401, "key")]
-    [InlineData(503, "503")]
-    public async Task A_line_that_shows_that_the_upstream_is_ill_is_heard_and_the_next_good_one_too(int status, string said)
+    [InlineData(401, "refusing", "key")]
+    [InlineData(403, "refusing", "403")]
+    [InlineData(503, "away", "503")]
+    public async Task An_upstream_that_no_line_gets_past_is_said_until_one_does(int status, string state, string said)
     {
         bool isWell = false;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => Volatile.Read(ref isWell) ? call.OkAsync() : call.AnswerAsync(status, "{}"));
         await using TestService service = await TestService.StartAsync(
-            settings => settings with { Upstream = upstream.Address, Engine = settings.Engine with { MaxAttempts = 1 } }, _time);
-        await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
-        JsonElement health = await service.Api.GetAsync("/healthz");
-        Assert.Equal("degraded", health.GetProperty("status").GetString());
-        Assert.Contains(said, health.GetProperty("troubles")[0].GetProperty("message").GetString(), StringComparison.Ordinal);
+            settings => settings with { Upstream = upstream.Address, Engine = settings.Engine with { MaxAttempts = 1 } });
+        string id = await service.Api.SubmitAsync(Requests.File(5));
+        JsonElement trouble = default;
+        await service.Api.UntilAsync(id, _ =>
+        {
+            JsonElement health = service.Api.GetAsync("/healthz").Result;
+            bool isSaid = health.GetProperty("troubles").GetArrayLength() == 1;
+            trouble = isSaid ? health.GetProperty("troubles")[0] : default;
+            return isSaid && health.GetProperty("status").GetString() == "degraded";
+        });
+        Assert.Equal(("upstream", state), (trouble.GetProperty("kind").GetString(), trouble.GetProperty("state").GetString()));
+        Assert.Contains(said, trouble.GetProperty("message").GetString(), StringComparison.Ordinal);
 
         Volatile.Write(ref isWell, true);
-        await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
-        _time.Move(TimeSpan.FromSeconds(5));
-        Assert.Equal("ready", (await service.Api.GetAsync("/healthz")).GetProperty("status").GetString());
+        JsonElement batch = await service.Api.EndAsync(id);
+        Assert.Equal("""{"total":5,"completed":5,"failed":0}""", batch.GetProperty("request_counts").GetRawText());
+        Assert.Equal("""{"status":"ready","troubles":[]}""", (await service.Api.GetAsync("/healthz")).GetRawText());
     }
 
     /// <summary>The key guards data, not the state: a load balancer has none.</summary>

@@ -61,7 +61,31 @@ public sealed class RunOutageTests : IDisposable
         await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: ", maxAttempts: 100);
     }
 
-    private async Task AssertAwayAsync(string address, TimeSpan patience, string said, int maxAttempts = 5)
+    [Theory]
+    [InlineData(502)]
+    [InlineData(503)]
+    [InlineData(504)]
+    [InlineData(529)]
+    public async Task A_server_that_only_answers_that_it_is_unavailable_is_waited_for_and_costs_no_attempt(int status)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(status, """{"error":{"code":503,"message":"Loading model"}}"""));
+        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: It answers", maxAttempts: 1);
+        Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
+    }
+
+    [Theory]
+    [InlineData(401, "{}")]
+    [InlineData(403, "{}")]
+    [InlineData(402, "{}")]
+    [InlineData(429, """{"error":{"message":"no","type":"insufficient_quota","code":"insufficient_quota"}}""")]
+    public async Task A_server_that_refuses_the_key_or_the_account_is_waited_for_and_costs_no_attempt(int status, string body)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(status, body));
+        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), $"600 s: It answers {status}", maxAttempts: 1, told: "until that is repaired, for 600 s");
+        Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
+    }
+
+    private async Task AssertAwayAsync(string address, TimeSpan patience, string said, int maxAttempts = 5, string? told = null)
     {
         FileRunPaths paths = FileRunPaths.Of(_folder.File("in.jsonl", Requests.File(Lines)), null, null);
         var settings = new EngineSettings { Concurrency = 2, MaxAttempts = maxAttempts, GivesUpOnUpstream = true };
@@ -83,6 +107,6 @@ public sealed class RunOutageTests : IDisposable
         Assert.Contains(said, exception.Message, StringComparison.Ordinal);
         Assert.Contains("the same command resumes", exception.Message, StringComparison.Ordinal);
         Assert.True(_time.GetUtcNow() - start >= patience);
-        Assert.Contains(_log.Lines, line => line.Contains($"Lines wait for it, for {patience.TotalSeconds:0} s", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines, line => line.Contains(told ?? $"Lines wait for it, for {patience.TotalSeconds:0} s", StringComparison.Ordinal));
     }
 }

@@ -220,7 +220,7 @@ public sealed partial class RunTests : IDisposable
             string partial = _folder.File("in.output.jsonl.partial");
             await UntilAsync(() => File.Exists(partial) && File.ReadAllLines(partial).Length >= 4);
             Assert.Equal(130, await run.SignalAsync("INT"));
-            Assert.Contains("Stopped with 4 of 5 lines done; the same command goes on from here.", await run.Errors, StringComparison.Ordinal);
+            Assert.Contains("Stopped with 4 of 5 lines done; the same command resumes.", await run.Errors, StringComparison.Ordinal);
         }
 
         (int exitCode, _, _) = await ServerProcess.RunAsync(command);

@@ -14,9 +14,9 @@ public sealed class StatisticsTests
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
         {
             "prompt 2" => call.AnswerAsync(400, """{"error":{"message":"no","type":"invalid_request_error","code":"bad_thing"}}"""),
-            "prompt 3" => call.AnswerAsync(429, """{"error":{"message":"no","type":"rate_limit_error","code":null}}"""),
+            "prompt 3" => call.AnswerAsync(413, """{"error":{"message":"no","type":"too_large_error","code":null}}"""),
             "prompt 4" => call.AnswerAsync(400, """{"error":{"message":"no","type":"invalid_request_error","code":"bad_thing"}}"""),
-            "prompt 5" => call.AnswerAsync(502, "<html>", "text/html"),
+            "prompt 5" => call.AnswerAsync(505, "<html>", "text/html"),
             "prompt 6" => call.DropInsideAsync(),
             _ => call.OkAsync(),
         });
@@ -34,8 +34,8 @@ public sealed class StatisticsTests
             [
                 ("bad_thing", 400, 2, "The upstream answered 400 Bad Request."),
                 ("inference_failed", null, 1, "(the service's own words)"),
-                ("rate_limit_error", 429, 1, "The upstream answered 429 Too Many Requests."),
-                ("upstream_error", 502, 1, "The upstream answered 502 Bad Gateway."),
+                ("too_large_error", 413, 1, "The upstream answered 413 Payload Too Large."),
+                ("upstream_error", 505, 1, "The upstream answered 505 HTTP Version Not Supported."),
             ],
             Errors(statistics, "error_codes", "count").Select(error => error.Status is null ? error with { Message = "(the service's own words)" } : error));
         Assert.Equal([6, 5, 4, 3, 2], Errors(statistics, "last_errors", "line").Select(error => error.Number));
@@ -56,7 +56,7 @@ public sealed class StatisticsTests
         Assert.InRange(failed, 1, 199);
         var errors = Errors(statistics, "error_codes", "count").ToList();
         Assert.Equal(failed, errors.Sum(error => error.Number));
-        Assert.Equal(["rate_limit_error", "server_error", "timeout_error"], errors.Select(error => error.Code).Order());
+        Assert.Equal(["server_error", "timeout_error"], errors.Select(error => error.Code).Order());
         Assert.Equal(200, statistics.GetProperty("latency_ms").GetProperty("count").GetInt32());
         Assert.Equal(
             batch.GetProperty("usage").GetProperty("input_tokens").GetInt64(), statistics.GetProperty("input_tokens").GetProperty("sum").GetInt64());
@@ -202,7 +202,7 @@ public sealed class StatisticsTests
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
         {
             "prompt 1" => call.AnswerAsync(400, """{"error":{"code":"bad_thing"}}"""),
-            "prompt 2" => call.AnswerAsync(503, "<html>", "text/html"),
+            "prompt 2" => call.AnswerAsync(500, "<html>", "text/html"),
             "prompt 5" when Volatile.Read(ref stalls) => call.StallAsync(),
             _ => call.OkAsync(),
         });
@@ -223,7 +223,7 @@ public sealed class StatisticsTests
         await caller.EndAsync(id);
         JsonElement statistics = await caller.GetAsync($"batches/{id}/statistics");
         AssertHistogram(statistics.GetProperty("input_tokens"), "le 3: 3", 9, 3);
-        Assert.Equal([("bad_thing", 400), ("upstream_error", 503)], Errors(statistics, "error_codes", "count").Select(error => (error.Code, error.Status!.Value)));
+        Assert.Equal([("bad_thing", 400), ("upstream_error", 500)], Errors(statistics, "error_codes", "count").Select(error => (error.Code, error.Status!.Value)));
         Assert.Equal([2, 1], Errors(statistics, "last_errors", "line").Select(error => error.Number));
         Assert.InRange(statistics.GetProperty("latency_ms").GetProperty("count").GetInt32(), 1, 5);
     }

@@ -31,11 +31,29 @@ internal sealed class WebhookTargets(bool allowInsecure, Func<string, Cancellati
             return "a user name or password in it would not be sent";
         }
 
-        string host = address.IdnHost.TrimEnd('.'); // A dot at the end makes no other name (RFC 1034); all below localhost is this machine (RFC 6761).
+        if (HostOf(address) is not { } name)
+        {
+            return "its host is not a valid name";
+        }
+
+        string host = name.TrimEnd('.'); // A dot at the end makes no other name (RFC 1034); all below localhost is this machine (RFC 6761).
         AddressKind kind = IPAddress.TryParse(host, out IPAddress? literal) ? AddressKinds.Of(literal)
             : address.IsLoopback || host == "localhost" || host.EndsWith(".localhost", StringComparison.Ordinal) ? AddressKind.Internal : AddressKind.Public;
         return IsAllowed(kind) ? null
-            : $"'{address.IdnHost}' is no host of the public internet{(kind == AddressKind.Internal ? AllowAdvice : "")}";
+            : $"'{name}' is no host of the public internet{(kind == AddressKind.Internal ? AllowAdvice : "")}";
+    }
+
+    /// <summary>The host as DNS knows it; null when it has no such form (IDNA forbids some characters that a URI may hold).</summary>
+    private static string? HostOf(Uri address)
+    {
+        try
+        {
+            return address.IdnHost;
+        }
+        catch (UriFormatException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Connects to a host's checked addresses: a <see cref="SocketsHttpHandler.ConnectCallback"/>.</summary>

@@ -21,6 +21,7 @@ internal sealed class UpstreamControl : IDisposable
     private static readonly TimeSpan s_shortWait = TimeSpan.FromSeconds(0.05);
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(0.1);
     private static readonly TimeSpan s_quietIsTold = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_quietLook = TimeSpan.FromSeconds(7);
     private static readonly TimeSpan s_askPatience = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
@@ -52,7 +53,7 @@ internal sealed class UpstreamControl : IDisposable
         _logger = logger;
         _start = time.GetTimestamp();
         _limiter = new ConcurrencyLimiter(settings.Concurrency);
-        _quietTimer = time.CreateTimer(_ => TellQuiet(), null, s_quietIsTold, s_quietIsTold);
+        _quietTimer = time.CreateTimer(_ => TellQuiet(), null, s_quietLook, s_quietLook);
     }
 
     /// <summary>Called when lines may be sent again that could not before. Not under the lock.</summary>

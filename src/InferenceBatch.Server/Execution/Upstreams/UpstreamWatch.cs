@@ -156,7 +156,9 @@ internal sealed class UpstreamWatch
             return;
         }
 
-        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, LeastInARow, MostInARow) && !(attempt.Kind == AttemptKind.Refused && !_hasAnswered);
+        // One is enough where a wrong key or a used quota is the first that is heard of it.
+        bool isFirst = !_hasAnswered && attempt.Kind is (AttemptKind.Refused or AttemptKind.Throttled);
+        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, LeastInARow, MostInARow) && !isFirst;
         // With few lines in flight, a quota gives rows of 429 between two good answers.
         bool isBetween = attempt.Kind == AttemptKind.Throttled && _hasAnswered && now - _answeredAt < s_between;
         if (isFew || isBetween)
@@ -192,7 +194,7 @@ internal sealed class UpstreamWatch
     /// <param name="lines">Lines in flight: while there are some, they tell more.</param>
     public void Asked(in Attempt attempt, int lines, TimeSpan now)
     {
-        bool isThere = attempt.Kind == AttemptKind.Answered;
+        bool isThere = attempt.Kind is AttemptKind.Answered or AttemptKind.Failed; // A server that fails at this is there.
         _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
         if (isThere && NeedsSecondOpinion)
         {

@@ -1,0 +1,270 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text.Json;
+using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Tests.Support;
+
+namespace InferenceBatch.Server.Tests;
+
+/// <summary>The upstream is away, limits requests or refuses them: no line pays for it, and the upstream is not flooded.</summary>
+public sealed class BackOffTests
+{
+    private const string All = """{"total":60,"completed":60,"failed":0}""";
+
+    /// <summary>Statuses of a server that loads its model, of proxies in front of a dead one, and of overloaded ones.</summary>
+    [Theory]
+    [InlineData(502)]
+    [InlineData(503)]
+    [InlineData(504)]
+    [InlineData(521)]
+    [InlineData(529)]
+    public async Task An_upstream_that_is_unavailable_at_first_costs_no_attempt(int status)
+    {
+        int requests = 0;
+        JsonElement batch = await RunAsync(
+            call => Interlocked.Increment(ref requests) <= 8 ? call.AnswerAsync(status, "<html>", "text/html") : call.OkAsync(),
+            new EngineSettings { MaxAttempts = 1 });
+        Assert.Equal(All, Counts(batch));
+    }
+
+    [Theory]
+    [InlineData(401)]
+    [InlineData(402)]
+    [InlineData(403)]
+    [InlineData(407)]
+    public async Task An_upstream_that_refuses_every_line_at_first_costs_no_attempt(int status)
+    {
+        int requests = 0;
+        JsonElement batch = await RunAsync(
+            call => Interlocked.Increment(ref requests) <= 4 ? call.AnswerAsync(status, "{}") : call.OkAsync(), new EngineSettings { MaxAttempts = 1 });
+        Assert.Equal(All, Counts(batch));
+    }
+
+    [Theory]
+    [InlineData("insufficient_quota")]
+    [InlineData("billing_hard_limit_reached")]
+    public async Task A_quota_that_is_used_up_is_waited_for(string code)
+    {
+        int requests = 0;
+        JsonElement batch = await RunAsync(
+            call => Interlocked.Increment(ref requests) is > 20 and <= 26
+                ? call.AnswerAsync(429, $$$"""{"error":{"message":"no","type":"{{{code}}}","code":"{{{code}}}"}}""") : call.OkAsync(),
+            new EngineSettings { MaxAttempts = 1 });
+        Assert.Equal(All, Counts(batch));
+    }
+
+    /// <summary>What comes back in the middle of a run is met with few lines, and not with all that were in flight before.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData(64)]
+    public async Task An_upstream_that_comes_back_is_sent_few_lines_at_first(int? concurrency)
+    {
+        int requests = 0;
+        int atOnce = 0;
+        long outage = 0;
+        var afterwards = new ConcurrentQueue<int>();
+        JsonElement batch = await RunAsync(
+            async call =>
+            {
+                if (Interlocked.Increment(ref requests) == 300)
+                {
+                    Volatile.Write(ref outage, Stopwatch.GetTimestamp());
+                }
+
+                long began = Volatile.Read(ref outage);
+                if (began != 0 && Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(1.5))
+                {
+                    await call.AnswerAsync(503, "{}");
+                    return;
+                }
+
+                int now = Interlocked.Increment(ref atOnce);
+                if (began != 0)
+                {
+                    afterwards.Enqueue(now);
+                }
+
+                await Task.Delay(20);
+                Interlocked.Decrement(ref atOnce);
+                await call.OkAsync();
+            },
+            new EngineSettings { MaxAttempts = 1, Concurrency = concurrency }, lines: 600);
+        Assert.Equal(600, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
+        Assert.All(afterwards.Take(3), now => Assert.InRange(now, 1, 4));
+    }
+
+    [Fact]
+    public async Task While_it_is_away_one_line_at_a_time_asks_for_it()
+    {
+        int requests = 0;
+        bool isBack = false;
+        JsonElement batch = await RunAsync(
+            async call =>
+            {
+                if (Volatile.Read(ref isBack))
+                {
+                    await call.OkAsync();
+                    return;
+                }
+
+                int number = Interlocked.Increment(ref requests);
+                await Task.Delay(5);
+                Volatile.Write(ref isBack, number >= 70);
+                await call.AnswerAsync(503, "{}", headers: ("retry-after-ms", "1"));
+            },
+            new EngineSettings { MaxAttempts = 1, Concurrency = 64 }, assert: upstream => Assert.InRange(upstream.MostAtOnce, 1, 64));
+        Assert.Equal(All, Counts(batch));
+        // 64 are under way when it is noticed; the others are probes, one by one.
+        Assert.InRange(Volatile.Read(ref requests), 70, 72);
+    }
+
+    /// <summary>Nothing else succeeds beside the last line: that the upstream is there then shows otherwise.</summary>
+    [Theory]
+    [InlineData(503, "prompt 7", 4)]
+    [InlineData(503, "prompt 60", 4)]
+    [InlineData(502, "prompt 1", 4)]
+    [InlineData(504, "prompt 30", null)]
+    public async Task A_line_that_alone_is_unavailable_fails_after_its_attempts(int status, string prompt, int? concurrency)
+    {
+        JsonElement batch = await RunAsync(
+            call => call.Prompt == prompt ? call.AnswerAsync(status, """{"error":{"message":"no backend"}}""", headers: ("retry-after-ms", "20")) : call.OkAsync(),
+            new EngineSettings { MaxAttempts = 3, Concurrency = concurrency },
+            assert: upstream => Assert.InRange(upstream.Attempts[prompt], 3, 8));
+        Assert.Equal("""{"total":60,"completed":59,"failed":1}""", Counts(batch));
+    }
+
+    [Theory]
+    [InlineData(403)]
+    [InlineData(401)]
+    public async Task A_refusal_of_single_lines_among_good_ones_is_their_answer(int status)
+    {
+        JsonElement batch = await RunAsync(
+            call => call.Prompt is "prompt 7" or "prompt 33" ? call.AnswerAsync(status, """{"error":{"message":"flagged","code":"content_policy"}}""") : call.OkAsync(),
+            new EngineSettings { Concurrency = 4 },
+            assert: upstream => Assert.InRange(upstream.Attempts["prompt 7"], 1, 3));
+        Assert.Equal("""{"total":60,"completed":58,"failed":2}""", Counts(batch));
+    }
+
+    [Fact]
+    public async Task Not_implemented_is_final_at_once()
+    {
+        JsonElement batch = await RunAsync(
+            call => call.Prompt == "prompt 5" ? call.AnswerAsync(501, """{"error":{"message":"no embeddings"}}""") : call.OkAsync(),
+            new EngineSettings(), assert: upstream => Assert.Equal(1, upstream.Attempts["prompt 5"]));
+        Assert.Equal("""{"total":60,"completed":59,"failed":1}""", Counts(batch));
+    }
+
+    /// <summary>A line that always gets a 500 costs the others nothing: as many stay in flight.</summary>
+    [Theory]
+    [InlineData(500)]
+    [InlineData(505)]
+    public async Task Lines_that_always_fail_cost_no_concurrency(int status)
+    {
+        int atOnce = 0;
+        int most = 0;
+        JsonElement batch = await RunAsync(
+            async call =>
+            {
+                int now = Interlocked.Increment(ref atOnce);
+                if (call.Prompt.EndsWith("99", StringComparison.Ordinal))
+                {
+                    most = Math.Max(most, now);
+                }
+
+                await Task.Delay(20);
+                Interlocked.Decrement(ref atOnce);
+                await (call.Prompt.EndsWith('3') ? call.AnswerAsync(status, """{"error":{"message":"input is too large"}}""") : call.OkAsync());
+            },
+            new EngineSettings { Concurrency = 16 }, lines: 400, assert: upstream =>
+                Assert.All(upstream.Attempts.Where(pair => pair.Key.EndsWith('3')), pair => Assert.InRange(pair.Value, 2, 5)));
+        Assert.Equal("""{"total":400,"completed":360,"failed":40}""", Counts(batch));
+        Assert.InRange(most, 12, 16);
+    }
+
+    /// <summary>A quota in a fixed window, and one that refills: no line fails, and it is used.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("1")]
+    public async Task No_line_fails_on_a_quota(string? retryAfter)
+    {
+        var bucket = new Bucket(perSecond: 100);
+        long start = Stopwatch.GetTimestamp();
+        JsonElement batch = await RunAsync(
+            call => bucket.Take() ? call.OkAsync()
+                : retryAfter is null ? call.AnswerAsync(429, "{}") : call.AnswerAsync(429, "{}", headers: ("Retry-After", retryAfter)),
+            new EngineSettings { MaxAttempts = 1 }, lines: 300);
+        Assert.Equal("""{"total":300,"completed":300,"failed":0}""", Counts(batch));
+        Assert.True(Stopwatch.GetElapsedTime(start) >= TimeSpan.FromSeconds(2.5));
+    }
+
+    [Fact]
+    public async Task When_only_429_comes_back_the_asked_wait_pauses_all_lines()
+    {
+        var times = new ConcurrentQueue<long>();
+        int requests = 0;
+        JsonElement batch = await RunAsync(
+            call =>
+            {
+                times.Enqueue(Stopwatch.GetTimestamp());
+                return Interlocked.Increment(ref requests) <= 4 ? call.AnswerAsync(429, "{}", headers: ("Retry-After", "2")) : call.OkAsync();
+            },
+            new EngineSettings { MaxAttempts = 1, Concurrency = 4 });
+        Assert.Equal(All, Counts(batch));
+        long[] all = [.. times];
+        Assert.True(Stopwatch.GetElapsedTime(all[3], all[4]) >= TimeSpan.FromSeconds(1.9), "The pause was cut short.");
+    }
+
+    [Fact]
+    public async Task Retries_are_counted_by_reason()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call switch
+        {
+            { Prompt: "prompt 2", Attempt: 1 } => call.AnswerAsync(429, "{}", headers: ("retry-after-ms", "1")),
+            { Prompt: "prompt 3", Attempt: <= 2 } => call.AnswerAsync(500, "{}"),
+            { Prompt: "prompt 4", Attempt: 1 } => call.Drop(),
+            { Prompt: "prompt 5", Attempt: 1 } => call.AnswerAsync(408, "{}"),
+            { Prompt: "prompt 6", Attempt: 1 } => call.AnswerAsync(403, "{}"),
+            _ => call.OkAsync(),
+        });
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });
+        string id = await service.Api.SubmitAsync(Requests.File(60));
+        Assert.Equal(All, Counts(await service.Api.EndAsync(id)));
+        Assert.Equal(
+            """{"rate_limit":1,"server_error":2,"timeout":1,"connection":1,"refused":1}""",
+            (await service.Api.GetAsync($"batches/{id}/statistics")).GetProperty("retries").GetRawText());
+        Assert.Contains(service.Log.Lines, line => line.Contains($"{id}: 6 retries (429: 1, 5xx: 2, timeout: 1, connection: 1, refused: 1)", StringComparison.Ordinal));
+    }
+
+    private static string Counts(JsonElement batch) => batch.GetProperty("request_counts").GetRawText();
+
+    private static async Task<JsonElement> RunAsync(
+        Func<FaultUpstream.Call, Task> answer, EngineSettings engine, int lines = 60, Action<FaultUpstream>? assert = null)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(answer);
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address, Engine = engine });
+        JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(lines)));
+        assert?.Invoke(upstream);
+        return batch;
+    }
+
+    /// <summary>Lets so many through each second, with a burst of ten.</summary>
+    private sealed class Bucket(double perSecond)
+    {
+        private readonly Lock _gate = new();
+        private double _tokens = 10;
+        private long _filled = Stopwatch.GetTimestamp();
+
+        public bool Take()
+        {
+            lock (_gate)
+            {
+                long now = Stopwatch.GetTimestamp();
+                _tokens = Math.Min(10, _tokens + (perSecond * Stopwatch.GetElapsedTime(_filled, now).TotalSeconds));
+                _filled = now;
+                bool isThrough = _tokens >= 1;
+                _tokens -= isThrough ? 1 : 0;
+                return isThrough;
+            }
+        }
+    }
+}
