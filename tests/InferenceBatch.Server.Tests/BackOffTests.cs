@@ -235,6 +235,47 @@ public sealed class BackOffTests
         Assert.Contains(service.Log.Lines, line => line.Contains($"{id}: 6 retries (429: 1, 5xx: 2, timeout: 1, connection: 1, refused: 1)", StringComparison.Ordinal));
     }
 
+    /// <summary>Gateways put errors into a success; their own code decides on a retry, and what stays bad is a failure with their words.</summary>
+    [Theory]
+    [InlineData("""{"error":{"code":502,"message":"Provider returned error"}}""", 502, "Provider returned error")]
+    [InlineData("""{"error":{"code":400,"message":"bad prompt"}}""", 400, "bad prompt")]
+    [InlineData("""{"error":true,"message":"it broke"}""", 502, "it broke")]
+    [InlineData("""{"choices":null}""", 502, "choices")]
+    [InlineData("""{"choices":[{"finish_reason":"error","message":{"content":"half"}}]}""", 502, "half")]
+    [InlineData("""{"object":"response","status":"cancelled","output":[]}""", 502, "cancelled")]
+    [InlineData("[1]", 502, "1")]
+    public async Task A_success_that_is_no_answer_is_a_failed_line(string body, int status, string words)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 7" ? call.AnswerAsync(200, body) : call.OkAsync());
+        using var folder = new TempFolder();
+        string id, error;
+        await using (TestService service = await TestService.StartAsync(
+            settings => settings with { Upstream = upstream.Address, Engine = new EngineSettings { MaxAttempts = 2 } }, folder: folder))
+        {
+            id = await service.Api.SubmitAsync(Requests.File(60));
+            JsonElement batch = await service.Api.EndAsync(id);
+            Assert.Equal("""{"total":60,"completed":59,"failed":1}""", Counts(batch));
+            JsonElement line = Assert.Single(await service.Api.LinesAsync(batch.GetProperty("error_file_id")));
+            Assert.Equal(status, line.GetProperty("response").GetProperty("status_code").GetInt32());
+            error = line.GetRawText();
+            Assert.Contains(words, error, StringComparison.Ordinal);
+        }
+
+        // What a restart reads is what was counted.
+        Assert.False(LineOutcome.ReadResultLine(System.Text.Encoding.UTF8.GetBytes(error), isSuccess: false, out _).IsSuccess);
+    }
+
+    [Theory]
+    [InlineData("""{"error":{"code":502,"message":"Provider returned error"}}""")]
+    [InlineData("""{"error":{"code":"429","message":"slow down"}}""")]
+    [InlineData("""{"error":{"type":"overloaded_error","message":"busy"}}""")]
+    [InlineData("""{"choices":null}""")]
+    public async Task A_success_that_is_no_answer_is_retried(string body)
+    {
+        JsonElement batch = await RunAsync(call => call.Prompt == "prompt 7" && call.Attempt == 1 ? call.AnswerAsync(200, body) : call.OkAsync(), new EngineSettings());
+        Assert.Equal(All, Counts(batch));
+    }
+
     private static string Counts(JsonElement batch) => batch.GetProperty("request_counts").GetRawText();
 
     private static async Task<JsonElement> RunAsync(

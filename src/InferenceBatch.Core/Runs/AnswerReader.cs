@@ -35,6 +35,7 @@ internal static class AnswerReader
         if (reader.TokenType != JsonTokenType.StartObject)
         {
             fields.HasBody |= reader.TokenType != JsonTokenType.Null;
+            fields.IsNotAnObject = fields.HasBody;
             reader.Skip();
             return;
         }
@@ -42,14 +43,21 @@ internal static class AnswerReader
         fields.HasBody = true;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
+            fields.Check.See();
             if (reader.Is("choices"u8))
             {
+                fields.Check.LookAtChoices(reader);
                 reader.Read();
                 ReadFirst(ref reader, ref fields, ReadChoice);
             }
             else if (reader.Is("output"u8))
             {
                 reader.Read();
+                if (reader.TokenType == JsonTokenType.Null)
+                {
+                    fields.Check.TakeNull("output");
+                }
+
                 ReadEach(ref reader, ref fields, ReadOutputItem);
             }
             else if (reader.Is("usage"u8))
@@ -59,23 +67,20 @@ internal static class AnswerReader
             }
             else if (reader.Is("error"u8))
             {
-                fields.BodyError = JsonValues.ReadError(ref reader);
+                fields.Check.ReadError(ref reader);
             }
             else if (reader.Is("status"u8))
             {
                 // /v1/responses says here how the answer ended: completed, incomplete …
                 string? ending = JsonValues.ReadText(ref reader);
                 fields.FinishReason ??= ending;
+                fields.Check.TakeEnding(ending);
             }
             else if (reader.Is("model"u8))
             {
                 fields.Model = JsonValues.ReadName(ref reader, ref t_model);
             }
-            else if (reader.Is("message"u8))
-            {
-                fields.BodyMessage = JsonValues.ReadText(ref reader);
-            }
-            else
+            else if (!fields.Check.LookAt(ref reader))
             {
                 reader.Read();
                 reader.Skip();
@@ -119,9 +124,14 @@ internal static class AnswerReader
                 reader.Read();
                 TakeText(ref reader, ref fields);
             }
+            else if (reader.Is("error"u8))
+            {
+                fields.Check.ReadError(ref reader);
+            }
             else if (reader.Is("finish_reason"u8))
             {
                 fields.FinishReason = JsonValues.ReadName(ref reader, ref t_ending);
+                fields.Check.TakeEnding(fields.FinishReason);
             }
             else
             {

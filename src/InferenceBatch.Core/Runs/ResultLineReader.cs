@@ -36,7 +36,8 @@ public static class ResultLineReader
         {
             CustomId = fields.CustomId ?? "",
             Status = StatusOf(error),
-            StatusCode = fields.StatusCode,
+            // What a body says of itself decides whether another try is worth it.
+            StatusCode = fields.StatusCode is null or (>= 200 and <= 299) ? fields.Problem?.StatusCode ?? fields.StatusCode : fields.StatusCode,
             Text = fields.Text ?? (error is null && fields.TextToken.Length == 0 ? fields.PlainBody : null),
             TextToken = fields.TextToken,
             TextReader = fields.TextToken.Length > 0 ? s_readText : null,
@@ -97,18 +98,18 @@ public static class ResultLineReader
     /// <summary>What went wrong, the line's own error before that of the answer's body; null for a success.</summary>
     private static ServiceError? ErrorOf(in ResultFields fields)
     {
-        if ((fields.LineError ?? fields.BodyError) is { } error)
+        if (fields.LineError is { } error)
         {
             return error;
         }
 
         return fields.StatusCode switch
         {
-            >= 200 and <= 299 => null,
-            null when fields.HasBody => null,
-            null => new ServiceError("no_response", "The line holds neither an answer nor an error."),
+            null when !fields.HasBody => new ServiceError("no_response", "The line holds neither an answer nor an error."),
+            null or (>= 200 and <= 299) => fields.Problem?.Error,
+            { } when fields.Check.HasProperties && fields.Problem is { } problem => problem.Error,
             { } code => new ServiceError(
-                $"http_{code}", ErrorReader.Shorten(fields.PlainBody ?? fields.BodyMessage ?? $"The request was answered with status {code}.")),
+                $"http_{code}", ErrorReader.Shorten(fields.PlainBody ?? fields.Check.Message ?? $"The request was answered with status {code}.")),
         };
     }
 

@@ -58,12 +58,17 @@ public static class ErrorReader
             return inner;
         }
 
-        string? code = element.Field("code").Name() ?? element.Field("type").Name();
+        string? code = element.Field("code").Name();
+        string? type = element.Field("type").Name() ?? element.Field("status").Name();
+        // A code that only repeats the HTTP status says less than the type beside it.
+        code = code is null || (IsStatus(code) && type is not null && !IsStatus(type)) ? type ?? code : code;
         JsonElement? message = element.Field("message", "detail");
         string? text = message.Name() ?? (message is { } shaped ? shaped.GetRawText() : null);
         return code is null && text is null ? null
             : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Name(), ReadLine(element.Field("line")));
     }
+
+    private static bool IsStatus(string code) => code.Length == 3 && code[0] is ('4' or '5') && char.IsAsciiDigit(code[1]) && char.IsAsciiDigit(code[2]);
 
     private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
 

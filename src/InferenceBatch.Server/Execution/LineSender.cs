@@ -110,16 +110,19 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
     private async ValueTask<Verdict> EndAsync(
         LineRun run, int index, long ticket, LineHistory history, ReadOnlyMemory<byte> customId, UpstreamAnswer answer, TimeSpan latency)
     {
-        bool isJson = LineUsage.TryReadBody(answer.Body, out LineUsage usage);
-        bool isAnswer = isJson || !answer.IsSuccess;
-        Attempt attempt = Attempt.Of(answer, answer.StatusCode, isAnswer);
+        bool isJson = LineUsage.TryReadBody(answer.Body, out LineUsage usage, out AnswerProblem? problem);
+        problem = answer.IsSuccess ? problem : null;
+        // An error inside a success is kept as what it is: 502 where it names no status of its own.
+        int statusCode = problem is null ? answer.StatusCode : problem.StatusCode ?? 502;
+        bool isAnswer = isJson ? problem is null : !answer.IsSuccess;
+        Attempt attempt = Attempt.Of(answer, problem?.StatusCode ?? answer.StatusCode, isAnswer);
         Verdict verdict = upstream.End(ticket, attempt, history, (run, index));
         if (verdict.Wait is not null)
         {
             return verdict;
         }
 
-        if (!isAnswer)
+        if (!isJson && answer.IsSuccess)
         {
             await WriteAsync(run, () => run.AddErrorAsync(index, customId, FailedCode, $"The upstream's answer (status {answer.StatusCode}) was not JSON."));
             return verdict;
@@ -127,8 +130,8 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
         byte[]? wrapped = isJson ? null : Wrap(answer.Body);
-        LineOutcome outcome = LineOutcome.OfAnswer(answer.StatusCode, wrapped ?? answer.Body, usage, latency);
-        await WriteAsync(run, () => run.AddAnswerAsync(index, customId.Span, answer.StatusCode, requestId, wrapped ?? answer.Body, outcome));
+        LineOutcome outcome = LineOutcome.OfAnswer(statusCode, wrapped ?? answer.Body, usage, latency);
+        await WriteAsync(run, () => run.AddAnswerAsync(index, customId.Span, statusCode, requestId, wrapped ?? answer.Body, outcome));
         return verdict;
     }
 

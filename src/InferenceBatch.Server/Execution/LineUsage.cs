@@ -26,9 +26,11 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
     };
 
     /// <summary>Reads an answer's body; false when it is not one whole JSON value in UTF-8.</summary>
-    public static bool TryReadBody(ReadOnlySpan<byte> body, out LineUsage usage)
+    /// <param name="problem">Why a body with a success status is not an answer; null for an answer.</param>
+    public static bool TryReadBody(ReadOnlySpan<byte> body, out LineUsage usage, out AnswerProblem? problem)
     {
         usage = default;
+        problem = null;
         if (!Utf8.IsValid(body))
         {
             return false;
@@ -42,7 +44,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
                 return false;
             }
 
-            usage = ReadBody(ref reader);
+            usage = ReadBody(ref reader, out problem);
             return !reader.Read(); // Anything behind the value throws.
         }
         catch (JsonException)
@@ -82,7 +84,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
                     reader.Read();
                     if (isBody)
                     {
-                        usage = ReadBody(ref reader);
+                        usage = ReadBody(ref reader, out _);
                         hasBody = true;
                     }
                     else if (isStatus && reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int status))
@@ -109,17 +111,25 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         return reader.Read() ? throw new JsonException() : usage; // Anything behind the object throws by itself.
     }
 
-    private static LineUsage ReadBody(ref Utf8JsonReader reader)
+    private static LineUsage ReadBody(ref Utf8JsonReader reader, out AnswerProblem? problem)
     {
         LineUsage usage = default;
         if (reader.TokenType != JsonTokenType.StartObject)
         {
             reader.Skip();
+            problem = AnswerProblem.NotAnObject;
             return usage;
         }
 
+        AnswerCheck check = default;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
+            check.See();
+            if (check.TryRead(ref reader))
+            {
+                continue;
+            }
+
             bool isUsage = reader.Is("usage"u8);
             reader.Read();
             if (isUsage && reader.TokenType == JsonTokenType.StartObject)
@@ -132,6 +142,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
             }
         }
 
+        problem = check.Problem;
         return usage;
     }
 
