@@ -25,6 +25,8 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     /// <summary>How long looks fail before it is told.</summary>
     private static readonly TimeSpan s_troubleIsTold = TimeSpan.FromSeconds(10);
 
+    private static readonly TimeSpan s_askPatience = TimeSpan.FromSeconds(3);
+
     /// <summary>What a look gets that begins as the time runs out.</summary>
     private static readonly TimeSpan s_lastLook = TimeSpan.FromSeconds(10);
 
@@ -50,6 +52,9 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
     /// <summary>Told once of each batch that shows neither another status nor another count for long, and for how long: 15 minutes in validating, else 30.</summary>
     public Action<Batch, TimeSpan>? OnStalled { get; init; }
+
+    /// <summary>Told of a batch that waits at a local service, and why, such as an upstream that is away: once for each reason until the batch moves.</summary>
+    public Action<Batch, string>? OnHeld { get; init; }
 
     /// <summary>Told once, when for some time no look has succeeded, why; once more after each that did.</summary>
     public Action<ServiceException>? OnTrouble { get; init; }
@@ -250,6 +255,11 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             (Trouble, _failingSince, _troubleWasTold) = (null, null, false);
             watched.Saw(batch, now);
             OnLook?.Invoke(batch);
+            if (!batch.IsFinished && watched.IsQuiet(now))
+            {
+                await AskWhyAsync(watched, batch, cancellationToken).ConfigureAwait(false);
+            }
+
             if (!batch.IsFinished && watched.TakeStall(now) is { } unchanged)
             {
                 OnStalled?.Invoke(batch, unchanged);
@@ -287,6 +297,33 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         }
 
         return null;
+    }
+
+    /// <summary>A local service says what its batches wait for; other services have no place to say it.</summary>
+    private async Task AskWhyAsync(WatchedBatch watched, Batch batch, CancellationToken cancellationToken)
+    {
+        BatchClient service = ClientFor(batch.Id);
+        if (OnHeld is null || service.Connection.Profile != ServiceProfile.Local)
+        {
+            return;
+        }
+
+        using var patience = new CancellationTokenSource(s_askPatience, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
+        try
+        {
+            foreach (string reason in await service.ListTroublesAsync(either.Token).ConfigureAwait(false))
+            {
+                if (watched.TakeHeld(reason))
+                {
+                    OnHeld(batch, reason);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // It answers the next time.
+        }
     }
 
     /// <summary>A service that is busy says so, and is waited for; one that cannot be asked a person should hear of.</summary>

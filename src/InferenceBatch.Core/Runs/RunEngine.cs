@@ -153,6 +153,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             OnLook = observer.OnLook,
             OnStalled = observer.OnStalled,
             OnTrouble = observer.OnTrouble,
+            OnHeld = observer.OnHeld,
             OnGivenUp = (id, why) => Leave(id, sent[id].Places, why),
         };
         IEnumerable<(string, Batch?)> batches = sent.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));

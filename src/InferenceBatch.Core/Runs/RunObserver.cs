@@ -33,6 +33,11 @@ public class RunObserver
     {
     }
 
+    /// <summary>A batch waits at a local service; see <see cref="BatchWatcher.OnHeld"/>.</summary>
+    public virtual void OnHeld(Batch batch, string reason)
+    {
+    }
+
     /// <summary>For some time no look has succeeded; see <see cref="BatchWatcher.OnTrouble"/>.</summary>
     public virtual void OnTrouble(ServiceException trouble)
     {

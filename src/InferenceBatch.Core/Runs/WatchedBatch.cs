@@ -15,6 +15,7 @@ internal sealed class WatchedBatch(string id)
     /// <summary>The least wait that an end in sight makes shorter, and the least it makes of it.</summary>
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan s_quiet = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_hintPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_stalled = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan s_stalledValidating = TimeSpan.FromMinutes(15);
@@ -27,6 +28,7 @@ internal sealed class WatchedBatch(string id)
     private TimeSpan _notBefore;
     private bool _isHinted;
     private bool _stallWasTold;
+    private readonly HashSet<string> _heldTold = [];
     private int _unknown500s;
     private Batch? _last;
 
@@ -46,6 +48,7 @@ internal sealed class WatchedBatch(string id)
         if (_last is null || _last.RawStatus != batch.RawStatus || _last.RequestCounts != batch.RequestCounts)
         {
             _changedAt = now;
+            _heldTold.Clear();
         }
 
         _last = batch;
@@ -116,6 +119,12 @@ internal sealed class WatchedBatch(string id)
         _stallWasTold = true;
         return unchanged;
     }
+
+    /// <summary>Whether nothing has changed for some seconds, so that it is worth asking why.</summary>
+    public bool IsQuiet(TimeSpan now) => _last is not null && now - _changedAt >= s_quiet;
+
+    /// <summary>Whether a reason to wait is new since the batch last changed.</summary>
+    public bool TakeHeld(string reason) => _heldTold.Add(reason);
 
     /// <summary>Many hints at once make one look a second.</summary>
     private TimeSpan Soonest(TimeSpan now)

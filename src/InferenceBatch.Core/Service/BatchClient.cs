@@ -181,6 +181,44 @@ public sealed class BatchClient
             json => Page<string?>.Read(json, item => item.Field("id").Text()).Items.OfType<string>().ToList() as IReadOnlyList<string>,
             cancellationToken);
 
+    /// <summary>GET /healthz of a local service: what keeps its batches waiting, a sentence each; empty when nothing does or it does not say.</summary>
+    public async Task<IReadOnlyList<string>> ListTroublesAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return await _caller.CallAsync(
+                new ServiceCall(HttpMethod.Get, "healthz") { IsAside = true }, RetryPolicy.Once,
+                json => Read(json, health => health.Field("troubles")?.EnumerateArray().Select(trouble => trouble.Field("message").Text()).OfType<string>().ToArray() ?? []),
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (ServiceException)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>GET /batches/{id}/statistics of a local service: how often it sent lines again; null when it does not say.</summary>
+    public async Task<RetryCounts?> FindRetriesAsync(string batchId, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return await _caller.CallAsync(
+                BatchCall(HttpMethod.Get, batchId, "/statistics") with { IsAside = true }, RetryPolicy.Once,
+                json => Read(json, statistics => statistics.Field("retries") is { } retries ? RetryCountsReader.Read(retries) : null),
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (ServiceException)
+        {
+            return null;
+        }
+    }
+
+    private static T Read<T>(ReadOnlyMemory<byte> json, Func<JsonElement, T> read)
+    {
+        using JsonDocument document = BrokenText.Parse(json);
+        return read(document.RootElement);
+    }
+
     /// <remarks>Ends on a page that is short, says there is no more, or ends with the id the page before ended with.</remarks>
     private async IAsyncEnumerable<T> ListAsync<T>(
         string path, string? after, int pageSize, Func<JsonElement, T> read, Func<T, string> idOf,

@@ -133,7 +133,7 @@ internal static class RunCommand
 
         string tokens = run.Usage is { } usage ? PluralFormat.Invariant($"; {usage.InputTokens:N0} {usage.InputTokens:token|tokens} in, {usage.OutputTokens:N0} out") : "";
         Console.Out.WriteLine(PluralFormat.Invariant(
-            $"{run.Counts.Total:N0} {run.Counts.Total:line|lines} in {seconds} s: {run.Counts.Completed:N0} succeeded, {run.Counts.Failed:N0} failed{(run.Retries is { Length: > 0 } retries ? ", " + retries : "")}{tokens}"));
+            $"{run.Counts.Total:N0} {run.Counts.Total:line|lines} in {seconds} s: {run.Counts.Completed:N0} succeeded, {run.Counts.Failed:N0} failed{(run.Retries is { Total: > 0 } retries ? ", " + retries : "")}{tokens}"));
         Console.Out.WriteLine($"output: {paths.Output}");
         Console.Out.WriteLine($"errors: {paths.Errors}");
         return run.Counts.Failed > 0 ? ExitCodes.LinesFailed : ExitCodes.Success;

@@ -37,8 +37,8 @@ internal sealed class FileRun : IDisposable
 
     public TokenUsage? Usage => _run.Usage;
 
-    /// <summary>How often lines were sent again since this process began, as text; empty when none was.</summary>
-    public string Retries => _run.Retries;
+    /// <summary>How often lines were sent again since this process began.</summary>
+    public RetryCounts Retries => _run.Retries;
 
     /// <summary>Opens the files of a run whose input was found valid.</summary>
     /// <param name="endpoint">Where the lines are sent.</param>

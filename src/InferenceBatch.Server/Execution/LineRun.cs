@@ -113,14 +113,14 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    /// <summary>How often lines were sent again, by reason, as text; empty when none was.</summary>
-    public string Retries
+    /// <summary>How often lines were sent again.</summary>
+    public RetryCounts Retries
     {
         get
         {
             lock (_gate)
             {
-                return _statistics.Retries.ToString();
+                return _statistics.Retries.Counts;
             }
         }
     }

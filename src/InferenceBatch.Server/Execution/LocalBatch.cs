@@ -112,9 +112,9 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             { Status: BatchStatus.Finalizing } ends when ends.Outcome != BatchStatus.Completed || run.Finished.IsCompleted => ends.Outcome,
             _ => await DispatchAsync(run, stop),
         };
-        if (run.Retries is { Length: > 0 } retries)
+        if (run.Retries is { Total: > 0 } retries)
         {
-            Log.RetryTotals(engine.Logger, record.Id, retries);
+            Log.RetryTotals(engine.Logger, record.Id, retries.ToString());
         }
 
         outcome = await SaveAsync(() => State.BeginEnd(outcome));

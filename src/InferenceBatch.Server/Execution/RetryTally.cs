@@ -1,52 +1,36 @@
-using System.Globalization;
 using System.Text.Json;
+using InferenceBatch.Model;
 using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Execution;
 
-/// <summary>How often lines were sent again, by reason.</summary>
+/// <summary>Counts how often lines were sent again, by reason.</summary>
 /// <remarks>Not safe for several threads.</remarks>
 internal sealed class RetryTally
 {
-    private static readonly (RetryReason Reason, string Name, string Text)[] s_reasons =
-    [
-        (RetryReason.RateLimit, "rate_limit", "429"),
-        (RetryReason.ServerError, "server_error", "5xx"),
-        (RetryReason.Timeout, "timeout", "timeout"),
-        (RetryReason.Connection, "connection", "connection"),
-        (RetryReason.Refused, "refused", "refused"),
-    ];
+    public RetryCounts Counts { get; private set; } = new(0, 0, 0, 0, 0);
 
-    private readonly long[] _counts = new long[s_reasons.Length];
-
-    public void Add(RetryReason reason) => _counts[(int)reason]++;
+    public void Add(RetryReason reason) => Counts = reason switch
+    {
+        RetryReason.RateLimit => Counts with { RateLimit = Counts.RateLimit + 1 },
+        RetryReason.Timeout => Counts with { Timeout = Counts.Timeout + 1 },
+        RetryReason.Connection => Counts with { Connection = Counts.Connection + 1 },
+        RetryReason.Refused => Counts with { Refused = Counts.Refused + 1 },
+        _ => Counts with { ServerError = Counts.ServerError + 1 },
+    };
 
     /// <summary>Adds what <see cref="Write"/> wrote.</summary>
-    public void Add(JsonElement json)
-    {
-        foreach ((RetryReason reason, string name, _) in s_reasons)
-        {
-            _counts[(int)reason] += json.TryGetProperty(name, out JsonElement count) ? count.GetInt64() : 0;
-        }
-    }
+    public void Add(JsonElement json) => Counts += RetryCountsReader.Read(json);
 
     public void Write(Utf8JsonWriter json, string name)
     {
         json.WriteStartObject(name);
-        foreach ((RetryReason reason, string field, _) in s_reasons)
-        {
-            json.WriteNumber(field, _counts[(int)reason]);
-        }
-
+        json.WriteNumber("rate_limit", Counts.RateLimit);
+        json.WriteNumber("server_error", Counts.ServerError);
+        json.WriteNumber("timeout", Counts.Timeout);
+        json.WriteNumber("connection", Counts.Connection);
+        json.WriteNumber("refused", Counts.Refused);
         json.WriteEndObject();
-    }
-
-    /// <summary>Such as <c>14 retries (429: 12, timeout: 2)</c>; empty when there was none.</summary>
-    public override string ToString()
-    {
-        long all = _counts.Sum();
-        return all == 0 ? "" : Model.PluralFormat.Invariant($"{all:N0} {all:retry|retries} (")
-            + string.Join(", ", s_reasons.Where(one => _counts[(int)one.Reason] > 0)
-                .Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Text}: {_counts[(int)one.Reason]:N0}"))) + ")";
     }
 }

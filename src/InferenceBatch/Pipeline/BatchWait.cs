@@ -50,6 +50,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
             PollingInterval = pollingSeconds is { } pause ? TimeSpan.FromSeconds(pause) : null,
             OnLook = shown.Show,
             OnStalled = (batch, unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged)),
+            OnHeld = (batch, reason) => pump.WriteWarning(WaitProgress.HeldText(batch, reason)),
             OnTrouble = trouble => pump.WriteWarning(WaitProgress.TroubleText(trouble)),
             OnGivenUp = (id, problem) => pump.WriteError(ErrorRecords.From(problem, id)),
         };

@@ -32,6 +32,8 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnLook(Batch batch) => Waiting.Show(batch);
 
+    public override void OnHeld(Batch batch, string reason) => pump.WriteWarning(WaitProgress.HeldText(batch, reason));
+
     public override void OnStalled(Batch batch, TimeSpan unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged));
 
     public override void OnBatchFailed(Batch batch) => pump.WriteError(ErrorRecords.BatchFailed(batch));

@@ -2,6 +2,7 @@ using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
 using InferenceBatch.Views;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;
 
@@ -39,6 +40,9 @@ internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time
     public static string StallText(Batch batch, TimeSpan unchanged) => Messages.Text(
         batch.Status == BatchStatus.Validating ? "Warning.StalledValidating" : "Warning.Stalled",
         batch.Id, ViewText.Status(batch), batch.RequestCounts.Done, batch.RequestCounts.Total, Math.Round(unchanged.TotalMinutes));
+
+    /// <summary>The warning about a batch that waits at a local service, with the service's reason.</summary>
+    public static string HeldText(Batch batch, string reason) => Messages.Text("Warning.Held", batch.Id, PlainText.Of(reason));
 
     public static string TroubleText(ServiceException trouble) => Messages.Text("Warning.Unreachable", trouble.Message);
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using InferenceBatch.Http;
 using InferenceBatch.Server.Diagnostics;
 
 namespace InferenceBatch.Server.Execution.Upstreams;
@@ -13,13 +12,9 @@ namespace InferenceBatch.Server.Execution.Upstreams;
 /// </summary>
 internal sealed class UpstreamControl : IDisposable
 {
-    /// <summary>A 500 that comes this often for a line, while lines sent later succeed, is the line's own.</summary>
-    private const int OwnFailures = 3;
-
+    /// <summary>Pauses for which an outage that only few lines have met is not told: they may be at fault.</summary>
     private const int PausesInDoubt = 3;
 
-    private static readonly TimeSpan s_shortWait = TimeSpan.FromSeconds(0.05);
-    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(0.1);
     private static readonly TimeSpan s_quietIsTold = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_quietLook = TimeSpan.FromSeconds(7);
     private static readonly TimeSpan s_askPatience = TimeSpan.FromSeconds(10);
@@ -32,6 +27,7 @@ internal sealed class UpstreamControl : IDisposable
     private readonly long _start;
     private readonly UpstreamWatch _watch = new();
     private readonly RequestRate _rate = new();
+    private readonly LineJudge _judge;
     private readonly ConcurrencyLimiter _limiter;
     private readonly Dictionary<long, TimeSpan> _inFlight = [];
     private readonly ITimer _quietTimer;
@@ -42,8 +38,6 @@ internal sealed class UpstreamControl : IDisposable
     private TimeSpan _lastEnd;
     private TimeSpan _quietTold;
     private int _askedInPause = -1;
-    private int _retriesThatHelped;
-    private int _retriesInVain;
 
     public UpstreamControl(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
     {
@@ -52,6 +46,7 @@ internal sealed class UpstreamControl : IDisposable
         _time = time;
         _logger = logger;
         _start = time.GetTimestamp();
+        _judge = new LineJudge(settings, _watch, _rate);
         _limiter = new ConcurrencyLimiter(settings.Concurrency);
         _quietTimer = time.CreateTimer(_ => TellQuiet(), null, s_quietLook, s_quietLook);
     }
@@ -71,10 +66,12 @@ internal sealed class UpstreamControl : IDisposable
             {
                 return _watch.State == UpstreamState.Up && _redirect is not null
                     ? new UpstreamStatus(UpstreamState.Refusing, _redirectSince, false, _redirect)
-                    : new UpstreamStatus(_watch.State, _time.GetUtcNow() - (Now - _watch.Since), _watch.IsHeld, Message());
+                    : new UpstreamStatus(_watch.State, _time.GetUtcNow() - (Now - _watch.Since), _watch.IsHeld, Message);
             }
         }
     }
+
+    private string Message => UpstreamMessage.Of(_watch, _rate, _settings);
 
     /// <summary>Time that no clock that is set can move.</summary>
     private TimeSpan Now => _time.GetElapsedTime(_start);
@@ -164,7 +161,7 @@ internal sealed class UpstreamControl : IDisposable
             Heard();
             bool wasHeld = _watch.IsHeld;
             Note(ticket, attempt, line, inFlight, now - started, now);
-            verdict = Judge(attempt, history, now);
+            verdict = _judge.Judge(attempt, history, now);
             isReleased = wasHeld && !_watch.IsHeld;
             if (isReleased)
             {
@@ -243,7 +240,7 @@ internal sealed class UpstreamControl : IDisposable
             TimeSpan now = Now;
             if (_watch.IsHeld)
             {
-                return string.Create(CultureInfo.InvariantCulture, $"{Message()} That is so for {(now - _watch.Since).TotalSeconds:N0} s.");
+                return string.Create(CultureInfo.InvariantCulture, $"{Message} That is so for {(now - _watch.Since).TotalSeconds:N0} s.");
             }
 
             if (_inFlight.Count == 0 || now - _lastEnd < quiet)
@@ -301,94 +298,12 @@ internal sealed class UpstreamControl : IDisposable
         }
     }
 
-    private Verdict Judge(in Attempt attempt, LineHistory history, TimeSpan now)
-    {
-        bool othersSucceed = _watch.OthersSucceed(history);
-        if (attempt.Kind == AttemptKind.Answered)
-        {
-            _retriesThatHelped += attempt.IsSuccess && history.Attempts > 0 ? 1 : 0;
-            return new Verdict(history, null);
-        }
-
-        bool isLast;
-        int attempts = history.Attempts;
-        switch (attempt.Kind)
-        {
-            case AttemptKind.Throttled or AttemptKind.Unreachable:
-                isLast = false;
-                break;
-            case AttemptKind.Refused:
-                isLast = othersSucceed;
-                break;
-            case AttemptKind.Unavailable:
-                // The attempt before counts once others have succeeded since; this one, if it would be the last.
-                attempts += othersSucceed ? 1 : 0;
-                isLast = othersSucceed && attempts + 1 >= _settings.MaxAttempts;
-                break;
-            case AttemptKind.Broken:
-                attempts += _watch.IsHeld && !othersSucceed ? 0 : 1;
-                isLast = attempts >= _settings.MaxAttempts;
-                break;
-            case AttemptKind.Failed:
-                _retriesInVain += attempts > 0 ? 1 : 0;
-                attempts++;
-                isLast = attempts >= _settings.MaxAttempts
-                    || (attempts >= OwnFailures && othersSucceed && _retriesInVain > _retriesThatHelped);
-                break;
-            default:
-                attempts++;
-                isLast = attempts >= _settings.MaxAttempts;
-                break;
-        }
-
-        if (isLast)
-        {
-            if (othersSucceed && attempt.Kind is (AttemptKind.Unavailable or AttemptKind.Refused))
-            {
-                _watch.Acquit(now);
-            }
-
-            return new Verdict(history with { Attempts = attempts }, null);
-        }
-
-        bool isThrottled = attempt.Kind == AttemptKind.Throttled;
-        history = new LineHistory(attempts, _watch.Newest, isThrottled ? history.Throttles + 1 : 0);
-        int tries = Math.Max(1, isThrottled ? history.Throttles : attempts);
-        TimeSpan wait = _watch.IsHeld ? TimeSpan.Zero
-            : attempt.RetryAfter is { } asked ? asked
-            : attempt.Kind == AttemptKind.Failed && _watch.IsAnswering(now) ? s_shortWait * Math.Pow(2, tries - 1)
-            // The rate throttles all lines together: a long wait for each would leave the upstream idle.
-            : isThrottled && _rate.PerSecond is not null ? s_soon
-            : RetryRules.Backoff(tries);
-        TimeSpan soonest = s_soon * (isThrottled ? 1 : Math.Pow(2, Math.Min(tries - 1, 6)));
-        return new Verdict(history, wait, attempt.RetryReason)
-        {
-            Soonest = _watch.IsAnswering(now) && soonest < wait ? soonest : wait,
-            GivesUp = _settings.GivesUpOnUpstream && _watch.IsHopeless(now)
-                ? $"The upstream has been away for {Seconds(_watch.Patience)}: {attempt.Reason} Nothing is lost: the same command resumes." : null,
-        };
-    }
-
     private void Heard() => Interlocked.Exchange(ref _heardTicks, _time.GetUtcNow().UtcTicks);
 
     private void NoteRedirect(in Attempt attempt)
     {
         _redirectSince = attempt.IsRedirect && _redirect is null ? _time.GetUtcNow() : _redirectSince;
         _redirect = attempt.IsRedirect ? attempt.Reason : null;
-    }
-
-    private string Message()
-    {
-        string patience = _settings.GivesUpOnUpstream ? $", for {Seconds(_watch.Patience)}" : "";
-        return _watch.State switch
-        {
-            UpstreamState.Away => $"The upstream is away: {_watch.Reason} Lines wait for it{patience}.",
-            UpstreamState.Refusing => $"The upstream refuses every request: {_watch.Reason} Lines wait until that is repaired{patience}.",
-            UpstreamState.Limited when _watch.IsHeld => $"The upstream limits requests: {_watch.Reason} Lines wait as long as it asks.",
-            UpstreamState.Limited => string.Create(CultureInfo.InvariantCulture,
-                $"The upstream limits requests: {_watch.Reason} {(_rate.PerSecond is { } rate ? $"At most {rate:N1} a second are sent." : "Fewer are sent.")}"),
-            _ => "",
-        };
     }
 
     /// <summary>Writes one line for each change of the state.</summary>
@@ -407,11 +322,11 @@ internal sealed class UpstreamControl : IDisposable
         }
         else if (_told == UpstreamState.Limited)
         {
-            Log.UpstreamLimited(_logger, Message());
+            Log.UpstreamLimited(_logger, Message);
         }
         else
         {
-            Log.UpstreamDown(_logger, Message());
+            Log.UpstreamDown(_logger, Message);
         }
     }
 
@@ -436,6 +351,4 @@ internal sealed class UpstreamControl : IDisposable
 
         Log.UpstreamQuiet(_logger, text);
     }
-
-    private static string Seconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0} s");
 }

@@ -18,7 +18,8 @@ export function batchView(id) {
   const timeline = element("ol", { class: "timeline" });
   const [issues, codes, files, details, metadata] = Array.from({ length: 5 }, () => element("section", { class: "card" }));
   const facts = factList("Done", "Succeeded", "Failed", "Speed", "Time left", "Tokens in", "Tokens out");
-  const progress = element("section", { class: "card", "aria-label": "Progress" }, bar.node, facts.node);
+  const retries = element("p", { class: "small quiet" });
+  const progress = element("section", { class: "card", "aria-label": "Progress" }, bar.node, facts.node, retries);
   const charts = {
     latency_ms: histogramFigure("Latency", milliseconds, "No line has an answer, or its latency was not kept."),
     input_tokens: histogramFigure("Input tokens", number, "No answer has named its tokens."),
@@ -53,6 +54,8 @@ export function batchView(id) {
     show.status(batch.status);
     bar.update(batch.request_counts, countsText(batch.request_counts));
     showFacts(facts, batch, pace);
+    setText(retries, retriesText(statistics.retries));
+    retries.hidden = retries.textContent === "";
     show.timeline(batch);
     issues.hidden = !batch.errors;
     show.issues(batch.errors?.data ?? []);
@@ -130,6 +133,13 @@ function renderIssues(list) {
       element("tbody", {}, ...list.slice(0, mostIssues).map(row)))),
     list.length > mostIssues && element("p", { class: "quiet" }, `And ${number(list.length - mostIssues)} more, which the API lists.`),
   ];
+}
+
+// How often lines were sent again, and why; empty when none was.
+function retriesText(retries) {
+  const words = { rate_limit: "429", server_error: "5xx", timeout: "timeout", connection: "connection", refused: "refused" };
+  const parts = Object.entries(words).filter(([name]) => retries[name] > 0).map(([name, word]) => `${word}: ${number(retries[name])}`);
+  return parts.length > 0 ? `Retries: ${parts.join(", ")}` : "";
 }
 
 function renderCodes({ error_codes: list, last_errors: last }) {
