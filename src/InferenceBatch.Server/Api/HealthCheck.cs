@@ -54,7 +54,7 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Upstre
                 _probedAt = now;
                 _probe = Task.Run(async () =>
                 {
-                    if (time.GetUtcNow() - upstream.HeardAt > s_upstreamServes)
+                    if (upstream.SinceHeard is not { } since || since > s_upstreamServes)
                     {
                         await upstream.AskAsync(s_upstreamPatience, CancellationToken.None);
                     }

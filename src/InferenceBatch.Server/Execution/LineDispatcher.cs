@@ -112,7 +112,7 @@ internal sealed class LineDispatcher : IDisposable
                 _bytesInFlight -= work.Bytes;
                 TakeEnd(work, verdict);
                 hasNext = TryTake(out work);
-                hasMore = hasNext && _round.Count > 0;
+                hasMore = hasNext && _inFlight < _upstream.Limit && _round.Count > 0;
             }
 
             if (hasMore)

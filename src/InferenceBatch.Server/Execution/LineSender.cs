@@ -62,7 +62,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             Verdict verdict = upstream.End(ticket, attempt, history, (run, index));
             if (verdict.Wait is null)
             {
-                await WriteAsync(run, () => run.AddErrorAsync(index, customId, code, attempt.Reason));
+                await AddErrorAsync(run, index, customId, code, attempt.Reason);
             }
 
             return verdict;
@@ -124,37 +124,50 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
 
         if (!isJson && answer.IsSuccess)
         {
-            await WriteAsync(run, () => run.AddErrorAsync(index, customId, FailedCode, $"The upstream's answer (status {answer.StatusCode}) was not JSON."));
+            await AddErrorAsync(run, index, customId, FailedCode, $"The upstream's answer (status {answer.StatusCode}) was not JSON.");
             return verdict;
         }
 
         string requestId = answer.RequestId ?? Ids.NewRequest();
         byte[]? wrapped = isJson ? null : Wrap(answer.Body);
         LineOutcome outcome = LineOutcome.OfAnswer(statusCode, wrapped ?? answer.Body, usage, latency);
-        await WriteAsync(run, () => run.AddAnswerAsync(index, customId.Span, statusCode, requestId, wrapped ?? answer.Body, outcome));
-        return verdict;
+        while (true)
+        {
+            try
+            {
+                await run.AddAnswerAsync(index, customId.Span, statusCode, requestId, wrapped ?? answer.Body, outcome);
+                troubles.End(Troubles.Storage, run.Name);
+                return verdict;
+            }
+            catch (IOException exception)
+            {
+                await WaitForDiskAsync(run, exception);
+            }
+        }
     }
 
-    /// <summary>
-    /// Writes a result, however long the disk is full. The line keeps its place in flight, so nothing more is sent than
-    /// there is room to keep.
-    /// </summary>
-    private async ValueTask WriteAsync(LineRun run, Func<ValueTask> write)
+    private async ValueTask AddErrorAsync(LineRun run, int index, ReadOnlyMemory<byte> customId, string code, string message)
     {
         while (true)
         {
             try
             {
-                await write();
+                await run.AddErrorAsync(index, customId, code, message);
                 troubles.End(Troubles.Storage, run.Name);
                 return;
             }
             catch (IOException exception)
             {
-                troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
-                await Task.Delay(s_diskWait, time, run.Aborted);
+                await WaitForDiskAsync(run, exception);
             }
         }
+    }
+
+    /// <summary>The line keeps its place in flight: nothing more is sent than there is room to keep.</summary>
+    private async Task WaitForDiskAsync(LineRun run, IOException exception)
+    {
+        troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
+        await Task.Delay(s_diskWait, time, run.Aborted);
     }
 
     /// <summary>A result line holds JSON: a body that is HTML or text becomes the message of an error object.</summary>

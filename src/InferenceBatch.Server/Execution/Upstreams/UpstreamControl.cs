@@ -32,6 +32,7 @@ internal sealed class UpstreamControl : IDisposable
     private readonly Dictionary<long, TimeSpan> _inFlight = [];
     private readonly ITimer _quietTimer;
     private long _heardTicks;
+    private int _limit;
     private UpstreamState _told;
     private string? _redirect;
     private DateTimeOffset _redirectSince;
@@ -54,8 +55,11 @@ internal sealed class UpstreamControl : IDisposable
     /// <summary>Called when lines may be sent again that could not before. Not under the lock.</summary>
     public Action? Changed { get; set; }
 
-    /// <summary>When it was last known how the upstream does; the beginning of time when it never was.</summary>
-    public DateTimeOffset HeardAt => new(Interlocked.Read(ref _heardTicks), TimeSpan.Zero);
+    /// <summary>For how long nothing was heard of the upstream; null when nothing ever was.</summary>
+    public TimeSpan? SinceHeard => Interlocked.Read(ref _heardTicks) is > 0 and long heard ? Now - new TimeSpan(heard) : null;
+
+    /// <summary>Lines that may be in flight now.</summary>
+    public int Limit => Volatile.Read(ref _limit);
 
     /// <summary>Its state, for people and programs.</summary>
     public UpstreamStatus Status
@@ -99,7 +103,7 @@ internal sealed class UpstreamControl : IDisposable
             // Lines that were sent before it was held may hang for minutes: the probe does not wait for them.
             if (wait == TimeSpan.Zero && !_watch.IsHeld)
             {
-                wait = inFlight >= Math.Min(_limiter.Limit, _rate.InFlight ?? int.MaxValue) ? Timeout.InfiniteTimeSpan : _rate.Wait(now);
+                wait = inFlight >= LimitNow() ? Timeout.InfiniteTimeSpan : _rate.Wait(now);
             }
 
             if (wait != TimeSpan.Zero)
@@ -158,7 +162,7 @@ internal sealed class UpstreamControl : IDisposable
             int inFlight = _inFlight.Count;
             _inFlight.Remove(ticket, out TimeSpan started);
             (_lastEnd, _quietTold) = (now, TimeSpan.Zero);
-            Heard();
+            Heard(now);
             bool wasHeld = _watch.IsHeld;
             Note(ticket, attempt, line, inFlight, now - started, now);
             verdict = _judge.Judge(attempt, history, now);
@@ -173,6 +177,7 @@ internal sealed class UpstreamControl : IDisposable
                 _rate.Restart(now);
             }
 
+            Volatile.Write(ref _limit, LimitNow());
             Tell();
         }
 
@@ -222,7 +227,7 @@ internal sealed class UpstreamControl : IDisposable
 
         lock (_gate)
         {
-            Heard();
+            Heard(Now);
             NoteRedirect(attempt);
             _watch.Asked(attempt, _inFlight.Count, Now);
             Tell();
@@ -298,7 +303,9 @@ internal sealed class UpstreamControl : IDisposable
         }
     }
 
-    private void Heard() => Interlocked.Exchange(ref _heardTicks, _time.GetUtcNow().UtcTicks);
+    private void Heard(TimeSpan now) => Interlocked.Exchange(ref _heardTicks, Math.Max(1, now.Ticks));
+
+    private int LimitNow() => _watch.IsHeld ? 1 : Math.Min(_limiter.Limit, _rate.InFlight ?? int.MaxValue);
 
     private void NoteRedirect(in Attempt attempt)
     {
