@@ -21,7 +21,12 @@ internal static class FaultFigures
     private const double LeastUseOfQuota = 0.95;
 
     public static async Task<IReadOnlyList<Figure>> MeasureAsync(Settings settings, string folder) =>
-        [.. await FaultsAsync(settings, folder), .. await QuotasAsync(settings, folder), .. await QueuesAsync(settings, folder)];
+        [
+            .. await FaultsAsync(settings, folder),
+            .. await QuotaAsync(settings, folder, requestsPerSecond: 100, seconds: 30),
+            .. await QuotaAsync(settings, folder, requestsPerSecond: 20, seconds: 20),
+            .. await QueuesAsync(settings, folder),
+        ];
 
     /// <summary>Some requests or lines fail: what the faults cost, against the same lines without faults.</summary>
     private static async Task<IReadOnlyList<Figure>> FaultsAsync(Settings settings, string folder)
@@ -38,12 +43,14 @@ internal static class FaultFigures
         int lines = settings.Lines / 10;
         string requests = WriteRequests(folder, lines);
         var last = new FaultRun[contestants.Length];
+        var answersRight = contestants.Select(_ => true).ToArray();
         double[] seconds = await Rounds.MediansAsync(
             string.Join(" · ", contestants.Select(contestant => contestant.Name)) + ", s",
             settings.Rounds,
             [.. contestants.Select((contestant, i) => (Func<Task<double>>)(async () =>
             {
                 last[i] = await RunAsync(settings, folder, requests, contestant.Trouble, Latency, contestant.Share, Concurrency);
+                answersRight[i] &= last[i].Failed == (contestant.Trouble == UpstreamTrouble.FailsAlways ? last[i].Tally.FailingLines : 0);
                 return last[i].Seconds;
             }))]);
         return
@@ -51,33 +58,32 @@ internal static class FaultFigures
             .. contestants.Select((contestant, i) => (contestant, i)).Skip(1).Select(one => Figure.AtMost(
                 Number, $"faults: {one.contestant.Name}, against no faults", seconds[one.i], seconds[0], "s", LongestAgainstNoFaults,
                 $"{lines:N0} lines of {Latency} ms, {Concurrency} in flight; {last[one.i].Describe()} in the last round")
-                .Only(last[one.i].Failed == (one.contestant.Trouble == UpstreamTrouble.FailsAlways ? last[one.i].Tally.FailingLines : 0))),
+                .Only(answersRight[one.i])),
         ];
     }
 
-    /// <summary>A steady quota: how much of it is used.</summary>
-    private static async Task<IReadOnlyList<Figure>> QuotasAsync(Settings settings, string folder)
+    /// <summary>A steady quota: how much of it is used. One of 20/s is below what a single line in flight sends.</summary>
+    private static async Task<IReadOnlyList<Figure>> QuotaAsync(Settings settings, string folder, int requestsPerSecond, int seconds)
     {
         const int Latency = 40;
-        const int Quota = 100;
         (string Name, UpstreamTrouble Trouble)[] contestants = [("429 without Retry-After", UpstreamTrouble.Quota), ("429 with Retry-After: 1", UpstreamTrouble.QuotaWithRetryAfter)];
-        int lines = settings.IsQuick ? 500 : 3_000;
+        int lines = requestsPerSecond * (settings.IsQuick ? 5 : seconds);
         string requests = WriteRequests(folder, lines);
         var last = new FaultRun[contestants.Length];
         var failed = new int[contestants.Length];
         double[] rates = await Rounds.MediansAsync(
-            $"quota of {Quota}/s: {string.Join(" · ", contestants.Select(contestant => contestant.Name))}, answered lines/s",
+            $"quota of {requestsPerSecond}/s: {string.Join(" · ", contestants.Select(contestant => contestant.Name))}, answered lines/s",
             settings.IsQuick ? 1 : 3,
             [.. contestants.Select((contestant, i) => (Func<Task<double>>)(async () =>
             {
-                last[i] = await RunAsync(settings, folder, requests, contestant.Trouble, Latency, Quota, concurrency: null);
+                last[i] = await RunAsync(settings, folder, requests, contestant.Trouble, Latency, requestsPerSecond, concurrency: null);
                 failed[i] = Math.Max(failed[i], last[i].Failed);
                 return (last[i].Completed - UpstreamTally.Burst) / last[i].Seconds;
             }))]);
         return
         [
             .. contestants.Select((contestant, i) => Figure.AtLeast(
-                Number, $"quota of {Quota} requests/s, {contestant.Name}", rates[i], Quota, "lines/s", rates[i] / Quota, LeastUseOfQuota,
+                Number, $"quota of {requestsPerSecond} requests/s, {contestant.Name}", rates[i], requestsPerSecond, "lines/s", rates[i] / requestsPerSecond, LeastUseOfQuota,
                 $"{lines:N0} lines of {Latency} ms, concurrency auto, a token bucket of {UpstreamTally.Burst} (not counted); {failed[i]} failed in the worst round, 0 are allowed; {last[i].Describe()} in the last round")
                 .Only(failed[i] == 0)),
         ];
