@@ -13,7 +13,7 @@ Ended in the middle, the same command goes on: answers that are there are not ma
 Exit codes: 0 every row was answered; 1 some were not, or something else went wrong.
 
 .PARAMETER Upstream
-The model server's OpenAI-compatible address: 11434 is Ollama's port, 8080 llama.cpp's, 8000 vLLM's.
+The model server's OpenAI-compatible address: 11434 is Ollama's port, 9931 llama.cpp's (8080 in earlier versions), 8000 vLLM's.
 
 .PARAMETER UpstreamApiKey
 Its key, where it wants one. UPSTREAM_API_KEY when not given.

@@ -40,6 +40,13 @@ internal sealed record Figure(
     public static Figure AtMost(int number, string name, double ours, double theirs, string unit, double aim, string note) =>
         new(number, name, Round(ours), Round(theirs), unit, Round(ours / theirs), $"≤ {Text(aim)}", ours / theirs <= aim, note);
 
+    /// <summary>A figure whose ratio, ours divided by theirs, is to be 1 with a tolerance.</summary>
+    public static Figure Near(int number, string name, double ours, double theirs, string unit, double tolerance, string note) =>
+        new(number, name, Round(ours), Round(theirs), unit, Round(ours / theirs), $"1 ± {Text(tolerance)}", Math.Abs((ours / theirs) - 1) <= tolerance, note);
+
+    /// <summary>The figure, missed whatever its ratio unless a condition holds too.</summary>
+    public Figure Only(bool condition) => this with { Met = Met is true && condition };
+
     /// <summary>A figure that has nobody to be compared with here.</summary>
     public static Figure LeftOut(int number, string name, string unit, string aim, string why) =>
         new(number, name, null, null, unit, null, aim, null, "left out: " + why);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using InferenceBatch.Bench;
 
 // The program is its own upstream and its own bare loop, in processes of their own.
@@ -5,6 +6,9 @@ switch (args)
 {
     case ["upstream", string milliseconds]:
         await Upstream.RunAsync(TimeSpan.FromMilliseconds(int.Parse(milliseconds, null)));
+        return 0;
+    case ["faulty", string trouble, string milliseconds, string number]:
+        await FaultyUpstream.RunAsync(Enum.Parse<UpstreamTrouble>(trouble), TimeSpan.FromMilliseconds(int.Parse(milliseconds, null)), double.Parse(number, CultureInfo.InvariantCulture));
         return 0;
     case ["upload", string address, string path]:
         await UploadFigures.RunAsync(new Uri(address), path);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
 
@@ -23,11 +24,11 @@ internal sealed class Service : IDisposable
 
     public long PeakBytes => _process.PeakBytes;
 
-    public static async Task<Service> StartAsync(Settings settings, string folder, Uri upstream, int concurrency, params string[] more)
+    public static async Task<Service> StartAsync(Settings settings, string folder, Uri upstream, int? concurrency, params string[] more)
     {
         string data = Path.Combine(folder, "data-" + Guid.NewGuid().ToString("N"));
         var service = new Service(
-            [.. settings.Service, "serve", "--urls", "http://127.0.0.1:0", "--data", data, "--upstream", upstream.AbsoluteUri, "--concurrency", $"{concurrency}", .. more], data);
+            [.. settings.Service, "serve", "--urls", "http://127.0.0.1:0", "--data", data, "--upstream", upstream.AbsoluteUri, "--concurrency", concurrency?.ToString(CultureInfo.InvariantCulture) ?? "auto", .. more], data);
         await service.RestartAsync();
         return service;
     }
@@ -63,16 +64,17 @@ internal sealed class Service : IDisposable
     /// <exception cref="InvalidOperationException">Not every line was answered.</exception>
     public async Task<string> RunAsync(string fileId, int lines, TimeSpan? poll = null)
     {
-        JsonElement batch = await CreateAsync(fileId);
-        while (batch.GetProperty("status").GetString() is "validating" or "in_progress" or "finalizing")
-        {
-            await Task.Delay(poll ?? s_poll);
-            batch = await GetAsync(batch);
-        }
-
+        JsonElement batch = await RunAsync(fileId, poll ?? s_poll);
         return batch.GetProperty("status").GetString() == "completed" && Completed(batch) == lines
             ? batch.GetProperty("output_file_id").GetString()!
             : throw new InvalidOperationException($"The batch ended otherwise than with {lines} answers: {batch}");
+    }
+
+    /// <summary>Runs a batch to its end, however it ends, and gives its counts.</summary>
+    public async Task<(int Completed, int Failed)> CountAsync(string fileId)
+    {
+        JsonElement batch = await RunAsync(fileId, s_poll);
+        return (Completed(batch), batch.GetProperty("request_counts").GetProperty("failed").GetInt32());
     }
 
     /// <summary>Begins a batch, and returns when so many lines have an answer.</summary>
@@ -96,6 +98,18 @@ internal sealed class Service : IDisposable
     {
         Kill();
         Directory.Delete(_dataPath, recursive: true);
+    }
+
+    private async Task<JsonElement> RunAsync(string fileId, TimeSpan poll)
+    {
+        JsonElement batch = await CreateAsync(fileId);
+        while (batch.GetProperty("status").GetString() is "validating" or "in_progress" or "finalizing")
+        {
+            await Task.Delay(poll);
+            batch = await GetAsync(batch);
+        }
+
+        return batch;
     }
 
     private async Task<JsonElement> CreateAsync(string fileId)

@@ -5,7 +5,7 @@ internal sealed record Settings
 {
     public const string NoPowerShell = "there is no PowerShell 7.4 or later on the PATH; https://aka.ms/install-powershell";
 
-    private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,3] [--quick]";
+    private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,3] [--service FOLDER] [--quick]";
 
     /// <summary>The figures there are, each with what measures it, in a folder for its files.</summary>
     public static IReadOnlyList<(int Number, Func<Settings, string, Task<IReadOnlyList<Figure>>> Measure)> Measurements { get; } =
@@ -20,6 +20,7 @@ internal sealed record Settings
         (8, LatencyFigures.MeasureAsync),
         (9, ImportFigures.MeasureAsync),
         (10, MillionFigures.MeasureAsync),
+        (11, FaultFigures.MeasureAsync),
     ];
 
     /// <summary>Where results.json goes; null for nowhere.</summary>
@@ -43,7 +44,10 @@ internal sealed record Settings
 
     public string Manifest => Path.Combine(Root, "InferenceBatch.psd1");
 
-    public string[] Service => ["dotnet", Path.Combine(Root, "bin", "server", "inference-batch.dll")];
+    /// <summary>The folder of the service that is measured; null for this repository's build.</summary>
+    public string? ServiceFolder { get; private init; }
+
+    public string[] Service => ["dotnet", Path.Combine(ServiceFolder ?? Path.Combine(Root, "bin", "server"), "inference-batch.dll")];
 
     /// <exception cref="ArgumentException">The command line is wrong, or nothing was built.</exception>
     public static Settings Read(string[] arguments)
@@ -57,6 +61,7 @@ internal sealed record Settings
                 "--results" => settings with { ResultsPath = Value() },
                 "--powershell" => settings with { PowerShell = Value().Split(' ', StringSplitOptions.RemoveEmptyEntries) },
                 "--figures" => settings with { Figures = [.. Value().Split(',').Select(Number)] },
+                "--service" => settings with { ServiceFolder = Folder(Value()) },
                 "--quick" => settings with { IsQuick = true },
                 _ => throw new ArgumentException(Usage),
             };
@@ -67,6 +72,9 @@ internal sealed record Settings
 
     private static int Number(string text) =>
         int.TryParse(text, out int number) && Measurements.Any(measurement => measurement.Number == number) ? number : throw new ArgumentException(Usage);
+
+    private static string Folder(string path) => File.Exists(Path.Combine(path, "inference-batch.dll"))
+        ? Path.GetFullPath(path) : throw new ArgumentException($"There is no inference-batch.dll in {path}.");
 
     private static string FindRoot()
     {

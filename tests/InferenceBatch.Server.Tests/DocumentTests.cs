@@ -6,7 +6,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>docs/service.md and packaging/ say what the program does.</summary>
+/// <summary>docs/service.md, docs/local-servers.md and packaging/ say what the program does.</summary>
 public sealed partial class DocumentTests
 {
     private static readonly string s_root = Path.GetFullPath(Path.Combine(Folder(), "..", ".."));
@@ -26,6 +26,7 @@ public sealed partial class DocumentTests
     [InlineData("packaging/inference-batch.service")]
     [InlineData("packaging/Containerfile")]
     [InlineData("docs/service.md")]
+    [InlineData("docs/local-servers.md")]
     public async Task Options_and_variables_that_are_named_are_there(string path)
     {
         (_, string help, _) = await ServerProcess.RunAsync(["serve", "--help"]);

@@ -39,7 +39,7 @@ Describe 'The package' {
                 [IO.Path]::GetRelativePath($Folder, [IO.Path]::Combine($Folder, (Split-Path $document), $link)).Replace('\', '/')
             }
         }
-        'docs/service.md', 'docs/openapi.yaml', 'examples/README.md', 'examples/Embed.ps1', 'packaging/Containerfile' | Should -BeIn $links
+        'docs/service.md', 'docs/local-servers.md', 'docs/openapi.yaml', 'examples/README.md', 'examples/Embed.ps1', 'packaging/Containerfile' | Should -BeIn $links
         $links | Sort-Object -Unique | Where-Object { $_ -notin $Files } | Should -BeNullOrEmpty
     }
 
