@@ -67,7 +67,7 @@ public sealed class ConcurrencyLimiterTests
     }
 
     [Fact]
-    public void Timeouts_halve_once_a_round_trip_and_never_below_one()
+    public void Strain_halves_once_a_round_trip_and_never_below_one()
     {
         var limiter = new ConcurrencyLimiter(32);
         for (long ticket = 1; ticket <= 32; ticket++)
@@ -77,14 +77,14 @@ public sealed class ConcurrencyLimiterTests
 
         for (long ticket = 1; ticket <= 32; ticket++)
         {
-            limiter.TimedOut(ticket);
+            limiter.Strained(ticket);
         }
 
         Assert.Equal(16, limiter.Limit);
         for (long ticket = 33; ticket < 50; ticket++)
         {
             limiter.Started(ticket);
-            limiter.TimedOut(ticket);
+            limiter.Strained(ticket);
         }
 
         Assert.Equal(1, limiter.Limit);

@@ -9,6 +9,7 @@ public sealed class ModelServerTests
 {
     /// <summary>llama-server without <c>-np</c>: the lines are good, there are only too many of them at once.</summary>
     [Theory]
+    [InlineData(1, null)]
     [InlineData(4, null)]
     [InlineData(4, 16)]
     [InlineData(8, 12)]

@@ -41,7 +41,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             try
             {
                 long start = time.GetTimestamp();
-                using UpstreamAnswer answer = await upstream.SendAsync(run.Endpoint, line.AsMemory(span.BodyStart, span.BodyLength), timeout.Token);
+                using UpstreamAnswer answer = await upstream.SendAsync(ticket, run.Endpoint, line.AsMemory(span.BodyStart, span.BodyLength), timeout);
                 isOurs = true;
                 return await EndAsync(run, index, ticket, history, customId, answer, time.GetElapsedTime(start));
             }
@@ -52,6 +52,10 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             catch (OutOfMemoryException)
             {
                 attempt = new Attempt(AttemptKind.TimedOut, "The service had no memory for the upstream's answer.");
+            }
+            catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested && upstream.IsLost(ticket))
+            {
+                attempt = new Attempt(AttemptKind.Unreachable, "The upstream went away before it answered.");
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {

@@ -4,7 +4,7 @@ namespace InferenceBatch.Server.Execution.Upstreams;
 /// How many lines may be in flight at an upstream. With <c>auto</c> it looks for the smallest number that gives the most
 /// answers a second: a model server with two slots queues the third line, which then only waits there, and may be cut off
 /// by its timeout. It doubles while that brings at least 1.3 times the answers, then tries fewer, keeps the best, and tries
-/// a few more or fewer from time to time. A timeout halves it.
+/// a few more or fewer from time to time. A strain, such as a timeout, halves it.
 /// </summary>
 /// <remarks>Not safe for several threads. Times are measured from any beginning.</remarks>
 internal sealed class ConcurrencyLimiter
@@ -94,8 +94,8 @@ internal sealed class ConcurrencyLimiter
         }
     }
 
-    /// <summary>Called when a line timed out: at most once a round trip, half as many are sent.</summary>
-    public void TimedOut(long ticket)
+    /// <summary>Called when a line timed out, or lines fail together: at most once a round trip, half as many are sent.</summary>
+    public void Strained(long ticket)
     {
         if (ticket > _startedAtLastHalving)
         {

@@ -40,6 +40,8 @@ internal sealed class HttpUpstream : IUpstream
             UseProxy = !baseAddress.IsLoopback,
             ConnectTimeout = TimeSpan.FromSeconds(15),
             PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+            // llama-server closes an idle connection after 5 s: one that is about to be closed must not be used.
+            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(4),
             ActivityHeadersPropagator = null,
         });
     }

@@ -23,12 +23,13 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
     /// <param name="attempt">How it ended.</param>
     /// <param name="history">The line's earlier attempts.</param>
     /// <param name="now">The time.</param>
-    public Verdict Judge(in Attempt attempt, LineHistory history, TimeSpan now)
+    /// <param name="wasAlone">Whether no other line was in flight: then no other can have caused its failure.</param>
+    public Verdict Judge(in Attempt attempt, LineHistory history, bool wasAlone, TimeSpan now)
     {
         bool othersSucceed = watch.OthersSucceed(history);
         if (attempt.Kind == AttemptKind.Answered)
         {
-            _retriesThatHelped += attempt.IsSuccess && history.Attempts > 0 ? 1 : 0;
+            _retriesThatHelped += attempt.IsSuccess && history.FailedAt > 0 ? 1 : 0;
             return new Verdict(history, null);
         }
 
@@ -52,10 +53,12 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
                 isLast = attempts >= settings.MaxAttempts;
                 break;
             case AttemptKind.Failed:
-                _retriesInVain += attempts > 0 ? 1 : 0;
-                attempts++;
-                isLast = attempts >= settings.MaxAttempts
-                    || (attempts >= OwnFailures && othersSucceed && _retriesInVain > _retriesThatHelped);
+                // Lines that share a model server's context fail together with a 500 although each is good. So the line is at
+                // fault when it fails alone, or again while others succeed; then the failure before counts too.
+                bool isItsOwn = wasAlone || othersSucceed || attempts > 0;
+                _retriesInVain += isItsOwn && history.FailedAt > 0 ? 1 : 0;
+                attempts += !isItsOwn ? 0 : history is { FailedAt: > 0, Attempts: 0 } ? 2 : 1;
+                isLast = isItsOwn && (attempts >= settings.MaxAttempts || (attempts >= OwnFailures && _retriesInVain > _retriesThatHelped));
                 break;
             default:
                 attempts++;
@@ -78,7 +81,7 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
         int tries = Math.Max(1, isThrottled ? history.Throttles : attempts);
         TimeSpan wait = watch.IsHeld ? TimeSpan.Zero
             : attempt.RetryAfter is { } asked ? asked
-            : attempt.Kind == AttemptKind.Failed && watch.IsAnswering(now) ? s_shortWait * Math.Pow(2, tries - 1)
+            : attempt.Kind == AttemptKind.Failed && (tries < OwnFailures || watch.IsAnswering(now)) ? s_shortWait * Math.Pow(2, tries - 1)
             // The rate throttles all lines together: a long wait for each would leave the upstream idle.
             : isThrottled && rate.PerSecond is not null ? s_soon
             : RetryRules.Backoff(tries);

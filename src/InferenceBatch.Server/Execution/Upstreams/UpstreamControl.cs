@@ -17,6 +17,7 @@ internal sealed class UpstreamControl : IDisposable
 
     private static readonly TimeSpan s_quietIsTold = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_quietLook = TimeSpan.FromSeconds(7);
+    private static readonly TimeSpan s_graceAfterOutage = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_askPatience = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
@@ -29,10 +30,12 @@ internal sealed class UpstreamControl : IDisposable
     private readonly RequestRate _rate = new();
     private readonly LineJudge _judge;
     private readonly ConcurrencyLimiter _limiter;
-    private readonly Dictionary<long, TimeSpan> _inFlight = [];
+    private readonly Dictionary<long, (TimeSpan Started, CancellationTokenSource? Cancel)> _inFlight = [];
     private readonly ITimer _quietTimer;
     private long _heardTicks;
     private int _limit;
+    private bool _isFull;
+    private long _lostBefore;
     private UpstreamState _told;
     private string? _redirect;
     private DateTimeOffset _redirectSince;
@@ -111,23 +114,32 @@ internal sealed class UpstreamControl : IDisposable
                 return wait;
             }
 
+            _isFull = inFlight + 1 >= LimitNow();
             ticket = _watch.Start();
             _limiter.Started(ticket);
             _rate.Started(now);
-            _inFlight.Add(ticket, now);
+            _inFlight.Add(ticket, (now, null));
             return null;
         }
     }
 
+    /// <summary>Sends a line.</summary>
+    /// <param name="ticket">From <see cref="TryStart"/>.</param>
+    /// <param name="cancel">Cancels it: the line's time is over, or the upstream that it was sent to is gone.</param>
     /// <inheritdoc cref="IUpstream.SendAsync"/>
-    public async Task<UpstreamAnswer> SendAsync(string endpoint, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    public async Task<UpstreamAnswer> SendAsync(long ticket, string endpoint, ReadOnlyMemory<byte> body, CancellationTokenSource cancel)
     {
+        lock (_gate)
+        {
+            _inFlight[ticket] = _inFlight[ticket] with { Cancel = cancel };
+        }
+
         string status = "abandoned";
         long start = Stopwatch.GetTimestamp();
         Meters.AddInFlight(1);
         try
         {
-            UpstreamAnswer answer = await _upstream.SendAsync(endpoint, body, cancellationToken);
+            UpstreamAnswer answer = await _upstream.SendAsync(endpoint, body, cancel.Token);
             status = answer.StatusCode.ToString(CultureInfo.InvariantCulture);
             Meters.Latency.RecordSince(start);
             return answer;
@@ -160,16 +172,17 @@ internal sealed class UpstreamControl : IDisposable
         {
             TimeSpan now = Now;
             int inFlight = _inFlight.Count;
-            _inFlight.Remove(ticket, out TimeSpan started);
+            _inFlight.Remove(ticket, out (TimeSpan Started, CancellationTokenSource? Cancel) sent);
             (_lastEnd, _quietTold) = (now, TimeSpan.Zero);
             Heard(now);
             bool wasHeld = _watch.IsHeld;
-            Note(ticket, attempt, line, inFlight, now - started, now);
-            verdict = _judge.Judge(attempt, history, now);
+            Note(ticket, attempt, line, inFlight, now - sent.Started, now);
+            verdict = _judge.Judge(attempt, history, wasAlone: inFlight == 1, now);
             isReleased = wasHeld && !_watch.IsHeld;
             if (isReleased)
             {
                 _limiter.Restart();
+                GiveUpThoseBefore(_watch.HeldFrom);
             }
 
             if (wasHeld != _watch.IsHeld)
@@ -253,7 +266,7 @@ internal sealed class UpstreamControl : IDisposable
                 return null;
             }
 
-            TimeSpan longest = now - _inFlight.Values.Min();
+            TimeSpan longest = now - _inFlight.Values.Min(sent => sent.Started);
             return Model.PluralFormat.Invariant($"{_inFlight.Count:N0} {_inFlight.Count:line|lines} in flight{(_inFlight.Count > 1 ? ", the longest" : "")} for {longest.TotalSeconds:N0} s.");
         }
     }
@@ -273,18 +286,23 @@ internal sealed class UpstreamControl : IDisposable
                 _watch.Answered(ticket, now);
                 if (attempt.IsSuccess)
                 {
-                    int limit = _limiter.Limit;
-                    _limiter.Answered(ticket, inFlight >= limit - (limit / 8), now);
+                    // Lines whose results are being written are in hand, but not at the upstream; and the last lines of a batch leave room.
+                    _limiter.Answered(ticket, _isFull && inFlight >= _limiter.Limit / 2, now);
                     _rate.Ended(wasThrottled: false, latency, now);
                     _watch.NotThrottled(_rate.PerSecond is not null, now);
                 }
 
                 break;
             case AttemptKind.Failed:
-                _watch.WasThere(ticket, now);
+                _watch.WasThere(ticket, inFlight, now, out bool isStrain);
+                if (isStrain)
+                {
+                    _limiter.Strained(ticket);
+                }
+
                 break;
             case AttemptKind.TimedOut:
-                _limiter.TimedOut(ticket);
+                _limiter.Strained(ticket);
                 _watch.Abandon(ticket);
                 break;
             default:
@@ -300,6 +318,28 @@ internal sealed class UpstreamControl : IDisposable
                 }
 
                 break;
+        }
+    }
+
+    /// <summary>Whether a line was sent before the upstream went away, and will hardly be answered any more.</summary>
+    public bool IsLost(long ticket)
+    {
+        lock (_gate)
+        {
+            return ticket <= _lostBefore;
+        }
+    }
+
+    /// <summary>
+    /// Lines that were sent before an outage: a process that was stopped may hold their connections without an answer until
+    /// their time limit. One that still works on them gets a minute.
+    /// </summary>
+    private void GiveUpThoseBefore(long ticket)
+    {
+        _lostBefore = ticket;
+        foreach ((_, CancellationTokenSource? cancel) in _inFlight.Where(sent => sent.Key <= ticket).Select(sent => sent.Value).ToList())
+        {
+            cancel?.CancelAfter(s_graceAfterOutage);
         }
     }
 

@@ -34,6 +34,7 @@ internal sealed class UpstreamWatch
     private bool _hasAnswered;
     private bool _wasHeard;
     private int _inARow;
+    private int _failedInARow;
     private TimeSpan _heldSince;
     private TimeSpan _pausedUntil;
     private TimeSpan _throttledAt;
@@ -46,6 +47,9 @@ internal sealed class UpstreamWatch
 
     /// <summary>What was last heard of it, where it is not up.</summary>
     public string Reason { get; private set; } = "";
+
+    /// <summary>The newest ticket that was out when lines were held.</summary>
+    public long HeldFrom => _heldFrom;
 
     /// <summary>Whether nothing but probes is sent.</summary>
     public bool IsHeld { get; private set; }
@@ -107,7 +111,7 @@ internal sealed class UpstreamWatch
 
         if (!IsHeld)
         {
-            _inARow = 0;
+            (_inARow, _failedInARow) = (0, 0);
             _failing.Clear();
         }
 
@@ -115,9 +119,12 @@ internal sealed class UpstreamWatch
     }
 
     /// <summary>The upstream dealt with a line, though badly (500): it is there; true when lines are no longer held.</summary>
-    public bool WasThere(long ticket, TimeSpan now)
+    /// <param name="inFlight">Lines in flight, this one included.</param>
+    /// <param name="isStrain">Whether so many failed one after another that they fail together: too many are in flight.</param>
+    public bool WasThere(long ticket, int inFlight, TimeSpan now, out bool isStrain)
     {
         _wasHeard = true;
+        isStrain = ++_failedInARow >= Math.Max(2, inFlight);
         bool isRelease = IsHeld && ticket > _heldFrom;
         if (isRelease)
         {
