@@ -258,7 +258,7 @@ internal sealed class UpstreamControl : IDisposable
             TimeSpan now = Now;
             if (_watch.IsHeld)
             {
-                return string.Create(CultureInfo.InvariantCulture, $"{Message} That is so for {(now - _watch.Since).TotalSeconds:N0} s.");
+                return string.Create(CultureInfo.InvariantCulture, $"{Message} (For {(now - _watch.Since).TotalSeconds:N0} s so far.)");
             }
 
             if (_inFlight.Count == 0 || now - _lastEnd < quiet)
