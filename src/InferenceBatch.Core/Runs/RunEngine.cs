@@ -20,15 +20,12 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
     private readonly PartSender _sender = new(client, store, options, observer);
     private readonly RunAttempts _attempts = new(store, requests);
-    private readonly FailureWatch _failures = new(options.MaxFailed, observer);
+    private readonly EarlyStop _stop = new(client, store, options.MaxFailed, observer);
     private readonly State[] _states = new State[requests.Count];
     private readonly Dictionary<int, BatchResult> _lineless = [];
 
     /// <summary>The parts whose results an earlier process had fetched.</summary>
     private readonly HashSet<RunPart> _known = [];
-
-    /// <summary>The batches that could not be cancelled when the run stopped early.</summary>
-    private readonly HashSet<string> _uncancelled = [];
 
     private ResultSpool? _spool;
     private RunPart? _current;
@@ -54,7 +51,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     public int Attempts { get; private set; }
 
     /// <summary>Whether the run stopped early, because as many requests had failed as <see cref="RunOptions.MaxFailed"/> allows.</summary>
-    public bool IsStopped { get; private set; }
+    public bool IsStopped => _stop.IsStopped;
 
     /// <summary>The batches of the run so far, those of an earlier process included.</summary>
     public IReadOnlyList<string> BatchIds => [.. Enumerable.Range(1, Attempts).SelectMany(store.PartsOf).Select(part => part.BatchId).OfType<string>()];
@@ -147,7 +144,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
             int[] again = store.PartsOf(Attempts + 1).Count > 0 ? []
                 : [.. Enumerable.Range(0, _states.Length).Where(place => _states[place] == State.ToSendAgain)];
-            if (again.Length > 0 && !await StopAtLimitAsync(cancellationToken).ConfigureAwait(false))
+            if (again.Length > 0 && !await _stop.CheckAsync(cancellationToken).ConfigureAwait(false))
             {
                 _attempts.Write(Attempts + 1, again, client.Connection.Profile, _isRetry);
                 _isRetry = false;
@@ -167,10 +164,11 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private async IAsyncEnumerable<BatchResult> AttemptAsync(List<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // What an earlier process fetched comes first: it needs no call, whatever becomes of the others.
+        var runner = new PartRunner(client, _sender, _stop, options, observer);
         List<PlacedPart> rest = [];
         foreach (PlacedPart one in parts)
         {
-            if (!one.Part.IsDownloaded || RestartIfRefused(one.Part))
+            if (!one.Part.IsDownloaded || runner.Restart(one.Part, one.Part.Ended!) is not null)
             {
                 rest.Add(one);
                 continue;
@@ -183,188 +181,33 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
 
         rest.RemoveAll(one => one.Places.All(place => _states[place] == State.Settled || _attempts.LastOf(place) > Attempts));
-        var queue = new QueueWait(client.Time, observer);
-        var open = new Dictionary<string, PlacedPart>();
-        for (int i = 0; i < rest.Count && !await StopAtLimitAsync(cancellationToken).ConfigureAwait(false); i++)
+        await foreach (PartNews news in runner.RunAsync(rest, cancellationToken).ConfigureAwait(false))
         {
-            foreach (BatchResult result in await SendAsync(rest[i], i + 1, rest.Count, waits: true, open, queue, cancellationToken).ConfigureAwait(false))
+            (PlacedPart one, PartFate fate, ServiceError? error) = news;
+            if (fate == PartFate.Ended)
             {
-                yield return result;
-            }
-        }
-
-        await foreach (BatchResult result in WatchAsync(open, queue, rest.Count, cancellationToken).ConfigureAwait(false))
-        {
-            yield return result;
-        }
-
-        if (!IsStopped && queue.TakeAll() is { Count: > 0 } unsent)
-        {
-            observer.OnProblem(queue.Reason!);
-            foreach (BatchResult result in unsent.SelectMany(one => SettleAll(one.Places, new ServiceError("not_sent", queue.Reason!.Message))))
-            {
-                yield return result;
-            }
-        }
-    }
-
-    /// <summary>Sends a part; gives the results of its requests where it cannot be sent at all.</summary>
-    private async Task<IEnumerable<BatchResult>> SendAsync(
-        PlacedPart one, int number, int count, bool waits, Dictionary<string, PlacedPart> open, QueueWait queue, CancellationToken cancellationToken)
-    {
-        SendOutcome outcome = await _sender.SendAsync(one.Part, number, count, waits, cancellationToken).ConfigureAwait(false);
-        if (outcome.Failure is { } failure)
-        {
-            return SettleAll(one.Places, failure);
-        }
-
-        if (outcome.Refusal is { } refusal)
-        {
-            queue.Add(one, refusal);
-        }
-        else
-        {
-            open.Add(one.Part.BatchId!, one);
-        }
-
-        return [];
-    }
-
-    /// <summary>Waits for the batches of an attempt, and for room for the parts that were refused; gives the results as batches end.</summary>
-    private async IAsyncEnumerable<BatchResult> WatchAsync(
-        Dictionary<string, PlacedPart> open, QueueWait queue, int count, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        List<PlacedPart> lost = [];
-        var watcher = new BatchWatcher(client, client.Time)
-        {
-            Timeout = options.Timeout,
-            OnLook = observer.OnLook,
-            OnStalled = observer.OnStalled,
-            OnTrouble = observer.OnTrouble,
-            OnGivenUp = (id, why) => GiveUp(id, why, open, lost),
-        };
-        IEnumerable<(string, Batch?)> batches = open.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));
-        await foreach (Batch? batch in watcher.WatchAndWakeAsync([.. batches], cancellationToken).ConfigureAwait(false))
-        {
-            if (batch is not null && open.Remove(batch.Id, out PlacedPart one))
-            {
-                if (!IsStopped && Restart(one.Part, batch) is { } refusal)
-                {
-                    queue.Add(one, refusal);
-                }
-                else
-                {
-                    _sender.End(one.Part, batch);
-                    queue.Freed();
-                    await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
-                    {
-                        yield return result;
-                    }
-                }
-            }
-
-            if (open.Count > 0 || queue.Next is not null)
-            {
-                await StopAtLimitAsync(cancellationToken).ConfigureAwait(false);
-            }
-
-            foreach (PlacedPart due in IsStopped ? [] : queue.TakeDue())
-            {
-                foreach (BatchResult result in await SendAsync(due, 1, count, waits: false, open, queue, cancellationToken).ConfigureAwait(false))
+                await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
                 {
                     yield return result;
                 }
-
-                if (due.Part.BatchId is { } id)
-                {
-                    watcher.Add(_sender.LastSeen(due.Part) ?? new Batch { Id = id });
-                }
             }
 
-            watcher.WakeAfter(IsStopped ? null : queue.Next);
-            if (IsStopped && open.Keys.All(_uncancelled.Contains))
+            IEnumerable<BatchResult> unanswered = fate switch
             {
-                break;
-            }
-        }
-
-        foreach ((string id, PlacedPart one) in open)
-        {
-            Leave(id, one.Places, null, watcher.Trouble);
-        }
-
-        foreach (BatchResult result in lost.SelectMany(one => LoseAll(one)))
-        {
-            yield return result;
-        }
-    }
-
-    /// <summary>Whether a part's batch was refused as a whole for a reason that may pass, so that the part is sent anew.</summary>
-    private bool RestartIfRefused(RunPart part) => part.Ended is { } ended && Restart(part, ended) is not null;
-
-    /// <summary>Sees to it that a part gets another batch where its last one came to nothing for want of room or of its file; gives what was wrong.</summary>
-    private ServiceException? Restart(RunPart part, Batch batch)
-    {
-        if (BatchFate.IsQueueFull(batch))
-        {
-            _sender.Postpone(part);
-            return new ServiceException(ServiceErrorKind.RateLimited, Messages.Text("RateLimited.QueueFull", batch.Id, batch.Errors[0].Message));
-        }
-
-        return BatchFate.IsFileGone(batch) && _sender.ForgetFile(part)
-            ? new ServiceException(ServiceErrorKind.FileNotFound, Messages.Text("FileNotFound.BatchInput", batch.Id, batch.Errors[0].Message))
-            : null;
-    }
-
-    private void GiveUp(string id, ServiceException why, Dictionary<string, PlacedPart> open, List<PlacedPart> lost)
-    {
-        if (why.Kind == ServiceErrorKind.Unauthorized)
-        {
-            throw why;
-        }
-
-        open.Remove(id, out PlacedPart one);
-        if (why.Kind == ServiceErrorKind.BatchNotFound)
-        {
-            lost.Add(one);
-            observer.OnLeft(id, why, null);
-        }
-        else
-        {
-            Leave(id, one.Places, why);
-        }
-    }
-
-    /// <summary>Stops the run when as many requests have failed as may: cancels all batches that have not ended. Whether the run is stopped.</summary>
-    private async Task<bool> StopAtLimitAsync(CancellationToken cancellationToken)
-    {
-        if (IsStopped || !_failures.IsLimitReached)
-        {
-            return IsStopped;
-        }
-
-        IsStopped = true;
-        string[] open = [.. Enumerable.Range(1, store.Attempts).SelectMany(store.PartsOf).Where(part => part is { BatchId: not null, Ended: null }).Select(part => part.BatchId!)];
-        store.Write(new RunStep(RunStepKind.Stopped) { At = client.Time.GetUtcNow() });
-        observer.OnStopped(_failures.Failed, _failures.Results, open.Length);
-        foreach (string id in open)
-        {
-            try
+                PartFate.NotSent => SettleAll(one.Places, error!),
+                PartFate.Lost => LoseAll(one),
+                _ => [],
+            };
+            foreach (BatchResult result in unanswered)
             {
-                await client.CancelBatchAsync(id, cancellationToken).ConfigureAwait(false);
+                yield return result;
             }
-            catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.BatchNotCancellable)
+
+            if (fate == PartFate.Left)
             {
-                // It has ended: its results are read.
-            }
-            catch (ServiceException exception) when (exception.Kind != ServiceErrorKind.Unauthorized)
-            {
-                observer.OnProblem(exception);
-                _uncancelled.Add(id);
+                Leave(one.Places);
             }
         }
-
-        return true;
     }
 
     /// <summary>Gives what is on disk of the attempts that the run does not reach any more.</summary>
@@ -442,7 +285,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
             // What was answered and paid for is still there: it is not sent again, but left to be fetched.
             observer.OnProblem(problem);
-            Leave(batch.Id, places, null, isTold: true);
+            Leave(places);
             yield break;
         }
 
@@ -538,7 +381,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         bool isKnown = _current is not null && _known.Contains(_current);
         if (_current is not null && !isKnown && !_isClosing)
         {
-            _failures.Saw(result);
+            _stop.Failures.Saw(result);
         }
 
         if (IsSentAgain(place, result, isKnown))
@@ -549,7 +392,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
         if (_current is not { EndedBeforeStop: true })
         {
-            _failures.Settled(result);
+            _stop.Failures.Settled(result);
         }
 
         _states[place] = State.Settled;
@@ -589,16 +432,11 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
     }
 
-    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, ServiceException? trouble = null, bool isTold = false)
+    private void Leave(IReadOnlyList<int> places)
     {
         foreach (int place in places.Where(place => _states[place] == State.Waiting))
         {
             _states[place] = State.Left;
-        }
-
-        if (!isTold)
-        {
-            observer.OnLeft(batchId, why, trouble);
         }
     }
 }
