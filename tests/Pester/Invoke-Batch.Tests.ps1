@@ -470,7 +470,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     Context 'failures of one cause' {
         It 'warns when the first 20 results have all failed with it' {
             Set-Run ([ordered]@{ b1 = 1..25 | ForEach-Object { New-Failure "request-$_" 404 } })
-            $null = 1..25 | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
+            $null = [string[]](1..25) | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
             $warned.Count | Should -Be 2
             $warned[0] | Should -BeLike 'The first 20 results have all failed with c404: no*'
         }
