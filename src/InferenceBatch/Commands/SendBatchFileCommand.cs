@@ -3,6 +3,7 @@ using InferenceBatch.Binding;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
+using InferenceBatch.Runs;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
@@ -131,19 +132,12 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("InferenceBatch-");
-        try
+        using var folder = TemporaryFolder.Create();
+        string converted = System.IO.Path.Combine(folder.FullPath, "converted.jsonl");
+        if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
         {
-            string converted = System.IO.Path.Combine(folder.FullName, "converted.jsonl");
-            if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
-            {
-                WriteWarning(Messages.Text("Warning.Utf16Converted", name));
-                Send(converted, name, path, 0);
-            }
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
+            WriteWarning(Messages.Text("Warning.Utf16Converted", name));
+            Send(converted, name, path, 0);
         }
     }
 
@@ -218,6 +212,6 @@ public sealed class SendBatchFileCommand : ServiceCommand
         return await ClientFor(connection, pump).UploadFileAsync(
             path, name, ExpiresAfter > 0 ? (int)ExpiresAfter : null,
             new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size))),
-            offset, cancellationToken).ConfigureAwait(false);
+            offset, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
 }

@@ -10,9 +10,6 @@ namespace InferenceBatch.Server.Execution.Upstreams;
 /// <param name="Reason">For logs and people: the status or the fault, and nothing of the request.</param>
 internal readonly record struct Attempt(AttemptKind Kind, string Reason)
 {
-    /// <summary>Codes of a 429 that no wait cures: the account must be topped up (OpenAI's error codes).</summary>
-    private static readonly string[] s_quotaCodes = ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_funds"];
-
     /// <summary>How long the upstream asks to wait; null when it does not say.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
@@ -82,5 +79,5 @@ internal readonly record struct Attempt(AttemptKind Kind, string Reason)
     }
 
     private static bool IsOutOfQuota(ReadOnlySpan<byte> body) =>
-        ErrorReader.ReadBody(body.ToArray()) is ServiceError { Code: { } code } && s_quotaCodes.Contains(code);
+        ErrorReader.ReadBody(body.ToArray()) is ServiceError error && RetryRules.IsFinal(error.Code);
 }
