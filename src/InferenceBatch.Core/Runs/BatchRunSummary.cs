@@ -31,6 +31,9 @@ public sealed class BatchRunSummary
     /// <summary>How often requests were sent: 1 where none had to be sent again.</summary>
     public required int Attempts { get; init; }
 
+    /// <summary>How often a local service sent lines of these batches again, by reason; null where the service does not say.</summary>
+    public RetryCounts? Retries { get; init; }
+
     /// <summary>Whether the run stopped early, because as many requests had failed as were allowed.</summary>
     public bool IsStopped { get; init; }
 
@@ -55,6 +58,7 @@ public sealed class BatchRunSummary
         string codes = string.Join(", ", Results.Failures.Take(CodesShown).Select(failure => string.Create(CultureInfo.InvariantCulture, $"{failure.Count:N0} × {TextCut.Start(failure.Code, 30)}")));
         return (IsStopped ? ", stopped early" : "") + (WithoutAnswer.Length > 0 ? ", " + WithoutAnswer : "")
             + (codes.Length > 0 ? $" ({codes}{(Results.Failures.Count > CodesShown ? ", …" : "")})" : "")
+            + (Retries is { Total: > 0 } ? $"; {Retries}" : "")
             + (Results.ValueErrors > 0 ? string.Create(CultureInfo.InvariantCulture, $"; {Results.ValueErrors:N0} not the JSON asked for") : "");
     }
 }

@@ -228,7 +228,7 @@ public sealed class InvokeBatchCommand : RequestCommand
                 pump.WriteWarning(Messages.Text("Warning.NotAskedForInRun", engine.NotAskedFor));
             }
 
-            return Summary(requests.RowCount, requests.Count, engine, reporter.Created);
+            return Summary(requests.RowCount, requests.Count, engine, reporter.Created, await RetriesAsync(engine.BatchIds, cancellationToken).ConfigureAwait(false));
         }
     }
 
@@ -267,7 +267,7 @@ public sealed class InvokeBatchCommand : RequestCommand
         }
     }
 
-    private BatchRunSummary Summary(long taken, long requests, RunEngine? engine, int created) => new()
+    private BatchRunSummary Summary(long taken, long requests, RunEngine? engine, int created, RetryCounts? retries = null) => new()
     {
         Rows = taken + _leftOut,
         LeftOut = _leftOut,
@@ -277,8 +277,30 @@ public sealed class InvokeBatchCommand : RequestCommand
         BatchesCreated = created,
         Attempts = engine?.Attempts ?? 0,
         IsStopped = engine?.IsStopped == true,
+        Retries = retries,
         Elapsed = TimeProvider.System.GetElapsedTime(_began),
     };
+
+    /// <summary>What a local service says of its batches; hosted services say nothing.</summary>
+    private async Task<RetryCounts?> RetriesAsync(IReadOnlyList<string> batchIds, CancellationToken cancellationToken)
+    {
+        if (_connection!.Profile != ServiceProfile.Local)
+        {
+            return null;
+        }
+
+        RetryCounts? all = null;
+        var client = new BatchClient(_connection);
+        foreach (string id in batchIds)
+        {
+            if (await client.FindRetriesAsync(id, cancellationToken).ConfigureAwait(false) is { } retries)
+            {
+                all = all is null ? retries : all + retries;
+            }
+        }
+
+        return all;
+    }
 
     /// <summary>Parameters that make a request do nothing for one that is there already, and who gave them means something by it.</summary>
     private void WarnOfWhatIsIgnored()
