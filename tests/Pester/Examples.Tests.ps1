@@ -155,7 +155,7 @@ Describe 'Nightly' {
         $with = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
         $run = Invoke-Example Nightly $with @{ INFERENCE_API_KEY = 'sk-secret-4711-night' }
         $run.ExitCode | Should -Be 2
-        $run.Output | Should -Match 'Could not go on: 1 of 1 rows have no answer yet.*401'
+        $run.Output | Should -Match 'Could not go on: .*401.*Check the key'
         Get-Notice | Should -Match 'could not go on: .*401'
         $Faults.Calls[0].Headers['Authorization'] | Should -Be 'Bearer sk-secret-4711-night'
         "$($run.Output) $($run.Error) $(Get-Notice) $(Get-ChildItem -LiteralPath $with.WorkPath -Recurse -File | Get-Content -Raw)" | Should -Not -Match 'sk-secret-4711'

@@ -637,6 +637,22 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             finally { $held.Dispose() }
         }
 
+        It 'names another process that holds it, and does not mind its lock when it was killed' -Skip:$IsWindows {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
+            $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
+            $shell = Start-ChildShell "'a' | Invoke-Batch -Model m -BaseUri $($Faults.BaseUri) -CheckpointPath '$Checkpoint'"
+            Wait-Until { $Faults.Calls | Where-Object Path -EQ '/v1/batches/b1' } 60 | Should -BeTrue
+            $problem = (Get-ErrorOf { 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint })[0]
+            Get-ErrorId $problem | Should -Be 'CheckpointInUse'
+            "$problem" | Should -BeLike "*by process $($shell.Id) on *, started $($shell.StartTime.ToString('yyyy-MM-dd HH:', [cultureinfo]::InvariantCulture))*"
+            $shell.Kill($true)
+            $shell.WaitForExit()
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1' })))
+            $Faults.On('GET /v1/files/out-b1/content', @(New-Answer ((New-WireLine 'request-1') + "`n")))
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint).Status | Should -Be 'Succeeded'
+        }
+
         It 'deletes at the next start what a killed run left among the temporary files' -Skip:$IsWindows {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))

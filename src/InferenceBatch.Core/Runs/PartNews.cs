@@ -6,7 +6,8 @@ namespace InferenceBatch.Runs;
 /// <param name="One">The part.</param>
 /// <param name="Fate">What became of it.</param>
 /// <param name="Error">Why it was not sent; null with every other fate.</param>
-internal readonly record struct PartNews(PlacedPart One, PartFate Fate, ServiceError? Error = null);
+/// <param name="MayPass">See <see cref="SendOutcome.MayPass"/>.</param>
+internal readonly record struct PartNews(PlacedPart One, PartFate Fate, ServiceError? Error = null, bool MayPass = false);
 
 /// <summary>What can become of a part.</summary>
 internal enum PartFate

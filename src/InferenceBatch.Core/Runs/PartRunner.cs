@@ -37,7 +37,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, EarlySto
             observer.OnProblem(_queue.Reason!);
             foreach (PlacedPart one in unsent)
             {
-                yield return new PartNews(one, PartFate.NotSent, new ServiceError("not_sent", _queue.Reason!.Message));
+                yield return new PartNews(one, PartFate.NotSent, new ServiceError("not_sent", _queue.Reason!.Message), MayPass: true);
             }
         }
     }
@@ -62,7 +62,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, EarlySto
         SendOutcome outcome = await sender.SendAsync(one.Part, number, count, waits, cancellationToken).ConfigureAwait(false);
         if (outcome.Failure is { } failure)
         {
-            return new PartNews(one, PartFate.NotSent, failure);
+            return new PartNews(one, PartFate.NotSent, failure, outcome.MayPass);
         }
 
         if (outcome.Refusal is { } refusal)
@@ -131,7 +131,11 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, EarlySto
 
         foreach ((string id, PlacedPart one) in _open)
         {
-            observer.OnLeft(id, null, watcher.Trouble);
+            if (!stop.IsUncancelled(id))
+            {
+                observer.OnLeft(id, null, watcher.Trouble);
+            }
+
             yield return new PartNews(one, PartFate.Left);
         }
 

@@ -109,7 +109,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
             if (!mayPass || !await _wait.WaitAsync(trouble, cancellationToken).ConfigureAwait(false))
             {
                 observer.OnProblem(trouble);
-                return new SendOutcome(null, new ServiceError(trouble.IsOutcomeUnknown ? "outcome_unknown" : "not_sent", trouble.Message));
+                return new SendOutcome(null, new ServiceError(trouble.IsOutcomeUnknown ? "outcome_unknown" : "not_sent", trouble.Message), mayPass);
             }
         }
     }

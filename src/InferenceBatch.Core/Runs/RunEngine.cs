@@ -31,6 +31,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private ResultSpool? _spool;
     private RunPart? _current;
     private ExceptionDispatchInfo? _fatal;
+    private bool _isUncounted;
     private bool _isRetry;
     private bool _isClosing;
 
@@ -184,7 +185,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         rest.RemoveAll(one => one.Places.All(place => _states[place] == State.Settled || _attempts.LastOf(place) > Attempts));
         await foreach (PartNews news in runner.RunAsync(rest, cancellationToken).ConfigureAwait(false))
         {
-            (PlacedPart one, PartFate fate, ServiceError? error) = news;
+            (PlacedPart one, PartFate fate, ServiceError? error, bool mayPass) = news;
             if (fate == PartFate.Ended)
             {
                 await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
@@ -195,7 +196,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
             IEnumerable<BatchResult> unanswered = fate switch
             {
-                PartFate.NotSent => SettleAll(one.Places, error!),
+                PartFate.NotSent => SettleAll(one.Places, error!, mayPass),
                 PartFate.Lost => LoseAll(one),
                 _ => [],
             };
@@ -354,9 +355,12 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             .SelectMany(one => SettleAs(one.place, byLine[one.index + 1].FirstOrDefault() ?? other, batch.Id));
     }
 
-    private IEnumerable<BatchResult> SettleAll(IReadOnlyList<int> places, ServiceError error)
+    /// <param name="places">The requests of a part that was not sent.</param>
+    /// <param name="error">Why.</param>
+    /// <param name="mayPass">Whether that is no failure of theirs: they do not count for <see cref="RunOptions.MaxFailed"/>.</param>
+    private IEnumerable<BatchResult> SettleAll(IReadOnlyList<int> places, ServiceError error, bool mayPass)
     {
-        _current = null;
+        (_current, _isUncounted) = (null, mayPass);
         return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, null));
     }
 
@@ -391,7 +395,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             return [];
         }
 
-        if (_current is not { EndedBeforeStop: true })
+        if (_current is not { EndedBeforeStop: true } && !(_current is null && _isUncounted))
         {
             _stop.Failures.Settled(result);
         }

@@ -173,6 +173,22 @@ public sealed class RunStopTests
         Assert.All(bench.Service.Billed.Values, times => Assert.Equal(1, times));
     }
 
+    /// <summary>A service that was away, or had no room, says nothing against the requests.</summary>
+    [Theory]
+    [InlineData(503, "c", false)]
+    [InlineData(429, "token_limit_exceeded", false)]
+    [InlineData(400, "c", true)]
+    [InlineData(402, "c", true)]
+    public async Task Only_rows_that_the_service_refused_count_as_failed(int status, string code, bool isStopped)
+    {
+        using var bench = new RunBench { Count = 4, PartSize = 2 };
+        bench.Service.OnCall = exchange => exchange.Path == (status == 503 ? "/v1/files" : "/v1/batches") && bench.Service.Creates > 0 ? BatchService.Error(status, code) : null;
+        Dictionary<string, BatchResult> results = await bench.RunAsync(new RunOptions { MaxFailed = Limit("1"), Timeout = TimeSpan.FromMinutes(1) });
+        Assert.Equal(isStopped, bench.Engine!.IsStopped);
+        Assert.Equal(isStopped ? ResultStatus.Cancelled : ResultStatus.Succeeded, results["r1"].Status);
+        Assert.Equal("not_sent", results["r3"].Error?.Code);
+    }
+
     /// <summary>A service without that route runs its batches to their end: nothing is gained by waiting for them.</summary>
     [Fact]
     public async Task A_batch_that_cannot_be_cancelled_is_left_and_its_rows_say_so()
@@ -185,6 +201,7 @@ public sealed class RunStopTests
         Assert.Equal(4, results.Count);
         Assert.All((string[])["r3", "r4"], id => Assert.Equal((ResultStatus.Missing, "run_stopped"), (results[id].Status, results[id].Error?.Code)));
         Assert.Single(bench.Seen.Problems);
+        Assert.Empty(bench.Seen.Left);
         bench.Service.EndOnly = null;
         Assert.Equal(4, (await bench.RunAsync()).Values.Count(result => result.Status == ResultStatus.Failed));
         Assert.Equal(2, bench.Service.Creates);
