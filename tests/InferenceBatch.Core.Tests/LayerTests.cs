@@ -15,7 +15,7 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Core/Wire", ["Model"] },
         { "src/InferenceBatch.Core/Lines", ["Model", "Wire"] },
         { "src/InferenceBatch.Core/Service", ["Model", "Http", "Wire", "Lines"] },
-        { "src/InferenceBatch.Core/Runs", ["Model", "Wire", "Lines", "Service"] },
+        { "src/InferenceBatch.Core/Runs", ["Model", "Http", "Wire", "Lines", "Service"] },
         { "src/InferenceBatch.Core/Webhooks", ["Model", "Wire"] },
         { "src/InferenceBatch.Server/Storage", ["Model", "Wire", "Lines"] },
         { "src/InferenceBatch.Server/Diagnostics", [] },

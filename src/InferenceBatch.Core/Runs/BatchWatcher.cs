@@ -30,6 +30,9 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
     private readonly TimeProvider _time = time ?? client.Time;
     private readonly Channel<Signal> _signals = Channel.CreateUnbounded<Signal>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Queue<Batch> _added = new();
+    private long _began;
+    private TimeSpan? _wakeAt;
     private TimeSpan? _failingSince;
     private bool _troubleWasTold;
 
@@ -74,7 +77,31 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     public async IAsyncEnumerable<Batch> WatchAsync(
         IEnumerable<(string Id, Batch? Known)> batches, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        long began = _time.GetTimestamp();
+        await foreach (Batch? batch in WatchAndWakeAsync(batches, cancellationToken).ConfigureAwait(false))
+        {
+            if (batch is not null)
+            {
+                yield return batch;
+            }
+        }
+    }
+
+    /// <summary>Adds a batch to the wait under way. To be called while the caller has the turn: between two batches that the wait gives.</summary>
+    internal void Add(Batch batch) => _added.Enqueue(batch);
+
+    /// <summary>Has the wait give null after a time, once, and last until then though no batch is left; not beyond <see cref="Timeout"/>. When to call it: see <see cref="Add"/>.</summary>
+    /// <param name="time">Null to take it back.</param>
+    internal void WakeAfter(TimeSpan? time)
+    {
+        TimeSpan now = _time.GetElapsedTime(_began);
+        _wakeAt = now >= Timeout ? null : now + time;
+    }
+
+    /// <summary>As <see cref="WatchAsync"/>; gives null when a time set with <see cref="WakeAfter"/> has come, and first of all.</summary>
+    internal async IAsyncEnumerable<Batch?> WatchAndWakeAsync(
+        IEnumerable<(string Id, Batch? Known)> batches, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        long began = _began = _time.GetTimestamp();
         var watched = new Dictionary<string, WatchedBatch>();
         List<Batch> finished = Sort(batches, watched);
         Waiting = watched.Keys;
@@ -87,12 +114,13 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             }
         }
 
+        yield return null;
         int looking = 0;
         TimeSpan? end = null;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
-            while (watched.Count > 0)
+            while (watched.Count > 0 || _added.Count > 0 || _wakeAt is not null)
             {
                 while (_signals.Reader.TryRead(out Signal signal))
                 {
@@ -125,6 +153,18 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                 }
 
                 TimeSpan now = _time.GetElapsedTime(began);
+                while (_added.TryDequeue(out Batch? added))
+                {
+                    Watch(added.Id, added, watched, now);
+                }
+
+                if (now >= (Timeout < _wakeAt ? Timeout : _wakeAt))
+                {
+                    _wakeAt = null;
+                    yield return null;
+                    continue;
+                }
+
                 end ??= now >= Timeout ? now + s_lastLook : null;
                 foreach (WatchedBatch due in watched.Values.Where(batch => batch.Due <= now).OrderBy(batch => batch.Due).Take(MaxLooks - looking))
                 {
@@ -139,6 +179,8 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                 }
 
                 TimeSpan? next = looking < MaxLooks ? watched.Values.Min(batch => batch.Due) : null;
+                TimeSpan? wake = Timeout < _wakeAt ? Timeout : _wakeAt;
+                next = next is null || wake < next ? wake ?? next : next;
                 if (looking > 0 || next is not null)
                 {
                     await PauseAsync(next - _time.GetElapsedTime(began), looking > 0, cancellationToken).ConfigureAwait(false);
@@ -176,17 +218,22 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                 continue;
             }
 
-            var batch = new WatchedBatch(id) { Due = TimeSpan.Zero };
-            watched.Add(id, batch);
-            // What was just described needs no look at once; a bare id does, if only to learn that it is wrong.
-            if (known is not null)
-            {
-                batch.Saw(known, TimeSpan.Zero);
-                Schedule(batch, TimeSpan.Zero, spread: false);
-            }
+            Watch(id, known, watched, TimeSpan.Zero);
         }
 
         return finished;
+    }
+
+    private void Watch(string id, Batch? known, Dictionary<string, WatchedBatch> watched, TimeSpan now)
+    {
+        var batch = new WatchedBatch(id) { Due = now };
+        watched.Add(id, batch);
+        // What was just described needs no look at once; a bare id does, if only to learn that it is wrong.
+        if (known is not null)
+        {
+            batch.Saw(known, now);
+            Schedule(batch, now, spread: false);
+        }
     }
 
     private void Schedule(WatchedBatch batch, TimeSpan now, bool spread)

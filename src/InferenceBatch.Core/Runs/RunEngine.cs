@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
-using InferenceBatch.Lines;
+using System.Runtime.ExceptionServices;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 
@@ -8,21 +9,32 @@ namespace InferenceBatch.Runs;
 /// <summary>
 /// A whole run: sends the parts of an input, creates their batches, waits for all of them together, fetches what they
 /// answered, and gives one result for each row. What failed for a reason that may pass, expired, or never came back is
-/// sent again. Every step is in the store before it is relied on, so a run that was killed is gone on with by the same
-/// calls on the same store.
+/// sent again. Every step is in the store before it is relied on, so a run that was killed is resumed by the same calls on
+/// the same store.
 /// </summary>
-/// <remarks>For one run. Sent again: 408, 409, 429, 5xx, status 0, <c>inference_failed</c>, expired, missing.</remarks>
+/// <remarks>For one run. Sent again: what <see cref="IsWorthAnotherTry"/> says.</remarks>
 public sealed class RunEngine(BatchClient client, RunStore store, RunRequests requests, RunOptions options, RunObserver observer)
 {
-    /// <summary>The code of a batch that was refused because the account's queue is full.</summary>
-    private const string QueueFullCode = "token_limit_exceeded";
-
-    private static readonly TimeSpan s_queueWait = TimeSpan.FromSeconds(60);
+    /// <summary>The code of requests whose batch the service no longer knows.</summary>
+    private const string GoneCode = "batch_not_found";
 
     private readonly PartSender _sender = new(client, store, options, observer);
+    private readonly RunAttempts _attempts = new(store, requests);
+    private readonly FailureWatch _failures = new(options.MaxFailed, observer);
     private readonly State[] _states = new State[requests.Count];
     private readonly Dictionary<int, BatchResult> _lineless = [];
+
+    /// <summary>The parts whose results an earlier process had fetched.</summary>
+    private readonly HashSet<RunPart> _known = [];
+
+    /// <summary>The batches that could not be cancelled when the run stopped early.</summary>
+    private readonly HashSet<string> _uncancelled = [];
+
     private ResultSpool? _spool;
+    private RunPart? _current;
+    private ExceptionDispatchInfo? _fatal;
+    private bool _isRetry;
+    private bool _isClosing;
 
     private enum State : byte
     {
@@ -41,6 +53,9 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     /// <summary>How often requests were sent.</summary>
     public int Attempts { get; private set; }
 
+    /// <summary>Whether the run stopped early, because as many requests had failed as <see cref="RunOptions.MaxFailed"/> allows.</summary>
+    public bool IsStopped { get; private set; }
+
     /// <summary>The batches of the run so far, those of an earlier process included.</summary>
     public IReadOnlyList<string> BatchIds => [.. Enumerable.Range(1, Attempts).SelectMany(store.PartsOf).Select(part => part.BatchId).OfType<string>()];
 
@@ -49,27 +64,37 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
     /// <summary>Runs; gives each result as it is final, or all at the end in order.</summary>
     /// <exception cref="OperationCanceledException">Cancelled; see <see cref="OpenBatches"/>.</exception>
+    /// <exception cref="ServiceException">
+    /// <see cref="ServiceErrorKind.Unauthorized"/>, or <see cref="ServiceErrorKind.PermissionDenied"/> for an upload or a
+    /// create: nothing more can be done with this key. All results that were there are given before.
+    /// </exception>
     /// <exception cref="IOException">The store's disk.</exception>
     public async IAsyncEnumerable<BatchResult> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using ResultSpool? spool = _spool = options.Ordered ? new ResultSpool(requests.Count, options.ValueReader) : null;
-        while (Parts(Attempts + 1) is { Count: > 0 } parts)
+        _attempts.Load();
+        IAsyncEnumerator<BatchResult> results = AttemptsAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        await using (results.ConfigureAwait(false))
         {
-            Attempts++;
-            foreach (int place in parts.SelectMany(part => part.Places))
+            while (await MoveAsync(results).ConfigureAwait(false))
             {
-                _states[place] = State.Waiting;
+                yield return results.Current;
             }
+        }
 
-            observer.OnAttempt(Attempts, parts.Sum(part => part.Places.Count));
-            await foreach (BatchResult result in AttemptAsync(parts, cancellationToken).ConfigureAwait(false))
+        if (_fatal is not null || IsStopped)
+        {
+            await foreach (BatchResult result in ReadKeptAsync(cancellationToken).ConfigureAwait(false))
             {
                 yield return result;
             }
+        }
 
-            if (store.PartsOf(Attempts + 1).Count == 0)
+        if (IsStopped && _fatal is null)
+        {
+            await foreach (BatchResult result in CloseAsync(cancellationToken).ConfigureAwait(false))
             {
-                WriteAgain();
+                yield return result;
             }
         }
 
@@ -81,103 +106,340 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
                 yield return result;
             }
         }
+
+        _fatal?.Throw();
     }
 
-    /// <summary>Whether another try may bring a better result.</summary>
+    /// <summary>Whether another try may bring a better result without anybody changing something.</summary>
     public static bool IsWorthAnotherTry(BatchResult result) => result switch
     {
-        { Status: ResultStatus.Expired or ResultStatus.Missing } => true,
+        { Status: ResultStatus.Expired } => true,
+        { Status: ResultStatus.Missing } => result.Error?.Code != GoneCode,
         { Status: not ResultStatus.Failed } => false,
-        { StatusCode: 0 or 408 or 409 or 429 or >= 500 } => true,
+        _ when RetryRules.IsFinal(result.Error?.Code) => false,
+        { StatusCode: { } status } when status == 0 || RetryRules.IsTransient(status) => true,
         _ => result.Error?.Code is "inference_failed" or "request_timeout" or "no_response",
     };
 
-    private async IAsyncEnumerable<BatchResult> AttemptAsync(
-        List<(RunPart Part, IReadOnlyList<int> Places)> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async Task<bool> MoveAsync(IAsyncEnumerator<BatchResult> results)
     {
-        int rounds = 0;
-        for (var open = parts; open.Count > 0;)
+        try
         {
-            var sent = new Dictionary<string, (RunPart Part, IReadOnlyList<int> Places)>();
-            for (int i = 0; i < open.Count; i++)
-            {
-                (RunPart part, IReadOnlyList<int> places) = open[i];
-                if (await _sender.SendAsync(part, i + 1, open.Count, cancellationToken).ConfigureAwait(false) is { } problem)
-                {
-                    foreach (BatchResult result in SettleAll(places, problem))
-                    {
-                        yield return result;
-                    }
-                }
-                else
-                {
-                    sent.Add(part.BatchId!, open[i]);
-                }
-            }
-
-            List<(RunPart Part, IReadOnlyList<int> Places)> postponed = [];
-            await foreach (Batch batch in WatchAsync(sent, cancellationToken).ConfigureAwait(false))
-            {
-                (RunPart part, IReadOnlyList<int> places) = sent[batch.Id];
-                if (IsQueueFull(batch) && rounds < options.MaxAttempts)
-                {
-                    _sender.Postpone(part);
-                    postponed.Add(sent[batch.Id]);
-                    continue;
-                }
-
-                _sender.End(part, batch);
-                await foreach (BatchResult result in CollectAsync(part, places, cancellationToken).ConfigureAwait(false))
-                {
-                    yield return result;
-                }
-            }
-
-            // Its own batches were waited for; where only the account's others fill the queue, time has to help.
-            if (postponed.Count > 0 && postponed.Count == sent.Count)
-            {
-                rounds++;
-                await Task.Delay(s_queueWait, client.Time, cancellationToken).ConfigureAwait(false);
-            }
-
-            open = postponed;
+            return await results.MoveNextAsync().ConfigureAwait(false);
+        }
+        catch (ServiceException exception)
+        {
+            _fatal = ExceptionDispatchInfo.Capture(exception);
+            return false;
         }
     }
 
-    private async IAsyncEnumerable<Batch> WatchAsync(
-        Dictionary<string, (RunPart Part, IReadOnlyList<int> Places)> sent, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<BatchResult> AttemptsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        while (!IsStopped && _attempts.PartsOf(Attempts + 1) is { Count: > 0 } parts)
+        {
+            Begin(parts);
+            observer.OnAttempt(Attempts, parts.Sum(one => one.Places.Count));
+            await foreach (BatchResult result in AttemptAsync(parts, cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
+            }
+
+            int[] again = store.PartsOf(Attempts + 1).Count > 0 ? []
+                : [.. Enumerable.Range(0, _states.Length).Where(place => _states[place] == State.ToSendAgain)];
+            if (again.Length > 0 && !await StopAtLimitAsync(cancellationToken).ConfigureAwait(false))
+            {
+                _attempts.Write(Attempts + 1, again, client.Connection.Profile, _isRetry);
+                _isRetry = false;
+            }
+        }
+    }
+
+    private void Begin(List<PlacedPart> parts)
+    {
+        Attempts++;
+        foreach (int place in parts.SelectMany(one => one.Places).Where(place => _states[place] != State.Settled))
+        {
+            _states[place] = State.Waiting;
+        }
+    }
+
+    private async IAsyncEnumerable<BatchResult> AttemptAsync(List<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // What an earlier process fetched comes first: it needs no call, whatever becomes of the others.
+        List<PlacedPart> rest = [];
+        foreach (PlacedPart one in parts)
+        {
+            if (!one.Part.IsDownloaded || RestartIfRefused(one.Part))
+            {
+                rest.Add(one);
+                continue;
+            }
+
+            await foreach (BatchResult result in ReadKnownAsync(one, cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
+            }
+        }
+
+        rest.RemoveAll(one => one.Places.All(place => _states[place] == State.Settled || _attempts.LastOf(place) > Attempts));
+        var queue = new QueueWait(client.Time, observer);
+        var open = new Dictionary<string, PlacedPart>();
+        for (int i = 0; i < rest.Count && !await StopAtLimitAsync(cancellationToken).ConfigureAwait(false); i++)
+        {
+            foreach (BatchResult result in await SendAsync(rest[i], i + 1, rest.Count, waits: true, open, queue, cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
+            }
+        }
+
+        await foreach (BatchResult result in WatchAsync(open, queue, rest.Count, cancellationToken).ConfigureAwait(false))
+        {
+            yield return result;
+        }
+
+        if (!IsStopped && queue.TakeAll() is { Count: > 0 } unsent)
+        {
+            observer.OnProblem(queue.Reason!);
+            foreach (BatchResult result in unsent.SelectMany(one => SettleAll(one.Places, new ServiceError("not_sent", queue.Reason!.Message))))
+            {
+                yield return result;
+            }
+        }
+    }
+
+    /// <summary>Sends a part; gives the results of its requests where it cannot be sent at all.</summary>
+    private async Task<IEnumerable<BatchResult>> SendAsync(
+        PlacedPart one, int number, int count, bool waits, Dictionary<string, PlacedPart> open, QueueWait queue, CancellationToken cancellationToken)
+    {
+        SendOutcome outcome = await _sender.SendAsync(one.Part, number, count, waits, cancellationToken).ConfigureAwait(false);
+        if (outcome.Failure is { } failure)
+        {
+            return SettleAll(one.Places, failure);
+        }
+
+        if (outcome.Refusal is { } refusal)
+        {
+            queue.Add(one, refusal);
+        }
+        else
+        {
+            open.Add(one.Part.BatchId!, one);
+        }
+
+        return [];
+    }
+
+    /// <summary>Waits for the batches of an attempt, and for room for the parts that were refused; gives the results as batches end.</summary>
+    private async IAsyncEnumerable<BatchResult> WatchAsync(
+        Dictionary<string, PlacedPart> open, QueueWait queue, int count, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        List<PlacedPart> lost = [];
         var watcher = new BatchWatcher(client, client.Time)
         {
             Timeout = options.Timeout,
             OnLook = observer.OnLook,
             OnStalled = observer.OnStalled,
             OnTrouble = observer.OnTrouble,
-            OnGivenUp = (id, why) => Leave(id, sent[id].Places, why),
+            OnGivenUp = (id, why) => GiveUp(id, why, open, lost),
         };
-        IEnumerable<(string, Batch?)> batches = sent.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));
-        await foreach (Batch batch in watcher.WatchAsync(batches, cancellationToken).ConfigureAwait(false))
+        IEnumerable<(string, Batch?)> batches = open.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));
+        await foreach (Batch? batch in watcher.WatchAndWakeAsync([.. batches], cancellationToken).ConfigureAwait(false))
         {
-            yield return batch;
+            if (batch is not null && open.Remove(batch.Id, out PlacedPart one))
+            {
+                if (!IsStopped && Restart(one.Part, batch) is { } refusal)
+                {
+                    queue.Add(one, refusal);
+                }
+                else
+                {
+                    _sender.End(one.Part, batch);
+                    queue.Freed();
+                    await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
+                    {
+                        yield return result;
+                    }
+                }
+            }
+
+            if (open.Count > 0 || queue.Next is not null)
+            {
+                await StopAtLimitAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            foreach (PlacedPart due in IsStopped ? [] : queue.TakeDue())
+            {
+                foreach (BatchResult result in await SendAsync(due, 1, count, waits: false, open, queue, cancellationToken).ConfigureAwait(false))
+                {
+                    yield return result;
+                }
+
+                if (due.Part.BatchId is { } id)
+                {
+                    watcher.Add(_sender.LastSeen(due.Part) ?? new Batch { Id = id });
+                }
+            }
+
+            watcher.WakeAfter(IsStopped ? null : queue.Next);
+            if (IsStopped && open.Keys.All(_uncancelled.Contains))
+            {
+                break;
+            }
         }
 
-        foreach (string id in watcher.Waiting)
+        foreach ((string id, PlacedPart one) in open)
         {
-            Leave(id, sent[id].Places, null, watcher.Trouble);
+            Leave(id, one.Places, null, watcher.Trouble);
         }
+
+        foreach (BatchResult result in lost.SelectMany(one => LoseAll(one)))
+        {
+            yield return result;
+        }
+    }
+
+    /// <summary>Whether a part's batch was refused as a whole for a reason that may pass, so that the part is sent anew.</summary>
+    private bool RestartIfRefused(RunPart part) => part.Ended is { } ended && Restart(part, ended) is not null;
+
+    /// <summary>Sees to it that a part gets another batch where its last one came to nothing for want of room or of its file; gives what was wrong.</summary>
+    private ServiceException? Restart(RunPart part, Batch batch)
+    {
+        if (BatchFate.IsQueueFull(batch))
+        {
+            _sender.Postpone(part);
+            return new ServiceException(ServiceErrorKind.RateLimited, Messages.Text("RateLimited.QueueFull", batch.Id, batch.Errors[0].Message));
+        }
+
+        return BatchFate.IsFileGone(batch) && _sender.ForgetFile(part)
+            ? new ServiceException(ServiceErrorKind.FileNotFound, Messages.Text("FileNotFound.BatchInput", batch.Id, batch.Errors[0].Message))
+            : null;
+    }
+
+    private void GiveUp(string id, ServiceException why, Dictionary<string, PlacedPart> open, List<PlacedPart> lost)
+    {
+        if (why.Kind == ServiceErrorKind.Unauthorized)
+        {
+            throw why;
+        }
+
+        open.Remove(id, out PlacedPart one);
+        if (why.Kind == ServiceErrorKind.BatchNotFound)
+        {
+            lost.Add(one);
+            observer.OnLeft(id, why, null);
+        }
+        else
+        {
+            Leave(id, one.Places, why);
+        }
+    }
+
+    /// <summary>Stops the run when as many requests have failed as may: cancels all batches that have not ended. Whether the run is stopped.</summary>
+    private async Task<bool> StopAtLimitAsync(CancellationToken cancellationToken)
+    {
+        if (IsStopped || !_failures.IsLimitReached)
+        {
+            return IsStopped;
+        }
+
+        IsStopped = true;
+        string[] open = [.. Enumerable.Range(1, store.Attempts).SelectMany(store.PartsOf).Where(part => part is { BatchId: not null, Ended: null }).Select(part => part.BatchId!)];
+        store.Write(new RunStep(RunStepKind.Stopped) { At = client.Time.GetUtcNow() });
+        observer.OnStopped(_failures.Failed, _failures.Results, open.Length);
+        foreach (string id in open)
+        {
+            try
+            {
+                await client.CancelBatchAsync(id, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.BatchNotCancellable)
+            {
+                // It has ended: its results are read.
+            }
+            catch (ServiceException exception) when (exception.Kind != ServiceErrorKind.Unauthorized)
+            {
+                observer.OnProblem(exception);
+                _uncancelled.Add(id);
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Gives what is on disk of the attempts that the run does not reach any more.</summary>
+    private async IAsyncEnumerable<BatchResult> ReadKeptAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (_attempts.PartsOf(Attempts + 1) is { Count: > 0 } parts)
+        {
+            Begin(parts);
+            foreach (PlacedPart one in parts.Where(one => one.Part.IsDownloaded))
+            {
+                await foreach (BatchResult result in ReadKnownAsync(one, cancellationToken).ConfigureAwait(false))
+                {
+                    yield return result;
+                }
+            }
+        }
+    }
+
+    /// <summary>After an early stop: the last result of each request that was to be sent again, and one for each that has none.</summary>
+    private async IAsyncEnumerable<BatchResult> CloseAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        _isClosing = true;
+        for (int attempt = Attempts; attempt > 0; attempt--)
+        {
+            foreach (PlacedPart one in _attempts.PartsOf(attempt).Where(one => one.Part.IsDownloaded))
+            {
+                foreach (int place in one.Places.Where(place => _states[place] == State.ToSendAgain))
+                {
+                    _states[place] = State.Waiting;
+                }
+
+                await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
+                {
+                    yield return result;
+                }
+            }
+        }
+
+        var unsent = new ServiceError("run_stopped", "The run stopped early, and this request was not sent: too many others had failed.");
+        var left = new ServiceError("run_stopped", "The run stopped early: too many requests had failed. The batch of this one could not be cancelled and may continue.");
+        foreach (BatchResult result in Enumerable.Range(0, _states.Length).Where(place => _states[place] != State.Settled)
+            .SelectMany(place => _states[place] == State.Left ? SettleAs(place, left, null, ResultStatus.Missing) : SettleAs(place, unsent, null, ResultStatus.Cancelled)))
+        {
+            yield return result;
+        }
+    }
+
+    private IAsyncEnumerable<BatchResult> ReadKnownAsync(PlacedPart one, CancellationToken cancellationToken)
+    {
+        _known.Add(one.Part);
+        return ReadAsync(one, cancellationToken);
+    }
+
+    private IAsyncEnumerable<BatchResult> ReadAsync(PlacedPart one, CancellationToken cancellationToken)
+    {
+        _current = one.Part;
+        return CollectAsync(one.Part, one.Places, cancellationToken);
     }
 
     private async IAsyncEnumerable<BatchResult> CollectAsync(
         RunPart part, IReadOnlyList<int> places, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         Batch batch = part.Ended!;
-        if (batch.Status == BatchStatus.Failed)
+        if (batch.Status == BatchStatus.Failed && !_isClosing)
         {
             observer.OnBatchFailed(batch);
         }
 
         if (await _sender.FetchAsync(part, cancellationToken).ConfigureAwait(false) is { } problem)
         {
+            if (problem is ServiceException { Kind: ServiceErrorKind.Unauthorized } unauthorized)
+            {
+                throw unauthorized;
+            }
+
             // What was answered and paid for is still there: it is not sent again, but left to be fetched.
             observer.OnProblem(problem);
             Leave(batch.Id, places, null, isTold: true);
@@ -248,8 +510,19 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             .SelectMany(one => SettleAs(one.place, byLine[one.index + 1].FirstOrDefault() ?? other, batch.Id));
     }
 
-    private IEnumerable<BatchResult> SettleAll(IReadOnlyList<int> places, ServiceError error) =>
-        places.SelectMany(place => SettleAs(place, error, null));
+    private IEnumerable<BatchResult> SettleAll(IReadOnlyList<int> places, ServiceError error)
+    {
+        _current = null;
+        return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, null));
+    }
+
+    /// <summary>The service no longer knows a batch: its requests may have been answered and billed, so only a person has them sent again.</summary>
+    private IEnumerable<BatchResult> LoseAll(PlacedPart one)
+    {
+        _current = one.Part;
+        var error = new ServiceError(GoneCode, $"The service no longer knows the batch {one.Part.BatchId}; whether it had answered this request is unknown.");
+        return one.Places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, one.Part.BatchId, ResultStatus.Missing));
+    }
 
     private IEnumerable<BatchResult> SettleAs(int place, ServiceError error, string? batchId, ResultStatus status = ResultStatus.Failed)
     {
@@ -262,11 +535,21 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     /// <summary>Takes a result as the request's last, or marks the request to be sent again; gives it to its rows unless it waits for its order.</summary>
     private IEnumerable<BatchResult> Settle(int place, BatchResult result)
     {
-        // A later attempt that is in the store was made from this one, whatever may be asked for now.
-        if ((Attempts < options.MaxAttempts || store.PartsOf(Attempts + 1).Count > 0) && IsWorthAnotherTry(result))
+        bool isKnown = _current is not null && _known.Contains(_current);
+        if (_current is not null && !isKnown && !_isClosing)
+        {
+            _failures.Saw(result);
+        }
+
+        if (IsSentAgain(place, result, isKnown))
         {
             _states[place] = State.ToSendAgain;
             return [];
+        }
+
+        if (_current is not { EndedBeforeStop: true })
+        {
+            _failures.Settled(result);
         }
 
         _states[place] = State.Settled;
@@ -287,6 +570,25 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         return [];
     }
 
+    private bool IsSentAgain(int place, BatchResult result, bool isKnown)
+    {
+        if (_isClosing || result.Status == ResultStatus.Succeeded)
+        {
+            return false;
+        }
+
+        // A later attempt that is in the store was made from this one, whatever is asked for now.
+        if (_attempts.LastOf(place) > Attempts)
+        {
+            return true;
+        }
+
+        bool isResumed = result.Status == ResultStatus.Cancelled && _current is { WasStopped: true } && !IsStopped;
+        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code == GoneCode);
+        _isRetry |= isResumed || isRetried;
+        return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
+    }
+
     private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, ServiceException? trouble = null, bool isTold = false)
     {
         foreach (int place in places.Where(place => _states[place] == State.Waiting))
@@ -297,54 +599,6 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         if (!isTold)
         {
             observer.OnLeft(batchId, why, trouble);
-        }
-    }
-
-    private static bool IsQueueFull(Batch batch) =>
-        batch is { Status: BatchStatus.Failed, OutputFileId: null, RequestCounts.Done: 0 } && batch.Errors.Any(error => error.Code == QueueFullCode);
-
-    /// <summary>The parts of an attempt, each with the places of its requests in its order.</summary>
-    private List<(RunPart Part, IReadOnlyList<int> Places)> Parts(int attempt)
-    {
-        var parts = new List<(RunPart, IReadOnlyList<int>)>();
-        int next = 0;
-        foreach (RunPart part in store.PartsOf(attempt))
-        {
-            // The first attempt sends all requests, in their order.
-            parts.Add((part, attempt == 1 ? [.. Enumerable.Range(next, part.File.RequestCount)] : PlacesOf(part)));
-            next += part.File.RequestCount;
-        }
-
-        return parts;
-    }
-
-    private int[] PlacesOf(RunPart part)
-    {
-        using var kept = new KeptRequests([part]);
-        var places = new List<int>(part.File.RequestCount);
-        for (; kept.Peek() is { } next; kept.Take())
-        {
-            places.Add(requests.Find(next.Request.CustomId));
-        }
-
-        return [.. places];
-    }
-
-    private void WriteAgain()
-    {
-        ServiceProfile profile = client.Connection.Profile;
-        using var splitter = new FileSplitter(Path.Combine(store.Folder, $"again-{Attempts}.jsonl"), profile.MaxRequests, profile.MaxBytes, checkIds: false);
-        for (int place = 0; place < _states.Length; place++)
-        {
-            if (_states[place] == State.ToSendAgain)
-            {
-                splitter.Add(requests.Read(place));
-            }
-        }
-
-        if (splitter.Count > 0)
-        {
-            store.AddParts(Attempts + 1, splitter.Rename(overwrite: true));
         }
     }
 }

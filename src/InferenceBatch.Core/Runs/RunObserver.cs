@@ -56,6 +56,35 @@ public class RunObserver
     {
     }
 
+    /// <summary>For some time no file could be sent and no batch created: the run waits for the service.</summary>
+    /// <param name="trouble">What went wrong last.</param>
+    /// <param name="since">How long it has lasted.</param>
+    public virtual void OnOutage(ServiceException trouble, TimeSpan since)
+    {
+    }
+
+    /// <summary>For some time the service has had no room for parts of the run, which waits for it.</summary>
+    /// <param name="parts">How many parts wait.</param>
+    /// <param name="reason">Why the last of them was refused.</param>
+    public virtual void OnQueueFull(int parts, ServiceException reason)
+    {
+    }
+
+    /// <summary>The first results that came have all failed, with one cause.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="cause">The error of the first of them.</param>
+    public virtual void OnAllFailed(int count, ServiceError cause)
+    {
+    }
+
+    /// <summary>As many requests have failed as may: what is open is cancelled, and nothing more is sent.</summary>
+    /// <param name="failed">How many have failed.</param>
+    /// <param name="results">Of how many results.</param>
+    /// <param name="batches">How many batches are cancelled.</param>
+    public virtual void OnStopped(long failed, long results, int batches)
+    {
+    }
+
     /// <summary>Another attempt begins.</summary>
     /// <param name="attempt">Counted from 1.</param>
     /// <param name="requests">How many requests it sends.</param>

@@ -9,8 +9,17 @@ public sealed record RunOptions
     /// <summary>Whether results come in the order of the requests, at the end, instead of as they come.</summary>
     public bool Ordered { get; init; }
 
-    /// <summary>How long each wait for batches may take; null for as long as it takes.</summary>
+    /// <summary>
+    /// How long the batches of one attempt may take, room for them in the service's queue included, and how long the
+    /// service may be out of reach while they are sent; null for as long as it takes.
+    /// </summary>
     public TimeSpan? Timeout { get; init; }
+
+    /// <summary>Whether requests that failed for good in an earlier process are sent again.</summary>
+    public bool RetryFailed { get; init; }
+
+    /// <summary>How many requests may fail before the run stops early; null for any number.</summary>
+    public FailureLimit? MaxFailed { get; init; }
 
     public string CompletionWindow { get; init; } = "24h";
 

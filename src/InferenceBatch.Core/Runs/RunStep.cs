@@ -19,6 +19,9 @@ internal sealed record RunStep([property: JsonRequired] RunStepKind Step)
     /// <summary>Whether equal requests are sent once; with <see cref="RunStepKind.Spooled"/> of the first attempt.</summary>
     public bool? Deduplicate { get; init; }
 
+    /// <summary>True where a person asked for the attempt; with <see cref="RunStepKind.Spooled"/>, else null.</summary>
+    public bool? IsRetry { get; init; }
+
     /// <summary>The part concerned, by its name.</summary>
     public string? Part { get; init; }
 
@@ -57,11 +60,17 @@ internal enum RunStepKind
 
     Created,
 
-    /// <summary>The batch was refused for want of room: it is to be created again from the same file.</summary>
+    /// <summary>No batch came of it, or one that failed for want of room: another is to be created from the same file.</summary>
     Postponed,
+
+    /// <summary>The service no longer has the file: it is to be sent again, and a batch to be created from it.</summary>
+    FileLost,
 
     Ended,
 
     /// <summary>The results of the batch are on disk.</summary>
     Downloaded,
+
+    /// <summary>The run stopped early: the batches that had not ended are cancelled, and their requests are sent again when the run is resumed.</summary>
+    Stopped,
 }

@@ -18,7 +18,6 @@ namespace InferenceBatch.Runs;
 public sealed partial class RunStore : IDisposable
 {
     private const string JournalName = "journal.jsonl";
-    private const string LockName = "lock";
 
     private static readonly JsonSerializerOptions s_options = new()
     {
@@ -29,30 +28,29 @@ public sealed partial class RunStore : IDisposable
 
     private readonly Dictionary<string, RunPart> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<int, List<RunPart>> _attempts = [];
-    private readonly FileStream _lock;
+    private readonly HashSet<int> _retries = [];
+    private readonly FolderLock? _lock;
+    private readonly TemporaryFolder? _temporary;
     private readonly FileStream _journal;
-    private readonly bool _isTemporary;
     private string? _address;
 
-    private RunStore(string folder, bool isTemporary)
+    private RunStore(string folder, TemporaryFolder? temporary)
     {
         Folder = folder;
-        _isTemporary = isTemporary;
-        _lock = TakeLock(folder);
+        _temporary = temporary;
+        _lock = temporary is null ? FolderLock.Take(folder) : null;
         try
         {
             _journal = new FileStream(Path.Combine(folder, JournalName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
             SyncFolder(folder);
             ReadJournal();
-            if (!IsSpooled)
-            {
-                DeleteLeftovers();
-            }
+            DeleteLeftovers();
         }
         catch
         {
             _journal?.Dispose();
-            _lock.Dispose();
+            _lock?.Dispose();
+            temporary?.Dispose();
             throw;
         }
     }
@@ -81,7 +79,8 @@ public sealed partial class RunStore : IDisposable
         }
 
         RefuseOthers(folder);
-        return new RunStore(folder, isTemporary: false);
+        TemporaryFolder.DeleteAbandoned();
+        return new RunStore(folder, temporary: null);
     }
 
     /// <summary>The service a checkpoint's run was begun at; null where there is no checkpoint that can be read.</summary>
@@ -100,7 +99,12 @@ public sealed partial class RunStore : IDisposable
     }
 
     /// <summary>A run that nobody will go on with: its folder goes when it is disposed.</summary>
-    public static RunStore Temporary() => new(Directory.CreateTempSubdirectory("InferenceBatch-").FullName, isTemporary: true);
+    /// <exception cref="IOException">The temporary files cannot be written.</exception>
+    public static RunStore Temporary()
+    {
+        var folder = TemporaryFolder.Create();
+        return new RunStore(folder.FullPath, folder);
+    }
 
     /// <summary>Holds the run to one service.</summary>
     /// <exception cref="RunMismatchException">The run was begun at another.</exception>
@@ -119,27 +123,23 @@ public sealed partial class RunStore : IDisposable
     public void Dispose()
     {
         _journal.Dispose();
-        _lock.Dispose();
-        if (_isTemporary)
-        {
-            try
-            {
-                Directory.Delete(Folder, recursive: true);
-            }
-            catch (IOException)
-            {
-                // Held by another process, such as a virus scanner: left to the system's clean-up of temporary files.
-            }
-        }
+        _lock?.Dispose();
+        _temporary?.Dispose();
     }
 
     internal IReadOnlyList<RunPart> PartsOf(int attempt) => _attempts.GetValueOrDefault(attempt) ?? [];
+
+    /// <summary>How many attempts there are.</summary>
+    internal int Attempts => _attempts.Count;
+
+    /// <summary>Whether a person asked for an attempt, so that the attempts of its requests count from it.</summary>
+    internal bool IsRetry(int attempt) => _retries.Contains(attempt);
 
     /// <summary>Whether equal requests of the run are sent once; null where its journal does not say.</summary>
     internal bool? IsDeduplicated { get; private set; }
 
     /// <summary>Keeps the parts of an attempt, whose files are whole and under their names.</summary>
-    internal void AddParts(int attempt, IReadOnlyList<FilePart> parts, bool? deduplicate = null)
+    internal void AddParts(int attempt, IReadOnlyList<FilePart> parts, bool? deduplicate = null, bool? isRetry = null)
     {
         foreach (FilePart part in parts)
         {
@@ -147,7 +147,7 @@ public sealed partial class RunStore : IDisposable
         }
 
         SyncFolder(Folder);
-        Write(new RunStep(RunStepKind.Spooled) { Attempt = attempt, Deduplicate = deduplicate, Parts = [.. parts.Select(part => part with { Path = Path.GetFileName(part.Path) })] });
+        Write(new RunStep(RunStepKind.Spooled) { Attempt = attempt, Deduplicate = deduplicate, IsRetry = isRetry, Parts = [.. parts.Select(part => part with { Path = Path.GetFileName(part.Path) })] });
     }
 
     /// <summary>Takes a step: on disk first, then in memory.</summary>
@@ -155,7 +155,7 @@ public sealed partial class RunStore : IDisposable
     {
         _journal.Write(JsonSerializer.SerializeToUtf8Bytes(step, s_options));
         _journal.WriteByte((byte)'\n');
-        _journal.Flush(flushToDisk: !_isTemporary);
+        _journal.Flush(flushToDisk: _temporary is null);
         Apply(step);
     }
 
@@ -168,7 +168,7 @@ public sealed partial class RunStore : IDisposable
 
     private void SyncFile(string path)
     {
-        if (!_isTemporary)
+        if (_temporary is null)
         {
             using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 1);
             file.Flush(flushToDisk: true);
@@ -177,7 +177,7 @@ public sealed partial class RunStore : IDisposable
 
     private void SyncFolder(string path)
     {
-        if (!_isTemporary)
+        if (_temporary is null)
         {
             FolderSync.Sync(path);
         }
@@ -194,7 +194,7 @@ public sealed partial class RunStore : IDisposable
         }
 
         string? other = Directory.EnumerateFileSystemEntries(folder).Select(path => Path.GetFileName(path)!)
-            .FirstOrDefault(name => name is not (LockName or JournalName) && !(hasJournal && IsLeftover(name)));
+            .FirstOrDefault(name => name is not (FolderLock.LockName or FolderLock.OwnerName or JournalName) && !(hasJournal && IsLeftover(name)));
         if (other is not null || (hasJournal && !IsTornStart(journal)))
         {
             throw new RunMismatchException(other is null ? Messages.Text("CheckpointMismatch.OtherJournal", folder) : Messages.Text("CheckpointMismatch.OtherFile", folder, other));
@@ -217,30 +217,34 @@ public sealed partial class RunStore : IDisposable
 
     private static ReadOnlySpan<byte> FirstLineStart => "{\"step\":\"Began\","u8;
 
-    /// <summary>Requests on their way to disk, whose run sent nothing yet.</summary>
-    private static bool IsLeftover(string name) => LeftoverName().IsMatch(name);
+    /// <summary>Whether a name is one of requests on their way to disk, whose run sent nothing yet.</summary>
+    private static bool IsLeftover(string name) => UnfinishedName().IsMatch(name) || PartName().IsMatch(name);
 
-    [GeneratedRegex(@"^(\.(part|check)\.jsonl\..+\.tmp|part(-\d+)?\.jsonl)$", RegexOptions.CultureInvariant)]
-    private static partial Regex LeftoverName();
+    [GeneratedRegex(@"^\.(part|check|again-\d+)\.jsonl\..+\.tmp$", RegexOptions.CultureInvariant)]
+    private static partial Regex UnfinishedName();
 
-    /// <summary>What a process left that was killed before its input was whole: nothing of it was sent.</summary>
+    [GeneratedRegex(@"^(part|again-\d+)(-\d+)?\.jsonl$", RegexOptions.CultureInvariant)]
+    private static partial Regex PartName();
+
+    [GeneratedRegex(@"^(?<part>(part|again-\d+)(-\d+)?)\.(output|error)\.jsonl\..+\.part$", RegexOptions.CultureInvariant)]
+    private static partial Regex DownloadName();
+
+    /// <summary>
+    /// Deletes what a killed process left that no step of the journal names: requests that were not whole, and downloads
+    /// of parts whose results are there. A download of any other part is continued.
+    /// </summary>
     private void DeleteLeftovers()
     {
-        foreach (string path in Directory.GetFiles(Folder).Where(path => IsLeftover(Path.GetFileName(path))))
+        foreach (string path in Directory.GetFiles(Folder))
         {
-            File.Delete(path);
-        }
-    }
-
-    private static FileStream TakeLock(string folder)
-    {
-        try
-        {
-            return new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
-        }
-        catch (IOException exception) when (exception is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
-        {
-            throw new RunStoreInUseException(folder);
+            string name = Path.GetFileName(path);
+            bool isOrphan = PartName().IsMatch(name) && !_parts.ContainsKey(name);
+            bool isDone = DownloadName().Match(name) is { Success: true } download
+                && (!_parts.TryGetValue(download.Groups["part"].Value + ".jsonl", out RunPart? part) || part.IsDownloaded);
+            if (isOrphan || isDone || UnfinishedName().IsMatch(name))
+            {
+                File.Delete(path);
+            }
         }
     }
 
@@ -279,25 +283,18 @@ public sealed partial class RunStore : IDisposable
                 IsDeduplicated = step.Deduplicate ?? IsDeduplicated;
                 List<RunPart> parts = [.. step.Parts!.Select(part => new RunPart(part with { Path = Path.Combine(Folder, part.Path) }))];
                 _attempts.Add(step.Attempt!.Value, parts);
+                if (step.IsRetry == true)
+                {
+                    _retries.Add(step.Attempt.Value);
+                }
+
                 parts.ForEach(part => _parts.Add(part.Name, part));
                 break;
-            case RunStepKind.Uploaded:
-                _parts[step.Part!].FileId = step.FileId;
+            case RunStepKind.Stopped:
+                _attempts.Values.SelectMany(all => all).ToList().ForEach(part => part.Stop());
                 break;
-            case RunStepKind.Creating:
-                _parts[step.Part!].IsCreating = true;
-                break;
-            case RunStepKind.Created:
-                _parts[step.Part!].BatchId = step.BatchId;
-                break;
-            case RunStepKind.Postponed:
-                (_parts[step.Part!].BatchId, _parts[step.Part!].IsCreating) = (null, false);
-                break;
-            case RunStepKind.Ended:
-                _parts[step.Part!].Ended = BatchReader.Read(System.Text.Encoding.UTF8.GetBytes(step.Batch!));
-                break;
-            case RunStepKind.Downloaded:
-                _parts[step.Part!].SetDownloaded(step.OutputBytes, step.ErrorBytes);
+            default:
+                _parts[step.Part!].Apply(step);
                 break;
         }
     }

@@ -3,5 +3,14 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Runs;
 
 /// <summary>Another process holds the checkpoint.</summary>
-public sealed class RunStoreInUseException(string folder)
-    : IOException(Messages.Text("CheckpointInUse", folder));
+public sealed class RunStoreInUseException : IOException
+{
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="owner">The process that holds it; null when that cannot be read.</param>
+    internal RunStoreInUseException(string folder, LockOwner? owner)
+        : base(owner is null
+            ? Messages.Text("CheckpointInUse", folder)
+            : Messages.Text("CheckpointInUse.Process", folder, owner.ProcessId, owner.Machine, owner.StartedAt.LocalDateTime.ToString("yyyy-MM-dd HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture)))
+    {
+    }
+}

@@ -46,10 +46,11 @@ public sealed class BatchClient
     /// <param name="expiresAfter">Seconds after which the service may delete it; null for its own rule.</param>
     /// <param name="progress">Told the bytes of the file sent so far; begins anew with each try.</param>
     /// <param name="offset">Bytes at the file's start that are not sent, such as a byte order mark.</param>
+    /// <param name="policy">How often to try; <see cref="RetryPolicy.Interactive"/> when null.</param>
     /// <exception cref="IOException">The file cannot be read (<see cref="FileUnreadableException"/>), or changed meanwhile (<see cref="FileChangedException"/>).</exception>
     public Task<BatchFile> UploadFileAsync(
         string path, string fileName, int? expiresAfter = null, IProgress<long>? progress = null, long offset = 0,
-        CancellationToken cancellationToken = default)
+        RetryPolicy? policy = null, CancellationToken cancellationToken = default)
     {
         List<(string, string)> fields = [("purpose", Profile.Purpose)];
         if (Profile.NamesFileInFields)
@@ -68,7 +69,7 @@ public sealed class BatchClient
         {
             Content = alive => new UploadContent(path, fileName, fields, new Touch(alive, progress), offset),
         };
-        return _caller.CallAsync(call, RetryPolicy.Interactive, BatchFileReader.Read, cancellationToken);
+        return _caller.CallAsync(call, policy ?? RetryPolicy.Interactive, BatchFileReader.Read, cancellationToken);
     }
 
     /// <summary>GET /files/{id}.</summary>
@@ -84,7 +85,7 @@ public sealed class BatchClient
     public IAsyncEnumerable<BatchFile> ListFilesAsync(string? purpose = null, CancellationToken cancellationToken = default) =>
         ListAsync(
             "files?limit=100" + (purpose is null ? "" : "&purpose=" + Uri.EscapeDataString(purpose)),
-            null, 100, BatchFileReader.Read, file => file.Id, cancellationToken);
+            null, 100, BatchFileReader.Read, file => file.Id, RetryPolicy.Interactive, cancellationToken);
 
     /// <summary>GET /files/{id}/content, from a byte on. A service that knows no ranges answers from the start: see the status.</summary>
     public Task<HttpResponseMessage> OpenContentAsync(
@@ -117,8 +118,12 @@ public sealed class BatchClient
     /// batches are looked through for one with this input file before the next. Where the provider takes processed files
     /// only (<see cref="ServiceProfile.FilesNeedProcessing"/>), the file is waited for first, up to a quarter of an hour.
     /// </summary>
-    public async Task<Batch> CreateBatchAsync(NewBatch request, CancellationToken cancellationToken = default)
+    /// <param name="request">What to create.</param>
+    /// <param name="policy">How often to try; <see cref="RetryPolicy.Interactive"/> when null.</param>
+    /// <exception cref="ServiceException">With <see cref="ServiceException.IsOutcomeUnknown"/> where a batch may have been created.</exception>
+    public async Task<Batch> CreateBatchAsync(NewBatch request, RetryPolicy? policy = null, CancellationToken cancellationToken = default)
     {
+        policy ??= RetryPolicy.Interactive;
         if (Profile.FilesNeedProcessing)
         {
             await new FileProcessing(this).WaitAsync(request.InputFileId, cancellationToken).ConfigureAwait(false);
@@ -130,7 +135,7 @@ public sealed class BatchClient
         {
             try
             {
-                return await _caller.CallAsync(call, RetryPolicy.Interactive, BatchReader.Read, cancellationToken).ConfigureAwait(false);
+                return await _caller.CallAsync(call, policy, BatchReader.Read, cancellationToken).ConfigureAwait(false);
             }
             catch (ServiceException exception) when (exception.IsAmbiguous)
             {
@@ -138,16 +143,16 @@ public sealed class BatchClient
                 foreach (TimeSpan wait in s_looks)
                 {
                     await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
-                    if (await FindCreatedAsync(request.InputFileId, since, exception, cancellationToken).ConfigureAwait(false) is { } batch)
+                    if (await FindCreatedAsync(request.InputFileId, since, exception, policy, cancellationToken).ConfigureAwait(false) is { } batch)
                     {
                         return batch;
                     }
                 }
 
                 // What was accepted is most likely made, and would be made and billed again.
-                if (!exception.IsTransient || exception.WasAccepted || attempt >= RetryPolicy.Interactive.MaxAttempts)
+                if (!exception.IsTransient || exception.WasAccepted || attempt >= policy.MaxAttempts)
                 {
-                    throw Unknown(exception, request.InputFileId);
+                    throw Unknown(exception, exception, request.InputFileId);
                 }
             }
         }
@@ -155,9 +160,12 @@ public sealed class BatchClient
 
     /// <summary>Looks through the newest batches for one made of an input file; null when there is none.</summary>
     /// <param name="inputFileId">The file, which was sent for one batch alone.</param>
-    /// <exception cref="ServiceException">The list cannot be had, so that nothing is known.</exception>
-    public Task<Batch?> FindBatchAsync(string inputFileId, CancellationToken cancellationToken = default) =>
-        FindCreatedAsync(inputFileId, null, new ServiceException(ServiceErrorKind.ServiceUnavailable, Messages.Text("ServiceUnavailable.List")), cancellationToken);
+    /// <param name="policy">How often to try each call; <see cref="RetryPolicy.Interactive"/> when null.</param>
+    /// <exception cref="ServiceException">The list cannot be read, so that nothing is known; with <see cref="ServiceException.IsOutcomeUnknown"/>.</exception>
+    public Task<Batch?> FindBatchAsync(string inputFileId, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
+        FindCreatedAsync(
+            inputFileId, null, new ServiceException(ServiceErrorKind.ServiceUnavailable, Messages.Text("ServiceUnavailable.List")),
+            policy ?? RetryPolicy.Interactive, cancellationToken);
 
     /// <summary>GET /batches/{id}.</summary>
     public Task<Batch> GetBatchAsync(string id, RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
@@ -172,7 +180,7 @@ public sealed class BatchClient
     /// <param name="after">The id to go on behind; null to begin with the newest.</param>
     /// <param name="pageSize">Batches a call, 1 to 100.</param>
     public IAsyncEnumerable<Batch> ListBatchesAsync(string? after = null, int pageSize = 100, CancellationToken cancellationToken = default) =>
-        ListAsync($"batches?limit={pageSize}", after, pageSize, BatchReader.Read, batch => batch.Id, cancellationToken);
+        ListBatchesAsync(after, pageSize, RetryPolicy.Interactive, cancellationToken);
 
     /// <summary>GET /models: the ids of the models the service has.</summary>
     public Task<IReadOnlyList<string>> ListModelsAsync(RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>
@@ -181,15 +189,18 @@ public sealed class BatchClient
             json => Page<string?>.Read(json, item => item.Field("id").Text()).Items.OfType<string>().ToList() as IReadOnlyList<string>,
             cancellationToken);
 
+    private IAsyncEnumerable<Batch> ListBatchesAsync(string? after, int pageSize, RetryPolicy policy, CancellationToken cancellationToken) =>
+        ListAsync($"batches?limit={pageSize}", after, pageSize, BatchReader.Read, batch => batch.Id, policy, cancellationToken);
+
     /// <remarks>Ends on a page that is short, says there is no more, or ends with the id the page before ended with.</remarks>
     private async IAsyncEnumerable<T> ListAsync<T>(
-        string path, string? after, int pageSize, Func<JsonElement, T> read, Func<T, string> idOf,
+        string path, string? after, int pageSize, Func<JsonElement, T> read, Func<T, string> idOf, RetryPolicy policy,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         while (true)
         {
             var call = new ServiceCall(HttpMethod.Get, after is null ? path : $"{path}&after={Uri.EscapeDataString(after)}");
-            Page<T> page = await _caller.CallAsync(call, RetryPolicy.Interactive, json => Page<T>.Read(json, read), cancellationToken).ConfigureAwait(false);
+            Page<T> page = await _caller.CallAsync(call, policy, json => Page<T>.Read(json, read), cancellationToken).ConfigureAwait(false);
             string? last = page.Items.Count > 0 ? idOf(page.Items[^1]) : null;
             if (last is null || last == after)
             {
@@ -211,14 +222,14 @@ public sealed class BatchClient
     }
 
     private async Task<Batch?> FindCreatedAsync(
-        string inputFileId, DateTimeOffset? since, ServiceException cause, CancellationToken cancellationToken)
+        string inputFileId, DateTimeOffset? since, ServiceException cause, RetryPolicy policy, CancellationToken cancellationToken)
     {
         const int NewestLookedAt = 200;
         DateTimeOffset? earliest = since - s_clockSkew;
         int looked = 0;
         try
         {
-            await foreach (Batch batch in ListBatchesAsync(cancellationToken: cancellationToken).ConfigureAwait(false))
+            await foreach (Batch batch in ListBatchesAsync(null, 100, policy, cancellationToken).ConfigureAwait(false))
             {
                 // A batch that failed with nothing answered was not billed, and is perhaps the very one that is to be made anew.
                 bool isNone = batch is { Status: BatchStatus.Failed, OutputFileId: null, RequestCounts.Done: 0 };
@@ -233,23 +244,30 @@ public sealed class BatchClient
                 }
             }
         }
-        catch (ServiceException)
+        catch (ServiceException exception)
         {
-            throw Unknown(cause, inputFileId);
+            throw Unknown(cause, exception, inputFileId);
         }
 
         return null;
     }
 
-    /// <summary>What went wrong with a create that was looked for as well as can be: it is not to be looked for again.</summary>
-    private static ServiceException Unknown(ServiceException cause, string inputFileId) => new(
-        ServiceErrorKind.ServiceUnavailable,
+    /// <summary>The error of a create whose outcome stayed unknown.</summary>
+    /// <param name="cause">What went wrong with the create.</param>
+    /// <param name="last">What went wrong last: with looking for its batch, where that failed. It decides whether and when to try again.</param>
+    /// <param name="inputFileId">The file the batch was to be created from.</param>
+    private static ServiceException Unknown(ServiceException cause, ServiceException last, string inputFileId) => new(
+        last.Kind == ServiceErrorKind.Unauthorized ? last.Kind : ServiceErrorKind.ServiceUnavailable,
         Messages.Text("ServiceUnavailable.CreateUnknown", cause.Message, inputFileId),
-        cause)
+        last)
     {
         StatusCode = cause.StatusCode,
         Error = cause.Error,
         RequestId = cause.RequestId,
+        RetryAfter = last.RetryAfter,
+        IsTransient = last.IsTransient,
+        IsOutcomeUnknown = true,
+        WasAccepted = cause.WasAccepted,
         NeverSent = true,
     };
 

@@ -13,7 +13,7 @@ internal sealed class FileProcessing(BatchClient client)
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(15);
 
     /// <exception cref="ServiceException">
-    /// <see cref="ServiceErrorKind.ServiceRejected"/>: the service could not process it;
+    /// <see cref="ServiceErrorKind.ServiceRejected"/>: the service could not process it, or has deleted it; the error's code is the file's status;
     /// <see cref="ServiceErrorKind.ServiceUnavailable"/>: it did not within the time.
     /// </exception>
     public async Task WaitAsync(string fileId, CancellationToken cancellationToken)
@@ -26,10 +26,9 @@ internal sealed class FileProcessing(BatchClient client)
             {
                 case null or "PROCESSED":
                     return;
-                case "ERROR" or "FAILED" or "DELETING" or "DELETED":
-                    throw new ServiceException(
-                        ServiceErrorKind.ServiceRejected,
-                        Messages.Text("ServiceRejected.Unprocessed", fileId, file.Status));
+                case "ERROR" or "FAILED" or "DELETING" or "DELETED" or "EXPIRED":
+                    string text = Messages.Text("ServiceRejected.Unprocessed", fileId, file.Status);
+                    throw new ServiceException(ServiceErrorKind.ServiceRejected, text) { Error = new ServiceError(file.Status, text) };
             }
 
             if (waited + wait > s_patience)

@@ -36,6 +36,9 @@ public sealed class ServiceException : Exception
     /// <summary>Whether the service answered with success and JSON, though cut off or not of a shape known here: a page of a proxy's is none.</summary>
     public bool WasAccepted { get; init; }
 
+    /// <summary>Whether a batch may have been created that was looked for and not found, or could not be looked for.</summary>
+    public bool IsOutcomeUnknown { get; init; }
+
     /// <summary>Whether the connection failed before anything was sent.</summary>
     public bool NeverSent { get; init; }
 }

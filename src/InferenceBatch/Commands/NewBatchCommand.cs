@@ -86,7 +86,7 @@ public sealed class NewBatchCommand : ServiceCommand
         };
         try
         {
-            if (TryRun((pump, token) => ClientFor(connection, pump).CreateBatchAsync(request, token), id, out Batch? batch))
+            if (TryRun((pump, token) => ClientFor(connection, pump).CreateBatchAsync(request, null, token), id, out Batch? batch))
             {
                 WriteObject(Session.Remember(batch, connection));
             }

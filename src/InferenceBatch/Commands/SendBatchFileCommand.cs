@@ -218,6 +218,6 @@ public sealed class SendBatchFileCommand : ServiceCommand
         return await ClientFor(connection, pump).UploadFileAsync(
             path, name, ExpiresAfter > 0 ? (int)ExpiresAfter : null,
             new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size))),
-            offset, cancellationToken).ConfigureAwait(false);
+            offset, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
 }

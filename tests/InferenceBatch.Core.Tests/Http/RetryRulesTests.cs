@@ -1,0 +1,59 @@
+namespace InferenceBatch.Http;
+
+/// <summary>Which words of a service stop a retry, and which only say that there is no room yet.</summary>
+public sealed class RetryRulesTests
+{
+    [Theory]
+    [InlineData("insufficient_quota")]
+    [InlineData("InsufficientQuota")]
+    [InlineData("billing_hard_limit_reached")]
+    [InlineData("invalid_api_key")]
+    [InlineData("model_not_found")]
+    [InlineData("permission_denied")]
+    [InlineData("DeploymentNotFound")]
+    [InlineData("authentication_error")]
+    public void What_only_a_person_can_change_is_final(string code)
+    {
+        Assert.True(RetryRules.IsFinal(code));
+        Assert.False(RetryRules.IsQueueFull(code, "Enqueued token limit reached"));
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("rate_limit_exceeded")]
+    [InlineData("server_error")]
+    [InlineData("quotaExceeded")]
+    [InlineData("429")]
+    public void What_may_pass_is_not_final(string? code) => Assert.False(RetryRules.IsFinal(code));
+
+    [Theory]
+    [InlineData("token_limit_exceeded", "")]
+    [InlineData("TooManyBatches", "")]
+    [InlineData("file-limit-reached", "")]
+    [InlineData("error", "Enqueued token limit reached for gpt-4o-mini in organization org-x. Limit: 2,000,000 enqueued tokens. Please try again once some in_progress batches have been completed.")]
+    [InlineData("429", "The number of enqueued tokens has surpassed the configured limit of 30K for the deployment 'gpt-4.1-batch'.")]
+    [InlineData("BadRequest", "You have too many active batches; wait for one to finish.")]
+    [InlineData("quotaExceeded", "This resource has reached the maximum number of batch input files.")]
+    [InlineData("rate_limit_exceeded", "Batch limit of your tier reached.")]
+    [InlineData("error", "The batch queue is full, try again later.")]
+    public void A_queue_without_room_is_told_from_other_refusals(string code, string message) => Assert.True(RetryRules.IsQueueFull(code, message));
+
+    [Theory]
+    [InlineData("rate_limit_exceeded", "Rate limit reached for requests")]
+    [InlineData("invalid_request_error", "The file exceeds the maximum number of requests per batch (50000).")]
+    [InlineData("file_too_large", "File size limit exceeded: 200 MB.")]
+    [InlineData("context_length_exceeded", "This model's maximum context length is 8192 tokens.")]
+    [InlineData("invalid_request_error", "Too many requests in the batch file: 60000.")]
+    [InlineData("invalid_request_error", null)]
+    [InlineData(null, null)]
+    public void What_no_wait_can_change_is_not_a_full_queue(string? code, string? message) => Assert.False(RetryRules.IsQueueFull(code, message));
+
+    [Fact]
+    public void A_longer_wait_can_be_allowed()
+    {
+        Assert.InRange(RetryRules.Backoff(30), TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(8));
+        Assert.InRange(RetryRules.Backoff(30, TimeSpan.FromMinutes(1)), TimeSpan.FromSeconds(45), TimeSpan.FromSeconds(60));
+        Assert.InRange(RetryRules.Backoff(1, TimeSpan.FromMinutes(1)), TimeSpan.FromSeconds(0.375), TimeSpan.FromSeconds(0.5));
+    }
+}
