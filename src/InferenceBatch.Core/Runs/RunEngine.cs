@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using InferenceBatch.Http;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 
@@ -451,18 +452,26 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             OnBadLine = (line, why) => observer.OnProblem(new ServiceException(
                 ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete", line, batch.Id, why))),
         };
+        using ResultSpool? ownSpool = _spool is null ? new ResultSpool(0, options.ValueReader) : null;
+        ResultSpool spool = _spool ?? ownSpool!;
+        var failed = new FailedLines(spool);
         foreach (string path in new[] { part.OutputPath, part.ErrorPath }.Where(File.Exists))
         {
-            _spool?.TakeFrom(path, batch.Id);
+            spool.TakeFrom(path, batch.Id);
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
             await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
             await foreach (BatchResult line in reader.ReadAsync(stream, batch.Id, cancellationToken).ConfigureAwait(false))
             {
-                foreach (BatchResult result in Take(line))
+                foreach (BatchResult result in Take(line, failed))
                 {
                     yield return result;
                 }
             }
+        }
+
+        foreach (BatchResult result in failed.TakeAll().SelectMany(one => Settle(one.Place, one.Result, one.Line)))
+        {
+            yield return result;
         }
 
         IEnumerable<BatchResult> rest = batch.Status switch
@@ -487,7 +496,8 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private IEnumerable<BatchResult> Miss(IReadOnlyList<int> places) => places.Where(place => _states[place] == State.Waiting)
         .SelectMany(place => Settle(place, ResultJoiner.MissingResult(requests.Read(place))));
 
-    private IEnumerable<BatchResult> Take(BatchResult result)
+    /// <summary>Takes a line as its request's result; a failure is held back, for a success may follow.</summary>
+    private IEnumerable<BatchResult> Take(BatchResult result, FailedLines failed)
     {
         int place = requests.Find(result.CustomId);
         if (place < 0)
@@ -496,9 +506,23 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             return [];
         }
 
-        // A line that failed for a reason that may pass may be followed by the same one answered.
-        bool isNews = _states[place] == State.Waiting || (_states[place] == State.ToSendAgain && !IsWorthAnotherTry(result));
-        return isNews ? Settle(place, result) : [];
+        if (_states[place] == State.Settled)
+        {
+            return [];
+        }
+
+        if (result.Status == ResultStatus.Succeeded)
+        {
+            failed.Remove(place);
+            return Settle(place, result);
+        }
+
+        if (_states[place] == State.Waiting)
+        {
+            failed.Add(place, result);
+        }
+
+        return [];
     }
 
     /// <summary>What a failed batch has not answered, it would not the next time either. One that failed validation has answered nothing.</summary>
@@ -533,7 +557,10 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     }
 
     /// <summary>Takes a result as the request's last, or marks the request to be sent again; gives it to its rows unless it waits for its order.</summary>
-    private IEnumerable<BatchResult> Settle(int place, BatchResult result)
+    /// <param name="place">The request.</param>
+    /// <param name="result">Its result.</param>
+    /// <param name="line">Where the spool has the result's line; null when it is the one that was just read, or there is none.</param>
+    private IEnumerable<BatchResult> Settle(int place, BatchResult result, LinePlace? line = null)
     {
         bool isKnown = _current is not null && _known.Contains(_current);
         if (_current is not null && !isKnown && !_isClosing)
@@ -564,7 +591,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
         else
         {
-            _spool.Add(place, result);
+            _spool.Add(place, line ?? _spool.Keep(result));
         }
 
         return [];

@@ -20,7 +20,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     /// <summary>Set when some results could not be had, so that none may be called missing.</summary>
     public bool IsIncomplete { get; set; }
 
-    private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool);
+    private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool, s_readValue);
 
     /// <summary>Writes the results of a batch; of one that still runs, what there is so far. Returns whether they are all that will ever come.</summary>
     public async Task<bool> WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
@@ -100,6 +100,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
     public void Dispose()
     {
+        _joiner?.Dispose();
         _spool?.Dispose();
         (requests as IDisposable)?.Dispose();
     }
