@@ -197,6 +197,33 @@ Describe 'Get-BatchResult' {
             $said -join "`n" | Should -Match '1 results? repeat'
         }
 
+        It 'a success beside a failure counts, <Order>, with -Ordered <Ordered>' -ForEach @(
+            foreach ($ordered in $false, $true) {
+                @{ Order = 'the failure first in one file'; Ordered = $ordered; Output = 'bad', 'good'; Errors = @() }
+                @{ Order = 'the success first in one file'; Ordered = $ordered; Output = 'good', 'bad'; Errors = @() }
+                @{ Order = 'the failure in the output file'; Ordered = $ordered; Output = @('bad'); Errors = @('good') }
+                @{ Order = 'the failure in the error file'; Ordered = $ordered; Output = @('good'); Errors = @('bad') }
+            }
+        ) {
+            $line = @{ good = New-WireLine 'request-2'; bad = New-Failure 'request-2' 'server_error' }
+            Set-Results -Output (@(New-WireLine 'request-1') + @($Output | ForEach-Object { $line[$_] }) + @(New-WireLine 'request-3')) -Errors (@(New-Failure 'request-4' 'server_error') + @($Errors | ForEach-Object { $line[$_] }))
+            $results = Get-BatchResult b1 -Request $Requests -Ordered:$Ordered -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue
+            $results.CustomId | Sort-Object | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
+            ($results | Where-Object CustomId -EQ 'request-2').Status | Should -Be 'Succeeded'
+            ($results | Where-Object CustomId -EQ 'request-4').Status | Should -Be 'Failed'
+            if ($Ordered) { $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4' }
+        }
+
+        It 'a request that fails in one batch and succeeds in the next has succeeded' {
+            Set-Results b1 -Output (New-WireLine 'request-1') -Errors (New-Failure 'request-2' 'server_error'), (New-Failure 'request-3' 'server_error')
+            Set-Results b2 -Output (New-WireLine 'request-2'), (New-WireLine 'request-4')
+            $results = 'b1', 'b2' | Get-BatchResult -Request $Requests -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue
+            $results.CustomId | Should -Be 'request-1', 'request-2', 'request-4', 'request-3'
+            $results.Status | Should -Be 'Succeeded', 'Succeeded', 'Succeeded', 'Failed'
+            $results[1].BatchId | Should -Be 'b2'
+            $results[3].InputObject.Number | Should -Be 3
+        }
+
         It 'warns, with the numbers, where the files hold fewer lines than the batch counts' {
             Set-Results -Output (New-WireLine 'request-1') -With @{ request_counts = @{ total = 4; completed = 4; failed = 0 } }
             Get-BatchResult b1 -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue -WarningVariable said | Out-Null
