@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
@@ -24,15 +25,17 @@ internal sealed class FolderLock : IDisposable
     private FolderLock(FileStream file, string folder) => (_file, _owner) = (file, Path.Combine(folder, OwnerName));
 
     /// <summary>Takes the lock of a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="isTemporary">Whether nobody wants the folder when this process has ended.</param>
     /// <exception cref="RunStoreInUseException">Another process holds it.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
-    public static FolderLock Take(string folder)
+    public static FolderLock Take(string folder, bool isTemporary = false)
     {
         FileStream file = Open(folder) ?? throw new RunStoreInUseException(folder, OwnerOf(folder));
         var taken = new FolderLock(file, folder);
         try
         {
-            File.WriteAllBytes(taken._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess, s_options));
+            File.WriteAllBytes(taken._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess with { IsTemporary = isTemporary }, s_options));
             return taken;
         }
         catch
@@ -42,12 +45,12 @@ internal sealed class FolderLock : IDisposable
         }
     }
 
-    /// <summary>Whether the process that held the lock of a folder has ended: the lock is free, and no such process runs.</summary>
+    /// <summary>Whether a temporary folder is one whose process was killed: its lock is free, and no such process runs.</summary>
     public static bool IsAbandoned(string folder)
     {
         try
         {
-            if (!File.Exists(Path.Combine(folder, LockName)) || OwnerOf(folder) is not { IsRunning: false })
+            if (!File.Exists(Path.Combine(folder, LockName)) || OwnerOf(folder) is not { IsTemporary: true, IsRunning: false })
             {
                 return false;
             }
@@ -119,9 +122,13 @@ internal sealed record LockOwner(int ProcessId, DateTimeOffset StartedAt, string
     /// <summary>How much two readings of one process's start may differ: Linux counts it from the boot time, which a set clock moves.</summary>
     private static readonly TimeSpan s_tolerance = TimeSpan.FromMinutes(1);
 
+    /// <summary>Whether nobody wants the folder when the process has ended; false for a checkpoint.</summary>
+    public bool IsTemporary { get; init; }
+
     public static LockOwner ThisProcess { get; } = Create();
 
     /// <summary>Whether the process runs; true where that cannot be told from here.</summary>
+    [JsonIgnore]
     public bool IsRunning
     {
         get

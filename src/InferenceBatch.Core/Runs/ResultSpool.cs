@@ -82,7 +82,10 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
         _copies?.Dispose();
     }
 
-    /// <summary>Results may hold what no other user of the machine should read.</summary>
+    /// <summary>
+    /// Results may hold what no other user of the machine should read. Where the system allows it, the file loses its name
+    /// at once, so that a killed process leaves none; on Windows the system deletes it with its last handle.
+    /// </summary>
     private static FileStream Create()
     {
         var options = new FileStreamOptions
@@ -91,13 +94,20 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
             Access = FileAccess.ReadWrite,
             Share = FileShare.None,
             BufferSize = 256 * 1024,
-            Options = FileOptions.DeleteOnClose,
+            Options = OperatingSystem.IsWindows() ? FileOptions.DeleteOnClose : FileOptions.None,
         };
         if (!OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }
 
-        return new FileStream(Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool"), options);
+        string path = Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool");
+        var file = new FileStream(path, options);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.Delete(path);
+        }
+
+        return file;
     }
 }

@@ -24,7 +24,7 @@ public sealed class TemporaryFolder : IDisposable
             string path = Directory.CreateTempSubdirectory(Prefix).FullName;
             try
             {
-                return new TemporaryFolder(path, FolderLock.Take(path));
+                return new TemporaryFolder(path, FolderLock.Take(path, isTemporary: true));
             }
             catch (RunStoreInUseException) when (attempt < 5)
             {

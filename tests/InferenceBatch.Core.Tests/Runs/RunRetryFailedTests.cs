@@ -1,0 +1,174 @@
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>Rows that failed for a reason somebody has since removed are sent again when that is asked for, and no others.</summary>
+public sealed class RunRetryFailedTests : IDisposable
+{
+    private static readonly RunOptions s_retry = new() { RetryFailed = true };
+
+    private readonly RunBench _bench = new();
+    private bool _isRepaired;
+
+    private BatchService Service => _bench.Service;
+
+    public void Dispose() => _bench.Dispose();
+
+    /// <summary>Never sent again by itself, whatever status it comes with.</summary>
+    [Theory]
+    [InlineData(401, "invalid_api_key")]
+    [InlineData(403, "permission_denied")]
+    [InlineData(429, "insufficient_quota")]
+    [InlineData(429, "billing_hard_limit_reached")]
+    [InlineData(500, "insufficient_quota")]
+    [InlineData(0, "invalid_api_key")]
+    [InlineData(404, "model_not_found")]
+    [InlineData(400, "c")]
+    [InlineData(402, "c")]
+    [InlineData(501, "c")]
+    public async Task What_failed_for_good_is_sent_again_on_request_alone(int status, string code)
+    {
+        Service.AnswerOf = (_, id) => id is "r2" or "r5" && !_isRepaired ? BatchService.Failed(id, status, code) : BatchService.Good(id);
+        Dictionary<string, BatchResult> results = await _bench.RunAsync();
+        Assert.Equal(["r2", "r5"], Failed(results));
+        Assert.Equal(3, Service.Creates);
+        Assert.Equal(["r2", "r5"], Failed(await _bench.RunAsync()));
+        Assert.Equal(3, Service.Creates);
+
+        _isRepaired = true;
+        results = await _bench.RunAsync(s_retry);
+        Assert.Empty(Failed(results));
+        Assert.Equal(4, Service.Creates);
+        Assert.Equal(["r2", "r5"], Service.Files["file-4"]);
+        Assert.All(Service.Billed.Values, times => Assert.Equal(1, times));
+
+        // The newer results are those of the checkpoint.
+        Assert.Empty(Failed(await _bench.RunAsync()));
+        Assert.Empty(Failed(await _bench.RunAsync(s_retry)));
+        Assert.Equal(4, Service.Creates);
+    }
+
+    [Fact]
+    public async Task An_error_in_a_body_of_status_200_is_final_by_its_code()
+    {
+        Service.AnswerOf = (_, id) => "{\"custom_id\":\"" + id + "\",\"response\":{\"status_code\":200,\"body\":{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"m\"}}},\"error\":null}\n";
+        Assert.Equal(6, Failed(await _bench.RunAsync()).Count);
+        Assert.Equal(3, Service.Creates);
+    }
+
+    [Theory]
+    [InlineData("expired")]
+    [InlineData("missing")]
+    [InlineData("not_sent")]
+    public async Task Other_rows_without_an_answer_are_sent_again_too(string how)
+    {
+        RunOptions once = new() { MaxAttempts = 1 };
+        Service.AnswerOf = (_, id) => _isRepaired || how == "not_sent" ? BatchService.Good(id) : how == "missing" ? null : BatchService.Errored(id, "batch_expired");
+        Service.OnCall = exchange => how == "not_sent" && !_isRepaired && exchange.Path == "/v1/batches" ? BatchService.Error(400, "c") : null;
+        Assert.Equal(6, Failed(await _bench.RunAsync(once)).Count);
+        _isRepaired = true;
+        Assert.Empty(Failed(await _bench.RunAsync(once with { RetryFailed = true })));
+        Assert.All(Service.Billed.Values, times => Assert.Equal(1, times));
+    }
+
+    [Fact]
+    public async Task What_somebody_cancelled_is_not_sent_again()
+    {
+        Service.FinalStatus = "cancelled";
+        await _bench.RunAsync();
+        Service.FinalStatus = "completed";
+        Assert.All((await _bench.RunAsync(s_retry)).Values, result => Assert.Equal(ResultStatus.Cancelled, result.Status));
+        Assert.Equal(3, Service.Creates);
+    }
+
+    [Fact]
+    public async Task What_a_lost_batch_held_is_missing_and_sent_again_on_request_alone()
+    {
+        Service.FinalStatus = "in_progress";
+        await _bench.RunAsync(new RunOptions { Timeout = TimeSpan.FromSeconds(1) });
+        Service.Batches["batch-2"].IsForgotten = true;
+        Service.FinalStatus = "completed";
+        for (int run = 0; run < 2; run++)
+        {
+            Dictionary<string, BatchResult> results = await _bench.RunAsync();
+            Assert.Equal(["r3", "r4"], Failed(results));
+            Assert.Equal((ResultStatus.Missing, "batch_not_found"), (results["r3"].Status, results["r3"].Error?.Code));
+            Assert.Equal(3, Service.Creates);
+        }
+
+        Assert.Empty(Failed(await _bench.RunAsync(s_retry)));
+        int calls = Service.Server.Requests.Count;
+        Assert.Empty(Failed(await _bench.RunAsync()));
+        Assert.Equal(calls, Service.Server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task What_failed_may_fail_again_and_has_its_tries_anew()
+    {
+        Service.AnswerOf = (times, id) => id != "r1" ? BatchService.Good(id) : BatchService.Failed(id, times == 1 ? 400 : 500);
+        Assert.Equal(["r1"], Failed(await _bench.RunAsync()));
+        Assert.Equal(["r1"], Failed(await _bench.RunAsync(s_retry)));
+        Assert.Equal(3 + 3, Service.Creates); // Its own three tries.
+        Dictionary<string, BatchResult> results = await _bench.RunAsync();
+        Assert.Equal(500, results["r1"].StatusCode);
+        Assert.Equal(3 + 3, Service.Creates);
+    }
+
+    /// <summary>Killed after any step of a retry, it is resumed by either command, and nothing is bought twice.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_retry_may_be_killed_at_any_step(bool again)
+    {
+        for (int steps = 1; ; steps++)
+        {
+            using var bench = new RunBench();
+            bool isRepaired = false;
+            bench.Service.AnswerOf = (_, id) => id is "r2" or "r5" && !isRepaired ? BatchService.Failed(id, 401) : BatchService.Good(id);
+            await bench.RunAsync();
+            isRepaired = true;
+            int before = File.ReadAllLines(bench.Journal).Length;
+            using var kill = new CancellationTokenSource();
+            bench.Service.OnCall = _ =>
+            {
+                if (File.ReadAllLines(bench.Journal).Length < before + steps)
+                {
+                    return null;
+                }
+
+                kill.Cancel();
+                return Answer.Drop;
+            };
+            bool isKilled = false;
+            try
+            {
+                await bench.RunAsync(s_retry, kill.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                isKilled = true;
+            }
+
+            if (File.ReadAllLines(bench.Journal) is { } journal && journal.Length > before + steps)
+            {
+                File.WriteAllLines(bench.Journal, journal.Take(before + steps));
+                isKilled = true;
+            }
+
+            bench.Service.OnCall = _ => null;
+            Assert.Empty(Failed(await bench.RunAsync(again ? s_retry : null)));
+            Assert.Empty(Failed(await bench.RunAsync()));
+            Assert.Equal(4, bench.Service.Creates);
+            Assert.All(bench.Service.Billed.Values, times => Assert.Equal(1, times));
+            if (!isKilled)
+            {
+                Assert.InRange(steps, 5, 10);
+                return;
+            }
+        }
+    }
+
+    private static List<string> Failed(Dictionary<string, BatchResult> results) =>
+        [.. results.Values.Where(result => result.Status != ResultStatus.Succeeded).Select(result => result.CustomId).Order()];
+}

@@ -1,0 +1,192 @@
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>A run that goes wrong is told of early, and stops where a limit says so.</summary>
+public sealed class RunStopTests
+{
+    private static FailureLimit Limit(string text) => FailureLimit.TryParse(text, out FailureLimit? limit) ? limit : throw new ArgumentException(text);
+
+    [Theory]
+    [InlineData("1", true)]
+    [InlineData("20", true)]
+    [InlineData(" 5 % ", true)]
+    [InlineData("0.5%", true)]
+    [InlineData("0", true)]
+    [InlineData("100%", true)]
+    [InlineData("-1", false)]
+    [InlineData("1.5", false)]
+    [InlineData("101%", false)]
+    [InlineData("-5%", false)]
+    [InlineData("%", false)]
+    [InlineData("5%%", false)]
+    [InlineData("five", false)]
+    [InlineData("1e3", false)]
+    [InlineData("NaN", false)]
+    [InlineData("", false)]
+    [InlineData(null, false)]
+    public void A_limit_is_a_count_or_a_percentage(string? text, bool isLimit) => Assert.Equal(isLimit, FailureLimit.TryParse(text, out _));
+
+    [Theory]
+    [InlineData("3", 2, 100, false)]
+    [InlineData("3", 3, 3, true)]
+    [InlineData("0", 0, 100, false)]
+    [InlineData("0", 1, 1, true)]
+    [InlineData("10%", 19, 19, false)]
+    [InlineData("10%", 2, 20, true)]
+    [InlineData("10%", 1, 20, false)]
+    [InlineData("0%", 1, 20, true)]
+    [InlineData("100%", 20, 20, true)]
+    public void A_share_counts_from_twenty_results_on(string limit, long failed, long results, bool isReached) =>
+        Assert.Equal(isReached, Limit(limit).IsReached(failed, results));
+
+    [Theory]
+    [InlineData(20, 1)]
+    [InlineData(19, 0)]
+    public async Task Twenty_failures_of_one_cause_and_no_other_result_are_told_of_once(int count, int told)
+    {
+        using var bench = new RunBench { Count = count * 2, PartSize = count };
+        bench.Service.AnswerOf = (_, id) => BatchService.Failed(id, 400, "bad_model");
+        await bench.RunAsync();
+        // The second batch comes after the first, so that there are forty of one cause in all.
+        Assert.Equal(count == 20 ? told : 1, bench.Seen.AllFailed.Count);
+        Assert.All(bench.Seen.AllFailed, seen => Assert.Equal((20, "bad_model"), (seen.Count, seen.Cause.Code)));
+        bench.Seen.AllFailed.Clear();
+        await bench.RunAsync();
+        Assert.Empty(bench.Seen.AllFailed); // They are of an earlier process.
+    }
+
+    [Theory]
+    [InlineData("r20")]
+    [InlineData("r1")]
+    public async Task One_good_or_other_result_among_them_is_enough_to_say_nothing(string other)
+    {
+        using var bench = new RunBench { Count = 40, PartSize = 40 };
+        bench.Service.AnswerOf = (_, id) => id == other ? BatchService.Failed(id, 400, "another") : BatchService.Failed(id, 400, "bad_model");
+        await bench.RunAsync();
+        Assert.Empty(bench.Seen.AllFailed);
+    }
+
+    [Theory]
+    [InlineData("3")]
+    [InlineData("1")]
+    [InlineData("50%")]
+    [InlineData("100%")]
+    public async Task At_the_limit_what_is_open_is_cancelled_and_every_row_has_a_result(string limit)
+    {
+        using var bench = new RunBench { Count = 100, PartSize = 25 };
+        bench.Service.AnswerOf = (_, id) => BatchService.Failed(id, 400);
+        bench.Service.EndOnly = "batch-1";
+        Dictionary<string, BatchResult> results = await bench.RunAsync(new RunOptions { MaxFailed = Limit(limit) });
+        Assert.True(bench.Engine!.IsStopped);
+        Assert.Equal(100, results.Count);
+        Assert.Equal(25, results.Values.Count(result => result.Status == ResultStatus.Failed));
+        Assert.Equal(75, results.Values.Count(result => result is { Status: ResultStatus.Cancelled, Error.Code: "batch_cancelled" }));
+        Assert.Equal([(25L, 25L, 3)], bench.Seen.Stops);
+        Assert.Equal(3, bench.Service.Server.Requests.Count(exchange => exchange.Path.EndsWith("/cancel", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Below_the_limit_nothing_is_stopped()
+    {
+        using var bench = new RunBench { Count = 60, PartSize = 20 };
+        bench.Service.AnswerOf = (_, id) => id is "r1" or "r2" ? BatchService.Failed(id, 400) : BatchService.Good(id);
+        await bench.RunAsync(new RunOptions { MaxFailed = Limit("3") });
+        await bench.RunAsync(new RunOptions { MaxFailed = Limit("11%") });
+        Assert.False(bench.Engine!.IsStopped);
+        Assert.Equal(3, bench.Service.Creates);
+    }
+
+    [Fact]
+    public async Task Parts_that_found_no_room_are_not_sent_and_their_rows_say_so()
+    {
+        using var bench = new RunBench { Count = 6, PartSize = 2 };
+        bench.Service.QueueSize = 1;
+        bench.Service.AnswerOf = (_, id) => BatchService.Failed(id, 400);
+        Dictionary<string, BatchResult> results = await bench.RunAsync(new RunOptions { MaxFailed = Limit("2") });
+        Assert.Equal(2, results.Values.Count(result => result.Status == ResultStatus.Failed));
+        Assert.Equal(4, results.Values.Count(result => result is { Status: ResultStatus.Cancelled, Error.Code: "run_stopped" }));
+        Assert.Equal(2, bench.Service.Files.Values.Take(1).Single().Count);
+        Assert.Single(bench.Service.Batches.Values, batch => !batch.IsRefused);
+    }
+
+    [Fact]
+    public async Task What_was_to_be_sent_again_keeps_its_last_result()
+    {
+        using var bench = new RunBench { Count = 6, PartSize = 2 };
+        bench.Service.AnswerOf = (_, id) => id is "r1" or "r2" ? BatchService.Failed(id, 503, "busy") : id == "r3" ? BatchService.Failed(id, 400, "bad") : BatchService.Good(id);
+        Dictionary<string, BatchResult> results = await bench.RunAsync(new RunOptions { MaxFailed = Limit("1"), Ordered = true });
+        Assert.Equal(bench.Ids, results.Keys);
+        Assert.Equal(("busy", 503), (results["r1"].Error?.Code, results["r1"].StatusCode));
+        Assert.Equal(("busy", "bad"), (results["r2"].Error?.Code, results["r3"].Error?.Code));
+        Assert.All((string[])["r4", "r5", "r6"], id => Assert.Equal(ResultStatus.Succeeded, results[id].Status));
+        Assert.Equal(3, bench.Service.Creates);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_same_command_resumes_a_run_that_was_stopped(bool retryFailed)
+    {
+        using var bench = new RunBench { Count = 8, PartSize = 2 };
+        bool isRepaired = false;
+        bench.Service.AnswerOf = (_, id) => isRepaired ? BatchService.Good(id) : BatchService.Failed(id, 400);
+        bench.Service.EndOnly = "batch-1";
+        var options = new RunOptions { MaxFailed = Limit("2") };
+        await bench.RunAsync(options);
+        Assert.True(bench.Engine!.IsStopped);
+
+        (isRepaired, bench.Service.EndOnly) = (true, null);
+        Dictionary<string, BatchResult> results = await bench.RunAsync(options with { RetryFailed = retryFailed });
+        Assert.False(bench.Engine!.IsStopped);
+        string[] failed = retryFailed ? [] : ["r1", "r2"];
+        Assert.Equal(failed, results.Values.Where(result => result.Status != ResultStatus.Succeeded).Select(result => result.CustomId).Order());
+        Assert.All(bench.Service.Billed.Values, times => Assert.Equal(1, times));
+
+        int calls = bench.Service.Server.Requests.Count;
+        Assert.Equal(8, (await bench.RunAsync(options)).Count);
+        Assert.Equal(calls, bench.Service.Server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Killed_between_the_stop_and_the_end_of_its_batches_it_is_resumed_all_the_same()
+    {
+        using var bench = new RunBench { Count = 8, PartSize = 2 };
+        bool isRepaired = false;
+        bench.Service.AnswerOf = (_, id) => isRepaired ? BatchService.Good(id) : BatchService.Failed(id, 400);
+        bench.Service.EndOnly = "batch-1";
+        using var kill = new CancellationTokenSource();
+        bench.Service.OnCall = exchange =>
+        {
+            if (exchange.Path.EndsWith("batch-3/cancel", StringComparison.Ordinal))
+            {
+                kill.Cancel();
+            }
+
+            return null;
+        };
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => bench.RunAsync(new RunOptions { MaxFailed = Limit("2") }, kill.Token));
+        (isRepaired, bench.Service.EndOnly) = (true, null);
+        Dictionary<string, BatchResult> results = await bench.RunAsync();
+        Assert.Equal(["r1", "r2"], results.Values.Where(result => result.Status != ResultStatus.Succeeded).Select(result => result.CustomId).Order());
+        Assert.All(bench.Service.Billed.Values, times => Assert.Equal(1, times));
+    }
+
+    /// <summary>A service without that route runs its batches to their end: nothing is gained by waiting for them.</summary>
+    [Fact]
+    public async Task A_batch_that_cannot_be_cancelled_is_left_and_its_rows_say_so()
+    {
+        using var bench = new RunBench { Count = 4, PartSize = 2 };
+        bench.Service.AnswerOf = (_, id) => BatchService.Failed(id, 400);
+        bench.Service.EndOnly = "batch-1";
+        bench.Service.OnCall = exchange => exchange.Path.EndsWith("/cancel", StringComparison.Ordinal) ? Answer.Html(404) : null;
+        Dictionary<string, BatchResult> results = await bench.RunAsync(new RunOptions { MaxFailed = Limit("2") });
+        Assert.Equal(4, results.Count);
+        Assert.All((string[])["r3", "r4"], id => Assert.Equal((ResultStatus.Missing, "run_stopped"), (results[id].Status, results[id].Error?.Code)));
+        Assert.Single(bench.Seen.Problems);
+        bench.Service.EndOnly = null;
+        Assert.Equal(4, (await bench.RunAsync()).Values.Count(result => result.Status == ResultStatus.Failed));
+        Assert.Equal(2, bench.Service.Creates);
+    }
+}
