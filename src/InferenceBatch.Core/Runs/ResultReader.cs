@@ -19,6 +19,9 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// </summary>
     public bool IdsOnly { get; init; }
 
+    /// <summary>Whether a last line that is cut off is passed over, because the caller knows that the file is not whole.</summary>
+    internal bool AllowsCutOff { get; init; }
+
     /// <summary>Whether a file read so far was still being written: more results may come.</summary>
     public bool IsPartial { get; private set; }
 
@@ -55,7 +58,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// <param name="batchId">Put into each result.</param>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.DownloadIncomplete"/>: the last line is cut off.</exception>
     public IAsyncEnumerable<BatchResult> ReadAsync(Stream stream, string? batchId, CancellationToken cancellationToken = default) =>
-        ReadAsync(stream, batchId, () => false, cancellationToken);
+        ReadAsync(stream, batchId, () => AllowsCutOff, cancellationToken);
 
     /// <summary>The ids of the files that hold a batch's results.</summary>
     public static IEnumerable<string> FilesOf(Batch batch)

@@ -19,7 +19,11 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     /// <summary>The code of requests whose batch the service no longer knows.</summary>
     private const string GoneCode = "batch_not_found";
 
+    /// <summary>The code of requests whose results the service does not give, though their batch has ended.</summary>
+    private const string UnavailableCode = "result_unavailable";
+
     private readonly PartSender _sender = new(client, store, options, observer);
+    private readonly PartFetcher _fetcher = new(client, store, observer);
     private readonly RunAttempts _attempts = new(store, requests);
     private readonly FailureWatch _failures = new(options.MaxFailed, observer);
     private readonly State[] _states = new State[requests.Count];
@@ -115,7 +119,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     public static bool IsWorthAnotherTry(BatchResult result) => result switch
     {
         { Status: ResultStatus.Expired } => true,
-        { Status: ResultStatus.Missing } => result.Error?.Code != GoneCode,
+        { Status: ResultStatus.Missing } => result.Error?.Code is not (GoneCode or UnavailableCode),
         { Status: not ResultStatus.Failed } => false,
         _ when RetryRules.IsFinal(result.Error?.Code) => false,
         { StatusCode: { } status } when status == 0 || RetryRules.IsTransient(status) => true,
@@ -236,6 +240,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         Dictionary<string, PlacedPart> open, QueueWait queue, int count, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         List<PlacedPart> lost = [];
+        var late = new LateParts(client.Time);
         var watcher = new BatchWatcher(client, client.Time)
         {
             Timeout = options.Timeout,
@@ -244,7 +249,9 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             OnTrouble = observer.OnTrouble,
             OnGivenUp = (id, why) => GiveUp(id, why, open, lost),
         };
-        IEnumerable<(string, Batch?)> batches = open.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? _sender.LastSeen(one.Part)));
+        // A batch of an earlier process is known to exist too: its first 404 is no proof that it is gone.
+        IEnumerable<(string, Batch?)> batches = open.Values.Select(
+            one => (one.Part.BatchId!, (Batch?)(one.Part.Ended ?? _sender.LastSeen(one.Part) ?? new Batch { Id = one.Part.BatchId! })));
         await foreach (Batch? batch in watcher.WatchAndWakeAsync([.. batches], cancellationToken).ConfigureAwait(false))
         {
             if (batch is not null && open.Remove(batch.Id, out PlacedPart one))
@@ -257,10 +264,15 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
                 {
                     _sender.End(one.Part, batch);
                     queue.Freed();
-                    await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
-                    {
-                        yield return result;
-                    }
+                    late.Add(one, TimeSpan.Zero);
+                }
+            }
+
+            foreach (PlacedPart due in late.TakeDue())
+            {
+                await foreach (BatchResult result in ReadAsync(due, late, cancellationToken).ConfigureAwait(false))
+                {
+                    yield return result;
                 }
             }
 
@@ -282,10 +294,19 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
                 }
             }
 
-            watcher.WakeAfter(IsStopped ? null : queue.Next);
-            if (IsStopped && open.Keys.All(_uncancelled.Contains))
+            TimeSpan? next = IsStopped ? null : queue.Next;
+            watcher.WakeAfter(next is null || late.Next < next ? late.Next : next);
+            if (IsStopped && late.Next is null && open.Keys.All(_uncancelled.Contains))
             {
                 break;
+            }
+        }
+
+        foreach (PlacedPart one in late.TakeAll())
+        {
+            await foreach (BatchResult result in ReadAsync(one, null, cancellationToken).ConfigureAwait(false))
+            {
+                yield return result;
             }
         }
 
@@ -397,7 +418,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
                     _states[place] = State.Waiting;
                 }
 
-                await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
+                await foreach (BatchResult result in ReadAsync(one, null, cancellationToken).ConfigureAwait(false))
                 {
                     yield return result;
                 }
@@ -416,40 +437,40 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private IAsyncEnumerable<BatchResult> ReadKnownAsync(PlacedPart one, CancellationToken cancellationToken)
     {
         _known.Add(one.Part);
-        return ReadAsync(one, cancellationToken);
+        return ReadAsync(one, null, cancellationToken);
     }
 
-    private IAsyncEnumerable<BatchResult> ReadAsync(PlacedPart one, CancellationToken cancellationToken)
+    /// <summary>Reads the results of a part, and settles its requests.</summary>
+    /// <param name="one">The part, whose batch has ended.</param>
+    /// <param name="late">Takes the part, to be read later, where the service does not show all results yet; null when there is no time for that.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    private async IAsyncEnumerable<BatchResult> ReadAsync(PlacedPart one, LateParts? late, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        _current = one.Part;
-        return CollectAsync(one.Part, one.Places, cancellationToken);
-    }
+        RunPart part = _current = one.Part;
+        IReadOnlyList<int> places = one.Places;
+        FetchOutcome outcome = await _fetcher.FetchAsync(part, late is not null, cancellationToken).ConfigureAwait(false);
+        if (outcome.Wait is { } wait)
+        {
+            late!.Add(one, wait);
+            yield break;
+        }
 
-    private async IAsyncEnumerable<BatchResult> CollectAsync(
-        RunPart part, IReadOnlyList<int> places, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
         Batch batch = part.Ended!;
         if (batch.Status == BatchStatus.Failed && !_isClosing)
         {
             observer.OnBatchFailed(batch);
         }
 
-        if (await _sender.FetchAsync(part, cancellationToken).ConfigureAwait(false) is { } problem)
+        if (outcome.Problem is { } problem)
         {
-            if (problem is ServiceException { Kind: ServiceErrorKind.Unauthorized } unauthorized)
-            {
-                throw unauthorized;
-            }
-
-            // What was answered and paid for is still there: it is not sent again, but left to be fetched.
-            observer.OnProblem(problem);
-            Leave(batch.Id, places, null, isTold: true);
-            yield break;
+            observer.OnProblem(problem.Kind != ServiceErrorKind.DownloadIncomplete ? problem
+                : new ServiceException(problem.Kind, Messages.Text("DownloadIncomplete.NotWhole", batch.Id, problem.Message), problem));
         }
 
         var reader = new ResultReader(options.ValueReader)
         {
-            OnBadLine = (line, why) => observer.OnProblem(new ServiceException(
+            AllowsCutOff = true, // Whether the files are whole is known by now.
+            OnBadLine = outcome.Problem is not null ? null : (line, why) => observer.OnProblem(new ServiceException(
                 ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete", line, batch.Id, why))),
         };
         using ResultSpool? ownSpool = _spool is null ? new ResultSpool(0, options.ValueReader) : null;
@@ -474,9 +495,13 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             yield return result;
         }
 
+        // Lines that repeat a request may hide that others are missing, though the batch counts an answer for them.
+        int answered = places.Count(place => _states[place] != State.Waiting);
+        ServiceException? lost = outcome.Problem ?? (answered < Math.Min(batch.RequestCounts.Done, places.Count) ? PartFetcher.TooFew(batch, answered) : null);
         IEnumerable<BatchResult> rest = batch.Status switch
         {
             BatchStatus.Failed => Refuse(batch, places),
+            _ when lost is not null => Withhold(batch, places, lost),
             BatchStatus.Cancelled => Cancel(batch, places),
             _ => Miss(places),
         };
@@ -491,6 +516,15 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     {
         var error = new ServiceError("batch_cancelled", $"The batch {batch.Id} was cancelled before this request was answered.");
         return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, batch.Id, ResultStatus.Cancelled));
+    }
+
+    /// <summary>What was answered is paid for: it is not sent again, though its answer cannot be read.</summary>
+    private IEnumerable<BatchResult> Withhold(Batch batch, IReadOnlyList<int> places, ServiceException why)
+    {
+        var error = new ServiceError(
+            UnavailableCode,
+            $"The batch {batch.Id} has ended, but the service does not give the result of this request: {why.Message} The request may have been answered and billed, so it was not sent again. Get-BatchResult -Id '{batch.Id}' reads the results once the service gives them.");
+        return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, batch.Id, ResultStatus.Missing));
     }
 
     private IEnumerable<BatchResult> Miss(IReadOnlyList<int> places) => places.Where(place => _states[place] == State.Waiting)
@@ -611,21 +645,18 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
 
         bool isResumed = result.Status == ResultStatus.Cancelled && _current is { WasStopped: true } && !IsStopped;
-        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code == GoneCode);
+        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code is GoneCode or UnavailableCode);
         _isRetry |= isResumed || isRetried;
         return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
     }
 
-    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, ServiceException? trouble = null, bool isTold = false)
+    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, ServiceException? trouble = null)
     {
         foreach (int place in places.Where(place => _states[place] == State.Waiting))
         {
             _states[place] = State.Left;
         }
 
-        if (!isTold)
-        {
-            observer.OnLeft(batchId, why, trouble);
-        }
+        observer.OnLeft(batchId, why, trouble);
     }
 }
