@@ -70,7 +70,8 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
 
     /// <summary>Gives what was held back, in input order, and a missing result for each request without one.</summary>
     /// <param name="listMissing">Whether all results are known to be in; else none is called missing.</param>
-    public IEnumerable<BatchResult> Finish(bool listMissing = true)
+    /// <param name="reason">Why results may be missing; null when no line came back for them.</param>
+    public IEnumerable<BatchResult> Finish(bool listMissing = true, string? reason = null)
     {
         using IEnumerator<(int Place, LinePlace Line, BatchResult Result)> failures = (_failed?.TakeAll() ?? []).GetEnumerator();
         bool hasFailure = failures.MoveNext();
@@ -90,7 +91,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
             }
             else if (!_seen[place] && listMissing)
             {
-                yield return MissingResult(requests.Read(place));
+                yield return MissingResult(requests.Read(place), reason);
             }
         }
     }
@@ -114,12 +115,17 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
         _failed.Add(place, failure);
     }
 
+    /// <summary>The code of a request whose batch has ended, and whose result the service does not give.</summary>
+    internal const string UnavailableCode = "result_unavailable";
+
     /// <summary>The result of a request that never came back.</summary>
-    public static BatchResult MissingResult(BatchRequest request) => new()
+    /// <param name="request">The request.</param>
+    /// <param name="reason">Why its result cannot be read, where that is known.</param>
+    public static BatchResult MissingResult(BatchRequest request, string? reason = null) => new()
     {
         CustomId = request.CustomId,
         Status = ResultStatus.Missing,
-        Error = new ServiceError("missing", "No line came back for this request."),
+        Error = reason is null ? new ServiceError("missing", "No line came back for this request.") : new ServiceError(UnavailableCode, reason),
         Request = request,
     };
 }

@@ -19,9 +19,6 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     /// <summary>The code of requests whose batch the service no longer knows.</summary>
     private const string GoneCode = "batch_not_found";
 
-    /// <summary>The code of requests whose results the service does not give, though their batch has ended.</summary>
-    private const string UnavailableCode = "result_unavailable";
-
     private readonly PartSender _sender = new(client, store, options, observer);
     private readonly PartFetcher _fetcher = new(client, store, observer);
     private readonly RunAttempts _attempts = new(store, requests);
@@ -119,7 +116,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     public static bool IsWorthAnotherTry(BatchResult result) => result switch
     {
         { Status: ResultStatus.Expired } => true,
-        { Status: ResultStatus.Missing } => result.Error?.Code is not (GoneCode or UnavailableCode),
+        { Status: ResultStatus.Missing } => result.Error?.Code is not (GoneCode or ResultJoiner.UnavailableCode),
         { Status: not ResultStatus.Failed } => false,
         _ when RetryRules.IsFinal(result.Error?.Code) => false,
         { StatusCode: { } status } when status == 0 || RetryRules.IsTransient(status) => true,
@@ -522,7 +519,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private IEnumerable<BatchResult> Withhold(Batch batch, IReadOnlyList<int> places, ServiceException why)
     {
         var error = new ServiceError(
-            UnavailableCode,
+            ResultJoiner.UnavailableCode,
             $"The batch {batch.Id} has ended, but the service does not give the result of this request: {why.Message} The request may have been answered and billed, so it was not sent again. Get-BatchResult -Id '{batch.Id}' reads the results once the service gives them.");
         return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, batch.Id, ResultStatus.Missing));
     }
@@ -645,7 +642,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
 
         bool isResumed = result.Status == ResultStatus.Cancelled && _current is { WasStopped: true } && !IsStopped;
-        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code is GoneCode or UnavailableCode);
+        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code is GoneCode or ResultJoiner.UnavailableCode);
         _isRetry |= isResumed || isRetried;
         return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
     }
