@@ -13,9 +13,6 @@ namespace InferenceBatch.Runs;
 /// <param name="batch">As the service last described it.</param>
 internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, Batch batch)
 {
-    /// <summary>A batch that ended longer ago shows what it will ever show. The two clocks may differ.</summary>
-    private static readonly TimeSpan s_longAgo = TimeSpan.FromHours(1);
-
     private static readonly TimeSpan s_waitIsTold = TimeSpan.FromSeconds(10);
 
     private readonly ResultFile _output = new();
@@ -72,7 +69,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.Unauthorized"/>: no other file would fare better.</exception>
     public async IAsyncEnumerable<BatchResult> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        bool mayWait = !(client.Time.GetUtcNow() - Batch.FinishedAt > s_longAgo);
+        bool mayWait = LateVisibility.MayHaveLateFiles(client.Time, Batch);
         while (true)
         {
             foreach ((ResultFile file, string? id) in new[] { (_output, Batch.OutputFileId), (_errors, Batch.ErrorFileId == Batch.OutputFileId ? null : Batch.ErrorFileId) })
@@ -155,15 +152,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
             (_output.IsRead, _errors.IsRead) = (false, false);
         }
 
-        try
-        {
-            Batch news = await client.GetBatchAsync(Batch.Id, RetryPolicy.Once, cancellationToken).ConfigureAwait(false);
-            Batch = news.IsFinished ? news : Batch;
-        }
-        catch (ServiceException exception) when (exception.Kind != ServiceErrorKind.Unauthorized)
-        {
-            // What is known of it still counts.
-        }
+        Batch = await BatchRefresh.RefreshAsync(client, Batch, cancellationToken).ConfigureAwait(false);
     }
 
     private sealed class ResultFile

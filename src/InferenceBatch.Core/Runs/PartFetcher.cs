@@ -139,18 +139,11 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
     /// <summary>Asks for the batch again: it may name its files by now.</summary>
     private async Task RefreshAsync(RunPart part, CancellationToken cancellationToken)
     {
-        try
+        Batch old = part.Ended!;
+        Batch news = await BatchRefresh.RefreshAsync(client, old, cancellationToken).ConfigureAwait(false);
+        if ((news.OutputFileId ?? old.OutputFileId, news.ErrorFileId ?? old.ErrorFileId, news.RequestCounts) != (old.OutputFileId, old.ErrorFileId, old.RequestCounts))
         {
-            Batch news = await client.GetBatchAsync(part.BatchId!, RetryPolicy.Once, cancellationToken).ConfigureAwait(false);
-            Batch old = part.Ended!;
-            if (news.IsFinished && (news.OutputFileId ?? old.OutputFileId, news.ErrorFileId ?? old.ErrorFileId, news.RequestCounts) != (old.OutputFileId, old.ErrorFileId, old.RequestCounts))
-            {
-                store.Write(new RunStep(RunStepKind.Ended) { Part = part.Name, Batch = news.Json });
-            }
-        }
-        catch (ServiceException exception) when (exception.Kind != ServiceErrorKind.Unauthorized)
-        {
-            // What is known of it still counts.
+            store.Write(new RunStep(RunStepKind.Ended) { Part = part.Name, Batch = news.Json });
         }
     }
 

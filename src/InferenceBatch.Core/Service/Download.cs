@@ -24,6 +24,28 @@ public static class Download
         BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default) =>
         ToFileAsync(client, fileId, path, progress, RetryPolicy.Interactive, cancellationToken);
 
+    /// <summary>
+    /// As <see cref="ToFileAsync(BatchClient, string, string, IProgress{ValueTuple{long, long?}}, CancellationToken)"/>, for
+    /// a file that a batch names: where the batch ended less than an hour ago, the service has five minutes to show the file.
+    /// </summary>
+    public static async Task<bool> ToFileAsync(
+        BatchClient client, Batch batch, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var visibility = new LateVisibility(client.Time);
+        while (true)
+        {
+            try
+            {
+                return await ToFileAsync(client, fileId, path, progress, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ServiceException exception) when (
+                LateVisibility.IsNotFound(exception) && LateVisibility.MayHaveLateFiles(client.Time, batch) && visibility.MayAppear())
+            {
+                await visibility.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
     /// <summary>As the public one.</summary>
     /// <param name="client">The service.</param>
     /// <param name="fileId">The file.</param>

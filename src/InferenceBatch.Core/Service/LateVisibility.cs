@@ -1,4 +1,5 @@
 using System.Net;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
 
@@ -11,6 +12,9 @@ internal sealed class LateVisibility(TimeProvider time)
 {
     private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(30);
+
+    /// <summary>The clocks of service and client may differ by minutes.</summary>
+    private static readonly TimeSpan s_longAgo = TimeSpan.FromHours(1);
 
     private long? _since;
     private TimeSpan _wait = s_firstWait;
@@ -26,6 +30,9 @@ internal sealed class LateVisibility(TimeProvider time)
     /// <param name="time">The clock that gave the time stamp.</param>
     /// <param name="since">The time stamp of its acceptance; null when another process did that.</param>
     public static bool IsRecent(TimeProvider time, long? since) => since is { } accepted && time.GetElapsedTime(accepted) < Limit;
+
+    /// <summary>Whether a batch ended so recently, as far as is known, that its files may not be visible yet.</summary>
+    public static bool MayHaveLateFiles(TimeProvider time, Batch batch) => batch.IsFinished && !(time.GetUtcNow() - batch.FinishedAt > s_longAgo);
 
     /// <summary>The object was not visible: whether it may still become so. The five minutes begin with the first call.</summary>
     public bool MayAppear() => time.GetElapsedTime(_since ??= time.GetTimestamp()) < Limit;

@@ -131,16 +131,12 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         ServiceConnection connection, string id, Batch? known, PipelinePump pump, CancellationToken cancellationToken)
     {
         BatchClient client = ClientFor(connection, pump);
-        Batch batch = known is { IsFinished: true } && !IsOutdated(known) ? known
+        Batch batch = known is { IsFinished: true } && !BatchRefresh.IsNeeded(known) ? known
+            : known is { IsFinished: true } ? Session.Remember(await BatchRefresh.RefreshAsync(client, known, cancellationToken).ConfigureAwait(false), connection)
             : Session.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
         ReportFailure(pump, batch);
         return await _results!.WriteBatchAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);
     }
-
-    /// <summary>Whether a batch that has ended lacks a file: services name them late, and an object from before says nothing of them.</summary>
-    private static bool IsOutdated(Batch batch) =>
-        (batch.OutputFileId is null && (batch.RequestCounts.Completed > 0 || (batch is { ErrorFileId: null, Status: not BatchStatus.Failed })))
-        || (batch.ErrorFileId is null && batch.RequestCounts.Failed > 0);
 
     private IRequestSource? ReadRequests()
     {
