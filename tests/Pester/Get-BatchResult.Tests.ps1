@@ -315,6 +315,64 @@ Describe 'Get-BatchResult' {
         }
     }
 
+    Context 'result files that are missing, broken or late' {
+        BeforeAll {
+            $script:Requests = 1..4 | ForEach-Object { New-BatchRequest "Q$_" -Model m -CustomId "request-$_" }
+            $script:Faulty = @{ 404 = New-Refusal 404; 403 = New-Refusal 403; 410 = New-Refusal 410; 500 = New-Refusal 500; page = New-Answer '<html>Sign in</html>' -ContentType text/html }
+        }
+
+        It 'a second file that can add nothing is a warning, at once: <_>' -ForEach 404, 403, 410, 500, 'page' {
+            Set-Results -Output (1..4 | ForEach-Object { New-WireLine "request-$_" }) -With @{ error_file_id = 'bad' }
+            $Faults.On('GET /v1/files/bad/content', @($Faulty[$_]))
+            $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop -WarningAction SilentlyContinue -WarningVariable said
+            $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
+            "$said" | Should -Match 'b1 cannot be read'
+            @($Faults.Calls | Where-Object Path -Like '*/bad/*').Count | Should -Be 1
+        }
+
+        It 'the error file is read where the output file answers <_>; the rest is Missing, and says why' -ForEach 403, 410, 500, 'page' {
+            Set-Results -Errors (New-Failure 'request-2' 'server_error'), (New-Failure 'request-3' 'server_error') -With @{ output_file_id = 'bad'; request_counts = @{ total = 4; completed = 2; failed = 2 } }
+            $Faults.On('GET /v1/files/bad/content', @($Faulty[$_]))
+            $results = Get-BatchResult b1 -Request $Requests -Ordered -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
+            $results.Status | Should -Be 'Missing', 'Failed', 'Failed', 'Missing'
+            $results[0].Error.Code | Should -Be 'result_unavailable'
+            $results[0].Error.Message | Should -Match ($_ -eq 'page' ? 'page' : $_)
+            $problem.Count | Should -Be 1
+            $problem[0].TargetObject | Should -Be 'b1'
+        }
+
+        It 'a file that is shown late is waited for' {
+            Set-Results -Output (New-WireLine 'request-1') -With @{ error_file_id = 'late'; request_counts = @{ total = 2; completed = 1; failed = 1 } }
+            $Faults.On('GET /v1/files/late/content', @((New-Refusal 404), (New-Answer (New-Failure 'request-2' 'server_error'))))
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'request-1', 'request-2'
+        }
+
+        It 'a batch object from before its files were named is refreshed' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = @{ total = 1; completed = 1; failed = 0 } })))
+            $batch = Get-Batch b1 -BaseUri $Faults.BaseUri
+            Set-Results -Output (New-WireLine 'request-1')
+            ($batch | Get-BatchResult -ErrorAction Stop).CustomId | Should -Be 'request-1'
+            ($batch | Save-BatchFile -Destination $TestDrive -ErrorAction Stop).Name | Should -Be 'b1_output.jsonl'
+        }
+
+        It 'a batch that names its file only after some looks is asked again' {
+            $none = New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = @{ total = 1; completed = 1; failed = 0 } })
+            Set-Results -Output (New-WireLine 'request-1')
+            $Faults.On('GET /v1/batches/b1', @($none, $none, (New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'b1-out'; request_counts = @{ total = 1; completed = 1; failed = 0 } }))))
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'request-1'
+        }
+
+        It 'the files of a batch that ended long ago are not waited for' {
+            Set-Results -With @{ output_file_id = 'gone'; completed_at = 1714508600; request_counts = @{ total = 1; completed = 1; failed = 0 } }
+            $Faults.On('GET /v1/files/gone/content', @(New-Refusal 404))
+            $results = Get-BatchResult b1 -Request $Requests[0] -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.Status | Should -Be 'Missing'
+            Get-ErrorId $problem[0] | Should -Be 'FileNotFound'
+            @($Faults.Calls | Where-Object Path -Like '*/gone/*').Count | Should -Be 1
+        }
+    }
+
     Context 'downloads that break' {
         It 'goes on where it stood: <Kind>' -ForEach @{ Kind = 'with ranges'; Ranges = $true }, @{ Kind = 'without'; Ranges = $false } {
             Set-Results -Output (1..20 | ForEach-Object { New-WireLine "request-$_" })
