@@ -381,6 +381,130 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -Be 1
             $problem | Format-List * -Force | Out-String -Width 500 | Should -Not -Match $secret
         }
+
+        It 'a key refused with <Status> at <Route> ends the command with <Id>, and gives no results' -ForEach @(
+            @{ Status = 401; Route = 'POST /v1/files'; Id = 'Unauthorized' }
+            @{ Status = 403; Route = 'POST /v1/files'; Id = 'PermissionDenied' }
+            @{ Status = 401; Route = 'POST /v1/batches'; Id = 'Unauthorized' }
+            @{ Status = 403; Route = 'POST /v1/batches'; Id = 'PermissionDenied' }
+            @{ Status = 401; Route = 'GET /v1/batches/b1'; Id = 'Unauthorized' }
+            @{ Status = 401; Route = 'GET /v1/files/out-b1/content'; Id = 'Unauthorized' }
+        ) {
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1') })
+            $Faults.On($Route, @(New-Refusal $Status))
+            $results = @()
+            $problem = Get-Failure { 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -OutVariable results -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue }
+            Get-ErrorId $problem | Should -Be $Id
+            $results | Should -BeNullOrEmpty
+        }
+
+        It 'the results that were there come before the error, and the checkpoint is resumed with the right key' {
+            $checkpoint = Join-Path $TestDrive 'expired key'
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 500); b2 = (New-WireLine 'request-2') })
+            $Faults.On('GET /v1/batches/b2', @((New-Refusal 401), (New-Answer (New-WireBatch 'b2' 'completed' @{ output_file_id = 'out-b2'; request_counts = @{ total = 1; completed = 1; failed = 0 } }))))
+            $given = @()
+            $failure = $null
+            try { 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint -WarningVariable warned -WarningAction SilentlyContinue | ForEach-Object { $given += $_ } }
+            catch { $failure = $_ }
+            Get-ErrorId $failure | Should -Be 'Unauthorized'
+            $given.CustomId | Should -Be 'request-1'
+            "$warned" | Should -Match 'the same command goes on'
+            $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint -Ordered
+            $results.Status | Should -Be 'Succeeded', 'Succeeded'
+            @(Get-Upload).Count | Should -Be 2
+        }
+    }
+
+    Context 'a service that has no room, or is away' {
+        It 'sends again what was refused because the queue is full, and names what it waits for' {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            $Faults.On('POST /v1/batches', @((New-Refusal 429 'Enqueued token limit reached for m.' 'token_limit_exceeded'), (New-Answer (New-WireBatch 'b1' 'validating'))))
+            $result = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
+            $result.Status | Should -Be 'Succeeded'
+            "$warned" | Should -BeLike "*1 part waits for room in the service's queue: Enqueued token limit reached for m*"
+            @(Get-Upload).Count | Should -Be 1
+        }
+
+        It 'ends the wait for room at -Timeout: not_sent, and one error' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
+            $Faults.On('POST /v1/batches', @(New-Refusal 429 'Enqueued token limit reached for m.' 'token_limit_exceeded'))
+            $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -Timeout 1 -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
+            $results.Error.Code | Should -Be 'not_sent', 'not_sent'
+            $problem.Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be 'RateLimited'
+        }
+
+        It 'waits for a service that is away as long as -Timeout allows' {
+            $Faults.On('POST /v1/files', @(New-Answer '' 503))
+            $results = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -Timeout 2 -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
+            $results.Error.Code | Should -Be 'not_sent'
+            Get-ErrorId $problem[0] | Should -Be 'ServiceUnavailable'
+            @(Get-Upload).Count | Should -BeGreaterThan 5
+        }
+
+        It 'survives broken connections at the upload and the create' {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            $Faults.On('POST /v1/files', @((1..8 | ForEach-Object { New-Answer -Drop }) + (New-Answer @{ id = 'in-b1' })))
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue).Status | Should -Be 'Succeeded'
+            @(Get-Upload).Count | Should -Be 9
+        }
+
+        It 'sends a file again that the service has deleted' {
+            $checkpoint = Join-Path $TestDrive 'deleted file'
+            $Faults.On('POST /v1/files', @((New-Answer @{ id = 'in-1' }), (New-Answer @{ id = 'in-2' })))
+            $Faults.On('POST /v1/batches', @((New-Refusal 400 'no'), (New-Refusal 404 "No such File object: in-1" 'not_found'), (New-Answer (New-WireBatch 'b1' 'validating'))))
+            $Faults.On('GET /v1/batches', @(New-Answer @{ data = @(); has_more = $false }))
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1' })))
+            $Faults.On('GET /v1/files/out-b1/content', @(New-Answer ((New-WireLine 'request-1') + "`n")))
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint -ErrorAction SilentlyContinue -WarningAction SilentlyContinue).Error.Code | Should -Be 'not_sent'
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint).Status | Should -Be 'Succeeded'
+            @(Get-Upload).Count | Should -Be 2
+            ($Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/batches' } | Select-Object -Last 1).Text | Should -Match '"in-2"'
+        }
+    }
+
+    Context '-MaxFailed' {
+        It 'refuses <_>: ParameterArgumentTransformationError, which says what is expected' -ForEach '-1', '1.5', '101%', '-5%', '%', 'five', '5%%', ' ' {
+            $value = $_
+            $problem = Get-Failure { 'a' | Invoke-Batch -Model m -MaxFailed $value -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'ParameterArgumentTransformationError'
+            "$problem" | Should -BeLike "*a count such as 20 or a percentage from 0% to 100% such as '5%'*"
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'takes <_>' -ForEach 1, 20, '20', '5%', ' 5 % ', 3.0, '0.5%' {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            ('a' | Invoke-Batch -Model m -MaxFailed $_ -BaseUri $Faults.BaseUri).Status | Should -Be 'Succeeded'
+        }
+
+        It 'takes 5% as it is typed' {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            ('a' | Invoke-Batch -Model m -MaxFailed 5% -BaseUri $Faults.BaseUri).Status | Should -Be 'Succeeded'
+        }
+
+        It 'cancels what is open, says so, gives every row a result, and can be resumed' {
+            $checkpoint = Join-Path $TestDrive 'max failed'
+            Set-Run ([ordered]@{ b1 = (New-Failure 'request-1' 500), (New-Failure 'request-2' 400), (New-WireLine 'request-3'); b2 = New-WireLine 'request-1' })
+            $results = 'a', 'b', 'c' | Invoke-Batch -Model m -MaxFailed 1 -CheckpointPath $checkpoint -BaseUri $Faults.BaseUri -Ordered -WarningVariable warned -WarningAction SilentlyContinue -InformationVariable said
+            $results.StatusCode | Should -Be 500, 400, 200
+            @(Get-Upload).Count | Should -Be 1 -Because 'nothing is sent again'
+            $said[0].MessageData.IsStopped | Should -BeTrue
+            $warned[0] | Should -BeLike 'The run stops early: 1 of 2 results has failed (-MaxFailed 1)*'
+            @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData)) | Should -Contain 'Stopped early: -MaxFailed was reached.'
+            # The same command resumes: what failed before the stop counts no more.
+            $results = 'a', 'b', 'c' | Invoke-Batch -Model m -MaxFailed 1 -CheckpointPath $checkpoint -BaseUri $Faults.BaseUri -Ordered -WarningAction SilentlyContinue
+            $results.StatusCode | Should -Be 200, 400, 200
+            @(Get-Upload).Count | Should -Be 2
+        }
+    }
+
+    Context 'failures of one cause' {
+        It 'warns when the first 20 results have all failed with it' {
+            Set-Run ([ordered]@{ b1 = 1..25 | ForEach-Object { New-Failure "request-$_" 404 } })
+            $null = 1..25 | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
+            $warned.Count | Should -Be 2
+            $warned[0] | Should -BeLike 'The first 20 results have all failed with c404: no*'
+        }
     }
 
     Context '-Timeout' {
@@ -489,6 +613,36 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint | Should -HaveCount 4
         }
 
+        It '-RetryFailed sends the failed rows again, pays for no others, and the closing warning names it' {
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 401); b2 = (New-WireLine 'request-2' 'now') })
+            $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue
+            $warned | Should -Be '1 of 2 rows has no answer: 1 failed. The same command with -RetryFailed sends the failed ones again, and pays for no others.'
+            $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -RetryFailed -Ordered -WarningVariable warned
+            $results.Status | Should -Be 'Succeeded', 'Succeeded'
+            $results[1].Text | Should -Be 'now'
+            $warned | Should -BeNullOrEmpty
+            $uploads = Get-Upload
+            $uploads.Count | Should -Be 2
+            $uploads[1].Text | Should -Match '"custom_id":"request-2"'
+            $uploads[1].Text | Should -Not -Match '"custom_id":"request-1"'
+            ('a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -Ordered).Text | Should -Be 'answer to request-1', 'now'
+            @(Get-Upload).Count | Should -Be 2
+        }
+
+        It '-RetryFailed without a checkpoint: InvalidValue' {
+            $problem = Get-Failure { 'a' | Invoke-Batch -Model m -RetryFailed -BaseUri $Faults.BaseUri }
+            Get-ErrorId $problem | Should -Be 'InvalidValue'
+            "$problem" | Should -Match '-CheckpointPath'
+        }
+
+        It 'never sends a row again by itself that failed with <Code>' -ForEach @(
+            @{ Code = 'insufficient_quota'; Status = 429 }, @{ Code = 'billing_hard_limit_reached'; Status = 429 }, @{ Code = 'invalid_api_key'; Status = 500 }, @{ Code = 'permission_denied'; Status = 403 }
+        ) {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' -With @{ response = @{ status_code = $Status; body = @{ error = @{ code = $Code; message = 'no' } } } } })
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue).Error.Code | Should -Be $Code
+            @(Get-Upload).Count | Should -Be 1
+        }
+
         It 'refuses a folder that holds something else: CheckpointMismatch' {
             $null = New-Item -ItemType Directory $Checkpoint
             Set-Content (Join-Path $Checkpoint thesis.txt) text
@@ -506,8 +660,27 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
 
         It 'is for one process at a time: CheckpointInUse' {
             $held = [InferenceBatch.Runs.RunStore]::Open($Checkpoint)
-            try { Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointInUse' }
+            try {
+                $problem = (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
+                Get-ErrorId $problem | Should -Be 'CheckpointInUse'
+                "$problem" | Should -BeLike "*by process $PID on $([Environment]::MachineName), started $([Diagnostics.Process]::GetCurrentProcess().StartTime.ToString('yyyy-MM-dd HH:mm', [cultureinfo]::InvariantCulture))*"
+            }
             finally { $held.Dispose() }
+        }
+
+        It 'deletes at the next start what a killed run left among the temporary files' -Skip:$IsWindows {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
+            $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
+            $shell = Start-ChildShell "'a', 'b' | Invoke-Batch -Model m -Ordered -BaseUri $($Faults.BaseUri)"
+            Wait-Until { $Faults.Calls | Where-Object Path -EQ '/v1/batches/b1' } 60 | Should -BeTrue
+            Get-Leftover | Should -HaveCount 1
+            $null = 'x' | Invoke-Batch -Model echo
+            Get-Leftover | Should -HaveCount 1 -Because 'its process runs'
+            $shell.Kill($true)
+            $shell.WaitForExit()
+            $null = 'x' | Invoke-Batch -Model echo
+            Get-Leftover | Should -BeNullOrEmpty
         }
 
         It 'no rows for one that holds some: CheckpointMismatch' {

@@ -31,6 +31,9 @@ public sealed class BatchRunSummary
     /// <summary>How often requests were sent: 1 where none had to be sent again.</summary>
     public required int Attempts { get; init; }
 
+    /// <summary>Whether the run stopped early, because as many requests had failed as were allowed.</summary>
+    public bool IsStopped { get; init; }
+
     /// <summary>From the command's start to its end.</summary>
     public required TimeSpan Elapsed { get; init; }
 
@@ -50,7 +53,7 @@ public sealed class BatchRunSummary
     {
         const int CodesShown = 5;
         string codes = string.Join(", ", Results.Failures.Take(CodesShown).Select(failure => string.Create(CultureInfo.InvariantCulture, $"{failure.Count:N0} × {TextCut.Start(failure.Code, 30)}")));
-        return (WithoutAnswer.Length > 0 ? ", " + WithoutAnswer : "")
+        return (IsStopped ? ", stopped early" : "") + (WithoutAnswer.Length > 0 ? ", " + WithoutAnswer : "")
             + (codes.Length > 0 ? $" ({codes}{(Results.Failures.Count > CodesShown ? ", …" : "")})" : "")
             + (Results.ValueErrors > 0 ? string.Create(CultureInfo.InvariantCulture, $"; {Results.ValueErrors:N0} not the JSON asked for") : "");
     }

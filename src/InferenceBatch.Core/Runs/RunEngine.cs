@@ -22,15 +22,12 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private readonly PartSender _sender = new(client, store, options, observer);
     private readonly PartFetcher _fetcher = new(client, store, observer);
     private readonly RunAttempts _attempts = new(store, requests);
-    private readonly FailureWatch _failures = new(options.MaxFailed, observer);
+    private readonly EarlyStop _stop = new(client, store, options.MaxFailed, observer);
     private readonly State[] _states = new State[requests.Count];
     private readonly Dictionary<int, BatchResult> _lineless = [];
 
     /// <summary>The parts whose results an earlier process had fetched.</summary>
     private readonly HashSet<RunPart> _known = [];
-
-    /// <summary>The batches that could not be cancelled when the run stopped early.</summary>
-    private readonly HashSet<string> _uncancelled = [];
 
     private ResultSpool? _spool;
     private RunPart? _current;
@@ -56,7 +53,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     public int Attempts { get; private set; }
 
     /// <summary>Whether the run stopped early, because as many requests had failed as <see cref="RunOptions.MaxFailed"/> allows.</summary>
-    public bool IsStopped { get; private set; }
+    public bool IsStopped => _stop.IsStopped;
 
     /// <summary>The batches of the run so far, those of an earlier process included.</summary>
     public IReadOnlyList<string> BatchIds => [.. Enumerable.Range(1, Attempts).SelectMany(store.PartsOf).Select(part => part.BatchId).OfType<string>()];
@@ -149,7 +146,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
             int[] again = store.PartsOf(Attempts + 1).Count > 0 ? []
                 : [.. Enumerable.Range(0, _states.Length).Where(place => _states[place] == State.ToSendAgain)];
-            if (again.Length > 0 && !await StopAtLimitAsync(cancellationToken).ConfigureAwait(false))
+            if (again.Length > 0 && !await _stop.CheckAsync(cancellationToken).ConfigureAwait(false))
             {
                 _attempts.Write(Attempts + 1, again, client.Connection.Profile, _isRetry);
                 _isRetry = false;
@@ -169,10 +166,11 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private async IAsyncEnumerable<BatchResult> AttemptAsync(List<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // What an earlier process fetched comes first: it needs no call, whatever becomes of the others.
+        var runner = new PartRunner(client, _sender, _fetcher, _stop, options, observer);
         List<PlacedPart> rest = [];
         foreach (PlacedPart one in parts)
         {
-            if (!one.Part.IsDownloaded || RestartIfRefused(one.Part))
+            if (!one.Part.IsDownloaded || runner.Restart(one.Part, one.Part.Ended!) is not null)
             {
                 rest.Add(one);
                 continue;
@@ -185,205 +183,33 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
 
         rest.RemoveAll(one => one.Places.All(place => _states[place] == State.Settled || _attempts.LastOf(place) > Attempts));
-        var queue = new QueueWait(client.Time, observer);
-        var open = new Dictionary<string, PlacedPart>();
-        for (int i = 0; i < rest.Count && !await StopAtLimitAsync(cancellationToken).ConfigureAwait(false); i++)
+        await foreach (PartNews news in runner.RunAsync(rest, cancellationToken).ConfigureAwait(false))
         {
-            foreach (BatchResult result in await SendAsync(rest[i], i + 1, rest.Count, waits: true, open, queue, cancellationToken).ConfigureAwait(false))
+            (PlacedPart one, PartFate fate, ServiceError? error, _) = news;
+            if (fate == PartFate.Ended)
             {
-                yield return result;
-            }
-        }
-
-        await foreach (BatchResult result in WatchAsync(open, queue, rest.Count, cancellationToken).ConfigureAwait(false))
-        {
-            yield return result;
-        }
-
-        if (!IsStopped && queue.TakeAll() is { Count: > 0 } unsent)
-        {
-            observer.OnProblem(queue.Reason!);
-            foreach (BatchResult result in unsent.SelectMany(one => SettleAll(one.Places, new ServiceError("not_sent", queue.Reason!.Message))))
-            {
-                yield return result;
-            }
-        }
-    }
-
-    /// <summary>Sends a part; gives the results of its requests where it cannot be sent at all.</summary>
-    private async Task<IEnumerable<BatchResult>> SendAsync(
-        PlacedPart one, int number, int count, bool waits, Dictionary<string, PlacedPart> open, QueueWait queue, CancellationToken cancellationToken)
-    {
-        SendOutcome outcome = await _sender.SendAsync(one.Part, number, count, waits, cancellationToken).ConfigureAwait(false);
-        if (outcome.Failure is { } failure)
-        {
-            return SettleAll(one.Places, failure);
-        }
-
-        if (outcome.Refusal is { } refusal)
-        {
-            queue.Add(one, refusal);
-        }
-        else
-        {
-            open.Add(one.Part.BatchId!, one);
-        }
-
-        return [];
-    }
-
-    /// <summary>Waits for the batches of an attempt, and for room for the parts that were refused; gives the results as batches end.</summary>
-    private async IAsyncEnumerable<BatchResult> WatchAsync(
-        Dictionary<string, PlacedPart> open, QueueWait queue, int count, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        List<PlacedPart> lost = [];
-        var late = new LateParts(client.Time);
-        var watcher = new BatchWatcher(client, client.Time)
-        {
-            Timeout = options.Timeout,
-            OnLook = observer.OnLook,
-            OnStalled = observer.OnStalled,
-            OnTrouble = observer.OnTrouble,
-            OnGivenUp = (id, why) => GiveUp(id, why, open, lost),
-        };
-        // A batch of an earlier process is known to exist too: its first 404 is no proof that it is gone.
-        IEnumerable<(string, Batch?)> batches = open.Values.Select(
-            one => (one.Part.BatchId!, (Batch?)(one.Part.Ended ?? _sender.LastSeen(one.Part) ?? new Batch { Id = one.Part.BatchId! })));
-        await foreach (Batch? batch in watcher.WatchAndWakeAsync([.. batches], cancellationToken).ConfigureAwait(false))
-        {
-            if (batch is not null && open.Remove(batch.Id, out PlacedPart one))
-            {
-                if (!IsStopped && Restart(one.Part, batch) is { } refusal)
-                {
-                    queue.Add(one, refusal);
-                }
-                else
-                {
-                    _sender.End(one.Part, batch);
-                    queue.Freed();
-                    late.Add(one, TimeSpan.Zero);
-                }
-            }
-
-            foreach (PlacedPart due in late.TakeDue())
-            {
-                await foreach (BatchResult result in ReadAsync(due, late, cancellationToken).ConfigureAwait(false))
+                await foreach (BatchResult result in ReadAsync(one, news.Problem, cancellationToken).ConfigureAwait(false))
                 {
                     yield return result;
                 }
             }
 
-            if (open.Count > 0 || queue.Next is not null)
+            IEnumerable<BatchResult> unanswered = fate switch
             {
-                await StopAtLimitAsync(cancellationToken).ConfigureAwait(false);
-            }
-
-            foreach (PlacedPart due in IsStopped ? [] : queue.TakeDue())
-            {
-                foreach (BatchResult result in await SendAsync(due, 1, count, waits: false, open, queue, cancellationToken).ConfigureAwait(false))
-                {
-                    yield return result;
-                }
-
-                if (due.Part.BatchId is { } id)
-                {
-                    watcher.Add(_sender.LastSeen(due.Part) ?? new Batch { Id = id });
-                }
-            }
-
-            TimeSpan? next = IsStopped ? null : queue.Next;
-            watcher.WakeAfter(next is null || late.Next < next ? late.Next : next);
-            if (IsStopped && late.Next is null && open.Keys.All(_uncancelled.Contains))
-            {
-                break;
-            }
-        }
-
-        foreach (PlacedPart one in late.TakeAll())
-        {
-            await foreach (BatchResult result in ReadAsync(one, null, cancellationToken).ConfigureAwait(false))
+                PartFate.NotSent => SettleAll(one.Places, error!),
+                PartFate.Lost => LoseAll(one),
+                _ => [],
+            };
+            foreach (BatchResult result in unanswered)
             {
                 yield return result;
             }
-        }
 
-        foreach ((string id, PlacedPart one) in open)
-        {
-            Leave(id, one.Places, null, watcher.Trouble);
-        }
-
-        foreach (BatchResult result in lost.SelectMany(one => LoseAll(one)))
-        {
-            yield return result;
-        }
-    }
-
-    /// <summary>Whether a part's batch was refused as a whole for a reason that may pass, so that the part is sent anew.</summary>
-    private bool RestartIfRefused(RunPart part) => part.Ended is { } ended && Restart(part, ended) is not null;
-
-    /// <summary>Sees to it that a part gets another batch where its last one came to nothing for want of room or of its file; gives what was wrong.</summary>
-    private ServiceException? Restart(RunPart part, Batch batch)
-    {
-        if (BatchFate.IsQueueFull(batch))
-        {
-            _sender.Postpone(part);
-            return new ServiceException(ServiceErrorKind.RateLimited, Messages.Text("RateLimited.QueueFull", batch.Id, batch.Errors[0].Message));
-        }
-
-        return BatchFate.IsFileGone(batch) && _sender.ForgetFile(part)
-            ? new ServiceException(ServiceErrorKind.FileNotFound, Messages.Text("FileNotFound.BatchInput", batch.Id, batch.Errors[0].Message))
-            : null;
-    }
-
-    private void GiveUp(string id, ServiceException why, Dictionary<string, PlacedPart> open, List<PlacedPart> lost)
-    {
-        if (why.Kind == ServiceErrorKind.Unauthorized)
-        {
-            throw why;
-        }
-
-        open.Remove(id, out PlacedPart one);
-        if (why.Kind == ServiceErrorKind.BatchNotFound)
-        {
-            lost.Add(one);
-            observer.OnLeft(id, why, null);
-        }
-        else
-        {
-            Leave(id, one.Places, why);
-        }
-    }
-
-    /// <summary>Stops the run when as many requests have failed as may: cancels all batches that have not ended. Whether the run is stopped.</summary>
-    private async Task<bool> StopAtLimitAsync(CancellationToken cancellationToken)
-    {
-        if (IsStopped || !_failures.IsLimitReached)
-        {
-            return IsStopped;
-        }
-
-        IsStopped = true;
-        string[] open = [.. Enumerable.Range(1, store.Attempts).SelectMany(store.PartsOf).Where(part => part is { BatchId: not null, Ended: null }).Select(part => part.BatchId!)];
-        store.Write(new RunStep(RunStepKind.Stopped) { At = client.Time.GetUtcNow() });
-        observer.OnStopped(_failures.Failed, _failures.Results, open.Length);
-        foreach (string id in open)
-        {
-            try
+            if (fate == PartFate.Left)
             {
-                await client.CancelBatchAsync(id, cancellationToken).ConfigureAwait(false);
-            }
-            catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.BatchNotCancellable)
-            {
-                // It has ended: its results are read.
-            }
-            catch (ServiceException exception) when (exception.Kind != ServiceErrorKind.Unauthorized)
-            {
-                observer.OnProblem(exception);
-                _uncancelled.Add(id);
+                Leave(one.Places);
             }
         }
-
-        return true;
     }
 
     /// <summary>Gives what is on disk of the attempts that the run does not reach any more.</summary>
@@ -408,7 +234,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         _isClosing = true;
         for (int attempt = Attempts; attempt > 0; attempt--)
         {
-            foreach (PlacedPart one in _attempts.PartsOf(attempt).Where(one => one.Part.IsDownloaded))
+            foreach (PlacedPart one in _attempts.PartsOf(attempt).Where(one => one.Part.HasResults))
             {
                 foreach (int place in one.Places.Where(place => _states[place] == State.ToSendAgain))
                 {
@@ -438,27 +264,20 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     }
 
     /// <summary>Reads the results of a part, and settles its requests.</summary>
-    /// <param name="one">The part, whose batch has ended.</param>
-    /// <param name="late">Takes the part, to be read later, where the service does not show all results yet; null when there is no time for that.</param>
+    /// <param name="one">The part, whose results are on disk.</param>
+    /// <param name="problem">Why some of them are not; null when all are.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    private async IAsyncEnumerable<BatchResult> ReadAsync(PlacedPart one, LateParts? late, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<BatchResult> ReadAsync(PlacedPart one, ServiceException? problem, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         RunPart part = _current = one.Part;
         IReadOnlyList<int> places = one.Places;
-        FetchOutcome outcome = await _fetcher.FetchAsync(part, late is not null, cancellationToken).ConfigureAwait(false);
-        if (outcome.Wait is { } wait)
-        {
-            late!.Add(one, wait);
-            yield break;
-        }
-
         Batch batch = part.Ended!;
         if (batch.Status == BatchStatus.Failed && !_isClosing)
         {
             observer.OnBatchFailed(batch);
         }
 
-        if (outcome.Problem is { } problem)
+        if (problem is not null)
         {
             observer.OnProblem(problem.Kind != ServiceErrorKind.DownloadIncomplete ? problem
                 : new ServiceException(problem.Kind, Messages.Text("DownloadIncomplete.NotWhole", batch.Id, problem.Message), problem));
@@ -467,7 +286,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         var reader = new ResultReader(options.ValueReader)
         {
             AllowsCutOff = true, // Whether the files are whole is known by now.
-            OnBadLine = outcome.Problem is not null ? null : (line, why) => observer.OnProblem(new ServiceException(
+            OnBadLine = problem is not null ? null : (line, why) => observer.OnProblem(new ServiceException(
                 ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete", line, batch.Id, why))),
         };
         using ResultSpool? ownSpool = _spool is null ? new ResultSpool(0, options.ValueReader) : null;
@@ -494,7 +313,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
         // Lines that repeat a request may hide that others are missing, though the batch counts an answer for them.
         int answered = places.Count(place => _states[place] != State.Waiting);
-        ServiceException? lost = outcome.Problem ?? (answered < Math.Min(batch.RequestCounts.Done, places.Count) ? PartFetcher.TooFew(batch, answered) : null);
+        ServiceException? lost = problem ?? (answered < Math.Min(batch.RequestCounts.Done, places.Count) ? PartFetcher.TooFew(batch, answered) : null);
         IEnumerable<BatchResult> rest = batch.Status switch
         {
             BatchStatus.Failed => Refuse(batch, places),
@@ -596,7 +415,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         bool isKnown = _current is not null && _known.Contains(_current);
         if (_current is not null && !isKnown && !_isClosing)
         {
-            _failures.Saw(result);
+            _stop.Failures.Saw(result);
         }
 
         if (IsSentAgain(place, result, isKnown))
@@ -607,7 +426,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
 
         if (_current is not { EndedBeforeStop: true })
         {
-            _failures.Settled(result);
+            _stop.Failures.Settled(result);
         }
 
         _states[place] = State.Settled;
@@ -647,13 +466,11 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
     }
 
-    private void Leave(string batchId, IReadOnlyList<int> places, ServiceException? why, ServiceException? trouble = null)
+    private void Leave(IReadOnlyList<int> places)
     {
         foreach (int place in places.Where(place => _states[place] == State.Waiting))
         {
             _states[place] = State.Left;
         }
-
-        observer.OnLeft(batchId, why, trouble);
     }
 }

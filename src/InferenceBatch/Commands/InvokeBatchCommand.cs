@@ -61,7 +61,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     [Parameter]
     public SwitchParameter Ordered { get; set; }
 
-    /// <summary>Seconds to wait for the batches of one attempt; as long as it takes when not given.</summary>
+    /// <summary>Seconds to wait for the batches of one attempt, and for a service that cannot be reached; as long as it takes when not given.</summary>
     [Parameter]
     [Alias("TimeoutSec")]
     [SecondsTransformation]
@@ -88,6 +88,15 @@ public sealed class InvokeBatchCommand : RequestCommand
     [ValidateNotNullOrEmpty]
     public string? CheckpointPath { get; set; }
 
+    /// <summary>Send the rows of the checkpoint again that have failed.</summary>
+    [Parameter]
+    public SwitchParameter RetryFailed { get; set; }
+
+    /// <summary>How many rows may fail, as a count or a percentage, before the run stops and cancels what is open.</summary>
+    [Parameter]
+    [FailureLimitTransformation]
+    public FailureLimit? MaxFailed { get; set; }
+
     /// <inheritdoc cref="MeasureBatchResultCommand.InputPrice"/>
     [Parameter]
     [ValidateRange(0.0, 1e12)]
@@ -106,6 +115,11 @@ public sealed class InvokeBatchCommand : RequestCommand
     protected override void BeginProcessing()
     {
         base.BeginProcessing();
+        if (RetryFailed && CheckpointPath is null)
+        {
+            ThrowTerminatingError(ErrorRecords.Of("InvalidValue.RetryFailed", null));
+        }
+
         _measure = new ResultMeasure(PriceChoice.Read(this, InputPrice, OutputPrice, PricePath));
         string? folder = CheckpointPath is null ? null : Paths.Output(CheckpointPath) ?? "";
         _connection = new ConnectionChoice(this, Connection, BaseUri ?? LocalAddressOf(folder), ApiKey).Resolve();
@@ -164,7 +178,7 @@ public sealed class InvokeBatchCommand : RequestCommand
         {
             if (_leftOut > 0)
             {
-                Say(Summary(0, 0, [], 0, 0));
+                Say(Summary(0, 0, null, 0));
             }
 
             return;
@@ -191,14 +205,22 @@ public sealed class InvokeBatchCommand : RequestCommand
 
         async Task<BatchRunSummary> RunAsync(PipelinePump pump, CancellationToken cancellationToken)
         {
-            using var reporter = new RunReporter(pump, _connection!, Timeout);
+            using var reporter = new RunReporter(pump, _connection!, Timeout, MaxFailed);
             using RunRequests requests = _input.Complete();
             _input = null; // What it kept to compare by is no longer needed.
             engine = new RunEngine(new BatchClient(_connection!, warn: pump.WriteWarning), _store!, requests, Options(), reporter);
-            await foreach (BatchResult result in engine.RunAsync(cancellationToken).ConfigureAwait(false))
+            try
             {
-                _measure!.Add(result);
-                await pump.WriteObjectAsync(result).ConfigureAwait(false);
+                await foreach (BatchResult result in engine.RunAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    _measure!.Add(result);
+                    await pump.WriteObjectAsync(result).ConfigureAwait(false);
+                }
+            }
+            catch (ServiceException) when (WhatGoesOn(engine) is { } text)
+            {
+                pump.WriteWarning(text);
+                throw;
             }
 
             if (engine.NotAskedFor > 0)
@@ -206,7 +228,7 @@ public sealed class InvokeBatchCommand : RequestCommand
                 pump.WriteWarning(Messages.Text("Warning.NotAskedForInRun", engine.NotAskedFor));
             }
 
-            return Summary(requests.RowCount, requests.Count, engine.BatchIds, reporter.Created, engine.Attempts);
+            return Summary(requests.RowCount, requests.Count, engine, reporter.Created);
         }
     }
 
@@ -239,19 +261,22 @@ public sealed class InvokeBatchCommand : RequestCommand
 
         if (summary.WithoutAnswer is { Length: > 0 } unanswered)
         {
-            WriteWarning(Messages.Text("Warning.RowsWithoutAnswer", summary.Rows - summary.Results.Succeeded, summary.Rows, unanswered));
+            bool mayRetry = CheckpointPath is not null && summary.Results.Failed + summary.Results.Expired + summary.Results.Missing > 0;
+            WriteWarning(Messages.Text(
+                mayRetry ? "Warning.RowsWithoutAnswerInCheckpoint" : "Warning.RowsWithoutAnswer", summary.Rows - summary.Results.Succeeded, summary.Rows, unanswered));
         }
     }
 
-    private BatchRunSummary Summary(long taken, long requests, IReadOnlyList<string> batchIds, int created, int attempts) => new()
+    private BatchRunSummary Summary(long taken, long requests, RunEngine? engine, int created) => new()
     {
         Rows = taken + _leftOut,
         LeftOut = _leftOut,
         Requests = requests,
         Results = _measure!.Sum(),
-        BatchIds = batchIds,
+        BatchIds = engine?.BatchIds ?? [],
         BatchesCreated = created,
-        Attempts = attempts,
+        Attempts = engine?.Attempts ?? 0,
+        IsStopped = engine?.IsStopped == true,
         Elapsed = TimeProvider.System.GetElapsedTime(_began),
     };
 
@@ -273,18 +298,19 @@ public sealed class InvokeBatchCommand : RequestCommand
 
     private void SayWhatGoesOn(RunEngine? engine)
     {
-        string? text = CheckpointPath is not null ? Messages.Text("Warning.RunIsKept", CheckpointPath)
-            : engine?.OpenBatches.Count > 0 ? Messages.Text("Warning.RunGoesOn", BatchWait.ResumeLine(engine.OpenBatches))
-            : null;
-        if (CheckpointPath is null && engine?.CreatingFrom is { } fileId)
-        {
-            text = $"{text} {Messages.Text("Warning.CreateUnknown", fileId)}".Trim();
-        }
-
-        if (text is not null)
+        if (WhatGoesOn(engine) is { } text)
         {
             Host?.UI?.WriteWarningLine(text);
         }
+    }
+
+    /// <summary>How to take up a run again that ended early; null when nothing is open.</summary>
+    private string? WhatGoesOn(RunEngine? engine)
+    {
+        string? text = CheckpointPath is not null ? Messages.Text("Warning.RunIsKept", CheckpointPath)
+            : engine?.OpenBatches.Count > 0 ? Messages.Text("Warning.RunGoesOn", BatchWait.ResumeLine(engine.OpenBatches))
+            : null;
+        return CheckpointPath is null && engine?.CreatingFrom is { } fileId ? $"{text} {Messages.Text("Warning.CreateUnknown", fileId)}".Trim() : text;
     }
 
     private bool IsWhatIf => MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? given)
@@ -306,6 +332,8 @@ public sealed class InvokeBatchCommand : RequestCommand
     {
         MaxAttempts = MaxAttempts,
         Ordered = Ordered,
+        RetryFailed = RetryFailed,
+        MaxFailed = MaxFailed,
         Timeout = Timeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
         CompletionWindow = CompletionWindow ?? _connection!.Profile.CompletionWindows[0],
         Metadata = MetadataReader.Read(Metadata),

@@ -3,6 +3,7 @@ using InferenceBatch.Binding;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
+using InferenceBatch.Runs;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
@@ -131,19 +132,12 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("InferenceBatch-");
-        try
+        using var folder = TemporaryFolder.Create();
+        string converted = System.IO.Path.Combine(folder.FullPath, "converted.jsonl");
+        if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
         {
-            string converted = System.IO.Path.Combine(folder.FullName, "converted.jsonl");
-            if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
-            {
-                WriteWarning(Messages.Text("Warning.Utf16Converted", name));
-                Send(converted, name, path, 0);
-            }
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
+            WriteWarning(Messages.Text("Warning.Utf16Converted", name));
+            Send(converted, name, path, 0);
         }
     }
 

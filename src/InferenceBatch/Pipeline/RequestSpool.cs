@@ -1,5 +1,6 @@
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Runs;
 
 namespace InferenceBatch.Pipeline;
 
@@ -7,12 +8,13 @@ namespace InferenceBatch.Pipeline;
 internal sealed class RequestSpool : IDisposable
 {
     private readonly FileSplitter _splitter;
-
-    /// <summary>The folder, readable by this user alone.</summary>
-    public string Folder { get; } = Directory.CreateTempSubdirectory("InferenceBatch-").FullName;
+    private readonly TemporaryFolder _folder = TemporaryFolder.Create();
 
     public RequestSpool(int maxRequests, long maxBytes) =>
         _splitter = new FileSplitter(Path.Combine(Folder, "requests.jsonl"), maxRequests, maxBytes);
+
+    /// <summary>The folder, readable by this user alone.</summary>
+    public string Folder => _folder.FullPath;
 
     /// <inheritdoc cref="FileSplitter.Add"/>
     public void Add(BatchRequest request) => _splitter.Add(request);
@@ -23,13 +25,6 @@ internal sealed class RequestSpool : IDisposable
     public void Dispose()
     {
         _splitter.Dispose();
-        try
-        {
-            Directory.Delete(Folder, recursive: true);
-        }
-        catch (IOException)
-        {
-            // Held by another process, such as a virus scanner: left to the system's clean-up of temporary files.
-        }
+        _folder.Dispose();
     }
 }

@@ -2,12 +2,15 @@ using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;
 
 /// <summary>A run as a person sees it: one progress bar through its phases, an error for each part that went wrong.</summary>
-internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds) : RunObserver, IDisposable
+internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds, FailureLimit? maxFailed) : RunObserver, IDisposable
 {
+    private const int LongestReason = 300;
+
     private readonly ProgressReporter _progress = new(Messages.Text("Progress.Running"), pump.WriteProgress, atOnce: true);
     private WaitProgress? _waiting;
 
@@ -49,6 +52,16 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnFileUnread(Batch batch, ServiceException problem) =>
         pump.WriteWarning(Messages.Text("Warning.FileUnread", batch.Id, problem.Message));
+
+    public override void OnOutage(ServiceException trouble, TimeSpan since) => pump.WriteWarning(Messages.Text("Warning.SendingWaits", Math.Round(since.TotalSeconds), trouble.Message));
+
+    public override void OnQueueFull(int parts, ServiceException reason) =>
+        pump.WriteWarning(Messages.Text("Warning.QueueFull", parts, PlainText.OneLine(reason.Error?.Message is { Length: > 0 } text ? text : reason.Message, LongestReason)));
+
+    public override void OnAllFailed(int count, ServiceError cause) =>
+        pump.WriteWarning(Messages.Text("Warning.AllFailed", count, PlainText.OneLine(cause.Code, 60), PlainText.OneLine(cause.Message, LongestReason)));
+
+    public override void OnStopped(long failed, long results, int batches) => pump.WriteWarning(Messages.Text("Warning.Stopped", failed, results, maxFailed, batches));
 
     public override void OnAttempt(int attempt, int requests)
     {

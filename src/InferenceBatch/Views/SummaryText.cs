@@ -28,6 +28,11 @@ public static class SummaryText
             yield return $"  {ViewText.Plural(results.Failures.Count - FailuresShown, "more code")}: Measure-BatchResult lists them";
         }
 
+        if (summary.IsStopped)
+        {
+            yield return "Stopped early: -MaxFailed was reached.";
+        }
+
         if (summary.BatchIds.Count == 0)
         {
             yield return "Nothing was sent.";
