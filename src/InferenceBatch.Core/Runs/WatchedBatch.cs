@@ -67,7 +67,7 @@ internal sealed class WatchedBatch(string id, TimeProvider time)
     {
         _asked = exception.RetryAfter;
         bool mayBeUnknown = _last is null && profile.UnknownBatchIs500 && exception.StatusCode == HttpStatusCode.InternalServerError;
-        IsGivenUp = mayBeUnknown && ++_unknown500s >= MaxUnknown500s;
+        IsGivenUp = mayBeUnknown && ++_unknown500s >= MaxUnknown500s && !(Exists && _visibility.MayAppear());
     }
 
     /// <summary>A look begins.</summary>

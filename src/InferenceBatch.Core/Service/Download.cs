@@ -76,9 +76,16 @@ public static class Download
     internal static void KeepBegun(string fileId, string path)
     {
         string part = PartOf(fileId, path);
-        if (File.Exists(part))
+        try
         {
-            File.Copy(part, path, overwrite: true);
+            if (File.Exists(part))
+            {
+                File.Copy(part, path, overwrite: true);
+            }
+        }
+        catch (IOException)
+        {
+            // The disk is full: what fits of it is better than nothing.
         }
     }
 

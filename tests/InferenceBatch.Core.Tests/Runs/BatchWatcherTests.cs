@@ -191,6 +191,15 @@ public sealed class BatchWatcherTests : IDisposable
         Assert.Equal(13, _server.Requests.Count);
     }
 
+    [Fact]
+    public async Task Inference_nets_500_is_no_unknown_id_for_five_minutes_where_the_batch_exists()
+    {
+        DateTimeOffset began = _time.GetUtcNow();
+        _server.On("GET /v1/batches/b", Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4)
+            ? Answer.Json("""{"error":"Failed to retrieve batch"}""", 500) : Answer.Json("""{"id":"b","status":"completed"}""")));
+        Assert.Single(await new BatchWatcher(Clients.For(_server, _time, ServiceProfile.InferenceNet), _time).WatchAsync([("b", new Batch { Id = "b" })]).ToListAsync());
+    }
+
     private static Batch? Known(string why) => why switch
     {
         "described" => new Batch { Id = "b", Status = BatchStatus.Validating },

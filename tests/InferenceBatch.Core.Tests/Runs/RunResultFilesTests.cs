@@ -228,6 +228,25 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.Equal(["r1", "r2", "r3", "r3"], _sent);
     }
 
+    /// <summary>Three parts: the five minutes of the first two run at the same time, and the third is not held up.</summary>
+    [Fact]
+    public async Task Late_results_hold_up_no_other_batch()
+    {
+        using var bench = new RunBench();
+        DateTimeOffset began = bench.Time.GetUtcNow();
+        bench.Service.OnCall = exchange => exchange.Path is "/v1/files/out-batch-1/content" or "/v1/files/out-batch-2/content" ? Fault("404") : null;
+        var results = new List<BatchResult>();
+        await bench.RunIntoAsync(results);
+        Assert.Equal(["r5", "r6"], results.Take(2).Select(result => result.CustomId));
+        Assert.Equal(4, results.Skip(2).Count(result => result.Error?.Code == "result_unavailable"));
+        Assert.InRange((bench.Time.GetUtcNow() - began).TotalMinutes, 5, 6);
+        Assert.Equal(3, bench.Service.Creates);
+
+        bench.Service.OnCall = _ => null;
+        Assert.All((await bench.RunAsync()).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+        Assert.All(bench.Service.Billed.Values, times => Assert.Equal(1, times));
+    }
+
     [Fact]
     public async Task A_timeout_ends_the_wait_for_results_too()
     {
