@@ -38,6 +38,9 @@ internal sealed class FaultServer : IDisposable
         return this;
     }
 
+    /// <summary>Forgets all routes.</summary>
+    public void Reset() => _routes.Clear();
+
     /// <summary>Closes the next connections before a byte was read from them.</summary>
     public void RefuseNext(int connections) => Interlocked.Add(ref _refusals, connections);
 

@@ -197,6 +197,33 @@ Describe 'Get-BatchResult' {
             $said -join "`n" | Should -Match '1 results? repeat'
         }
 
+        It 'a success beside a failure counts, <Order>, with -Ordered <Ordered>' -ForEach @(
+            foreach ($ordered in $false, $true) {
+                @{ Order = 'the failure first in one file'; Ordered = $ordered; Output = 'bad', 'good'; Errors = @() }
+                @{ Order = 'the success first in one file'; Ordered = $ordered; Output = 'good', 'bad'; Errors = @() }
+                @{ Order = 'the failure in the output file'; Ordered = $ordered; Output = @('bad'); Errors = @('good') }
+                @{ Order = 'the failure in the error file'; Ordered = $ordered; Output = @('good'); Errors = @('bad') }
+            }
+        ) {
+            $line = @{ good = New-WireLine 'request-2'; bad = New-Failure 'request-2' 'server_error' }
+            Set-Results -Output (@(New-WireLine 'request-1') + @($Output | ForEach-Object { $line[$_] }) + @(New-WireLine 'request-3')) -Errors (@(New-Failure 'request-4' 'server_error') + @($Errors | ForEach-Object { $line[$_] }))
+            $results = Get-BatchResult b1 -Request $Requests -Ordered:$Ordered -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue
+            $results.CustomId | Sort-Object | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
+            ($results | Where-Object CustomId -EQ 'request-2').Status | Should -Be 'Succeeded'
+            ($results | Where-Object CustomId -EQ 'request-4').Status | Should -Be 'Failed'
+            if ($Ordered) { $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4' }
+        }
+
+        It 'a request that fails in one batch and succeeds in the next has succeeded' {
+            Set-Results b1 -Output (New-WireLine 'request-1') -Errors (New-Failure 'request-2' 'server_error'), (New-Failure 'request-3' 'server_error')
+            Set-Results b2 -Output (New-WireLine 'request-2'), (New-WireLine 'request-4')
+            $results = 'b1', 'b2' | Get-BatchResult -Request $Requests -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue
+            $results.CustomId | Should -Be 'request-1', 'request-2', 'request-4', 'request-3'
+            $results.Status | Should -Be 'Succeeded', 'Succeeded', 'Succeeded', 'Failed'
+            $results[1].BatchId | Should -Be 'b2'
+            $results[3].InputObject.Number | Should -Be 3
+        }
+
         It 'warns, with the numbers, where the files hold fewer lines than the batch counts' {
             Set-Results -Output (New-WireLine 'request-1') -With @{ request_counts = @{ total = 4; completed = 4; failed = 0 } }
             Get-BatchResult b1 -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue -WarningVariable said | Out-Null
@@ -285,6 +312,64 @@ Describe 'Get-BatchResult' {
         It 'completed without a file gives nothing' {
             Set-Results -With @{ output_file_id = ''; request_counts = @{ total = 0; completed = 0; failed = 0 } }
             Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop | Should -BeNullOrEmpty
+        }
+    }
+
+    Context 'result files that are missing, broken or late' {
+        BeforeAll {
+            $script:Requests = 1..4 | ForEach-Object { New-BatchRequest "Q$_" -Model m -CustomId "request-$_" }
+            $script:Faulty = @{ 404 = New-Refusal 404; 403 = New-Refusal 403; 410 = New-Refusal 410; 500 = New-Refusal 500; page = New-Answer '<html>Sign in</html>' -ContentType text/html }
+        }
+
+        It 'a second file that can add nothing is a warning, at once: <_>' -ForEach 404, 403, 410, 500, 'page' {
+            Set-Results -Output (1..4 | ForEach-Object { New-WireLine "request-$_" }) -With @{ error_file_id = 'bad' }
+            $Faults.On('GET /v1/files/bad/content', @($Faulty[$_]))
+            $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop -WarningAction SilentlyContinue -WarningVariable said
+            $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
+            "$said" | Should -Match 'b1 cannot be read'
+            @($Faults.Calls | Where-Object Path -Like '*/bad/*').Count | Should -Be 1
+        }
+
+        It 'the error file is read where the output file answers <_>; the rest is Missing, and says why' -ForEach 403, 410, 500, 'page' {
+            Set-Results -Errors (New-Failure 'request-2' 'server_error'), (New-Failure 'request-3' 'server_error') -With @{ output_file_id = 'bad'; request_counts = @{ total = 4; completed = 2; failed = 2 } }
+            $Faults.On('GET /v1/files/bad/content', @($Faulty[$_]))
+            $results = Get-BatchResult b1 -Request $Requests -Ordered -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
+            $results.Status | Should -Be 'Missing', 'Failed', 'Failed', 'Missing'
+            $results[0].Error.Code | Should -Be 'result_unavailable'
+            $results[0].Error.Message | Should -Match ($_ -eq 'page' ? 'page' : $_)
+            $problem.Count | Should -Be 1
+            $problem[0].TargetObject | Should -Be 'b1'
+        }
+
+        It 'a file that is shown late is waited for' {
+            Set-Results -Output (New-WireLine 'request-1') -With @{ error_file_id = 'late'; request_counts = @{ total = 2; completed = 1; failed = 1 } }
+            $Faults.On('GET /v1/files/late/content', @((New-Refusal 404), (New-Answer (New-Failure 'request-2' 'server_error'))))
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'request-1', 'request-2'
+        }
+
+        It 'a batch object from before its files were named is refreshed' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = @{ total = 1; completed = 1; failed = 0 } })))
+            $batch = Get-Batch b1 -BaseUri $Faults.BaseUri
+            Set-Results -Output (New-WireLine 'request-1')
+            ($batch | Get-BatchResult -ErrorAction Stop).CustomId | Should -Be 'request-1'
+            ($batch | Save-BatchFile -Destination $TestDrive -ErrorAction Stop).Name | Should -Be 'b1_output.jsonl'
+        }
+
+        It 'a batch that names its file only after some looks is asked again' {
+            $none = New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = @{ total = 1; completed = 1; failed = 0 } })
+            Set-Results -Output (New-WireLine 'request-1')
+            $Faults.On('GET /v1/batches/b1', @($none, $none, (New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'b1-out'; request_counts = @{ total = 1; completed = 1; failed = 0 } }))))
+            (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'request-1'
+        }
+
+        It 'the files of a batch that ended long ago are not waited for' {
+            Set-Results -With @{ output_file_id = 'gone'; completed_at = 1714508600; request_counts = @{ total = 1; completed = 1; failed = 0 } }
+            $Faults.On('GET /v1/files/gone/content', @(New-Refusal 404))
+            $results = Get-BatchResult b1 -Request $Requests[0] -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            $results.Status | Should -Be 'Missing'
+            Get-ErrorId $problem[0] | Should -Be 'FileNotFound'
+            @($Faults.Calls | Where-Object Path -Like '*/gone/*').Count | Should -Be 1
         }
     }
 

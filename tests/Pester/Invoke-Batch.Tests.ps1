@@ -140,6 +140,37 @@ Describe 'Invoke-Batch' {
             @(Get-Upload).Count | Should -Be 2
         }
 
+        It 'the rows of one file where the other cannot be read: <Status>' -ForEach @{ Status = 403 }, @{ Status = 410 }, @{ Status = 500 } {
+            Set-Run ([ordered]@{ b1 = @() })
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'bad'; error_file_id = 'good'; request_counts = @{ total = 2; completed = 1; failed = 1 } })))
+            $Faults.On('GET /v1/files/bad/content', @(New-Refusal $Status))
+            $Faults.On('GET /v1/files/good/content', @(New-Answer (New-WireLine 'request-2' -With @{ response = $null; error = @{ code = 'bad'; message = 'no' } })))
+            $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
+            $results.Status | Should -Be 'Missing', 'Failed'
+            $results[0].Error.Code | Should -Be 'result_unavailable'
+            $results[0].Error.Message | Should -Match "$Status"
+            @($problem).Count | Should -Be 1
+            @($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Count | Should -Be 1
+        }
+
+        It 'every row, with a warning, where a second file cannot be read that can add nothing: <Status>' -ForEach @{ Status = 404 }, @{ Status = 403 }, @{ Status = 500 } {
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-WireLine 'request-2') })
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1'; error_file_id = 'bad'; request_counts = @{ total = 2; completed = 2; failed = 0 } })))
+            $Faults.On('GET /v1/files/bad/content', @(New-Refusal $Status))
+            $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ErrorAction Stop -WarningAction SilentlyContinue -WarningVariable said
+            $results.Status | Should -Be 'Succeeded', 'Succeeded'
+            "$said" | Should -Match 'b1 cannot be read'
+        }
+
+        It 'a batch whose file is named and shown late, sent once' {
+            $counts = @{ total = 1; completed = 1; failed = 0 }
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            $Faults.On('GET /v1/batches/b1', @((New-Refusal 404), (New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = $counts })), (New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1'; request_counts = $counts }))))
+            $Faults.On('GET /v1/files/out-b1/content', @((New-Refusal 404), (New-Answer (New-WireLine 'request-1'))))
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ErrorAction Stop).Status | Should -Be 'Succeeded'
+            @($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Count | Should -Be 1
+        }
+
         It 'not what would fail again: <_>' -ForEach 400, 401, 404, 422 {
             Set-Run ([ordered]@{ b1 = New-Failure 'request-1' $_ })
             ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri).StatusCode | Should -Be $_

@@ -84,6 +84,12 @@ Describe 'New-Batch' {
             "$($Faults.Calls)" | Should -Be 'GET /v1/files/file-1 GET /v1/files/file-1 POST /v1/batches'
         }
 
+        It 'a file that was just sent once more, where the service does not show it yet' {
+            $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-new' }))
+            $Faults.On('POST /v1/batches', @((New-Refusal 404), (New-Answer (New-WireBatch 'b1' 'validating'))))
+            (Send-BatchFile (New-InputFile 1) -BaseUri $Faults.BaseUri | New-Batch -ErrorAction Stop).Id | Should -Be 'b1'
+        }
+
         It 'nothing that was not said' {
             New-Batch file-1 -BaseUri $Faults.BaseUri | Out-Null
             ($Faults.Calls[0].Text | ConvertFrom-Json -AsHashtable).Keys | Sort-Object | Should -Be 'completion_window', 'endpoint', 'input_file_id'

@@ -146,6 +146,14 @@ Describe 'Wait-Batch' {
             $problem[0].TargetObject | Should -Be 'bad'
         }
 
+        It 'a batch that exists is not given up for a 404: <Known>' -ForEach @{ Known = 'an object' }, @{ Known = 'seen in this wait' } {
+            $running = New-Answer (New-WireBatch 'b1' 'in_progress')
+            $Faults.On('GET /v1/batches/b1', @($running, (New-Refusal 404), (New-Answer '<html></html>' 404 -ContentType 'text/html'), (New-Answer (New-WireBatch 'b1'))))
+            $ended = $Known -eq 'an object' ? (Get-Batch b1 -BaseUri $Faults.BaseUri | Wait-Batch -PollingInterval 0.05 -ErrorAction Stop)
+                : (Wait-Batch b1 -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction Stop)
+            $ended.Status | Should -Be 'Completed'
+        }
+
         It 'a batch that failed is written like any other, and BatchFailed lists the service''s line errors once' {
             $errors = @{ data = @(@{ code = 'duplicate_custom_id'; message = 'Twice.'; line = 7 }, @{ code = 'invalid_url'; message = 'Wrong.'; line = 9 }) }
             Set-Batch b1 -End failed -With @{ errors = $errors }

@@ -27,6 +27,24 @@ internal static partial class BatchFate
     public static bool IsFileGone(ServiceException refusal) => !RetryRules.IsFinal(refusal.Error?.Code)
         && (refusal.Kind == ServiceErrorKind.FileNotFound || (refusal.Kind == ServiceErrorKind.ServiceRejected && refusal.Error is { } error && IsFileGone(error)));
 
+    /// <summary>
+    /// Whether a batch that has ended promises more results than its files hold: by its counts, or because it is completed
+    /// and nothing is there. Services name the files late, or show them late.
+    /// </summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="lines">How many results its files hold.</param>
+    /// <param name="requests">How many requests it was made of.</param>
+    public static bool IsShort(Batch batch, long lines, long requests) => lines < Math.Min(batch.RequestCounts.Done, requests)
+        || (lines == 0 && batch.Status switch
+        {
+            BatchStatus.Completed => true,
+            BatchStatus.Expired or BatchStatus.Cancelled => batch is { RequestCounts.Total: 0, OutputFileId: null, ErrorFileId: null } && !NeverBegan(batch),
+            _ => false,
+        });
+
+    /// <summary>Whether the service says when batches begin, and that this one did not.</summary>
+    private static bool NeverBegan(Batch batch) => batch.InProgressAt is null && batch.Json.Contains("\"in_progress_at\"", StringComparison.Ordinal);
+
     private static bool HasFailedWhole(Batch batch) => batch is { Status: BatchStatus.Failed, OutputFileId: null, RequestCounts.Done: 0 };
 
     private static bool IsQueueFull(ServiceError error) => RetryRules.IsQueueFull(error.Code, error.Message);

@@ -8,7 +8,8 @@ namespace InferenceBatch.Runs;
 
 /// <summary>
 /// Waits for many batches together and gives each as it ends. A look that fails for reasons that may pass (429, 5xx, a
-/// dead connection) only makes the next one later; one that cannot change (401, 403, 404) ends the wait for that batch.
+/// dead connection) only makes the next one later; one that cannot change (401, 403) ends the wait for that batch. So does
+/// 404, at once for a batch that is known by its id alone, and after five minutes for one that was described before.
 /// </summary>
 /// <remarks>
 /// Pace: the first look at a batch comes within a second, each wait grows by half up to a minute; at most six looks in
@@ -77,7 +78,10 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     public void LookNow(string? id) => _signals.Writer.TryWrite(new Signal(id, null));
 
     /// <summary>Waits; gives each batch as it ends, and ends when all did, the timeout is over, or with the first if <see cref="Any"/>.</summary>
-    /// <param name="batches">By id; one whose last state is known to be final costs no call. Repeated ids are waited for once.</param>
+    /// <param name="batches">
+    /// By id; one whose last state is known to be final costs no call. A batch that is given without a state exists, as the
+    /// caller knows. Repeated ids are waited for once.
+    /// </param>
     /// <exception cref="OperationCanceledException">Cancelled; <see cref="Waiting"/> says what was left.</exception>
     public async IAsyncEnumerable<Batch> WatchAsync(
         IEnumerable<(string Id, Batch? Known)> batches, [EnumeratorCancellation] CancellationToken cancellationToken = default)
@@ -231,10 +235,10 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
     private void Watch(string id, Batch? known, Dictionary<string, WatchedBatch> watched, TimeSpan now)
     {
-        var batch = new WatchedBatch(id) { Due = now };
+        var batch = new WatchedBatch(id, _time) { Due = now, Exists = known is not null };
         watched.Add(id, batch);
         // What was just described needs no look at once; a bare id does, if only to learn that it is wrong.
-        if (known is not null)
+        if (known is not null and not { Status: BatchStatus.Unknown, Json: "" })
         {
             batch.Saw(known, now);
             Schedule(batch, now, spread: false);
@@ -333,6 +337,10 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                 });
             }
         }
+        catch (ServiceException exception) when (watched.MayAppear(exception))
+        {
+            Note(exception, _time.GetElapsedTime(began));
+        }
         catch (ServiceException exception)
         {
             watched.GiveUp();
@@ -376,7 +384,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     /// <summary>A service that is busy says so, and is waited for; one that cannot be asked a person should hear of.</summary>
     private void Note(ServiceException trouble, TimeSpan now)
     {
-        if (trouble.StatusCode is < HttpStatusCode.InternalServerError)
+        if (trouble.StatusCode is < HttpStatusCode.InternalServerError and not HttpStatusCode.NotFound)
         {
             return;
         }

@@ -1,4 +1,5 @@
 using InferenceBatch.Model;
+using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;
 
@@ -7,12 +8,13 @@ namespace InferenceBatch.Runs;
 /// <param name="Fate">What became of it.</param>
 /// <param name="Error">Why it was not sent; null with every other fate.</param>
 /// <param name="MayPass">See <see cref="SendOutcome.MayPass"/>.</param>
-internal readonly record struct PartNews(PlacedPart One, PartFate Fate, ServiceError? Error = null, bool MayPass = false);
+/// <param name="Problem">Why not all results of an ended batch can be read; null when they can, and with every other fate.</param>
+internal readonly record struct PartNews(PlacedPart One, PartFate Fate, ServiceError? Error = null, bool MayPass = false, ServiceException? Problem = null);
 
 /// <summary>What can become of a part.</summary>
 internal enum PartFate
 {
-    /// <summary>Its batch has ended, and its results can be fetched.</summary>
+    /// <summary>Its batch has ended, and its results are on disk, as far as the service gives them.</summary>
     Ended,
 
     /// <summary>It could not be sent.</summary>

@@ -5,13 +5,15 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// Sends the parts of an attempt and waits for their batches; tells what becomes of each. A part that the service has no
-/// room for does not hold up the others: it is tried again while they run.
+/// Sends the parts of an attempt, waits for their batches and fetches their results; tells what becomes of each. A part
+/// that the service has no room for, or whose results come late, does not hold up the others: it is tried again while they
+/// run.
 /// </summary>
 /// <remarks>For one attempt. Between two news the caller may have the run stopped.</remarks>
-internal sealed class PartRunner(BatchClient client, PartSender sender, EarlyStop stop, RunOptions options, RunObserver observer)
+internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetcher fetcher, EarlyStop stop, RunOptions options, RunObserver observer)
 {
     private readonly QueueWait _queue = new(client.Time, observer);
+    private readonly LateParts _late = new(client.Time);
     private readonly Dictionary<string, PlacedPart> _open = [];
     private readonly List<PartNews> _givenUp = [];
 
@@ -88,7 +90,9 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, EarlySto
             OnHeld = observer.OnHeld,
             OnGivenUp = GiveUp,
         };
-        List<(string, Batch?)> batches = [.. _open.Values.Select(one => (one.Part.BatchId!, one.Part.Ended ?? sender.LastSeen(one.Part)))];
+        // A batch of an earlier process is known to exist too: its first 404 is no proof that it is gone.
+        List<(string, Batch?)> batches = [.. _open.Values.Select(
+            one => (one.Part.BatchId!, one.Part.Ended ?? sender.LastSeen(one.Part) ?? new Batch { Id = one.Part.BatchId! }))];
         await foreach (Batch? batch in watcher.WatchAndWakeAsync(batches, cancellationToken).ConfigureAwait(false))
         {
             if (batch is not null && _open.Remove(batch.Id, out PlacedPart one))
@@ -101,7 +105,15 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, EarlySto
                 {
                     sender.End(one.Part, batch);
                     _queue.Freed();
-                    yield return new PartNews(one, PartFate.Ended);
+                    _late.Add(one, TimeSpan.Zero);
+                }
+            }
+
+            foreach (PlacedPart ended in _late.TakeDue())
+            {
+                if (await FetchAsync(ended, mayWait: true, cancellationToken).ConfigureAwait(false) is { } news)
+                {
+                    yield return news;
                 }
             }
 
@@ -122,10 +134,19 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, EarlySto
                 }
             }
 
-            watcher.WakeAfter(stop.IsStopped ? null : _queue.Next);
-            if (stop.IsStopped && _open.Keys.All(stop.IsUncancelled))
+            TimeSpan? next = stop.IsStopped ? null : _queue.Next;
+            watcher.WakeAfter(next is null || _late.Next < next ? _late.Next : next);
+            if (stop.IsStopped && _late.Next is null && _open.Keys.All(stop.IsUncancelled))
             {
                 break;
+            }
+        }
+
+        foreach (PlacedPart ended in _late.TakeAll())
+        {
+            if (await FetchAsync(ended, mayWait: false, cancellationToken).ConfigureAwait(false) is { } news)
+            {
+                yield return news;
             }
         }
 
@@ -143,6 +164,19 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, EarlySto
         {
             yield return news;
         }
+    }
+
+    /// <summary>Fetches the results of a part whose batch has ended; the news is null when the service may show more of them soon.</summary>
+    private async Task<PartNews?> FetchAsync(PlacedPart one, bool mayWait, CancellationToken cancellationToken)
+    {
+        FetchOutcome outcome = await fetcher.FetchAsync(one.Part, mayWait, cancellationToken).ConfigureAwait(false);
+        if (outcome.Wait is { } wait)
+        {
+            _late.Add(one, wait);
+            return null;
+        }
+
+        return new PartNews(one, PartFate.Ended, Problem: outcome.Problem);
     }
 
     private void GiveUp(string id, ServiceException why)

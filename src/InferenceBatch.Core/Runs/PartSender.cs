@@ -4,19 +4,14 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Brings the parts of a run to the service and their results back, from wherever an earlier process left them.</summary>
+/// <summary>Brings the parts of a run to the service, from wherever an earlier process left them.</summary>
 internal sealed class PartSender(BatchClient client, RunStore store, RunOptions options, RunObserver observer)
 {
-    private const int MaxFetches = 4;
-
     /// <summary>How often a part is sent again because the service has lost its file; a service that loses every file is not sent more.</summary>
     private const int MaxNewFiles = 2;
 
     /// <summary>How often an upload is tried that the service accepts with an answer of another shape.</summary>
     private const int MaxAcceptedUploads = 5;
-
-    /// <summary>How long a service may not know a file or a batch that it has just accepted: some show them late.</summary>
-    private static readonly TimeSpan s_visibleAfter = TimeSpan.FromMinutes(5);
 
     private readonly Dictionary<string, Batch> _lastSeen = [];
     private readonly HashSet<string> _open = [];
@@ -139,68 +134,6 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         }
     }
 
-    /// <summary>
-    /// Sees to it that the results of a part are on disk, whole; gives what stood in the way. What is not whole is fetched
-    /// again, not paid for again: a line that is not there is only missing when every fetch ends at the same place.
-    /// </summary>
-    public async Task<Exception?> FetchAsync(RunPart part, CancellationToken cancellationToken)
-    {
-        long fewest = -1;
-        for (int attempt = 1; !part.IsDownloaded; attempt++)
-        {
-            Exception problem;
-            try
-            {
-                await FetchAsync(part.Ended!.OutputFileId, part.OutputPath, cancellationToken).ConfigureAwait(false);
-                await FetchAsync(part.Ended.ErrorFileId, part.ErrorPath, cancellationToken).ConfigureAwait(false);
-                long lines = ResultFiles.Count(part.OutputPath, part.ErrorPath);
-                if (lines >= Math.Min(part.Ended.RequestCounts.Done, part.File.RequestCount) || lines == fewest)
-                {
-                    store.Write(new RunStep(RunStepKind.Downloaded)
-                    {
-                        Part = part.Name,
-                        OutputBytes = RunPart.SizeOf(part.OutputPath),
-                        ErrorBytes = RunPart.SizeOf(part.ErrorPath),
-                    });
-                    return null;
-                }
-
-                fewest = lines;
-                problem = new IOException(Messages.Text("DownloadIncomplete.CountsDiffer", part.BatchId, part.Ended.RequestCounts.Done, lines));
-            }
-            catch (ServiceException exception)
-            {
-                return exception; // Tried as often as such a call is.
-            }
-            catch (IOException exception)
-            {
-                problem = exception;
-            }
-
-            File.Delete(part.OutputPath);
-            File.Delete(part.ErrorPath);
-            if (attempt == MaxFetches)
-            {
-                return new ServiceException(
-                    ServiceErrorKind.DownloadIncomplete,
-                    Messages.Text("DownloadIncomplete.NotWhole", part.BatchId, problem.Message), problem);
-            }
-
-            await Task.Delay(RetryPolicy.DelayAfter(attempt, null), client.Time, cancellationToken).ConfigureAwait(false);
-        }
-
-        return null;
-    }
-
-    private async Task FetchAsync(string? fileId, string path, CancellationToken cancellationToken)
-    {
-        if (fileId is not null)
-        {
-            await Download.ToFileAsync(client, fileId, path, null, cancellationToken).ConfigureAwait(false);
-            store.Sync(path);
-        }
-    }
-
     private async Task SendOnceAsync(RunPart part, int number, int count, CancellationToken cancellationToken)
     {
         if (part.BatchId is null && part.FileId is null)
@@ -276,7 +209,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         }
     }
 
-    private bool IsRecent(long? since) => since is { } begin && client.Time.GetElapsedTime(begin) < s_visibleAfter;
+    private bool IsRecent(long? since) => LateVisibility.IsRecent(client.Time, since);
 
     /// <summary>Takes a step after which the part has no batch, nor anything that one left on disk.</summary>
     private void Reset(RunPart part, RunStepKind step)

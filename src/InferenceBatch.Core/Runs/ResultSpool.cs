@@ -18,6 +18,9 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     private FileStream? _copies;
     private bool _isCopying;
 
+    /// <summary>Whether it was told where results come from.</summary>
+    internal bool HasSource => _batchIds.Count > 0;
+
     /// <summary>Says that the results added from now on were read from a file that stays as it is.</summary>
     /// <exception cref="IOException">It cannot be opened.</exception>
     public void TakeFrom(string path, string? batchId)
@@ -39,7 +42,14 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
 
     /// <summary>Keeps a result; one kept at that place before is forgotten.</summary>
     /// <exception cref="IOException">The disk is full.</exception>
-    public void Add(int place, BatchResult result)
+    public void Add(int place, BatchResult result) => _places[place] = Keep(result);
+
+    /// <summary>Keeps a result whose line this spool has already.</summary>
+    internal void Add(int place, LinePlace line) => _places[place] = line;
+
+    /// <summary>Keeps a result at no place of its own; says where its line is.</summary>
+    /// <exception cref="IOException">The disk is full.</exception>
+    internal LinePlace Keep(BatchResult result)
     {
         long offset = result.Offset;
         if (_isCopying)
@@ -48,15 +58,19 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
             _copies.Write(result.JsonUtf8.Span);
         }
 
-        _places[place] = new LinePlace(offset, result.JsonUtf8.Length, _files.Count - 1);
+        return new LinePlace(offset, result.JsonUtf8.Length, _files.Count - 1);
     }
 
     /// <summary>Reads a result that was kept.</summary>
     /// <exception cref="IOException">Its file changed.</exception>
-    public BatchResult Read(int place)
+    public BatchResult Read(int place) => Read(_places[place]);
+
+    /// <summary>Reads a line that was kept.</summary>
+    /// <exception cref="IOException">Its file changed.</exception>
+    internal BatchResult Read(LinePlace line)
     {
         _copies?.Flush();
-        return ResultLineReader.Read(_files.Read(_places[place]), _batchIds[_places[place].File], valueReader);
+        return ResultLineReader.Read(_files.Read(line), _batchIds[line.File], valueReader);
     }
 
     /// <summary>Reads the whole of a result that was just read for its id alone, and is not kept.</summary>

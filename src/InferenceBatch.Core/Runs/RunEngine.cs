@@ -20,6 +20,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private const string GoneCode = "batch_not_found";
 
     private readonly PartSender _sender = new(client, store, options, observer);
+    private readonly PartFetcher _fetcher = new(client, store, observer);
     private readonly RunAttempts _attempts = new(store, requests);
     private readonly EarlyStop _stop = new(client, store, options.MaxFailed, observer);
     private readonly State[] _states = new State[requests.Count];
@@ -113,7 +114,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     public static bool IsWorthAnotherTry(BatchResult result) => result switch
     {
         { Status: ResultStatus.Expired } => true,
-        { Status: ResultStatus.Missing } => result.Error?.Code != GoneCode,
+        { Status: ResultStatus.Missing } => result.Error?.Code is not (GoneCode or ResultJoiner.UnavailableCode),
         { Status: not ResultStatus.Failed } => false,
         _ when RetryRules.IsFinal(result.Error?.Code) => false,
         { StatusCode: { } status } when status == 0 || RetryRules.IsTransient(status) => true,
@@ -166,7 +167,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private async IAsyncEnumerable<BatchResult> AttemptAsync(List<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // What an earlier process fetched comes first: it needs no call, whatever becomes of the others.
-        var runner = new PartRunner(client, _sender, _stop, options, observer);
+        var runner = new PartRunner(client, _sender, _fetcher, _stop, options, observer);
         List<PlacedPart> rest = [];
         foreach (PlacedPart one in parts)
         {
@@ -185,10 +186,10 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         rest.RemoveAll(one => one.Places.All(place => _states[place] == State.Settled || _attempts.LastOf(place) > Attempts));
         await foreach (PartNews news in runner.RunAsync(rest, cancellationToken).ConfigureAwait(false))
         {
-            (PlacedPart one, PartFate fate, ServiceError? error, bool mayPass) = news;
+            (PlacedPart one, PartFate fate, ServiceError? error, bool mayPass, _) = news;
             if (fate == PartFate.Ended)
             {
-                await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
+                await foreach (BatchResult result in ReadAsync(one, news.Problem, cancellationToken).ConfigureAwait(false))
                 {
                     yield return result;
                 }
@@ -234,14 +235,14 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         _isClosing = true;
         for (int attempt = Attempts; attempt > 0; attempt--)
         {
-            foreach (PlacedPart one in _attempts.PartsOf(attempt).Where(one => one.Part.IsDownloaded))
+            foreach (PlacedPart one in _attempts.PartsOf(attempt).Where(one => one.Part.HasResults))
             {
                 foreach (int place in one.Places.Where(place => _states[place] == State.ToSendAgain))
                 {
                     _states[place] = State.Waiting;
                 }
 
-                await foreach (BatchResult result in ReadAsync(one, cancellationToken).ConfigureAwait(false))
+                await foreach (BatchResult result in ReadAsync(one, null, cancellationToken).ConfigureAwait(false))
                 {
                     yield return result;
                 }
@@ -260,59 +261,64 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     private IAsyncEnumerable<BatchResult> ReadKnownAsync(PlacedPart one, CancellationToken cancellationToken)
     {
         _known.Add(one.Part);
-        return ReadAsync(one, cancellationToken);
+        return ReadAsync(one, null, cancellationToken);
     }
 
-    private IAsyncEnumerable<BatchResult> ReadAsync(PlacedPart one, CancellationToken cancellationToken)
+    /// <summary>Reads the results of a part, and settles its requests.</summary>
+    /// <param name="one">The part, whose results are on disk.</param>
+    /// <param name="problem">Why some of them are not; null when all are.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    private async IAsyncEnumerable<BatchResult> ReadAsync(PlacedPart one, ServiceException? problem, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        _current = one.Part;
-        return CollectAsync(one.Part, one.Places, cancellationToken);
-    }
-
-    private async IAsyncEnumerable<BatchResult> CollectAsync(
-        RunPart part, IReadOnlyList<int> places, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
+        RunPart part = _current = one.Part;
+        IReadOnlyList<int> places = one.Places;
         Batch batch = part.Ended!;
         if (batch.Status == BatchStatus.Failed && !_isClosing)
         {
             observer.OnBatchFailed(batch);
         }
 
-        if (await _sender.FetchAsync(part, cancellationToken).ConfigureAwait(false) is { } problem)
+        if (problem is not null)
         {
-            if (problem is ServiceException { Kind: ServiceErrorKind.Unauthorized } unauthorized)
-            {
-                throw unauthorized;
-            }
-
-            // What was answered and paid for is still there: it is not sent again, but left to be fetched.
-            observer.OnProblem(problem);
-            Leave(places);
-            yield break;
+            observer.OnProblem(problem.Kind != ServiceErrorKind.DownloadIncomplete ? problem
+                : new ServiceException(problem.Kind, Messages.Text("DownloadIncomplete.NotWhole", batch.Id, problem.Message), problem));
         }
 
         var reader = new ResultReader(options.ValueReader)
         {
-            OnBadLine = (line, why) => observer.OnProblem(new ServiceException(
+            AllowsCutOff = true, // Whether the files are whole is known by now.
+            OnBadLine = problem is not null ? null : (line, why) => observer.OnProblem(new ServiceException(
                 ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete", line, batch.Id, why))),
         };
+        using ResultSpool? ownSpool = _spool is null ? new ResultSpool(0, options.ValueReader) : null;
+        ResultSpool spool = _spool ?? ownSpool!;
+        var failed = new FailedLines(spool);
         foreach (string path in new[] { part.OutputPath, part.ErrorPath }.Where(File.Exists))
         {
-            _spool?.TakeFrom(path, batch.Id);
+            spool.TakeFrom(path, batch.Id);
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
             await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
             await foreach (BatchResult line in reader.ReadAsync(stream, batch.Id, cancellationToken).ConfigureAwait(false))
             {
-                foreach (BatchResult result in Take(line))
+                foreach (BatchResult result in Take(line, failed))
                 {
                     yield return result;
                 }
             }
         }
 
+        foreach (BatchResult result in failed.TakeAll().SelectMany(one => Settle(one.Place, one.Result, one.Line)))
+        {
+            yield return result;
+        }
+
+        // Lines that repeat a request may hide that others are missing, though the batch counts an answer for them.
+        int answered = places.Count(place => _states[place] != State.Waiting);
+        ServiceException? lost = problem ?? (answered < Math.Min(batch.RequestCounts.Done, places.Count) ? PartFetcher.TooFew(batch, answered) : null);
         IEnumerable<BatchResult> rest = batch.Status switch
         {
             BatchStatus.Failed => Refuse(batch, places),
+            _ when lost is not null => Withhold(batch, places, lost),
             BatchStatus.Cancelled => Cancel(batch, places),
             _ => Miss(places),
         };
@@ -329,10 +335,20 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, batch.Id, ResultStatus.Cancelled));
     }
 
+    /// <summary>What was answered is paid for: it is not sent again, though its answer cannot be read.</summary>
+    private IEnumerable<BatchResult> Withhold(Batch batch, IReadOnlyList<int> places, ServiceException why)
+    {
+        var error = new ServiceError(
+            ResultJoiner.UnavailableCode,
+            $"The batch {batch.Id} has ended, but the service does not give the result of this request: {why.Message} The request may have been answered and billed, so it was not sent again. Get-BatchResult -Id '{batch.Id}' reads the results once the service gives them.");
+        return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, batch.Id, ResultStatus.Missing));
+    }
+
     private IEnumerable<BatchResult> Miss(IReadOnlyList<int> places) => places.Where(place => _states[place] == State.Waiting)
         .SelectMany(place => Settle(place, ResultJoiner.MissingResult(requests.Read(place))));
 
-    private IEnumerable<BatchResult> Take(BatchResult result)
+    /// <summary>Takes a line as its request's result; a failure is held back, for a success may follow.</summary>
+    private IEnumerable<BatchResult> Take(BatchResult result, FailedLines failed)
     {
         int place = requests.Find(result.CustomId);
         if (place < 0)
@@ -341,9 +357,23 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
             return [];
         }
 
-        // A line that failed for a reason that may pass may be followed by the same one answered.
-        bool isNews = _states[place] == State.Waiting || (_states[place] == State.ToSendAgain && !IsWorthAnotherTry(result));
-        return isNews ? Settle(place, result) : [];
+        if (_states[place] == State.Settled)
+        {
+            return [];
+        }
+
+        if (result.Status == ResultStatus.Succeeded)
+        {
+            failed.Remove(place);
+            return Settle(place, result);
+        }
+
+        if (_states[place] == State.Waiting)
+        {
+            failed.Add(place, result);
+        }
+
+        return [];
     }
 
     /// <summary>What a failed batch has not answered, it would not the next time either. One that failed validation has answered nothing.</summary>
@@ -381,7 +411,10 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     }
 
     /// <summary>Takes a result as the request's last, or marks the request to be sent again; gives it to its rows unless it waits for its order.</summary>
-    private IEnumerable<BatchResult> Settle(int place, BatchResult result)
+    /// <param name="place">The request.</param>
+    /// <param name="result">Its result.</param>
+    /// <param name="line">Where the spool has the result's line; null when it is the one that was just read, or there is none.</param>
+    private IEnumerable<BatchResult> Settle(int place, BatchResult result, LinePlace? line = null)
     {
         bool isKnown = _current is not null && _known.Contains(_current);
         if (_current is not null && !isKnown && !_isClosing)
@@ -412,7 +445,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
         else
         {
-            _spool.Add(place, result);
+            _spool.Add(place, line ?? _spool.Keep(result));
         }
 
         return [];
@@ -432,7 +465,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
 
         bool isResumed = result.Status == ResultStatus.Cancelled && _current is { WasStopped: true } && !IsStopped;
-        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code == GoneCode);
+        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code is GoneCode or ResultJoiner.UnavailableCode);
         _isRetry |= isResumed || isRetried;
         return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
     }

@@ -61,6 +61,18 @@ public class RunObserver
     {
     }
 
+    /// <summary>A batch has ended, and the service has not shown all its results for some time: the run waits for them, up to five minutes.</summary>
+    public virtual void OnResultsLate(Batch batch)
+    {
+    }
+
+    /// <summary>One of a batch's two result files cannot be read, and the other holds a result for each request.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="problem">Why the file cannot be read.</param>
+    public virtual void OnFileUnread(Batch batch, ServiceException problem)
+    {
+    }
+
     /// <summary>For some time no file could be sent and no batch created: the run waits for the service.</summary>
     /// <param name="trouble">What went wrong last.</param>
     /// <param name="since">How long it has lasted.</param>

@@ -39,6 +39,9 @@ internal sealed class RunPart(FilePart file)
     /// <summary>Whether the results are on disk, as long as when they were fetched.</summary>
     public bool IsDownloaded => _isDownloaded && SizeOf(OutputPath) == _outputBytes && SizeOf(ErrorPath) == _errorBytes;
 
+    /// <summary>Whether results of the batch, which has ended, are on disk, though perhaps not all.</summary>
+    public bool HasResults => Ended is not null && (IsDownloaded || System.IO.File.Exists(OutputPath) || System.IO.File.Exists(ErrorPath));
+
     public string OutputPath => Path.ChangeExtension(File.Path, ".output.jsonl");
 
     public string ErrorPath => Path.ChangeExtension(File.Path, ".error.jsonl");

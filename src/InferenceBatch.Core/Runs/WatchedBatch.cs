@@ -5,7 +5,7 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Runs;
 
 /// <summary>One batch that a <see cref="BatchWatcher"/> waits for: when it is looked at next, and what was seen. Times count from the wait's begin.</summary>
-internal sealed class WatchedBatch(string id)
+internal sealed class WatchedBatch(string id, TimeProvider time)
 {
     private const int MaxUnknown500s = 5;
     private const double Spread = 0.2;
@@ -21,6 +21,7 @@ internal sealed class WatchedBatch(string id)
     private static readonly TimeSpan s_stalledValidating = TimeSpan.FromMinutes(15);
 
     private readonly ProgressRate _rate = new();
+    private readonly LateVisibility _visibility = new(time);
     private TimeSpan _wait = s_firstWait;
     private TimeSpan _lookedAt = TimeSpan.MinValue;
     private TimeSpan _changedAt;
@@ -42,6 +43,9 @@ internal sealed class WatchedBatch(string id)
 
     public bool IsGivenUp { get; private set; }
 
+    /// <summary>Whether the service is known to have the batch: it was described here or before.</summary>
+    public bool Exists { get; set; }
+
     /// <summary>What the service said of it, just now.</summary>
     public void Saw(Batch batch, TimeSpan now)
     {
@@ -52,16 +56,21 @@ internal sealed class WatchedBatch(string id)
         }
 
         _last = batch;
+        Exists = true;
+        _visibility.Appeared();
         _rate.Report(now, batch.RequestCounts.Done);
     }
 
     public void GiveUp() => IsGivenUp = true;
 
+    /// <summary>Whether a look failed only because the service does not show, for the moment, a batch that it has.</summary>
+    public bool MayAppear(ServiceException exception) => Exists && LateVisibility.IsNotFound(exception) && _visibility.MayAppear();
+
     public void Failed(ServiceException exception, ServiceProfile profile)
     {
         _asked = exception.RetryAfter;
         bool mayBeUnknown = _last is null && profile.UnknownBatchIs500 && exception.StatusCode == HttpStatusCode.InternalServerError;
-        IsGivenUp = mayBeUnknown && ++_unknown500s >= MaxUnknown500s;
+        IsGivenUp = mayBeUnknown && ++_unknown500s >= MaxUnknown500s && !(Exists && _visibility.MayAppear());
     }
 
     /// <summary>A look begins.</summary>

@@ -116,7 +116,8 @@ public sealed class BatchClient
     /// <summary>
     /// POST /batches. The API has no idempotency key: when it is unknown whether a try was carried out, the newest
     /// batches are looked through for one with this input file before the next. Where the provider takes processed files
-    /// only (<see cref="ServiceProfile.FilesNeedProcessing"/>), the file is waited for first, up to a quarter of an hour.
+    /// only (<see cref="ServiceProfile.FilesNeedProcessing"/>), the file is waited for first, up to a quarter of an hour. A
+    /// file that was sent minutes ago and is not found is waited for too; see <see cref="NewBatch.FileSentAt"/>.
     /// </summary>
     /// <param name="request">What to create.</param>
     /// <param name="policy">How often to try; <see cref="RetryPolicy.Interactive"/> when null.</param>
@@ -124,6 +125,22 @@ public sealed class BatchClient
     public async Task<Batch> CreateBatchAsync(NewBatch request, RetryPolicy? policy = null, CancellationToken cancellationToken = default)
     {
         policy ??= RetryPolicy.Interactive;
+        var visibility = new LateVisibility(_time);
+        while (true)
+        {
+            try
+            {
+                return await CreateOnceVisibleAsync(request, policy, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.FileNotFound && LateVisibility.IsRecent(_time, request.FileSentAt))
+            {
+                await visibility.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task<Batch> CreateOnceVisibleAsync(NewBatch request, RetryPolicy policy, CancellationToken cancellationToken)
+    {
         if (Profile.FilesNeedProcessing)
         {
             await new FileProcessing(this).WaitAsync(request.InputFileId, cancellationToken).ConfigureAwait(false);

@@ -9,7 +9,7 @@ namespace InferenceBatch.Service;
 /// range or behind the last whole line, or, where the service knows neither, from the start again and past what was read.
 /// </summary>
 /// <remarks>Throws <see cref="ServiceException"/>; <see cref="ServiceErrorKind.DownloadIncomplete"/> when five tries in a row brought nothing.</remarks>
-internal sealed class ContentStream(BatchClient client, string fileId, long start = 0) : Stream
+internal sealed class ContentStream(BatchClient client, string fileId, long start = 0, RetryPolicy? policy = null) : Stream
 {
     private const int MaxFruitlessTries = 5;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
@@ -115,7 +115,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         try
         {
             _response = await client.OpenContentAsync(
-                fileId, isByLine ? 0 : _position, isByLine ? _lines : 0, RetryPolicy.Interactive, cancellationToken).ConfigureAwait(false);
+                fileId, isByLine ? 0 : _position, isByLine ? _lines : 0, policy ?? RetryPolicy.Interactive, cancellationToken).ConfigureAwait(false);
         }
         catch (ServiceException exception) when (_position > 0 && exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {

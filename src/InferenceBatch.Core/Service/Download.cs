@@ -20,15 +20,47 @@ public static class Download
     /// <returns>Whether the file is whole; false when the service said that it is still being written.</returns>
     /// <exception cref="IOException">The disk is full or not writable; what there is of the part stays, to go on from.</exception>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.FileNotFound"/>, <see cref="ServiceErrorKind.DownloadIncomplete"/> and others.</exception>
+    public static Task<bool> ToFileAsync(
+        BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default) =>
+        ToFileAsync(client, fileId, path, progress, RetryPolicy.Interactive, cancellationToken);
+
+    /// <summary>
+    /// As <see cref="ToFileAsync(BatchClient, string, string, IProgress{ValueTuple{long, long?}}, CancellationToken)"/>, for
+    /// a file that a batch names: where the batch ended less than an hour ago, the service has five minutes to show the file.
+    /// </summary>
     public static async Task<bool> ToFileAsync(
-        BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
+        BatchClient client, Batch batch, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
     {
-        // The id is part of the name: a part left by another file is not continued with this one.
-        string part = $"{path}.{PlainId(fileId)}.part";
+        var visibility = new LateVisibility(client.Time);
+        while (true)
+        {
+            try
+            {
+                return await ToFileAsync(client, fileId, path, progress, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ServiceException exception) when (
+                LateVisibility.IsNotFound(exception) && LateVisibility.MayHaveLateFiles(client.Time, batch) && visibility.MayAppear())
+            {
+                await visibility.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>As the public one.</summary>
+    /// <param name="client">The service.</param>
+    /// <param name="fileId">The file.</param>
+    /// <param name="path">Where it goes.</param>
+    /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
+    /// <param name="policy">How often to try to open the file.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    internal static async Task<bool> ToFileAsync(
+        BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress, RetryPolicy policy, CancellationToken cancellationToken)
+    {
+        string part = PartOf(fileId, path);
         bool isWhole;
         try
         {
-            isWhole = await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
+            isWhole = await FillAsync(part, client, fileId, progress, policy, cancellationToken).ConfigureAwait(false);
         }
         catch when (new FileInfo(part) is { Exists: true, Length: 0 })
         {
@@ -40,8 +72,25 @@ public static class Download
         return isWhole;
     }
 
+    /// <summary>Copies what a broken download has brought so far to the file's name; a later download continues it all the same.</summary>
+    internal static void KeepBegun(string fileId, string path)
+    {
+        string part = PartOf(fileId, path);
+        try
+        {
+            if (File.Exists(part))
+            {
+                File.Copy(part, path, overwrite: true);
+            }
+        }
+        catch (IOException)
+        {
+            // The disk is full: what fits of it is better than nothing.
+        }
+    }
+
     private static async Task<bool> FillAsync(
-        string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, CancellationToken cancellationToken)
+        string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, RetryPolicy policy, CancellationToken cancellationToken)
     {
         var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
         await using ConfiguredAsyncDisposable closingFile = file.ConfigureAwait(false);
@@ -53,7 +102,7 @@ public static class Download
             return true; // An earlier try ended between the last byte and the new name.
         }
 
-        var content = new ContentStream(client, fileId, file.Length);
+        var content = new ContentStream(client, fileId, file.Length, policy);
         await using ConfiguredAsyncDisposable closing = content.ConfigureAwait(false);
         byte[] buffer = new byte[128 * 1024];
         int read;
@@ -103,6 +152,9 @@ public static class Download
             return false;
         }
     }
+
+    /// <summary>The id is part of the name: a part left by another file is not continued with this one.</summary>
+    private static string PartOf(string fileId, string path) => $"{path}.{PlainId(fileId)}.part";
 
     private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));
 

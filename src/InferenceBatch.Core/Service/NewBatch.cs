@@ -13,6 +13,12 @@ public sealed record NewBatch
     /// </summary>
     public bool IsOnlyBatchOfFile { get; init; }
 
+    /// <summary>
+    /// When this process sent the file, as a time stamp of the client's clock; null when another one did, or long ago. For
+    /// five minutes after that, a service that does not find the file is asked again.
+    /// </summary>
+    public long? FileSentAt { get; init; }
+
     /// <summary>How long the service may take, in the service's own words; the documents know <c>24h</c>.</summary>
     public string CompletionWindow { get; init; } = "24h";
 

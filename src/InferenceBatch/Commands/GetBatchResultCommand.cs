@@ -131,7 +131,8 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         ServiceConnection connection, string id, Batch? known, PipelinePump pump, CancellationToken cancellationToken)
     {
         BatchClient client = ClientFor(connection, pump);
-        Batch batch = known is { IsFinished: true } ? known
+        Batch batch = known is { IsFinished: true } && !BatchRefresh.IsNeeded(known) ? known
+            : known is { IsFinished: true } ? Session.Remember(await BatchRefresh.RefreshAsync(client, known, cancellationToken).ConfigureAwait(false), connection)
             : Session.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
         ReportFailure(pump, batch);
         return await _results!.WriteBatchAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);

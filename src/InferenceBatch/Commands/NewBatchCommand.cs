@@ -78,6 +78,7 @@ public sealed class NewBatchCommand : ServiceCommand
         {
             InputFileId = id,
             IsOnlyBatchOfFile = Session.IsFirstBatchOf(File),
+            FileSentAt = Session.SentAt(id),
             Endpoint = Endpoint ?? File?.Endpoint ?? DefaultEndpoint,
             CompletionWindow = CompletionWindow ?? connection.Profile.CompletionWindows[0],
             Metadata = MetadataReader.Read(Metadata),

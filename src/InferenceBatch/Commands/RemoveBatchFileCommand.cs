@@ -35,6 +35,7 @@ public sealed class RemoveBatchFileCommand : ServiceCommand
                     async (pump, token) =>
                     {
                         await ClientFor(connection, pump).DeleteFileAsync(id, token).ConfigureAwait(false);
+                        Session.NoteDeleted(id);
                         Session.InputFiles.Remove(id);
                         Session.OutputFiles.Remove(id);
                         return true;

@@ -2,6 +2,7 @@ using System.Management.Automation;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
+using InferenceBatch.Runs;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
@@ -60,7 +61,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             Save(file.Id, SafeName(file.FileName ?? file.Id + ".jsonl"), file);
         }
 
-        foreach (Batch batch in Batch ?? [])
+        foreach (Batch batch in (Batch ?? []).Select(Refreshed))
         {
             if (batch.OutputFileId is null && batch.ErrorFileId is null)
             {
@@ -72,6 +73,14 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             SaveOf(batch, batch.OutputFileId, "output");
             SaveOf(batch, batch.ErrorFileId, "error");
         }
+    }
+
+    /// <summary>The batch as it is now, where the one given is too old to name its files.</summary>
+    private Batch Refreshed(Batch batch)
+    {
+        ServiceConnection connection = Resolve(batch);
+        return !batch.IsFinished || !BatchRefresh.IsNeeded(batch) ? batch
+            : TryRun((pump, token) => BatchRefresh.RefreshAsync(ClientFor(connection, pump), batch, token), batch.Id, out Batch? news) ? Session.Remember(news, connection) : batch;
     }
 
     private void SaveOf(Batch batch, string? fileId, string kind)
@@ -111,7 +120,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
             return;
         }
 
-        if (!TryRun((pump, token) => DownloadAsync(connection, pump, id, path, token), id, out (bool IsSaved, Exception? Problem) end))
+        if (!TryRun((pump, token) => DownloadAsync(connection, pump, id, origin as Batch, path, token), id, out (bool IsSaved, Exception? Problem) end))
         {
             return;
         }
@@ -127,15 +136,15 @@ public sealed class SaveBatchFileCommand : ServiceCommand
     }
 
     /// <summary>Downloads; gives what the disk had against it. What the service says is thrown.</summary>
-    private static async Task<(bool IsSaved, Exception? Problem)> DownloadAsync(ServiceConnection connection, PipelinePump pump, string id, string path, CancellationToken cancellationToken)
+    private static async Task<(bool IsSaved, Exception? Problem)> DownloadAsync(ServiceConnection connection, PipelinePump pump, string id, Batch? batch, string path, CancellationToken cancellationToken)
     {
         using ProgressReporter progress = Progress(pump, Messages.Text("Progress.Saving", id));
         try
         {
-            bool isWhole = await Download.ToFileAsync(
-                ClientFor(connection, pump), id, path,
-                new ByteProgress<(long Bytes, long? Total)>(at => progress.Report(at.Bytes, at.Total ?? 0, () => ByteProgress.Describe(at.Bytes, at.Total))),
-                cancellationToken).ConfigureAwait(false);
+            var bytes = new ByteProgress<(long Bytes, long? Total)>(at => progress.Report(at.Bytes, at.Total ?? 0, () => ByteProgress.Describe(at.Bytes, at.Total)));
+            BatchClient client = ClientFor(connection, pump);
+            bool isWhole = batch is null ? await Download.ToFileAsync(client, id, path, bytes, cancellationToken).ConfigureAwait(false)
+                : await Download.ToFileAsync(client, batch, id, path, bytes, cancellationToken).ConfigureAwait(false);
             if (!isWhole)
             {
                 pump.WriteWarning(Messages.Text("Warning.FileIsPartial", id));

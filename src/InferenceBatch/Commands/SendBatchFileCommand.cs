@@ -159,6 +159,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
         if (ShouldProcess(what, Messages.Text("Action.Send", connection))
             && TryRun((pump, token) => UploadAsync(connection, pump, path, name, offset, token), origin ?? path, out BatchFile? file))
         {
+            Session.NoteSent(file);
             WriteObject(Session.Remember(
                 file with
                 {

@@ -16,11 +16,12 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
     private readonly ResultSpool? _spool = ordered ? new ResultSpool(requests!.Count, s_readValue) : null;
     private ResultJoiner? _joiner;
+    private string? _reason;
 
     /// <summary>Set when some results could not be had, so that none may be called missing.</summary>
     public bool IsIncomplete { get; set; }
 
-    private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool);
+    private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool, s_readValue);
 
     /// <summary>Writes the results of a batch; of one that still runs, what there is so far. Returns whether they are all that will ever come.</summary>
     public async Task<bool> WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
@@ -29,11 +30,27 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         long lines = 0;
         _spool?.CopyFrom(batch.Id);
         ResultReader reader = ReaderFor(pump, batch.Id);
-        await foreach (BatchResult result in reader.ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
+        try
         {
-            lines++;
-            progress.Report(lines, batch.RequestCounts.Total, () => Messages.Text("Progress.Results", lines));
-            await WriteAsync(result, pump).ConfigureAwait(false);
+            await foreach (BatchResult result in reader.ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
+            {
+                lines++;
+                progress.Report(lines, batch.RequestCounts.Total, () => Messages.Text("Progress.Results", lines));
+                await WriteAsync(result, pump).ConfigureAwait(false);
+            }
+        }
+        catch (ServiceException exception) when (batch.IsFinished && exception.Kind != ServiceErrorKind.Unauthorized)
+        {
+            // What could be read is written; the requests without a result say why.
+            pump.WriteError(ErrorRecords.From(exception, batch.Id));
+            _reason ??= Messages.Text("DownloadIncomplete.NotWhole", batch.Id, exception.Message);
+            return true;
+        }
+
+        batch = reader.LastRead ?? batch;
+        if (reader.Unread is { } unread)
+        {
+            pump.WriteWarning(Messages.Text("Warning.FileUnread", batch.Id, unread.Message));
         }
 
         if (!batch.IsFinished && !reader.HasReadFile)
@@ -52,7 +69,9 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         }
         else if (hasCounts && batch.RequestCounts.Done > lines)
         {
-            pump.WriteWarning(Messages.Text("Warning.CountsDiffer", batch.Id, batch.RequestCounts.Done, lines));
+            string text = Messages.Text("Warning.CountsDiffer", batch.Id, batch.RequestCounts.Done, lines);
+            pump.WriteWarning(text);
+            _reason ??= text;
         }
 
         return !reader.IsPartial;
@@ -82,7 +101,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
             return;
         }
 
-        foreach (BatchResult result in joiner.Finish(listMissing: !IsIncomplete))
+        foreach (BatchResult result in joiner.Finish(listMissing: !IsIncomplete, _reason))
         {
             await PostAsync(result, pump).ConfigureAwait(false);
         }
@@ -100,6 +119,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
     public void Dispose()
     {
+        _joiner?.Dispose();
         _spool?.Dispose();
         (requests as IDisposable)?.Dispose();
     }
@@ -107,6 +127,8 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     private ResultReader ReaderFor(PipelinePump pump, string source) => new(s_readValue)
     {
         IdsOnly = _spool is not null,
+        IsComplete = Joiner is null ? null : () => Joiner.Missing == 0,
+        OnLate = batch => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id)),
         OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Of("DownloadIncomplete", source, line, source, why)),
     };
 

@@ -50,6 +50,11 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));
 
+    public override void OnResultsLate(Batch batch) => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id));
+
+    public override void OnFileUnread(Batch batch, ServiceException problem) =>
+        pump.WriteWarning(Messages.Text("Warning.FileUnread", batch.Id, problem.Message));
+
     public override void OnOutage(ServiceException trouble, TimeSpan since) => pump.WriteWarning(Messages.Text("Warning.SendingWaits", Math.Round(since.TotalSeconds), trouble.Message));
 
     public override void OnQueueFull(int parts, ServiceException reason) =>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using InferenceBatch.Model;
@@ -17,6 +18,7 @@ internal static class Session
     private static readonly ConditionalWeakTable<object, ServiceConnection> s_origins = [];
     private static readonly ConditionalWeakTable<Batch, object> s_reported = [];
     private static readonly ConditionalWeakTable<BatchFile, object> s_used = [];
+    private static readonly ConcurrentDictionary<string, long> s_sent = new();
     private static readonly object s_mark = new();
     private static ServiceConnection? s_resolved;
 
@@ -56,6 +58,15 @@ internal static class Session
 
         return item;
     }
+
+    /// <summary>Notes that this process has just sent a file.</summary>
+    public static void NoteSent(BatchFile file) => s_sent[file.Id] = TimeProvider.System.GetTimestamp();
+
+    /// <summary>Notes that a file is deleted.</summary>
+    public static void NoteDeleted(string fileId) => s_sent.TryRemove(fileId, out _);
+
+    /// <summary>When this process sent a file, as a time stamp; null when it did not.</summary>
+    public static long? SentAt(string fileId) => s_sent.TryGetValue(fileId, out long sent) ? sent : null;
 
     public static void NoteModels(IEnumerable<string?> models)
     {

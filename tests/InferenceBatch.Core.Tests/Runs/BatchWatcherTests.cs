@@ -144,6 +144,69 @@ public sealed class BatchWatcherTests : IDisposable
         Assert.Equal([("bad", kind)], _givenUp);
     }
 
+    /// <summary>A batch that is known to exist: it was described before the wait, seen during it, or is named by a caller that knows it exists.</summary>
+    [Theory]
+    [InlineData("described")]
+    [InlineData("seen")]
+    [InlineData("exists")]
+    public async Task A_batch_that_exists_may_be_out_of_sight_for_five_minutes(string why)
+    {
+        foreach (Behaviour missing in new[] { Answer.Json("""{"error":{"message":"No such batch"}}""", 404), Answer.Html(404) })
+        {
+            _server.Reset();
+            DateTimeOffset began = _time.GetUtcNow();
+            int looks = 0;
+            _server.On("GET /v1/batches/b", Answer.Choose(_ =>
+                why == "seen" && ++looks <= 2 ? Answer.Json("""{"id":"b","status":"in_progress"}""")
+                : _time.GetUtcNow() - began < TimeSpan.FromMinutes(4) ? missing : Answer.Json("""{"id":"b","status":"completed"}""")));
+            Assert.Equal("b", Assert.Single(await WatchAsync(("b", Known(why)))).Id);
+            Assert.Empty(_givenUp);
+        }
+    }
+
+    [Theory]
+    [InlineData("described")]
+    [InlineData("seen")]
+    [InlineData("exists")]
+    public async Task A_batch_that_stays_out_of_sight_for_five_minutes_is_gone(string why)
+    {
+        _server.On("GET /v1/batches/b", [
+            .. Enumerable.Repeat(Answer.Json("""{"id":"b","status":"in_progress"}"""), why == "seen" ? 3 : 0),
+            Answer.Json("""{"error":{"message":"No such batch"}}""", 404)]);
+        On("good", "completed");
+        Assert.Equal("good", Assert.Single(await WatchAsync(("b", Known(why)), ("good", null))).Id);
+        Assert.Equal([("b", ServiceErrorKind.BatchNotFound)], _givenUp);
+        Assert.InRange((_time.GetUtcNow() - _began).TotalMinutes, 5, 6.5);
+        Assert.InRange(_server.Asked.Count(call => call.EndsWith("/b", StringComparison.Ordinal)), 6, 25);
+    }
+
+    [Fact]
+    public async Task Each_time_a_batch_is_seen_its_five_minutes_begin_anew()
+    {
+        Behaviour missing = Answer.Json("""{"error":{"message":"No such batch"}}""", 404);
+        Behaviour running = Answer.Json("""{"id":"b","status":"in_progress"}""");
+        _server.On("GET /v1/batches/b", [running, missing, missing, missing, running, missing, missing, missing, running, missing, missing, missing, Answer.Json("""{"id":"b","status":"completed"}""")]);
+        await Watcher(interval: TimeSpan.FromSeconds(100)).WatchAsync([("b", null)]).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Empty(_givenUp);
+        Assert.Equal(13, _server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Inference_nets_500_is_no_unknown_id_for_five_minutes_where_the_batch_exists()
+    {
+        DateTimeOffset began = _time.GetUtcNow();
+        _server.On("GET /v1/batches/b", Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4)
+            ? Answer.Json("""{"error":"Failed to retrieve batch"}""", 500) : Answer.Json("""{"id":"b","status":"completed"}""")));
+        Assert.Single(await new BatchWatcher(Clients.For(_server, _time, ServiceProfile.InferenceNet), _time).WatchAsync([("b", new Batch { Id = "b" })]).ToListAsync());
+    }
+
+    private static Batch? Known(string why) => why switch
+    {
+        "described" => new Batch { Id = "b", Status = BatchStatus.Validating },
+        "exists" => new Batch { Id = "b" },
+        _ => null,
+    };
+
     [Fact]
     public async Task Inference_nets_500_is_an_unknown_id_after_five_looks_at_a_batch_never_seen()
     {

@@ -78,6 +78,134 @@ public sealed class ResultReaderTests : IDisposable
         Assert.Equal(ServiceErrorKind.FileNotFound, exception.Kind);
     }
 
+    [Theory]
+    [InlineData("404")]
+    [InlineData("404 html")]
+    [InlineData("403")]
+    [InlineData("410")]
+    [InlineData("500")]
+    [InlineData("page")]
+    public async Task A_file_that_cannot_be_read_leaves_the_other(string fault)
+    {
+        foreach (string broken in new[] { "out", "err" })
+        {
+            _server.Reset();
+            _server.On($"GET /v1/files/{broken}/content", Fault(fault))
+                .On($"GET /v1/files/{(broken == "out" ? "err" : "out")}/content", Answer.Whole(200, "text/plain", Lines("a", "b")));
+
+            // All requests have a result: a warning, and no wait.
+            ResultReader reader = Reader;
+            Assert.Equal(2, (await reader.ReadAsync(Clients.For(_server, _time), Counted(2, 0, 2, "out", "err")).ToListAsync()).Count);
+            Assert.NotNull(reader.Unread);
+
+            // One has none: what can be read is given before the error.
+            reader = Reader;
+            var results = new List<BatchResult>();
+            ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => ReadIntoAsync(results, reader, Counted(2, 1, 3, "out", "err")));
+            Assert.Equal(["a", "b"], results.Select(result => result.CustomId));
+            Assert.Null(reader.Unread);
+            Assert.Contains(fault == "page" ? "page" : fault[..3], exception.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_file_that_is_shown_late_is_waited_for_and_its_lines_come_once()
+    {
+        DateTimeOffset began = _time.GetUtcNow();
+        var late = new List<string>();
+        _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("a", "b")))
+            .On("GET /v1/files/err/content", Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4) ? Fault("404") : Answer.Whole(200, "text/plain", Lines("c"))));
+        var reader = new ResultReader { OnLate = batch => late.Add(batch.Id) };
+        Assert.Equal(["a", "b", "c"], (await reader.ReadAsync(Clients.For(_server, _time), Counted(2, 1, 3, "out", "err")).ToListAsync()).Select(result => result.CustomId));
+        Assert.Equal(["batch_1"], late);
+        Assert.Equal(1, _server.Asked.Count(call => call.Contains("/out/", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData(2, 1, 3, "out")]
+    [InlineData(3, 0, 3, null)]
+    [InlineData(0, 0, 0, null)]
+    [InlineData(0, 0, 3, null)]
+    public async Task A_batch_that_names_its_files_late_is_asked_again(int completed, int failed, int total, string? output)
+    {
+        DateTimeOffset began = _time.GetUtcNow();
+        _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("a", "b")))
+            .On("GET /v1/files/err/content", Answer.Whole(200, "text/plain", Lines("c")))
+            .On("GET /v1/batches/batch_1", Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(1) ? Answer.Json("""{"error":{"message":"no"}}""", 404)
+                : Answer.Json("""{"id":"batch_1","status":"completed","output_file_id":"out","error_file_id":"err","request_counts":{"total":3,"completed":2,"failed":1}}""")));
+        int read = 0;
+        var reader = new ResultReader { IsComplete = () => read == 3 };
+        await foreach (BatchResult _ in reader.ReadAsync(Clients.For(_server, _time), Counted(completed, failed, total, output, null)))
+        {
+            read++;
+        }
+
+        Assert.Equal(3, read);
+        Assert.Equal("err", reader.LastRead?.ErrorFileId);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_file_that_grows_gives_each_line_once(bool hasRanges)
+    {
+        byte[] all = Lines("a", "b", "c");
+        DateTimeOffset began = _time.GetUtcNow();
+        _server.On("GET /v1/batches/batch_1", Answer.Html(503))
+            .On("GET /v1/files/out/content", Answer.Choose(_ =>
+            {
+                byte[] now = _time.GetUtcNow() - began < TimeSpan.FromMinutes(1) ? all[..Lines("a").Length] : all;
+                return hasRanges ? Answer.File(now) : Answer.Whole(200, "text/plain", now);
+            }));
+        var read = new List<string>();
+        var reader = new ResultReader { IsComplete = () => read.Count == 3 };
+        await foreach (BatchResult result in reader.ReadAsync(Clients.For(_server, _time), Counted(3, 0, 3, "out", null)))
+        {
+            read.Add(result.CustomId);
+        }
+
+        Assert.Equal(["a", "b", "c"], read);
+    }
+
+    [Fact]
+    public async Task What_never_comes_is_waited_for_five_minutes_and_in_an_old_batch_not_at_all()
+    {
+        _server.On("GET /v1/files/out/content", Fault("404"));
+        foreach (bool isOld in new[] { false, true })
+        {
+            DateTimeOffset began = _time.GetUtcNow();
+            Batch batch = Counted(3, 0, 3, "out", null, isOld ? _time.GetUtcNow().AddHours(-2) : _time.GetUtcNow().AddMinutes(-1));
+            ServiceException exception = await Clients.FailsAsync(Reader.ReadAsync(Clients.For(_server, _time), batch).ToListAsync());
+            Assert.Equal(ServiceErrorKind.FileNotFound, exception.Kind);
+            Assert.Equal(isOld ? 0 : 5, (_time.GetUtcNow() - began).TotalMinutes, 0.1);
+        }
+    }
+
+    private static Behaviour Fault(string fault) => fault switch
+    {
+        "404 html" => Answer.Html(404),
+        "page" => Answer.Html(200),
+        _ => Answer.Json("""{"error":{"message":"No such File object"}}""", int.Parse(fault, System.Globalization.CultureInfo.InvariantCulture)),
+    };
+
+    private static Batch Counted(int completed, int failed, int total, string? output, string? error, DateTimeOffset? ended = null) => new()
+    {
+        Id = "batch_1",
+        Status = BatchStatus.Completed,
+        OutputFileId = output,
+        ErrorFileId = error,
+        RequestCounts = new RequestCounts(total, completed, failed),
+        CompletedAt = ended,
+    };
+
+    private async Task ReadIntoAsync(List<BatchResult> results, ResultReader reader, Batch batch)
+    {
+        await foreach (BatchResult result in reader.ReadAsync(Clients.For(_server, _time), batch))
+        {
+            results.Add(result);
+        }
+    }
+
     [Fact]
     public async Task Who_stops_reading_closes_the_connection()
     {

@@ -83,6 +83,39 @@ public sealed class RunEngineTests : IDisposable
         Assert.Equal(Ids(3).Order(), (await RunAsync(3)).Select(result => result.CustomId).Order());
     }
 
+    /// <summary>The lines of r2 in the output and the error file: g is an answer, 400 and 500 are failures with that status.</summary>
+    [Theory]
+    [InlineData("400 g", "", 1)]
+    [InlineData("500 g", "", 1)]
+    [InlineData("g 400", "", 1)]
+    [InlineData("g", "400", 1)]
+    [InlineData("400", "g", 1)]
+    [InlineData("", "500 g 400", 1)]
+    [InlineData("500 400", "", 0)]
+    [InlineData("500", "500 g", 1)]
+    public async Task A_failure_beside_a_success_is_a_success(string output, string errors, int succeeded)
+    {
+        foreach (bool ordered in new[] { false, true })
+        {
+            _sent.Clear();
+            string errorLines = string.Concat(errors.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(LineOf));
+            Serve((_, id) => id == "r2" ? string.Concat(output.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(LineOf)) : Good(id),
+                finalStatus: "\"status\":\"completed\"" + (errors.Length > 0 ? ",\"error_file_id\":\"err\"" : ""));
+            _server.On("GET /v1/files/err/content", Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(errorLines)));
+            using RunStore store = RunStore.Temporary();
+            List<BatchResult> results = await Engine(store, 3, ordered: ordered).RunAsync().ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
+            Assert.Equal(Ids(3), results.Select(result => result.CustomId).Order());
+            BatchResult result = results.Single(result => result.CustomId == "r2");
+            Assert.Equal(succeeded == 1 ? ResultStatus.Succeeded : ResultStatus.Failed, result.Status);
+            Assert.Equal(succeeded == 1 ? "r2" : null, result.Text);
+            Assert.Equal(succeeded == 1 ? 200 : 400, result.StatusCode);
+            Assert.Single(_sent);
+            _server.Reset();
+        }
+
+        static string LineOf(string word) => word == "g" ? Good("r2") : Failed("r2", int.Parse(word, System.Globalization.CultureInfo.InvariantCulture));
+    }
+
     [Fact]
     public async Task A_batch_that_failed_validation_is_not_sent_again_and_its_lines_say_why()
     {
@@ -161,7 +194,7 @@ public sealed class RunEngineTests : IDisposable
     public async Task Results_that_cannot_be_fetched_are_not_paid_for_twice()
     {
         Serve((_, id) => Good(id), content: Answer.Json("""{"error":{"message":"No such file."}}""", 404));
-        Assert.Empty(await RunAsync(3));
+        Assert.All(await RunAsync(3), result => Assert.Equal((ResultStatus.Missing, "result_unavailable"), (result.Status, result.Error?.Code)));
         Assert.Single(_sent);
         Assert.Single(_seen.Problems);
     }
@@ -196,7 +229,7 @@ public sealed class RunEngineTests : IDisposable
     public async Task Results_that_stay_broken_are_left_with_the_service()
     {
         Serve((_, id) => Good(id), content: Answer.Whole(200, "text/html", "<html></html>"u8.ToArray()));
-        Assert.Empty(await RunAsync(3));
+        Assert.Equal(3, (await RunAsync(3)).Count(result => result.Status == ResultStatus.Missing));
         Assert.Single(_sent);
         Assert.Contains("Get-BatchResult -Id 'batch-1'", Assert.Single(_seen.Problems).Message, StringComparison.Ordinal);
     }

@@ -153,6 +153,39 @@ public sealed class CreateBatchTests : IDisposable
         Assert.Equal([Post], _server.Asked);
     }
 
+    [Theory]
+    [InlineData(404, """{"error":{"message":"No such File object: file-1"}}""")]
+    [InlineData(400, """{"error":{"code":"file_not_found","message":"No file found with id 'file-1'."}}""")]
+    public async Task A_file_that_was_just_sent_may_be_shown_late(int status, string refusal)
+    {
+        DateTimeOffset began = _time.GetUtcNow();
+        _server.On(Post, Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4) ? Answer.Json(refusal, status) : Answer.Json("""{"id":"made"}""")));
+        Assert.Equal("made", (await Clients.For(_server, _time).CreateBatchAsync(Request with { FileSentAt = _time.GetTimestamp() })).Id);
+    }
+
+    [Fact]
+    public async Task A_file_that_must_be_processed_may_be_shown_late_too()
+    {
+        ServiceProfile azure = ServiceProfile.All.First(profile => profile.FilesNeedProcessing);
+        _server.On("GET /v1/files/file-1", Answer.Json("""{"error":{"message":"Not found"}}""", 404), Answer.Json("""{"id":"file-1","status":"processed"}"""))
+            .On(Post, Answer.Json("""{"id":"made"}"""));
+        Assert.Equal("made", (await Clients.For(_server, _time, azure).CreateBatchAsync(Request with { FileSentAt = _time.GetTimestamp() })).Id);
+    }
+
+    [Theory]
+    [InlineData(false, 0, 0)]
+    [InlineData(true, 0, 5)]
+    [InlineData(true, 6, 0)]
+    public async Task A_file_that_stays_unknown_is_not_found(bool wasSent, int minutesAgo, int minutesWaited)
+    {
+        _server.On(Post, Answer.Json("""{"error":{"message":"No such File object: file-1"}}""", 404));
+        long? sent = wasSent ? _time.GetTimestamp() : null;
+        _time.Advance(TimeSpan.FromMinutes(minutesAgo));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).CreateBatchAsync(Request with { FileSentAt = sent }));
+        Assert.Equal(ServiceErrorKind.FileNotFound, exception.Kind);
+        Assert.Equal(minutesWaited, _time.Waits.Sum(wait => wait.TotalMinutes), 0.1);
+    }
+
     private static NewBatch Request => new() { InputFileId = "file-1", Endpoint = "/v1/chat/completions" };
 
     private Task<Batch> CreateAsync() => Clients.For(_server, _time).CreateBatchAsync(Request);

@@ -1,0 +1,334 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Model;
+using InferenceBatch.Service;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>Batches that have ended, and whose result files are broken, missing, late or short: every row that can be read is given, and nothing is paid for twice.</summary>
+public sealed class RunResultFilesTests : IDisposable
+{
+    private const string Both = """ "output_file_id":"out","error_file_id":"err" """;
+    private const string Counts = """ "request_counts":{"total":3,"completed":3,"failed":0} """;
+    private const string NoCounts = """ "request_counts":{"total":0,"completed":0,"failed":0} """;
+
+    private readonly FaultServer _server = new();
+    private readonly FakeTime _time = new();
+    private readonly Recorder _seen = new();
+    private readonly string _folder = Directory.CreateTempSubdirectory("results-").FullName;
+    private readonly List<string> _sent = [];
+    private readonly Dictionary<string, Behaviour> _contents = [];
+
+    public RunResultFilesTests()
+    {
+        _server.On("POST /v1/files", Answer.Choose(exchange =>
+        {
+            _sent.AddRange(exchange.BodyText.Split('\n').Where(line => line.StartsWith("{\"custom_id\"", StringComparison.Ordinal))
+                .Select(line => JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()!));
+            return Answer.Json("""{"id":"f"}""");
+        }));
+        _server.On("POST /v1/batches", Answer.Json("""{"id":"b","status":"validating"}"""));
+    }
+
+    public void Dispose()
+    {
+        _server.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    public static TheoryData<string> Faults => ["404", "404 html", "403", "410", "500", "drop", "empty", "html", "cut"];
+
+    /// <summary>The output file answers all requests: what is wrong with the other file is a warning, at once.</summary>
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task A_second_file_that_can_add_nothing_is_a_warning_at_once(string fault)
+    {
+        Batches(Ended("completed", Both, Counts));
+        Content("out", Lines("r1", "r2", "r3"));
+        Content("err", Fault(fault));
+        List<BatchResult> results = await RunAsync();
+        Assert.Equal(["r1 Succeeded", "r2 Succeeded", "r3 Succeeded"], Outcomes(results));
+        Assert.Empty(_seen.Problems);
+        Assert.Equal(fault == "empty" ? [] : ["b"], _seen.Unread);
+        Assert.Equal(1, _server.Asked.Count(call => call.StartsWith("GET /v1/files/err", StringComparison.Ordinal)));
+        Assert.True(_time.Waits.Sum(wait => wait.TotalSeconds) < 5);
+        Assert.Equal(3, _sent.Count);
+
+        // The run is finished: the same command reads what is on disk.
+        int calls = _server.Requests.Count;
+        Assert.Equal(3, (await RunAsync()).Count);
+        Assert.Equal(calls, _server.Requests.Count);
+    }
+
+    /// <summary>The error file holds what can be read; the answers in the output file are paid for.</summary>
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public async Task The_other_file_is_read_where_the_output_file_cannot_be(string fault)
+    {
+        Batches(Ended("completed", Both, """ "request_counts":{"total":3,"completed":2,"failed":1} """));
+        Content("out", Fault(fault));
+        Content("err", Lines("!r2"));
+        foreach (bool ordered in new[] { false, true })
+        {
+            List<BatchResult> results = await RunAsync(ordered: ordered);
+            Assert.Equal([fault == "cut" ? "r1 Succeeded" : "r1 Missing", "r2 Failed", "r3 Missing"], Outcomes(results));
+            BatchResult missing = results.Single(result => result.CustomId == "r3");
+            Assert.Equal("result_unavailable", missing.Error?.Code);
+            Assert.Contains("Get-BatchResult -Id 'b'", missing.Error?.Message, StringComparison.Ordinal);
+            Assert.Contains(fault switch { "404 html" => "404", "drop" => "127.0.0.1", "empty" => "3 answers", "html" => "Line 1", "cut" => "Line 2", _ => fault }, missing.Error?.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(2, _seen.Problems.Count);
+        Assert.Equal(3, _sent.Count);
+
+        // The next process looks again, and pays for nothing.
+        Content("out", Lines("r1", "r3"));
+        Assert.Equal(["r1 Succeeded", "r2 Failed", "r3 Succeeded"], Outcomes(await RunAsync()));
+        Assert.Equal(3, _sent.Count);
+    }
+
+    [Theory]
+    [InlineData("404")]
+    [InlineData("404 html")]
+    public async Task A_file_that_becomes_visible_within_five_minutes_is_read(string fault)
+    {
+        Batches(Ended("completed", Both, """ "request_counts":{"total":3,"completed":2,"failed":1} """));
+        Content("out", Lines("r1", "r3"));
+        Content("err", Until(TimeSpan.FromMinutes(4), Fault(fault), Lines("!r2")));
+        Assert.Equal(["r1 Succeeded", "r2 Failed", "r3 Succeeded"], Outcomes(await RunAsync()));
+        Assert.Equal(1, _server.Asked.Count(call => call.StartsWith("GET /v1/files/out", StringComparison.Ordinal)));
+        Assert.Empty(_seen.Problems);
+        Assert.Equal(["b"], _seen.Late);
+    }
+
+    [Theory]
+    [InlineData("403")]
+    [InlineData("410")]
+    [InlineData("500")]
+    public async Task Only_a_404_is_waited_for(string fault)
+    {
+        Batches(Ended("completed", Both, """ "request_counts":{"total":3,"completed":2,"failed":1} """));
+        Content("out", Lines("r1", "r3"));
+        Content("err", Fault(fault));
+        Assert.Equal(["r1 Succeeded", "r2 Missing", "r3 Succeeded"], Outcomes(await RunAsync()));
+        Assert.True(_time.Waits.Sum(wait => wait.TotalSeconds) < 30);
+    }
+
+    [Fact]
+    public async Task A_refused_key_ends_the_run()
+    {
+        Batches(Ended("completed", Both, Counts));
+        Content("out", Fault("401"));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => RunAsync());
+        Assert.Equal(ServiceErrorKind.Unauthorized, exception.Kind);
+    }
+
+    public static TheoryData<string, string> Endings => new()
+    {
+        { "completed", Counts },
+        { "completed", NoCounts },
+        { "completed", """ "request_counts":{"total":3,"completed":0,"failed":0} """ },
+        { "completed", """ "x":1 """ },
+        { "expired", Counts },
+        { "expired", NoCounts },
+        { "cancelled", Counts },
+        { "cancelled", NoCounts },
+        { "failed", Counts },
+    };
+
+    [Theory]
+    [MemberData(nameof(Endings))]
+    public async Task A_batch_that_names_its_file_late_is_asked_again_and_nothing_is_bought_again(string status, string counts)
+    {
+        Batches(Until(TimeSpan.FromMinutes(4), Ended(status, """ "output_file_id":null """, counts), Ended(status, """ "output_file_id":"out" """, Counts)));
+        Content("out", Lines("r1", "r2", "r3"));
+        Assert.Equal(["r1 Succeeded", "r2 Succeeded", "r3 Succeeded"], Outcomes(await RunAsync()));
+        Assert.Equal(3, _sent.Count);
+        Assert.Empty(_seen.Problems);
+        Assert.Equal(["b"], _seen.Late);
+    }
+
+    [Theory]
+    [MemberData(nameof(Endings))]
+    public async Task What_never_comes_is_missing_with_the_reason_after_five_minutes(string status, string counts)
+    {
+        Batches(Ended(status, """ "output_file_id":null """, counts));
+        string wanted = status == "failed" ? "Failed" : status == "cancelled" && counts == NoCounts ? "Cancelled" : "Missing";
+        for (int process = 0; process < 2; process++)
+        {
+            _time.Advance(TimeSpan.FromHours(1));
+            List<BatchResult> results = await RunAsync();
+            Assert.Equal([$"r1 {wanted}", $"r2 {wanted}", $"r3 {wanted}"], Outcomes(results));
+            Assert.All(results.Where(_ => wanted == "Missing"), result => Assert.Contains($"is {status}, but the service names no file", result.Error?.Message, StringComparison.Ordinal));
+        }
+
+        Assert.Equal(3, _sent.Count);
+        Assert.InRange(_time.Waits.Sum(wait => wait.TotalMinutes), 5, 11);
+        Assert.InRange(_server.Asked.Count(call => call == "GET /v1/batches/b"), 10, 60);
+    }
+
+    /// <summary>Nothing was answered, says the service, and no file is to be expected.</summary>
+    [Theory]
+    [InlineData("expired", """ "request_counts":{"total":3,"completed":0,"failed":0} """, "Missing", 9)]
+    [InlineData("cancelled", """ "request_counts":{"total":3,"completed":0,"failed":0} """, "Cancelled", 3)]
+    [InlineData("cancelled", """ "request_counts":{"total":0,"completed":0,"failed":0},"in_progress_at":null """, "Cancelled", 3)]
+    [InlineData("failed", NoCounts, "Failed", 3)]
+    public async Task A_batch_that_promises_nothing_is_not_waited_for(string status, string counts, string wanted, int sent)
+    {
+        Batches(Ended(status, """ "output_file_id":null """, counts));
+        Assert.Equal([$"r1 {wanted}", $"r2 {wanted}", $"r3 {wanted}"], Outcomes(await RunAsync()));
+        Assert.Equal(sent, _sent.Count);
+        Assert.True(_time.Waits.Sum(wait => wait.TotalSeconds) < 30);
+    }
+
+    [Fact]
+    public async Task The_second_of_two_promised_files_may_be_named_late()
+    {
+        const string Counted = """ "request_counts":{"total":3,"completed":2,"failed":1} """;
+        Batches(Until(TimeSpan.FromMinutes(3), Ended("completed", """ "output_file_id":"out","error_file_id":null """, Counted), Ended("completed", Both, Counted)));
+        Content("out", Lines("r1", "r3"));
+        Content("err", Lines("!r2"));
+        Assert.Equal(["r1 Succeeded", "r2 Failed", "r3 Succeeded"], Outcomes(await RunAsync()));
+        Assert.Equal(1, _server.Asked.Count(call => call.StartsWith("GET /v1/files/out", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("r1")]
+    [InlineData("r1 r1 r1")]
+    public async Task A_file_that_is_shorter_than_the_counts_is_read_again_and_its_rows_are_not_bought_again(string first)
+    {
+        Batches(Ended("completed", """ "output_file_id":"out" """, Counts));
+        bool repeats = first.Contains("r1 r1", StringComparison.Ordinal);
+        Content("out", Until(TimeSpan.FromMinutes(2), Lines(first.Split(' ', StringSplitOptions.RemoveEmptyEntries)), Lines("r1", "r2", "r3")));
+        Assert.Equal(repeats ? ["r1 Succeeded", "r2 Missing", "r3 Missing"] : ["r1 Succeeded", "r2 Succeeded", "r3 Succeeded"], Outcomes(await RunAsync()));
+        Assert.Equal(3, _sent.Count);
+    }
+
+    [Fact]
+    public async Task A_file_that_stays_short_leaves_its_rows_missing()
+    {
+        Batches(Ended("completed", """ "output_file_id":"out" """, Counts));
+        Content("out", Lines("r1"));
+        List<BatchResult> results = await RunAsync();
+        Assert.Equal(["r1 Succeeded", "r2 Missing", "r3 Missing"], Outcomes(results));
+        Assert.Contains("counts 3 answers, but its result files hold 1", results.Single(result => result.CustomId == "r2").Error?.Message, StringComparison.Ordinal);
+        Assert.Equal(3, _sent.Count);
+    }
+
+    /// <summary>Only what the counts call answered is withheld: here the third request was not, and is sent again, in a batch that counts an answer for it.</summary>
+    [Fact]
+    public async Task What_the_counts_call_unanswered_is_sent_again()
+    {
+        Batches(Ended("completed", """ "output_file_id":"out" """, """ "request_counts":{"total":3,"completed":2,"failed":0} """));
+        Content("out", Lines("r1", "r2"));
+        Assert.Equal("r3 Missing", Outcomes(await RunAsync())[2]);
+        Assert.Equal(["r1", "r2", "r3", "r3"], _sent);
+    }
+
+    /// <summary>Three parts: the five minutes of the first two run at the same time, and the third is not held up.</summary>
+    [Fact]
+    public async Task Late_results_hold_up_no_other_batch()
+    {
+        using var bench = new RunBench();
+        DateTimeOffset began = bench.Time.GetUtcNow();
+        bench.Service.OnCall = exchange => exchange.Path is "/v1/files/out-batch-1/content" or "/v1/files/out-batch-2/content" ? Fault("404") : null;
+        var results = new List<BatchResult>();
+        await bench.RunIntoAsync(results);
+        Assert.Equal(["r5", "r6"], results.Take(2).Select(result => result.CustomId));
+        Assert.Equal(4, results.Skip(2).Count(result => result.Error?.Code == "result_unavailable"));
+        Assert.InRange((bench.Time.GetUtcNow() - began).TotalMinutes, 5, 6);
+        Assert.Equal(3, bench.Service.Creates);
+
+        bench.Service.OnCall = _ => null;
+        Assert.All((await bench.RunAsync()).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+        Assert.All(bench.Service.Billed.Values, times => Assert.Equal(1, times));
+    }
+
+    [Fact]
+    public async Task A_timeout_ends_the_wait_for_results_too()
+    {
+        Batches(Ended("completed", """ "output_file_id":null """, Counts));
+        Assert.Equal(["r1 Missing", "r2 Missing", "r3 Missing"], Outcomes(await RunAsync(new RunOptions { Timeout = TimeSpan.FromSeconds(40) })));
+        Assert.InRange(_time.Waits.Sum(wait => wait.TotalSeconds), 30, 60);
+    }
+
+    [Fact]
+    public async Task What_never_came_is_sent_again_on_request_alone()
+    {
+        Batches(Ended("completed", """ "output_file_id":null """, Counts));
+        await RunAsync();
+        await RunAsync();
+        Assert.Equal(3, _sent.Count);
+        await RunAsync(new RunOptions { RetryFailed = true });
+        Assert.Equal(6, _sent.Count);
+    }
+
+    private static Behaviour Ended(string status, string files, string counts) => Answer.Json($$"""{"id":"b","status":"{{status}}",{{files}},{{counts}}}""");
+
+    private static Behaviour Lines(params string[] ids) => Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(string.Concat(ids.Select(Line))));
+
+    private static string Line(string id) => id[0] == '!'
+        ? """{"custom_id":"ID","response":{"status_code":400,"body":{"error":{"code":"bad","message":"m"}}},"error":null}""".Replace("ID", id[1..], StringComparison.Ordinal) + "\n"
+        : """{"custom_id":"ID","response":{"status_code":200,"body":{"choices":[{"message":{"content":"x"}}]}},"error":null}""".Replace("ID", id, StringComparison.Ordinal) + "\n";
+
+    private static Behaviour Fault(string fault) => fault switch
+    {
+        "404 html" => Answer.Html(404),
+        "drop" => Answer.Drop,
+        "empty" => Answer.Whole(200, "text/plain", []),
+        "html" => Answer.Html(200),
+        "cut" => Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(Line("r1") + Line("r3")[..20])),
+        _ => Answer.Json("""{"error":{"message":"No."}}""", int.Parse(fault, CultureInfo.InvariantCulture)),
+    };
+
+    private static List<string> Outcomes(List<BatchResult> results) => [.. results.OrderBy(result => result.CustomId).Select(result => $"{result.CustomId} {result.Status}")];
+
+    private void Batches(Behaviour answer) => _server.On("GET /v1/batches/b", answer);
+
+    /// <summary>Sets what a file's content is answered with from now on.</summary>
+    private void Content(string id, Behaviour answer)
+    {
+        _contents[id] = answer;
+        _server.On($"GET /v1/files/{id}/content", Answer.Choose(_ => _contents[id]));
+    }
+
+    /// <summary>Answers in one way for a time, and in another way later.</summary>
+    private Behaviour Until(TimeSpan time, Behaviour first, Behaviour then)
+    {
+        DateTimeOffset began = _time.GetUtcNow();
+        return Answer.Choose(_ => _time.GetUtcNow() - began < time ? first : then);
+    }
+
+    private async Task<List<BatchResult>> RunAsync(RunOptions? options = null, bool ordered = false)
+    {
+        using RunStore store = RunStore.Open(_folder);
+        store.Begin(_server.BaseUri);
+        using var input = new RunInput(store, 100, 1_000_000, deduplicate: false);
+        foreach (string id in new[] { "r1", "r2", "r3" })
+        {
+            input.Add(new BatchRequest { CustomId = id, Url = "/v1/chat/completions", BodyUtf8 = Encoding.UTF8.GetBytes($$"""{"model":"m","n":"{{id}}"}""") });
+        }
+
+        using RunRequests all = input.Complete();
+        var engine = new RunEngine(Clients.For(_server, _time), store, all, options ?? new RunOptions { Ordered = ordered }, _seen);
+        return await engine.RunAsync().ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    private sealed class Recorder : RunObserver
+    {
+        public List<Exception> Problems { get; } = [];
+
+        public List<string> Unread { get; } = [];
+
+        public List<string> Late { get; } = [];
+
+        public override void OnProblem(Exception problem) => Problems.Add(problem);
+
+        public override void OnFileUnread(Batch batch, ServiceException problem) => Unread.Add(batch.Id);
+
+        public override void OnResultsLate(Batch batch) => Late.Add(batch.Id);
+    }
+}
