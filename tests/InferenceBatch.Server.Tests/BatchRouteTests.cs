@@ -137,6 +137,8 @@ public sealed class BatchRouteTests : IAsyncLifetime
     [Theory]
     [InlineData("GET", "/v1/nothing", 404, "unknown_url")]
     [InlineData("GET", "/v1", 404, "unknown_url")]
+    [InlineData("GET", "/v1/batches/", 404, "unknown_url")]
+    [InlineData("GET", "/v1/files/", 404, "unknown_url")]
     [InlineData("PUT", "/v1/batches", 405, "method_not_allowed")]
     [InlineData("DELETE", "/v1/batches/batch_x", 405, "method_not_allowed")]
     [InlineData("POST", "/v1/batches", 415, "unsupported_media_type")]

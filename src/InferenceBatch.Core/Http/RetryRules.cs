@@ -36,8 +36,11 @@ public static partial class RetryRules
         "maxfilesreached",
     ];
 
-    /// <summary>No server means a longer wait than this.</summary>
-    private static readonly TimeSpan s_longestAsked = TimeSpan.FromDays(365);
+    /// <summary>However long a server asks to wait: after an hour it is worth a look.</summary>
+    private static readonly TimeSpan s_longestAsked = TimeSpan.FromHours(1);
+
+    /// <summary>A number as large as this is no wait but a time: seconds since 1970.</summary>
+    private const double FirstTime = 1e9;
 
     /// <summary>Whether the next try may get another answer.</summary>
     /// <param name="statusCode">The HTTP status. 501 is final: the server does not have the function (RFC 9110 section 15.6.2).</param>
@@ -64,24 +67,25 @@ public static partial class RetryRules
     /// <summary>Reads <c>x-should-retry</c>; null when it is absent or is neither true nor false.</summary>
     public static bool? ReadShouldRetry(string? value) => bool.TryParse(value, out bool should) ? should : null;
 
-    /// <summary>Reads how long a server asks the caller to wait; null when it does not say, or names a time in the past.</summary>
+    /// <summary>Reads how long a server asks the caller to wait, an hour at most; null when it does not say, or names a time in the past.</summary>
     /// <param name="milliseconds">The value of <c>retry-after-ms</c>, which has precedence.</param>
-    /// <param name="retryAfter">The value of <c>retry-after</c>: seconds or a date (RFC 9110 section 10.2.3).</param>
+    /// <param name="retryAfter">The value of <c>retry-after</c>: seconds or a date (RFC 9110 section 10.2.3); some servers send seconds since 1970.</param>
     /// <param name="now">The time that a date is compared with.</param>
     public static TimeSpan? ReadRetryAfter(string? milliseconds, string? retryAfter, DateTimeOffset now)
     {
         if (ReadNumber(milliseconds) is >= 0 and { } ms)
         {
-            return TimeSpan.FromMilliseconds(Math.Min(ms, s_longestAsked.TotalMilliseconds));
+            return AtMost(ms / 1000);
         }
 
         if (ReadNumber(retryAfter) is { } seconds)
         {
-            return seconds >= 0 ? TimeSpan.FromSeconds(Math.Min(seconds, s_longestAsked.TotalSeconds)) : null;
+            seconds -= seconds >= FirstTime ? now.ToUnixTimeMilliseconds() / 1000.0 : 0;
+            return seconds >= 0 ? AtMost(seconds) : null;
         }
 
         return DateTimeOffset.TryParse(retryAfter, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date) && date > now
-            ? date - now : null;
+            ? AtMost((date - now).TotalSeconds) : null;
     }
 
     /// <summary>How long to wait after a failed attempt when the server does not say.</summary>
@@ -93,6 +97,8 @@ public static partial class RetryRules
         TimeSpan most = longest ?? s_longest;
         return (backoff < most ? backoff : most) * (1 - (0.25 * Random.Shared.NextDouble()));
     }
+
+    private static TimeSpan AtMost(double seconds) => TimeSpan.FromSeconds(Math.Min(seconds, s_longestAsked.TotalSeconds));
 
     private static double? ReadNumber(string? text) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) ? number : null;

@@ -27,6 +27,11 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
             }
 
             Authenticate(context);
+            if (IsPathWithoutId(context.Request))
+            {
+                throw Answers.ErrorOf(context, StatusCodes.Status404NotFound);
+            }
+
             await next(context);
             if (HttpMethods.IsOptions(context.Request.Method) && context.Response.StatusCode == StatusCodes.Status405MethodNotAllowed)
             {
@@ -63,6 +68,12 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
 
     /// <summary>For the log, which holds nothing that a caller wrote: the route, not the path.</summary>
     public static string RouteOf(HttpContext context) => (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "(no route)";
+
+    /// <summary>
+    /// <c>GET /v1/batches/</c>: OpenAI's npm client 6.49.0 sends it for an empty ID. Routing would answer with the list,
+    /// which the client takes for a batch without a status.
+    /// </summary>
+    private static bool IsPathWithoutId(HttpRequest request) => request.Path.Value is { Length: > 1 } path && path[^1] == '/';
 
     private static void CheckHead(HttpRequest request)
     {

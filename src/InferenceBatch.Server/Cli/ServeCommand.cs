@@ -81,7 +81,8 @@ internal static class ServeCommand
         var webhooks = new WebhookSettings { Secrets = options.Secrets("webhook-secret-env"), AllowInsecure = options.Flag("allow-insecure-webhooks") };
         try
         {
-            _ = webhooks.Secrets.Select(secret => new WebhookSignature(secret)).ToList();
+            // Without the prefix receivers disagree about the key: OpenAI's npm client takes its characters, others base64.
+            _ = webhooks.Secrets.Select(secret => secret.StartsWith("whsec_", StringComparison.Ordinal) ? new WebhookSignature(secret) : throw new ArgumentException(null)).ToList();
         }
         catch (ArgumentException)
         {

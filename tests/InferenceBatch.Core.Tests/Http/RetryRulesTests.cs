@@ -56,4 +56,21 @@ public sealed class RetryRulesTests
         Assert.InRange(RetryRules.Backoff(30, TimeSpan.FromMinutes(1)), TimeSpan.FromSeconds(45), TimeSpan.FromSeconds(60));
         Assert.InRange(RetryRules.Backoff(1, TimeSpan.FromMinutes(1)), TimeSpan.FromSeconds(0.375), TimeSpan.FromSeconds(0.5));
     }
+
+    /// <summary>However long a server asks to wait, an hour later it is asked again; some send a time where seconds belong.</summary>
+    [Theory]
+    [InlineData(null, "7", 7.0)]
+    [InlineData("1500", "7", 1.5)]
+    [InlineData(null, "99999999", 3600.0)]
+    [InlineData(null, "1e300", 3600.0)]
+    [InlineData("1e300", null, 3600.0)]
+    [InlineData(null, "1767225602", 2.0)]
+    [InlineData(null, "1767225598", null)]
+    [InlineData(null, "Thu, 01 Jan 2026 00:00:05 GMT", 5.0)]
+    [InlineData(null, "Tue, 01 Dec 2099 00:00:00 GMT", 3600.0)]
+    [InlineData(null, "-1", null)]
+    [InlineData(null, "NaN", null)]
+    [InlineData(null, "soon", null)]
+    public void The_wait_that_a_server_asks_for(string? milliseconds, string? retryAfter, double? seconds) => Assert.Equal(
+        seconds, RetryRules.ReadRetryAfter(milliseconds, retryAfter, new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero))?.TotalSeconds);
 }
