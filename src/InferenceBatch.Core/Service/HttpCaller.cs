@@ -240,7 +240,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             408 or >= 500 => ServiceErrorKind.ServiceUnavailable,
             _ => ServiceErrorKind.ServiceRejected,
         };
-        string? requestId = response.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null;
+        string? requestId = SecretMask.Of(response.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null);
         return new ServiceException(kind, Describe(status, error, requestId, Advice(kind)))
         {
             StatusCode = status,

@@ -1,10 +1,12 @@
 using System.Net.Http.Headers;
 using InferenceBatch.Model;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// Where calls go and with what key. The key and the values of further headers are in no property and in no text.
+/// Where calls go and with what key. The key and the values of further headers are in no property and in no text, and are
+/// masked in what services say (<see cref="SecretMask"/>).
 /// </summary>
 public sealed class ServiceConnection
 {
@@ -23,6 +25,12 @@ public sealed class ServiceConnection
     public ServiceConnection(
         Uri baseUri, ServiceProfile profile, string? apiKey, IReadOnlyDictionary<string, string>? headers = null, Uri? alternateUri = null)
     {
+        SecretMask.Add(apiKey);
+        foreach ((string name, string value) in headers ?? new Dictionary<string, string>())
+        {
+            SecretMask.AddHeader(name, value);
+        }
+
         if (!baseUri.IsAbsoluteUri || (baseUri.Scheme != Uri.UriSchemeHttp && baseUri.Scheme != Uri.UriSchemeHttps))
         {
             throw new ArgumentException(Messages.Text("InvalidValue.Address", baseUri));

@@ -75,6 +75,9 @@ public static class SecretMask
     /// <summary>JSON of a service, such as a batch, without secrets.</summary>
     public static string OfJson(string json) => Of(json, s_data);
 
+    /// <summary>Whether there is a secret in JSON of a service.</summary>
+    public static bool IsInJson(ReadOnlySpan<byte> json) => s_data.IsIn(json);
+
     /// <summary>Takes the secrets out of JSON of a service, such as a result line, in place.</summary>
     /// <param name="json">UTF-8, which becomes no longer than it is.</param>
     /// <returns>The new length; the old one where there was no secret.</returns>

@@ -40,6 +40,13 @@ internal sealed class SecretTable
         _stride = _stride == 0 ? stride : Math.Min(_stride, stride);
     }
 
+    public bool IsIn(ReadOnlySpan<byte> text)
+    {
+        int stride = _stride;
+        int at = 0;
+        return stride > 0 && Find(text, stride, 0, ref at, out _, out _);
+    }
+
     /// <summary>
     /// Puts <c>***</c> in the place of every secret. A text that is JSON stays JSON: an escape sequence is covered as a whole
     /// or not at all.

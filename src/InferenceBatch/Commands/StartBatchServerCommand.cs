@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Management.Automation;
-using System.Net;
 using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
@@ -104,9 +103,9 @@ public sealed class StartBatchServerCommand : BatchCommand
             Arguments = [.. Arguments()],
             Secrets = new Dictionary<string, string?>
             {
-                ["upstream-key-env"] = PlainText(UpstreamApiKey),
-                ["api-key-env"] = PlainText(ApiKey),
-                ["webhook-secret-env"] = PlainText(WebhookSecret),
+                ["upstream-key-env"] = SecretText.Of(UpstreamApiKey),
+                ["api-key-env"] = SecretText.Of(ApiKey),
+                ["webhook-secret-env"] = SecretText.Of(WebhookSecret),
             },
         };
         BatchServer server = RunOrThrow((_, token) => ServerProcess.StartAsync(options, token), dataPath);
@@ -130,8 +129,6 @@ public sealed class StartBatchServerCommand : BatchCommand
     ];
 
     private static string Text(double number) => number.ToString("0.###", CultureInfo.InvariantCulture);
-
-    private static string? PlainText(SecureString? secret) => secret is null ? null : new NetworkCredential("", secret).Password;
 
     private static bool SamePath(string one, string other) => PathResolver.Comparer.Equals(
         Path.TrimEndingDirectorySeparator(Path.GetFullPath(one)), Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)));

@@ -67,8 +67,8 @@ internal static class ErrorRecords
     public static ErrorRecord Caused(Exception cause, string name, object? target, params object?[] values) =>
         PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values), cause));
 
-    /// <summary>Makes a record of an exception whose message says all.</summary>
-    public static ErrorRecord PassOn(string id, object? target, Exception exception) => new(exception, id, s_categories[id], target);
+    /// <summary>Makes a record of an exception whose message says all; a secret in it or in what caused it is masked.</summary>
+    public static ErrorRecord PassOn(string id, object? target, Exception exception) => new(SecretMask.Of(exception), id, s_categories[id], target);
 
     /// <summary>Makes the record for an exception.</summary>
     public static ErrorRecord From(Exception exception, object? target) => exception switch
