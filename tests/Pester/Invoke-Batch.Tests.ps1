@@ -363,6 +363,10 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             "$problem" | Should -Match "Wait-Batch -Id 'b1'"
             @(Get-Upload).Count | Should -Be 1
         }
+
+        It 'is no limit where it is endless: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue) {
+            ('a' | Invoke-Batch -Model echo -Timeout $_ -BaseUri $Server.Uri -ErrorAction Stop).Text | Should -Be 'a'
+        }
     }
 
     Context 'secrets' {

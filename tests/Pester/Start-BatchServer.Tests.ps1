@@ -135,6 +135,17 @@ Describe 'Start-BatchServer' {
             "$problem" | Should -Match "--completion-window: 'soon'"
         }
 
+        It 'a time that is endless: refused, before anything is made: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([double]::NaN), -1 {
+            $data = New-DataPath
+            $problem = Get-ErrorOf { Start-BatchServer -DataPath $data -RequestTimeout $_ }
+            Get-ErrorId $problem | Should -BeIn 'ParameterArgumentTransformationError', 'ParameterArgumentValidationError'
+            $data | Should -Not -Exist
+        }
+
+        It 'a completion window that is endless: the service says so' {
+            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "--completion-window: '9+d' is no duration"
+        }
+
         It 'a key: callers must send it, the session does, and it is kept nowhere' {
             $server = Start-BatchServer -DataPath (New-DataPath) -ApiKey 'sk-secret-4712-callers'
             Get-Batch | Should -BeNullOrEmpty

@@ -178,10 +178,15 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
             var batch = new WatchedBatch(id) { Due = TimeSpan.Zero };
             watched.Add(id, batch);
-            // What was just described needs no look at once; a bare id does, if only to learn that it is wrong.
             if (known is not null)
             {
                 batch.Saw(known, TimeSpan.Zero);
+            }
+
+            // A known state is usually a fresh one, so the first poll can wait, unless there is time for a single poll only.
+            // A bare id is polled at once, to find out early whether it is wrong.
+            if (known is not null && !(Timeout <= TimeSpan.Zero))
+            {
                 Schedule(batch, TimeSpan.Zero, spread: false);
             }
         }

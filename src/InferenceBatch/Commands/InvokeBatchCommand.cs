@@ -306,7 +306,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     {
         MaxAttempts = MaxAttempts,
         Ordered = Ordered,
-        Timeout = Timeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        Timeout = TimeLimit.Of(Timeout),
         CompletionWindow = CompletionWindow ?? _connection!.Profile.CompletionWindows[0],
         Metadata = MetadataReader.Read(Metadata),
         ValueReader = JsonValue.ObjectOrArray,

@@ -50,10 +50,11 @@ public sealed class StartBatchServerCommand : BatchCommand
     [PSDefaultValue(Value = 5)]
     public int MaxAttempts { get; set; }
 
-    /// <summary>How many seconds one attempt may take; 600 when not given.</summary>
+    /// <summary>How many seconds one attempt may take, up to 2592000 (30 days); 600 when not given.</summary>
     [Parameter]
     [Alias("RequestTimeoutSec")]
     [SecondsTransformation]
+    [ValidateRange(0.0, 2592000.0)]
     [PSDefaultValue(Value = 600)]
     public double RequestTimeout { get; set; }
 
