@@ -10,6 +10,9 @@ namespace InferenceBatch.Runs;
 /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
 public sealed class ResultReader(Func<string, object?>? valueReader = null)
 {
+    /// <summary>The bytes a result line may have: what a service compresses may become larger than memory.</summary>
+    private const int LongestResult = 256 * 1024 * 1024;
+
     /// <summary>Told of a line that could not be read (its number, counted from 1, and why); the others go on.</summary>
     public Action<int, string>? OnBadLine { get; init; }
 
@@ -86,7 +89,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     private async IAsyncEnumerable<BatchResult> ReadAsync(
         Stream stream, string? batchId, Func<bool> isBeingWritten, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var lines = new LineReader(stream, leaveOpen: true);
+        using var lines = new LineReader(stream, leaveOpen: true, LongestResult);
         while (await lines.ReadAsync(cancellationToken).ConfigureAwait(false))
         {
             if (Read(lines, batchId, isBeingWritten) is { } result)

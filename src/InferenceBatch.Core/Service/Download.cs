@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
@@ -30,9 +31,9 @@ public static class Download
         {
             isWhole = await FillAsync(part, client, fileId, progress, cancellationToken).ConfigureAwait(false);
         }
-        catch when (new FileInfo(part) is { Exists: true, Length: 0 })
+        catch (Exception exception) when (exception.InnerException is DamagedContentException || new FileInfo(part) is { Exists: true, Length: 0 })
         {
-            File.Delete(part); // Nothing to go on from.
+            File.Delete(part); // There is nothing to continue.
             throw;
         }
 

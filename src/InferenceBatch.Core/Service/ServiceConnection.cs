@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
@@ -46,7 +47,7 @@ public sealed class ServiceConnection
             throw new ArgumentException(Messages.Text("InvalidValue.ApiKey"));
         }
 
-        if (string.IsNullOrWhiteSpace(apiKey) && !baseUri.IsLoopback && headers is not { Count: > 0 })
+        if (string.IsNullOrWhiteSpace(apiKey) && !Loopback.Is(baseUri) && headers is not { Count: > 0 })
         {
             throw new ServiceException(
                 ServiceErrorKind.ApiKeyMissing,

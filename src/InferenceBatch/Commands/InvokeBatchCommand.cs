@@ -2,6 +2,7 @@ using System.Collections;
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Http;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
@@ -170,7 +171,7 @@ public sealed class InvokeBatchCommand : RequestCommand
             return;
         }
 
-        if (_input is null || !ShouldProcess(Messages.Text("Target.Requests", _input.Count, _connection), Messages.Text(_connection!.BaseUri.IsLoopback ? "Action.Run" : "Action.RunBilled")))
+        if (_input is null || !ShouldProcess(Messages.Text("Target.Requests", _input.Count, _connection), Messages.Text(Loopback.Is(_connection!.BaseUri) ? "Action.Run" : "Action.RunBilled")))
         {
             return;
         }
