@@ -104,6 +104,9 @@ public sealed class BatchResult
     /// <summary>Where the line begins in the stream it was read from, in bytes.</summary>
     internal long Offset { get; set; }
 
+    /// <summary>How many bytes it has there: more than <see cref="JsonUtf8"/> where a key was masked.</summary>
+    internal int LineLength { get; set; }
+
     /// <summary>Whether the answer was sent to another row's request, so that its tokens were billed there.</summary>
     internal bool IsCopy { get; private init; }
 

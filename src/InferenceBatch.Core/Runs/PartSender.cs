@@ -120,9 +120,9 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 fewest = lines;
                 problem = new IOException(Messages.Text("DownloadIncomplete.CountsDiffer", part.BatchId, part.Ended.RequestCounts.Done, lines));
             }
-            catch (ServiceException exception)
+            catch (Exception exception) when (exception is ServiceException or FileUnwritableException)
             {
-                return exception; // Tried as often as such a call is.
+                return exception; // Tried as often as such a call is; a full disk is no fault of the service's.
             }
             catch (IOException exception)
             {

@@ -110,7 +110,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
         try
         {
             BatchResult result = IdsOnly ? ResultLineReader.ReadId(lines.Line) : ResultLineReader.Read(line, batchId, valueReader);
-            result.Offset = lines.Offset;
+            (result.Offset, result.LineLength) = (lines.Offset, line.Length);
             return result;
         }
         catch (JsonException exception)

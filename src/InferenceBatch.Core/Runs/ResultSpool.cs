@@ -15,7 +15,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     private readonly LinePlace[] _places = new LinePlace[count];
     private readonly LineFiles _files = new();
     private readonly List<string?> _batchIds = [];
-    private FileStream? _copies;
+    private DiskStream? _copies;
     private bool _isCopying;
 
     /// <summary>Says that the results added from now on were read from a file that stays as it is.</summary>
@@ -28,7 +28,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     }
 
     /// <summary>Says that the results added from now on stand in no file.</summary>
-    /// <exception cref="IOException">No temporary file can be made.</exception>
+    /// <exception cref="FileUnwritableException">No temporary file can be made.</exception>
     public void CopyFrom(string? batchId)
     {
         _copies ??= Create();
@@ -38,17 +38,17 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     }
 
     /// <summary>Keeps a result; one kept at that place before is forgotten.</summary>
-    /// <exception cref="IOException">The disk is full.</exception>
+    /// <exception cref="FileUnwritableException">The disk is full.</exception>
     public void Add(int place, BatchResult result)
     {
-        long offset = result.Offset;
+        (long offset, int length) = (result.Offset, result.LineLength);
         if (_isCopying)
         {
-            offset = _copies!.Position;
+            (offset, length) = (_copies!.Position, result.JsonUtf8.Length);
             _copies.Write(result.JsonUtf8.Span);
         }
 
-        _places[place] = new LinePlace(offset, result.JsonUtf8.Length, _files.Count - 1);
+        _places[place] = new LinePlace(offset, length, _files.Count - 1);
     }
 
     /// <summary>Reads a result that was kept.</summary>
@@ -69,7 +69,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     }
 
     /// <summary>Results may hold what no other user of the machine should read.</summary>
-    private static FileStream Create()
+    private static DiskStream Create()
     {
         var options = new FileStreamOptions
         {
@@ -84,6 +84,6 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }
 
-        return new FileStream(Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool"), options);
+        return Disk.Open(Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool"), options, isOfWholeCommand: true);
     }
 }

@@ -29,8 +29,8 @@ public sealed partial class RunStore : IDisposable
 
     private readonly Dictionary<string, RunPart> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<int, List<RunPart>> _attempts = [];
-    private readonly FileStream _lock;
-    private readonly FileStream _journal;
+    private readonly DiskStream _lock;
+    private readonly DiskStream _journal;
     private readonly bool _isTemporary;
     private string? _address;
 
@@ -41,7 +41,7 @@ public sealed partial class RunStore : IDisposable
         _lock = TakeLock(folder);
         try
         {
-            _journal = new FileStream(Path.Combine(folder, JournalName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            _journal = Disk.Open(Path.Combine(folder, JournalName), Options(FileShare.Read));
             SyncFolder(folder);
             ReadJournal();
             if (!IsSpooled)
@@ -66,7 +66,8 @@ public sealed partial class RunStore : IDisposable
     /// <param name="folder">Made when it does not exist; else empty, or a checkpoint.</param>
     /// <exception cref="RunStoreInUseException">Another process has it.</exception>
     /// <exception cref="RunMismatchException">The folder holds something else.</exception>
-    /// <exception cref="IOException">It cannot be read or written.</exception>
+    /// <exception cref="FileUnwritableException">It cannot be written.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
     public static RunStore Open(string folder)
     {
         if (File.Exists(folder))
@@ -76,7 +77,7 @@ public sealed partial class RunStore : IDisposable
 
         if (!Directory.Exists(folder))
         {
-            Directory.CreateDirectory(folder);
+            Disk.Try(folder, () => Directory.CreateDirectory(folder));
             FolderSync.Sync(Path.GetDirectoryName(Path.GetFullPath(folder))!);
         }
 
@@ -100,7 +101,7 @@ public sealed partial class RunStore : IDisposable
     }
 
     /// <summary>A run that nobody will go on with: its folder goes when it is disposed.</summary>
-    public static RunStore Temporary() => new(Directory.CreateTempSubdirectory("InferenceBatch-").FullName, isTemporary: true);
+    public static RunStore Temporary() => new(Disk.CreateTemporaryFolder().FullName, isTemporary: true);
 
     /// <summary>Holds the run to one service.</summary>
     /// <exception cref="RunMismatchException">The run was begun at another.</exception>
@@ -153,11 +154,25 @@ public sealed partial class RunStore : IDisposable
     /// <summary>Takes a step: on disk first, then in memory.</summary>
     internal void Write(RunStep step)
     {
-        _journal.Write(JsonSerializer.SerializeToUtf8Bytes(step, s_options));
-        _journal.WriteByte((byte)'\n');
-        _journal.Flush(flushToDisk: !_isTemporary);
+        long whole = _journal.Position;
+        try
+        {
+            _journal.Write([.. JsonSerializer.SerializeToUtf8Bytes(step, s_options), (byte)'\n']);
+            _journal.Flush(flushToDisk: !_isTemporary);
+        }
+        catch (FileUnwritableException)
+        {
+            // A later step must not be written behind half of this one.
+            _journal.SetLength(whole);
+            _journal.Position = whole;
+            throw;
+        }
+
         Apply(step);
     }
+
+    private static FileStreamOptions Options(FileShare share) =>
+        new() { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = share, BufferSize = 1 };
 
     /// <summary>Brings a file and its name to the disk itself.</summary>
     internal void Sync(string path)
@@ -170,7 +185,7 @@ public sealed partial class RunStore : IDisposable
     {
         if (!_isTemporary)
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 1);
+            using DiskStream file = Disk.Open(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, BufferSize = 1 });
             file.Flush(flushToDisk: true);
         }
     }
@@ -232,13 +247,14 @@ public sealed partial class RunStore : IDisposable
         }
     }
 
-    private static FileStream TakeLock(string folder)
+    private static DiskStream TakeLock(string folder)
     {
+        string path = Path.Combine(folder, LockName);
         try
         {
-            return new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
+            return Disk.Open(path, Options(FileShare.None));
         }
-        catch (IOException exception) when (exception is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
+        catch (FileUnwritableException exception) when (exception.InnerException is IOException && File.Exists(path))
         {
             throw new RunStoreInUseException(folder);
         }

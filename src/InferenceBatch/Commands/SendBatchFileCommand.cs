@@ -83,7 +83,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        IReadOnlyList<FilePart> parts = _spool.Finish();
+        IReadOnlyList<FilePart> parts = RunOrThrow((_, _) => Task.FromResult(_spool.Finish()), null);
         for (int i = 0; i < parts.Count; i++)
         {
             Send(parts[i].Path, parts.Count == 1 ? "requests.jsonl" : $"requests-{i + 1:000}.jsonl", null, 0);
@@ -99,14 +99,19 @@ public sealed class SendBatchFileCommand : ServiceCommand
     private void AddToSpool(BatchRequest request)
     {
         ServiceProfile profile = Resolve().Profile;
-        _spool ??= new RequestSpool(profile.MaxRequests, profile.MaxBytes);
         try
         {
+            _spool ??= new RequestSpool(profile.MaxRequests, profile.MaxBytes);
             _spool.Add(request);
         }
         catch (RequestRefusedException exception)
         {
             WriteError(ErrorRecords.From(exception, request));
+        }
+        catch (FileUnwritableException exception)
+        {
+            // Nothing was sent yet.
+            ThrowTerminatingError(ErrorRecords.From(exception, request));
         }
     }
 
@@ -131,7 +136,11 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("InferenceBatch-");
+        if (!TryRun((_, _) => Task.FromResult(Disk.CreateTemporaryFolder()), path, out DirectoryInfo? folder))
+        {
+            return;
+        }
+
         try
         {
             string converted = System.IO.Path.Combine(folder.FullName, "converted.jsonl");

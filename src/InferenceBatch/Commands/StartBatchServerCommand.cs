@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
@@ -109,13 +111,33 @@ public sealed class StartBatchServerCommand : BatchCommand
                 ["webhook-secret-env"] = SecretText.Of(WebhookSecret),
             },
         };
-        BatchServer server = RunOrThrow((_, token) => ServerProcess.StartAsync(options, token), dataPath);
-        ServerRegistry.Add(server);
+        BatchServer server = RunOrThrow((_, token) => StartAsync(options, token), dataPath);
         Session.Default = server.Connect(ApiKey);
         WriteObject(server);
         foreach (string trouble in RunOrThrow((_, token) => ServerHealth.TroublesAsync(server, token), dataPath))
         {
             WriteWarning(Messages.Text("Warning.ServerTrouble", server.Upstream, trouble));
+        }
+    }
+
+    /// <summary>Starts the service. One that cannot be recorded is stopped again, for no shell could find it to stop it.</summary>
+    private static async Task<BatchServer> StartAsync(ServerOptions options, CancellationToken cancellationToken)
+    {
+        BatchServer server = await ServerProcess.StartAsync(options, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ServerRegistry.Add(server);
+            return server;
+        }
+        catch (FileUnwritableException)
+        {
+            using Process? process = ServerRegistry.FindProcess(server);
+            if (process is not null)
+            {
+                await ServerProcess.StopAsync(process, cancellationToken).ConfigureAwait(false);
+            }
+
+            throw;
         }
     }
 

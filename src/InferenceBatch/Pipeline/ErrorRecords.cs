@@ -82,6 +82,7 @@ internal static class ErrorRecords
         ArgumentException => PassOn("InvalidValue", target, exception),
         RunMismatchException => PassOn("CheckpointMismatch", target, exception),
         RunStoreInUseException => PassOn("CheckpointInUse", target, exception),
+        FileUnwritableException => PassOn("FileUnwritable", target, exception),
         FileNotFoundException or DirectoryNotFoundException => PassOn("FileNotFound", target, exception),
         UnauthorizedAccessException or IOException => PassOn("FileUnreadable", target, exception),
         JsonException => PassOn("ServiceRejected", target, exception),
@@ -89,7 +90,8 @@ internal static class ErrorRecords
     };
 
     /// <summary>Whether no other input could fare better, so that the error ends the command.</summary>
-    public static bool EndsCommand(ErrorRecord error) => error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized";
+    public static bool EndsCommand(ErrorRecord error) =>
+        error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized" || error.Exception is FileUnwritableException { IsOfWholeCommand: true };
 
     public static ErrorRecord FileNotFound(string path, string resolved) =>
         Of("FileNotFound", path, resolved);
@@ -107,7 +109,7 @@ internal static class ErrorRecords
         Of("FileNotFound.Folder", path, Path.GetDirectoryName(path), Path.GetFileName(path));
 
     public static ErrorRecord FileUnwritable(string path, Exception cause) =>
-        Caused(cause, "FileUnwritable", path, path, cause.Message);
+        Caused(cause, "FileUnwritable", path, path, (cause is FileUnwritableException { InnerException: { } told } ? told : cause).Message);
 
     public static ErrorRecord FileExists(string path) =>
         Of("FileExists", path, path);

@@ -9,7 +9,7 @@ internal sealed class RequestSpool : IDisposable
     private readonly FileSplitter _splitter;
 
     /// <summary>The folder, readable by this user alone.</summary>
-    public string Folder { get; } = Directory.CreateTempSubdirectory("InferenceBatch-").FullName;
+    public string Folder { get; } = Disk.CreateTemporaryFolder().FullName;
 
     public RequestSpool(int maxRequests, long maxBytes) =>
         _splitter = new FileSplitter(Path.Combine(Folder, "requests.jsonl"), maxRequests, maxBytes);

@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
+using InferenceBatch.Lines;
 
 namespace InferenceBatch.Pipeline;
 
@@ -76,13 +78,13 @@ internal static class ServerRegistry
         }
     }
 
+    /// <summary>Records a service that has just started.</summary>
+    /// <exception cref="FileUnwritableException">The record cannot be written.</exception>
     public static void Add(BatchServer server)
     {
-        File.WriteAllText(PortPath(server.DataPath), server.Uri.Port.ToString(CultureInfo.InvariantCulture));
-        Directory.CreateDirectory(RecordFolder);
-        string path = PathOf(server);
-        File.WriteAllBytes(path + ".tmp", JsonSerializer.SerializeToUtf8Bytes(server));
-        File.Move(path + ".tmp", path, overwrite: true);
+        Write(PortPath(server.DataPath), Encoding.ASCII.GetBytes(server.Uri.Port.ToString(CultureInfo.InvariantCulture)));
+        Disk.Try(RecordFolder, () => Directory.CreateDirectory(RecordFolder));
+        Write(PathOf(server), JsonSerializer.SerializeToUtf8Bytes(server));
     }
 
     public static void Remove(BatchServer server) => File.Delete(PathOf(server));
@@ -107,6 +109,23 @@ internal static class ServerRegistry
 
         return null;
     }
+
+    /// <summary>Writes a file as a whole or not at all.</summary>
+    private static void Write(string path, byte[] content) => Disk.Try(path, () =>
+    {
+        string temporary = path + ".tmp";
+        try
+        {
+            File.WriteAllBytes(temporary, content);
+            File.Move(temporary, path, overwrite: true);
+            return path;
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+    });
 
     private static string PortPath(string dataPath) => Path.Combine(dataPath, "server.port");
 
