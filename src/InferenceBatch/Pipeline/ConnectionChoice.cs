@@ -21,7 +21,18 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
             return connection;
         }
 
-        return baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin ? origin : Resolve(null, Session.Default, null);
+        if (baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin)
+        {
+            return origin;
+        }
+
+        ServiceConnection resolved = Resolve(null, Session.Default, null);
+        if (baseUri is null)
+        {
+            SessionScope.Current.Keep();
+        }
+
+        return resolved;
     }
 
     /// <summary>A new default: what was given, else the environment's; what the session had so far does not count.</summary>
