@@ -86,6 +86,18 @@ Describe 'Start-BatchServer' {
             ($batch | Get-BatchResult).Text | Should -Be 'a'
         }
 
+        It 'takes the documented port where it is free, and another where it is not' {
+            $free = try { $probe = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 8421); $probe.Start(); $probe.Stop(); $true } catch { $false }
+            $first = Start-BatchServer -DataPath (New-DataPath)
+            if ($free) { $first.Uri.Port | Should -Be 8421 } else { $first.Uri.Port | Should -Not -Be 8421 }
+            $second = Start-BatchServer -DataPath (New-DataPath)
+            $second.Uri.Port | Should -Not -BeIn 8421, $first.Uri.Port
+            # Its own port comes first, also when the documented one is free again.
+            $data = $second.DataPath
+            $first, $second | Stop-BatchServer
+            (Start-BatchServer -DataPath $data).Uri.Port | Should -Be $second.Uri.Port
+        }
+
         It 'takes another port when its own is taken meanwhile' {
             $data = New-DataPath
             $server = Start-BatchServer -DataPath $data

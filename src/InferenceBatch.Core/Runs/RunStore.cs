@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Service;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Runs;
@@ -32,7 +33,7 @@ public sealed partial class RunStore : IDisposable
     private readonly DiskStream _lock;
     private readonly DiskStream _journal;
     private readonly bool _isTemporary;
-    private string? _address;
+    private RunService? _service;
 
     private RunStore(string folder, bool isTemporary)
     {
@@ -86,13 +87,22 @@ public sealed partial class RunStore : IDisposable
     }
 
     /// <summary>The service a checkpoint's run was begun at; null where there is no checkpoint that can be read.</summary>
-    public static Uri? AddressOf(string folder)
+    public static RunService? ServiceOf(string folder)
     {
         try
         {
             using var lines = new LineReader(new FileStream(
                 Path.Combine(folder, JournalName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
-            return lines.Read() && JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options)?.Address is { } address ? new Uri(address) : null;
+            RunService? service = null;
+            while (lines.Read() && lines.IsTerminated)
+            {
+                if (lines.Line.Span.StartsWith(FirstLineStart))
+                {
+                    service = ReadService(JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options)!);
+                }
+            }
+
+            return service;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or UriFormatException)
         {
@@ -103,19 +113,38 @@ public sealed partial class RunStore : IDisposable
     /// <summary>A run that nobody will go on with: its folder goes when it is disposed.</summary>
     public static RunStore Temporary() => new(Disk.CreateTemporaryFolder().FullName, isTemporary: true);
 
-    /// <summary>Holds the run to one service.</summary>
+    /// <summary>Holds the run to the service at an address.</summary>
+    /// <inheritdoc cref="Begin(ServiceConnection, ServiceInstance?, string?, Func{RunService, Uri?}?)"/>
+    public void Begin(Uri address) => Begin(address, other => ServiceConnection.IsSame(address, other), null, null, null);
+
+    /// <summary>
+    /// Holds the run to one service. A local service is known by its identity, whatever its address is by now; of another, and
+    /// where nothing answers, the address counts.
+    /// </summary>
+    /// <param name="connection">Where calls go now.</param>
+    /// <param name="answering">What answers there; null where nothing does, and where nobody asked.</param>
+    /// <param name="dataPath">The data folder of the local service there, where it is known.</param>
+    /// <param name="find">Finds where a local service is now, for advice; null where it is not found.</param>
     /// <exception cref="RunMismatchException">The run was begun at another.</exception>
-    public void Begin(Uri address)
+    /// <exception cref="FileUnwritableException">The journal cannot be written.</exception>
+    public void Begin(ServiceConnection connection, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find) =>
+        Begin(connection.BaseUri, connection.HasAddress, answering, dataPath, find);
+
+    private void Begin(Uri address, Func<Uri, bool> hasAddress, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find)
     {
-        if (_address is null)
+        if (_service is not null && !_service.IsAt(hasAddress, answering))
         {
-            Write(new RunStep(RunStepKind.Began) { Address = address.AbsoluteUri });
+            throw new RunMismatchException(_service.Difference(Folder, address, find));
         }
-        else if (_address != address.AbsoluteUri)
+
+        bool isNowKnown = _service is { Instance: null } && answering?.Id is not null && !_parts.Values.Any(part => part.FileId is not null);
+        if (_service is null || isNowKnown || !hasAddress(_service.Address))
         {
-            throw new RunMismatchException(Messages.Text("CheckpointMismatch.Address", Folder, _address, address));
+            Write(new RunStep(RunStepKind.Began) { Address = address.AbsoluteUri, Instance = answering?.Id, DataPath = dataPath ?? _service?.DataPath });
         }
     }
+
+    private static RunService ReadService(RunStep step) => new(new Uri(step.Address!), step.Instance, step.DataPath);
 
     public void Dispose()
     {
@@ -271,7 +300,7 @@ public sealed partial class RunStore : IDisposable
                 {
                     Apply(JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options) ?? throw new JsonException("null"));
                 }
-                catch (Exception exception) when (exception is JsonException or KeyNotFoundException or ArgumentException or InvalidOperationException)
+                catch (Exception exception) when (exception is JsonException or KeyNotFoundException or ArgumentException or InvalidOperationException or UriFormatException)
                 {
                     throw new RunMismatchException(Messages.Text("CheckpointMismatch.Step", lines.Number, _journal.Name, exception.Message));
                 }
@@ -289,7 +318,7 @@ public sealed partial class RunStore : IDisposable
         switch (step.Step)
         {
             case RunStepKind.Began:
-                _address = step.Address;
+                _service = ReadService(step);
                 break;
             case RunStepKind.Spooled:
                 IsDeduplicated = step.Deduplicate ?? IsDeduplicated;

@@ -85,9 +85,24 @@ public sealed class ServiceConnection
         && _headers.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other._headers.OrderBy(pair => pair.Key, StringComparer.Ordinal));
 
     /// <summary>Whether this is the address calls go to; a slash at its end makes no difference.</summary>
-    internal bool IsAt(Uri address) =>
-        Uri.Compare(BaseUri, address, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
-        && BaseUri.PathAndQuery.TrimEnd('/') == address.PathAndQuery.TrimEnd('/');
+    internal bool IsAt(Uri address) => IsSame(BaseUri, address);
+
+    /// <summary>
+    /// Whether an address is one of this service's: the one calls go to, the one it was made with, or its other one
+    /// (<see cref="AlternateUri"/>); the addresses of a provider's profile are those of one service.
+    /// </summary>
+    internal bool HasAddress(Uri address)
+    {
+        Uri?[] mine = [BaseUri, _givenUri, _alternateUri];
+        Uri?[] profiles = Profile.AlternateUri is null ? [] : [Profile.BaseUri, Profile.AlternateUri];
+        bool isProfiles = Array.Exists(profiles, one => one is not null && Array.Exists(mine, my => my is not null && IsSame(one, my)));
+        return mine.Concat(isProfiles ? profiles : []).Any(one => one is not null && IsSame(one, address));
+    }
+
+    /// <summary>Whether two addresses are the same: case of the host, a default port and a slash at the end make no difference.</summary>
+    internal static bool IsSame(Uri one, Uri other) =>
+        Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
+        && one.PathAndQuery.TrimEnd('/') == other.PathAndQuery.TrimEnd('/');
 
     /// <summary>The same service, its further headers included, with another key.</summary>
     internal ServiceConnection WithKey(string apiKey) => new(BaseUri, Profile, apiKey, _headers, AlternateUri);

@@ -25,7 +25,7 @@ public sealed class StartBatchServerCommand : BatchCommand
     [ValidateNotNull]
     public SecureString? UpstreamApiKey { get; set; }
 
-    /// <summary>The port to listen on; a free one when not given.</summary>
+    /// <summary>The port to listen on; when not given the one that the data folder's service had last, else 8421, else any that is free.</summary>
     [Parameter]
     [ValidateRange(1, 65535)]
     public int Port { get; set; }
@@ -101,7 +101,7 @@ public sealed class StartBatchServerCommand : BatchCommand
         var options = new ServerOptions
         {
             DataPath = dataPath,
-            Port = Port > 0 ? Port : ServerRegistry.LastPort(dataPath),
+            Port = Port > 0 ? Port : ServerRegistry.PortFor(dataPath),
             Upstream = Upstream,
             Arguments = [.. Arguments()],
             Secrets = new Dictionary<string, string?>
@@ -111,7 +111,7 @@ public sealed class StartBatchServerCommand : BatchCommand
                 ["webhook-secret-env"] = SecretText.Of(WebhookSecret),
             },
         };
-        BatchServer server = RunOrThrow((_, token) => StartAsync(options, token), dataPath);
+        BatchServer server = RunOrThrow((_, token) => StartAsync(options, Port > 0, token), dataPath);
         Session.Default = server.Connect(ApiKey);
         WriteObject(server);
         foreach (string trouble in RunOrThrow((_, token) => ServerHealth.TroublesAsync(server, token), dataPath))
@@ -121,9 +121,19 @@ public sealed class StartBatchServerCommand : BatchCommand
     }
 
     /// <summary>Starts the service. One that cannot be recorded is stopped again, for no shell could find it to stop it.</summary>
-    private static async Task<BatchServer> StartAsync(ServerOptions options, CancellationToken cancellationToken)
+    private static async Task<BatchServer> StartAsync(ServerOptions options, bool isPortGiven, CancellationToken cancellationToken)
     {
-        BatchServer server = await ServerProcess.StartAsync(options, cancellationToken).ConfigureAwait(false);
+        BatchServer server;
+        try
+        {
+            server = await ServerProcess.StartAsync(options, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ServerStartException) when (!isPortGiven && options.Port > 0 && !ServerRegistry.IsFree(options.Port))
+        {
+            // Another program has taken the port since it was found free.
+            server = await ServerProcess.StartAsync(options with { Port = 0 }, cancellationToken).ConfigureAwait(false);
+        }
+
         try
         {
             ServerRegistry.Add(server);

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using InferenceBatch.Lines;
+using InferenceBatch.Service;
 
 namespace InferenceBatch.Pipeline;
 
@@ -60,21 +61,24 @@ internal static class ServerRegistry
     }
 
     /// <summary>
-    /// The port the last service on this data folder had, so that batches known by its address are found again; 0 for any,
-    /// also when it is taken by now.
+    /// The port for a service on a data folder: the one that it had last, so that batches known by its address are found
+    /// again, else the documented one; 0, for any, where neither is free.
     /// </summary>
-    public static int LastPort(string dataPath)
+    public static int PortFor(string dataPath) =>
+        new[] { LastPort(dataPath), ServiceProfile.Local.BaseUri!.Port }.FirstOrDefault(port => port > 0 && IsFree(port));
+
+    /// <summary>Whether a port of this machine can be listened on just now.</summary>
+    public static bool IsFree(int port)
     {
         try
         {
-            int port = int.Parse(File.ReadAllText(PortPath(dataPath)), CultureInfo.InvariantCulture);
             using var probe = new TcpListener(IPAddress.Loopback, port);
             probe.Start();
-            return port;
+            return true;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException or OverflowException or ArgumentException or SocketException)
+        catch (Exception exception) when (exception is SocketException or ArgumentException)
         {
-            return 0;
+            return false;
         }
     }
 
@@ -128,6 +132,18 @@ internal static class ServerRegistry
     });
 
     private static string PortPath(string dataPath) => Path.Combine(dataPath, "server.port");
+
+    private static int LastPort(string dataPath)
+    {
+        try
+        {
+            return int.Parse(File.ReadAllText(PortPath(dataPath)), CultureInfo.InvariantCulture);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException or OverflowException)
+        {
+            return 0;
+        }
+    }
 
     private static string PathOf(BatchServer server) =>
         Path.Combine(RecordFolder, server.ProcessId.ToString(CultureInfo.InvariantCulture) + ".json");
