@@ -24,7 +24,7 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Server/Page", [] },
         { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Page", "Server.Diagnostics", "Server.Storage", "Server.Execution", "Server.Webhooks"] },
         { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Webhooks", "Server.Storage", "Server.Execution", "Server.Webhooks", "Server.Api"] },
-        { "src/InferenceBatch", ["Model", "Wire", "Lines", "Service", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
+        { "src/InferenceBatch", ["Model", "Http", "Wire", "Lines", "Service", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
     };
 
     [Theory]

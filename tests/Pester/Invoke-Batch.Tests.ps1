@@ -518,6 +518,10 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             "$problem" | Should -Match "Wait-Batch -Id 'b1'"
             @(Get-Upload).Count | Should -Be 1
         }
+
+        It 'is no limit where it is endless: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue) {
+            ('a' | Invoke-Batch -Model echo -Timeout $_ -BaseUri $Server.Uri -ErrorAction Stop).Text | Should -Be 'a'
+        }
     }
 
     Context 'secrets' {
@@ -603,6 +607,72 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $shell.Output.Trim() | Should -Be 2
             $shell = Invoke-ChildShell "'a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint'" @{ INFERENCE_BASE_URL = 'http://127.0.0.1:9/v1' }
             ($shell.Output + $shell.Error) -replace '[\s|]+', ' ' | Should -Match ([regex]::Escape("-BaseUri $($Server.Uri)"))
+        }
+
+        It 'goes on at a local service that has another port after a restart, in this shell and in one that knows none' {
+            $data = Join-Path $TestDrive "moved-$([guid]::NewGuid().ToString('N').Substring(0, 6))"
+            $first = Start-BatchServer 'echo?latency=60s' -DataPath $data -WarningAction Stop
+            try {
+                $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -Timeout 1 -ErrorAction SilentlyContinue -WarningAction SilentlyContinue
+                $first | Stop-BatchServer
+                # A stranger has its port by now; it must get no prompt and no key.
+                $stranger = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, $first.Uri.Port)
+                $stranger.Start()
+                $second = Start-BatchServer echo -DataPath $data
+                $second.Uri | Should -Not -Be $first.Uri
+                $shell = Invoke-ChildShell "('a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint' -Ordered).Text -join ''"
+                $shell.Error | Should -BeNullOrEmpty
+                $shell.Output.Trim() | Should -Be 'ab'
+                ('a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -Ordered).Text -join '' | Should -Be 'ab'
+                @(Get-Batch -BaseUri $second.Uri).Count | Should -Be 1
+            }
+            finally {
+                if ($stranger) { $stranger.Stop() }
+                Get-BatchServer | Where-Object DataPath -EQ $data | Stop-BatchServer
+                Connect-BatchService -BaseUri $Server.Uri
+            }
+        }
+
+        It 'sends nothing to another program on the port of its local service, and says how to start that: <Case>' -ForEach @(
+            @{ Case = 'a service of another data folder'; IsService = $true }
+            @{ Case = 'something else'; IsService = $false }
+        ) {
+            $data = Join-Path $TestDrive "gone-$([guid]::NewGuid().ToString('N').Substring(0, 6))"
+            $first = Start-BatchServer echo -DataPath $data
+            $other = $null
+            try {
+                $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint
+                $first | Stop-BatchServer
+                if ($IsService) { $other = Start-BatchServer echo -DataPath "$data-2" -Port $first.Uri.Port }
+                else {
+                    $other = [Net.HttpListener]::new()
+                    $other.Prefixes.Add("http://127.0.0.1:$($first.Uri.Port)/")
+                    $other.Start()
+                    $asked = [Collections.Generic.List[string]]::new()
+                    $answer = Start-ThreadJob {
+                        param($Listener, $Asked)
+                        while ($Listener.IsListening) {
+                            try { $context = $Listener.GetContext() } catch { return }
+                            $Asked.Add("$($context.Request.HttpMethod) $($context.Request.Url.AbsolutePath) $($context.Request.Headers['Authorization'])".Trim())
+                            $context.Response.StatusCode = 404
+                            $context.Response.Close()
+                        }
+                    } -ArgumentList $other, $asked
+                }
+                foreach ($script in { 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint }, { Disconnect-BatchService; 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint }) {
+                    Connect-BatchService -BaseUri $first.Uri -ApiKey 'sk-secret-4711-checkpoint'
+                    $problem = Get-ErrorOf $script
+                    Get-ErrorId $problem[0] | Should -Be 'CheckpointMismatch'
+                    "$($problem[0])" | Should -Match ([regex]::Escape("Start-BatchServer -DataPath '$data'"))
+                }
+                if ($IsService) { Get-Batch -BaseUri $other.Uri | Should -BeNullOrEmpty }
+                else { $asked | Sort-Object -Unique | Should -Be 'GET /v1/healthz' }
+            }
+            finally {
+                if ($other -is [Net.HttpListener]) { $other.Stop(); $null = $answer | Wait-Job -Timeout 10; $answer | Remove-Job -Force }
+                elseif ($other) { $other | Stop-BatchServer }
+                Connect-BatchService -BaseUri $Server.Uri
+            }
         }
 
         It 'says that equal rows were sent once before, and are not now' {

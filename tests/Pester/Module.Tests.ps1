@@ -156,6 +156,59 @@ $batch = Get-Batch -First 1
         }
     }
 
+    It 'says no secret that a service repeats: <Name>' -ForEach @(
+        @{ Name = 'the key'; Echo = '{0}' }
+        @{ Name = 'the start of the key'; Echo = '{1}' }
+        @{ Name = 'a header'; Echo = '{2}' }
+        @{ Name = 'the key in a URL'; Echo = 'https://example.org/?key={0}&x=1' }
+    ) {
+        $faults = [FaultServer]::new()
+        $secret = "sk-proj-$([guid]::NewGuid().ToString('N'))"
+        $token = "gw-$([guid]::NewGuid().ToString('N'))"
+        $echo = $Echo -f $secret, $secret.Substring(0, 24), $token
+        try {
+            $line = New-WireLine 'request-1' -With @{ response = @{ status_code = 401; body = @{ error = @{ message = "Incorrect API key provided: $echo"; code = 'invalid_api_key' } } } }
+            $good = New-WireLine 'request-2' "You sent $echo"
+            $faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'o1'; note = $echo })))
+            $faults.On('GET /v1/batches/b2', @(New-Answer (New-WireBatch 'b2' 'failed' @{ errors = @{ data = @(@{ code = 'bad'; message = "No: $echo"; line = 1 }) } })))
+            $faults.On('GET /v1/batches/b3', @(New-Answer @{ error = @{ message = "Not with $echo"; code = 'scripted' } } -Status 400 -Header @{ 'x-request-id' = $echo }))
+            $faults.On('GET /v1/files/o1/content', @(New-Answer "$line`n$good`n"))
+            $faults.On('POST /v1/files', @(New-Refusal 422 "Key $echo"))
+            $faults.On('GET /v1/models', @(New-Refusal 500 $echo))
+            $Error.Clear()
+            Connect-BatchService -BaseUri $faults.BaseUri -ApiKey $secret -Header @{ 'X-Gateway' = $token }
+            $path = New-InputFile 1
+            $prefix = "http://127.0.0.1:$(Get-FreePort)/hook/"
+            $calls = @(
+                { Get-Batch b1 }, { Get-Batch b2 | Wait-Batch }, { Get-Batch b3 }, { Get-BatchResult b1 }, { Get-BatchResult b1 -Request ('a', 'b' | New-BatchRequest -Model m) -Ordered }
+                { Send-BatchFile $path }, { 'a' | Invoke-Batch -Model m }, { Wait-Batch b3 -Timeout 0 }, { Get-BatchResult b1 | Measure-BatchResult }
+                {
+                    $sender = Start-ThreadJob { param($Prefix, $Body) 1..200 | ForEach-Object { try { Invoke-RestMethod $Prefix -Method Post -Body $Body; break } catch { Start-Sleep -Milliseconds 100 } } } -ArgumentList $prefix, "{`"type`":`"batch.failed`",`"data`":{`"id`":`"b1`",`"why`":`"$echo`"}}"
+                    Receive-BatchWebhook $prefix -First 1 -Timeout 30
+                    $sender | Remove-Job -Force
+                }
+            )
+            $said = foreach ($call in $calls) {
+                try { & { $VerbosePreference = $DebugPreference = 'Continue'; & $call } *>&1 } catch { $_ }
+            }
+            $records = @($said | Where-Object { $_ -is [Management.Automation.ErrorRecord] }) + @($Error)
+            $all = (@($said) + $records + @($records.Exception) + @($said.Error)) | Format-List * -Force | Out-String -Width 4000
+            $all += $said | ConvertTo-Json -Depth 4 -WarningAction Ignore
+            $all += $records | ForEach-Object { Get-Error -InputObject $_ } | Out-String -Width 4000
+            $all | Should -Match ([regex]::Escape('***'))
+            @($said | Where-Object { $_ -is [InferenceBatch.Model.BatchResult] }).Count | Should -Be 4
+            @($said | Where-Object { $_ -is [InferenceBatch.Webhooks.WebhookEvent] }).Count | Should -Be 1
+            foreach ($one in $secret, $token) {
+                # Any twelve characters in a row give it away.
+                for ($i = 0; $i -le $one.Length - 12; $i++) { $all.Contains($one.Substring($i, 12)) | Should -BeFalse -Because $one.Substring($i, 12) }
+            }
+        }
+        finally {
+            $faults.Dispose()
+            Connect-BatchService -BaseUri $server.Uri
+        }
+    }
+
     It 'is the same under the culture <_>' -ForEach 'en_US.UTF-8', 'de_DE.UTF-8', 'tr_TR.UTF-8', 'C' {
         $child = Invoke-ChildShell $run @{ LANG = $_; LC_ALL = $_; INFERENCE_BASE_URL = "$($server.Uri)" }
         $child.Error | Should -BeNullOrEmpty

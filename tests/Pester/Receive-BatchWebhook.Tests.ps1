@@ -69,6 +69,16 @@ Describe 'Receive-BatchWebhook' {
         1..2 | ForEach-Object { Receive-BatchWebhook $Prefix -TimeoutSec 0.2 -ErrorAction Stop | Should -BeNullOrEmpty }
     }
 
+    It 'listens without end for a -Timeout of <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([Threading.Timeout]::InfiniteTimeSpan) {
+        $receiver = Start-Receiver $Prefix @{ Timeout = $_; First = 1 }
+        try {
+            (Invoke-WebRequest $Prefix -Method Post -Body '{"batch_id":"b1"}').StatusCode | Should -Be 204
+            $receiver.Running.AsyncWaitHandle.WaitOne(20000) | Should -BeTrue
+            $receiver.Shell.EndInvoke($receiver.Running).BatchId | Should -Be 'b1'
+        }
+        finally { $receiver.Shell.Dispose() }
+    }
+
     It 'ends when it is stopped, and leaves the port free' {
         $receiver = Start-Receiver $Prefix
         $receiver.Shell.Stop()

@@ -86,6 +86,18 @@ Describe 'Start-BatchServer' {
             ($batch | Get-BatchResult).Text | Should -Be 'a'
         }
 
+        It 'takes the documented port where it is free, and another where it is not' {
+            $free = try { $probe = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 8421); $probe.Start(); $probe.Stop(); $true } catch { $false }
+            $first = Start-BatchServer -DataPath (New-DataPath)
+            if ($free) { $first.Uri.Port | Should -Be 8421 } else { $first.Uri.Port | Should -Not -Be 8421 }
+            $second = Start-BatchServer -DataPath (New-DataPath)
+            $second.Uri.Port | Should -Not -BeIn 8421, $first.Uri.Port
+            # Its own port comes first, also when the documented one is free again.
+            $data = $second.DataPath
+            $first, $second | Stop-BatchServer
+            (Start-BatchServer -DataPath $data).Uri.Port | Should -Be $second.Uri.Port
+        }
+
         It 'takes another port when its own is taken meanwhile' {
             $data = New-DataPath
             $server = Start-BatchServer -DataPath $data
@@ -133,6 +145,17 @@ Describe 'Start-BatchServer' {
             $problem = Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -RequestTimeout 0 -CompletionWindow soon }
             "$problem" | Should -Match "--request-timeout: '0'"
             "$problem" | Should -Match "--completion-window: 'soon'"
+        }
+
+        It 'a time that is endless: refused, before anything is made: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([double]::NaN), -1 {
+            $data = New-DataPath
+            $problem = Get-ErrorOf { Start-BatchServer -DataPath $data -RequestTimeout $_ }
+            Get-ErrorId $problem | Should -BeIn 'ParameterArgumentTransformationError', 'ParameterArgumentValidationError'
+            $data | Should -Not -Exist
+        }
+
+        It 'a completion window that is endless: the service says so' {
+            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "--completion-window: '9+d' is no duration"
         }
 
         It 'a key: callers must send it, the session does, and it is kept nowhere' {

@@ -205,6 +205,58 @@ Describe 'Wait-Batch' {
             "$problem" | Should -Match ([regex]::Escape("after $(0.3) seconds"))
         }
 
+        It 'of <Name> is no limit' -ForEach @(
+            @{ Name = 'the largest number'; Value = [double]::MaxValue }
+            @{ Name = 'infinity'; Value = [double]::PositiveInfinity }
+            @{ Name = 'the largest TimeSpan'; Value = [timespan]::MaxValue }
+            @{ Name = 'the TimeSpan that means infinity'; Value = [Threading.Timeout]::InfiniteTimeSpan }
+            @{ Name = '1e300'; Value = '1e300' }
+        ) {
+            Set-Batch b1 -Looks 2
+            (Wait-Batch b1 -Timeout $Value -PollingInterval 0.05 -BaseUri $Faults.BaseUri -ErrorAction Stop).Status | Should -Be 'Completed'
+        }
+
+        It 'of <Name> is refused before anything is asked' -ForEach @(
+            @{ Name = 'less than nothing'; Given = @{ Timeout = -0.1 } }
+            @{ Name = 'a negative TimeSpan'; Given = @{ Timeout = [timespan]::FromSeconds(-1) } }
+            @{ Name = 'no number'; Given = @{ Timeout = [double]::NaN } }
+            @{ Name = 'minus infinity'; Given = @{ Timeout = [double]::NegativeInfinity } }
+            @{ Name = 'words'; Given = @{ Timeout = 'soon' } }
+            @{ Name = 'an endless polling interval'; Given = @{ PollingInterval = [double]::MaxValue } }
+            @{ Name = 'an infinite polling interval'; Given = @{ PollingInterval = [double]::PositiveInfinity } }
+        ) {
+            $problem = Get-ErrorOf { Wait-Batch b1 -BaseUri $Faults.BaseUri @Given }
+            Get-ErrorId $problem | Should -BeIn 'ParameterArgumentTransformationError', 'ParameterArgumentValidationError'
+            $Faults.Calls | Should -BeNullOrEmpty
+        }
+
+        It 'of 0 asks once for a batch whose status is old: <Name>' -ForEach @(
+            @{ Name = 'one'; Ids = @('b1') }
+            @{ Name = 'several'; Ids = @('b1', 'b2', 'b3') }
+        ) {
+            $old = foreach ($id in $Ids) {
+                $Faults.On("GET /v1/batches/$id", @((New-Answer (New-WireBatch $id 'in_progress')), (New-Answer (New-WireBatch $id))))
+                Get-Batch $id -BaseUri $Faults.BaseUri
+            }
+            $old | ForEach-Object { $_.Status | Should -Be 'InProgress' }
+            ($old | Wait-Batch -Timeout 0).Id | Sort-Object | Should -Be $Ids
+            $Faults.Calls.Count | Should -Be (2 * $Ids.Count)
+        }
+
+        It 'of 0 with -Any finds the one that has ended' {
+            foreach ($id in 'b1', 'b2') { $Faults.On("GET /v1/batches/$id", @(New-Answer (New-WireBatch $id 'in_progress'))) }
+            $old = 'b1', 'b2' | ForEach-Object { Get-Batch $_ -BaseUri $Faults.BaseUri }
+            $Faults.On('GET /v1/batches/b2', @(New-Answer (New-WireBatch 'b2' 'failed')))
+            ($old | Wait-Batch -Any -Timeout 0 -ErrorAction SilentlyContinue).Id | Should -Be 'b2'
+        }
+
+        It 'of 0 is WaitTimeout for what still runs' {
+            $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
+            $old = Get-Batch b1 -BaseUri $Faults.BaseUri
+            Get-ErrorId (Get-ErrorOf { $old | Wait-Batch -Timeout 0 }) | Should -Be 'WaitTimeout'
+            $Faults.Calls.Count | Should -Be 2
+        }
+
         It 'of 0 looks once' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1')))
             (Wait-Batch b1 -Timeout 0 -BaseUri $Faults.BaseUri).Id | Should -Be 'b1'

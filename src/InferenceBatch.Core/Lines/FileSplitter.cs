@@ -40,7 +40,7 @@ public sealed class FileSplitter : IDisposable
 
     /// <summary>Writes a request; gives where it stands, in the part of that number.</summary>
     /// <exception cref="RequestRefusedException">No file can take the request; the splitter can go on.</exception>
-    /// <exception cref="IOException">The file could not be written.</exception>
+    /// <exception cref="FileUnwritableException">The file could not be written.</exception>
     public LinePlace Add(BatchRequest request)
     {
         _position++;
@@ -58,7 +58,7 @@ public sealed class FileSplitter : IDisposable
 
         if (_writer is not { } writer)
         {
-            _writer = writer = new LineWriter(new FileStream(TemporaryPath(_parts.Count + 1), FileMode.CreateNew, FileAccess.Write, FileShare.Read, 1));
+            _writer = writer = new LineWriter(Disk.Create(TemporaryPath(_parts.Count + 1)));
             _endpoint = request.Url;
         }
 
@@ -85,7 +85,7 @@ public sealed class FileSplitter : IDisposable
 
         for (int i = 0; i < named.Count; i++)
         {
-            File.Move(_parts[i].Path, named[i].Path, overwrite);
+            Disk.Move(_parts[i].Path, named[i].Path, overwrite);
         }
 
         _parts.Clear();

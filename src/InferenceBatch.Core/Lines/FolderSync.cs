@@ -13,7 +13,7 @@ public static partial class FolderSync
     private const int ReadOnly = 0;
 
     /// <summary>Brings the names in a folder to the disk.</summary>
-    /// <exception cref="IOException">The folder cannot be opened.</exception>
+    /// <exception cref="FileUnwritableException">The folder cannot be opened.</exception>
     public static void Sync(string path)
     {
         if (!OperatingSystem.IsWindows())
@@ -28,7 +28,7 @@ public static partial class FolderSync
         int handle = Open(path, ReadOnly);
         if (handle < 0)
         {
-            throw new IOException(Messages.Text("FileUnreadable.FolderSync", path, Marshal.GetLastPInvokeError()));
+            throw new FileUnwritableException(path, new IOException(Messages.Text("FileUnwritable.FolderSync", Marshal.GetLastPInvokeError())));
         }
 
         try

@@ -16,7 +16,8 @@ public static class Utf16Converter
     /// <param name="start">What <see cref="TextFileStart.Of(string)"/> said of it.</param>
     /// <param name="target">Must not exist.</param>
     /// <exception cref="TextEncodingException">It holds what UTF-8 cannot carry; the message names the line, counted from 1.</exception>
-    /// <exception cref="IOException">A file could not be read or written.</exception>
+    /// <exception cref="FileUnwritableException">The target could not be written.</exception>
+    /// <exception cref="IOException">The file could not be read.</exception>
     public static async Task ConvertAsync(string path, TextFileStart start, string target, CancellationToken cancellationToken = default)
     {
         var source = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
@@ -29,7 +30,7 @@ public static class Utf16Converter
                 options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
             }
 
-            var output = new FileStream(target, options);
+            DiskStream output = Disk.Open(target, options);
             await using (output.ConfigureAwait(false))
             {
                 try

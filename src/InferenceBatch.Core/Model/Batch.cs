@@ -66,7 +66,7 @@ public sealed class Batch
 
     public TokenUsage? Usage { get; init; }
 
-    /// <summary>The service's answer as it came, unknown fields included.</summary>
+    /// <summary>The service's answer as it came, unknown fields included; an API key in it is masked.</summary>
     public string Json { get; init; } = "";
 
     public override string ToString() => Id;

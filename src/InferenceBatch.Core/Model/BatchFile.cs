@@ -30,7 +30,7 @@ public sealed record BatchFile
     /// <summary>The local file it was sent from; null for one that was spooled from the pipeline.</summary>
     public string? Path { get; init; }
 
-    /// <summary>The service's answer as it came, unknown fields included.</summary>
+    /// <summary>The service's answer as it came, unknown fields included; an API key in it is masked.</summary>
     public string Json { get; init; } = "";
 
     public override string ToString() => Id;

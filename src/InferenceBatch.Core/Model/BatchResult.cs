@@ -92,7 +92,7 @@ public sealed class BatchResult
 
     public string? BatchId { get; set; }
 
-    /// <summary>The result line as it came, UTF-8; empty for a missing result.</summary>
+    /// <summary>The result line as it came, UTF-8, API keys masked; empty for a missing result.</summary>
     internal ReadOnlyMemory<byte> JsonUtf8 { get; init; }
 
     /// <summary>Reads <see cref="Text"/> from its place in the line when it is first asked for; null where it is there, or there is none.</summary>
@@ -104,10 +104,13 @@ public sealed class BatchResult
     /// <summary>Where the line begins in the stream it was read from, in bytes.</summary>
     internal long Offset { get; set; }
 
+    /// <summary>How many bytes it has there: more than <see cref="JsonUtf8"/> where a key was masked.</summary>
+    internal int LineLength { get; set; }
+
     /// <summary>Whether the answer was sent to another row's request, so that its tokens were billed there.</summary>
     internal bool IsCopy { get; private init; }
 
-    /// <summary>The result line as text.</summary>
+    /// <summary>The result line as text; an API key in it is masked.</summary>
     public string Json => _json ??= Encoding.UTF8.GetString(JsonUtf8.Span);
 
     /// <summary>How <see cref="Value"/> reads text; called at most once, when the value is first asked for.</summary>

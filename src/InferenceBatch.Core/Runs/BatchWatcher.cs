@@ -237,10 +237,15 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     {
         var batch = new WatchedBatch(id, _time) { Due = now, Exists = known is not null };
         watched.Add(id, batch);
-        // What was just described needs no look at once; a bare id does, if only to learn that it is wrong.
-        if (known is not null and not { Status: BatchStatus.Unknown, Json: "" })
+        if (known is null or { Status: BatchStatus.Unknown, Json: "" })
         {
-            batch.Saw(known, now);
+            return; // A bare id is polled at once, to find out early whether it is wrong.
+        }
+
+        batch.Saw(known, now);
+        // A known state is usually a fresh one, so the first poll can wait, unless there is time for a single poll only.
+        if (!(Timeout <= TimeSpan.Zero))
+        {
             Schedule(batch, now, spread: false);
         }
     }

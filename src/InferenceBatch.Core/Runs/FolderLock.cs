@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
@@ -28,14 +29,18 @@ internal sealed class FolderLock : IDisposable
     /// <param name="folder">The folder.</param>
     /// <param name="isTemporary">Whether nobody wants the folder when this process has ended.</param>
     /// <exception cref="RunStoreInUseException">Another process holds it.</exception>
-    /// <exception cref="IOException">The folder cannot be written.</exception>
+    /// <exception cref="FileUnwritableException">The folder cannot be written.</exception>
     public static FolderLock Take(string folder, bool isTemporary = false)
     {
-        FileStream file = Open(folder) ?? throw new RunStoreInUseException(folder, OwnerOf(folder));
+        FileStream file = Disk.Try(folder, () => Open(folder)) ?? throw new RunStoreInUseException(folder, OwnerOf(folder));
         var taken = new FolderLock(file, folder);
         try
         {
-            File.WriteAllBytes(taken._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess with { IsTemporary = isTemporary }, s_options));
+            Disk.Try(taken._owner, () =>
+            {
+                File.WriteAllBytes(taken._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess with { IsTemporary = isTemporary }, s_options));
+                return taken;
+            });
             return taken;
         }
         catch

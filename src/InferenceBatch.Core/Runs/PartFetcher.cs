@@ -118,7 +118,7 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
                 file.Problem = exception; // Tried as often as such a call is.
                 return;
             }
-            catch (IOException exception)
+            catch (IOException exception) when (exception is not FileUnwritableException)
             {
                 problem = exception;
             }

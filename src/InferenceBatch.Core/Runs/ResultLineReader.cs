@@ -27,6 +27,7 @@ public static class ResultLineReader
     /// <inheritdoc cref="Read(ReadOnlySpan{byte}, string?, Func{string, object?}?)"/>
     internal static BatchResult Read(byte[] kept, string? batchId, Func<string, object?>? valueReader)
     {
+        string? id = MaskSecrets(ref kept);
         ReadOnlySpan<byte> line = kept;
         bool isWhole = Utf8.IsValid(line);
         var fields = new ResultFields { IsElsewhere = !isWhole };
@@ -34,7 +35,7 @@ public static class ResultLineReader
         ServiceError? error = ErrorOf(in fields);
         return new BatchResult
         {
-            CustomId = fields.CustomId ?? "",
+            CustomId = id ?? fields.CustomId ?? "",
             Status = StatusOf(error),
             // What a body says of itself decides whether another try is worth it.
             StatusCode = fields.StatusCode is null or (>= 200 and <= 299) ? fields.Problem?.StatusCode ?? fields.StatusCode : fields.StatusCode,
@@ -60,6 +61,19 @@ public static class ResultLineReader
         var fields = new ResultFields();
         ReadLine(Utf8.IsValid(line.Span) ? line.Span : BrokenText.Repaired(line.Span), ref fields, idOnly: true);
         return new BatchResult { CustomId = fields.CustomId ?? "", JsonUtf8 = line };
+    }
+
+    /// <summary>Masks the secrets in a line; where there are any, gives its id as it was, for results are matched by it.</summary>
+    private static string? MaskSecrets(ref byte[] line)
+    {
+        if (!SecretMask.IsInJson(line))
+        {
+            return null;
+        }
+
+        string id = ReadId(line).CustomId;
+        line = line[..SecretMask.MaskJson(line)];
+        return id;
     }
 
     private static void ReadLine(ReadOnlySpan<byte> line, ref ResultFields fields, bool idOnly = false)

@@ -11,6 +11,9 @@ namespace InferenceBatch.Runs;
 /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
 public sealed class ResultReader(Func<string, object?>? valueReader = null)
 {
+    /// <summary>The bytes a result line may have: what a service compresses may become larger than memory.</summary>
+    private const int LongestResult = 256 * 1024 * 1024;
+
     /// <summary>Told of a line that could not be read (its number, counted from 1, and why); the others go on.</summary>
     public Action<int, string>? OnBadLine { get; init; }
 
@@ -112,7 +115,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     internal async IAsyncEnumerable<BatchResult> ReadAsync(
         Stream stream, string? batchId, Func<bool> isBeingWritten, Action<LineReader>? onRead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var lines = new LineReader(stream, leaveOpen: true);
+        using var lines = new LineReader(stream, leaveOpen: true, LongestResult);
         bool isFirst = onRead is not null;
         while (await lines.ReadAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -173,7 +176,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
         try
         {
             BatchResult result = IdsOnly ? ResultLineReader.ReadId(lines.Line) : ResultLineReader.Read(line, batchId, valueReader);
-            result.Offset = lines.Offset;
+            (result.Offset, result.LineLength) = (lines.Offset, line.Length);
             return result;
         }
         catch (JsonException exception)

@@ -15,7 +15,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     private readonly LinePlace[] _places = new LinePlace[count];
     private readonly LineFiles _files = new();
     private readonly List<string?> _batchIds = [];
-    private FileStream? _copies;
+    private DiskStream? _copies;
     private bool _isCopying;
 
     /// <summary>Whether it was told where results come from.</summary>
@@ -31,7 +31,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     }
 
     /// <summary>Says that the results added from now on stand in no file.</summary>
-    /// <exception cref="IOException">No temporary file can be made.</exception>
+    /// <exception cref="FileUnwritableException">No temporary file can be made.</exception>
     public void CopyFrom(string? batchId)
     {
         _copies ??= Create();
@@ -41,24 +41,24 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     }
 
     /// <summary>Keeps a result; one kept at that place before is forgotten.</summary>
-    /// <exception cref="IOException">The disk is full.</exception>
+    /// <exception cref="FileUnwritableException">The disk is full.</exception>
     public void Add(int place, BatchResult result) => _places[place] = Keep(result);
 
     /// <summary>Keeps a result whose line this spool has already.</summary>
     internal void Add(int place, LinePlace line) => _places[place] = line;
 
     /// <summary>Keeps a result at no place of its own; says where its line is.</summary>
-    /// <exception cref="IOException">The disk is full.</exception>
+    /// <exception cref="FileUnwritableException">The disk is full.</exception>
     internal LinePlace Keep(BatchResult result)
     {
-        long offset = result.Offset;
+        (long offset, int length) = (result.Offset, result.LineLength);
         if (_isCopying)
         {
-            offset = _copies!.Position;
+            (offset, length) = (_copies!.Position, result.JsonUtf8.Length);
             _copies.Write(result.JsonUtf8.Span);
         }
 
-        return new LinePlace(offset, result.JsonUtf8.Length, _files.Count - 1);
+        return new LinePlace(offset, length, _files.Count - 1);
     }
 
     /// <summary>Reads a result that was kept.</summary>
@@ -86,7 +86,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     /// Results may hold what no other user of the machine should read. Where the system allows it, the file loses its name
     /// at once, so that a killed process leaves none; on Windows the system deletes it with its last handle.
     /// </summary>
-    private static FileStream Create()
+    private static DiskStream Create()
     {
         var options = new FileStreamOptions
         {
@@ -102,7 +102,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
         }
 
         string path = Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool");
-        var file = new FileStream(path, options);
+        DiskStream file = Disk.Open(path, options, isOfWholeCommand: true);
         if (!OperatingSystem.IsWindows())
         {
             File.Delete(path);

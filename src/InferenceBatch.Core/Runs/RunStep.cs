@@ -10,6 +10,12 @@ internal sealed record RunStep([property: JsonRequired] RunStepKind Step)
     /// <summary>The service's address; with <see cref="RunStepKind.Began"/>.</summary>
     public string? Address { get; init; }
 
+    /// <summary>The identity of a local service, see <see cref="RunService"/>; with <see cref="RunStepKind.Began"/>.</summary>
+    public string? Instance { get; init; }
+
+    /// <summary>The data folder of a local service; with <see cref="RunStepKind.Began"/>.</summary>
+    public string? DataPath { get; init; }
+
     /// <summary>Which attempt the parts are of, counted from 1; with <see cref="RunStepKind.Spooled"/>.</summary>
     public int? Attempt { get; init; }
 
@@ -46,7 +52,7 @@ internal sealed record RunStep([property: JsonRequired] RunStepKind Step)
 [JsonConverter(typeof(JsonStringEnumConverter<RunStepKind>))]
 internal enum RunStepKind
 {
-    /// <summary>The folder belongs to a run against this address.</summary>
+    /// <summary>The folder belongs to a run against this service; a later one says where the same service is by then.</summary>
     Began,
 
     /// <summary>All requests of an attempt are on disk.</summary>

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Service;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Runs;
@@ -31,8 +32,8 @@ public sealed partial class RunStore : IDisposable
     private readonly HashSet<int> _retries = [];
     private readonly FolderLock? _lock;
     private readonly TemporaryFolder? _temporary;
-    private readonly FileStream _journal;
-    private string? _address;
+    private readonly DiskStream _journal;
+    private RunService? _service;
 
     private RunStore(string folder, TemporaryFolder? temporary)
     {
@@ -41,7 +42,7 @@ public sealed partial class RunStore : IDisposable
         _lock = temporary is null ? FolderLock.Take(folder) : null;
         try
         {
-            _journal = new FileStream(Path.Combine(folder, JournalName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            _journal = Disk.Open(Path.Combine(folder, JournalName), Options(FileShare.Read));
             SyncFolder(folder);
             ReadJournal();
             DeleteLeftovers();
@@ -64,7 +65,8 @@ public sealed partial class RunStore : IDisposable
     /// <param name="folder">Made when it does not exist; else empty, or a checkpoint.</param>
     /// <exception cref="RunStoreInUseException">Another process has it.</exception>
     /// <exception cref="RunMismatchException">The folder holds something else.</exception>
-    /// <exception cref="IOException">It cannot be read or written.</exception>
+    /// <exception cref="FileUnwritableException">It cannot be written.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
     public static RunStore Open(string folder)
     {
         if (File.Exists(folder))
@@ -74,7 +76,7 @@ public sealed partial class RunStore : IDisposable
 
         if (!Directory.Exists(folder))
         {
-            Directory.CreateDirectory(folder);
+            Disk.Try(folder, () => Directory.CreateDirectory(folder));
             FolderSync.Sync(Path.GetDirectoryName(Path.GetFullPath(folder))!);
         }
 
@@ -84,13 +86,22 @@ public sealed partial class RunStore : IDisposable
     }
 
     /// <summary>The service a checkpoint's run was begun at; null where there is no checkpoint that can be read.</summary>
-    public static Uri? AddressOf(string folder)
+    public static RunService? ServiceOf(string folder)
     {
         try
         {
             using var lines = new LineReader(new FileStream(
                 Path.Combine(folder, JournalName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
-            return lines.Read() && JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options)?.Address is { } address ? new Uri(address) : null;
+            RunService? service = null;
+            while (lines.Read() && lines.IsTerminated)
+            {
+                if (lines.Line.Span.StartsWith(FirstLineStart))
+                {
+                    service = ReadService(JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options)!);
+                }
+            }
+
+            return service;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or UriFormatException)
         {
@@ -106,19 +117,38 @@ public sealed partial class RunStore : IDisposable
         return new RunStore(folder.FullPath, folder);
     }
 
-    /// <summary>Holds the run to one service.</summary>
+    /// <summary>Holds the run to the service at an address.</summary>
+    /// <inheritdoc cref="Begin(ServiceConnection, ServiceInstance?, string?, Func{RunService, Uri?}?)"/>
+    public void Begin(Uri address) => Begin(address, other => ServiceConnection.IsSame(address, other), null, null, null);
+
+    /// <summary>
+    /// Holds the run to one service. A local service is known by its identity, whatever its address is by now; of another, and
+    /// where nothing answers, the address counts.
+    /// </summary>
+    /// <param name="connection">Where calls go now.</param>
+    /// <param name="answering">What answers there; null where nothing does, and where nobody asked.</param>
+    /// <param name="dataPath">The data folder of the local service there, where it is known.</param>
+    /// <param name="find">Finds where a local service is now, for advice; null where it is not found.</param>
     /// <exception cref="RunMismatchException">The run was begun at another.</exception>
-    public void Begin(Uri address)
+    /// <exception cref="FileUnwritableException">The journal cannot be written.</exception>
+    public void Begin(ServiceConnection connection, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find) =>
+        Begin(connection.BaseUri, connection.HasAddress, answering, dataPath, find);
+
+    private void Begin(Uri address, Func<Uri, bool> hasAddress, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find)
     {
-        if (_address is null)
+        if (_service is not null && !_service.IsAt(hasAddress, answering))
         {
-            Write(new RunStep(RunStepKind.Began) { Address = address.AbsoluteUri });
+            throw new RunMismatchException(_service.Difference(Folder, address, find));
         }
-        else if (_address != address.AbsoluteUri)
+
+        bool isNowKnown = _service is { Instance: null } && answering?.Id is not null && !_parts.Values.Any(part => part.FileId is not null);
+        if (_service is null || isNowKnown || !hasAddress(_service.Address))
         {
-            throw new RunMismatchException(Messages.Text("CheckpointMismatch.Address", Folder, _address, address));
+            Write(new RunStep(RunStepKind.Began) { Address = address.AbsoluteUri, Instance = answering?.Id, DataPath = dataPath ?? _service?.DataPath });
         }
     }
+
+    private static RunService ReadService(RunStep step) => new(new Uri(step.Address!), step.Instance, step.DataPath);
 
     public void Dispose()
     {
@@ -153,11 +183,25 @@ public sealed partial class RunStore : IDisposable
     /// <summary>Takes a step: on disk first, then in memory.</summary>
     internal void Write(RunStep step)
     {
-        _journal.Write(JsonSerializer.SerializeToUtf8Bytes(step, s_options));
-        _journal.WriteByte((byte)'\n');
-        _journal.Flush(flushToDisk: _temporary is null);
+        long whole = _journal.Position;
+        try
+        {
+            _journal.Write([.. JsonSerializer.SerializeToUtf8Bytes(step, s_options), (byte)'\n']);
+            _journal.Flush(flushToDisk: _temporary is null);
+        }
+        catch (FileUnwritableException)
+        {
+            // A later step must not be written behind half of this one.
+            _journal.SetLength(whole);
+            _journal.Position = whole;
+            throw;
+        }
+
         Apply(step);
     }
+
+    private static FileStreamOptions Options(FileShare share) =>
+        new() { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = share, BufferSize = 1 };
 
     /// <summary>Brings a file and its name to the disk itself.</summary>
     internal void Sync(string path)
@@ -170,7 +214,7 @@ public sealed partial class RunStore : IDisposable
     {
         if (_temporary is null)
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 1);
+            using DiskStream file = Disk.Open(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, BufferSize = 1 });
             file.Flush(flushToDisk: true);
         }
     }
@@ -259,7 +303,7 @@ public sealed partial class RunStore : IDisposable
                 {
                     Apply(JsonSerializer.Deserialize<RunStep>(lines.Line.Span, s_options) ?? throw new JsonException("null"));
                 }
-                catch (Exception exception) when (exception is JsonException or KeyNotFoundException or ArgumentException or InvalidOperationException)
+                catch (Exception exception) when (exception is JsonException or KeyNotFoundException or ArgumentException or InvalidOperationException or UriFormatException)
                 {
                     throw new RunMismatchException(Messages.Text("CheckpointMismatch.Step", lines.Number, _journal.Name, exception.Message));
                 }
@@ -277,7 +321,7 @@ public sealed partial class RunStore : IDisposable
         switch (step.Step)
         {
             case RunStepKind.Began:
-                _address = step.Address;
+                _service = ReadService(step);
                 break;
             case RunStepKind.Spooled:
                 IsDeduplicated = step.Deduplicate ?? IsDeduplicated;

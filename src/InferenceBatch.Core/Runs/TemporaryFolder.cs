@@ -1,3 +1,5 @@
+using InferenceBatch.Lines;
+
 namespace InferenceBatch.Runs;
 
 /// <summary>
@@ -15,13 +17,13 @@ public sealed class TemporaryFolder : IDisposable
     public string FullPath { get; }
 
     /// <summary>Makes a folder.</summary>
-    /// <exception cref="IOException">The temporary files cannot be written.</exception>
+    /// <exception cref="FileUnwritableException">The temporary files cannot be written.</exception>
     public static TemporaryFolder Create()
     {
         DeleteAbandoned();
         for (int attempt = 1; ; attempt++)
         {
-            string path = Directory.CreateTempSubdirectory(Prefix).FullName;
+            string path = Disk.Try(Path.GetTempPath(), () => Directory.CreateTempSubdirectory(Prefix).FullName);
             try
             {
                 return new TemporaryFolder(path, FolderLock.Take(path, isTemporary: true));

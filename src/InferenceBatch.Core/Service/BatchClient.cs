@@ -20,6 +20,7 @@ public sealed class BatchClient
     /// <summary>How far the service's clock may be behind.</summary>
     private static readonly TimeSpan s_clockSkew = TimeSpan.FromMinutes(10);
 
+    private readonly HttpMessageInvoker _http;
     private readonly HttpCaller _caller;
     private readonly TimeProvider _time;
 
@@ -31,7 +32,8 @@ public sealed class BatchClient
     {
         Connection = connection;
         _time = time ?? TimeProvider.System;
-        _caller = new HttpCaller(connection, http ?? HttpCaller.Shared, _time, warn);
+        _http = http ?? HttpCaller.Shared;
+        _caller = new HttpCaller(connection, _http, _time, warn);
     }
 
     public ServiceConnection Connection { get; }
@@ -198,6 +200,10 @@ public sealed class BatchClient
     /// <param name="pageSize">Batches a call, 1 to 100.</param>
     public IAsyncEnumerable<Batch> ListBatchesAsync(string? after = null, int pageSize = 100, CancellationToken cancellationToken = default) =>
         ListBatchesAsync(after, pageSize, RetryPolicy.Interactive, cancellationToken);
+
+    /// <summary>GET /healthz: what answers at the address, asked once and without the key; null where nothing does within five seconds.</summary>
+    public Task<ServiceInstance?> FindInstanceAsync(CancellationToken cancellationToken = default) =>
+        new InstanceProbe(Connection.BaseUri, _http, _time).AskAsync(cancellationToken);
 
     /// <summary>GET /models: the ids of the models the service has.</summary>
     public Task<IReadOnlyList<string>> ListModelsAsync(RetryPolicy? policy = null, CancellationToken cancellationToken = default) =>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
@@ -9,7 +10,7 @@ namespace InferenceBatch.Service;
 /// range or behind the last whole line, or, where the service knows neither, from the start again and past what was read.
 /// </summary>
 /// <remarks>Throws <see cref="ServiceException"/>; <see cref="ServiceErrorKind.DownloadIncomplete"/> when five tries in a row brought nothing.</remarks>
-internal sealed class ContentStream(BatchClient client, string fileId, long start = 0, RetryPolicy? policy = null) : Stream
+internal sealed class ContentStream(BatchClient client, string fileId, long start = 0, RetryPolicy? policy = null) : ReadOnlyStream
 {
     private const int MaxFruitlessTries = 5;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
@@ -20,22 +21,20 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
     private Stream? _stream;
     private long _position = start;
     private long? _length;
+
+    /// <summary>Whether the service has compressed the file. A range would count the compressed bytes: it is read from the start then.</summary>
+    private bool _isEncoded;
     private long _lines;
     private long _lineStart = start;
     private int _fruitless;
     private bool _isFruitful;
+    private bool _wasRead;
 
     /// <summary>Whether the service said that the file is still being written.</summary>
     public bool IsPartial { get; private set; }
 
     /// <summary>Whether the service has answered with the file.</summary>
     public bool IsOpened { get; private set; }
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
 
     public override long Length => _length ?? throw new NotSupportedException("The service did not say how long the file is.");
 
@@ -61,10 +60,17 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
                 {
                     Count(buffer.Span[..read]);
                     _isFruitful |= read > 0;
+                    _wasRead |= read > 0;
                     return read;
                 }
 
                 problem = new IOException(Messages.Text("DownloadIncomplete.EndedEarly", _position, _length));
+            }
+            catch (DamagedContentException exception) when (_wasRead)
+            {
+                // What was read already may be wrong, so that nothing can be continued.
+                throw new ServiceException(
+                    ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete.Damaged", fileId, exception.Message), exception);
             }
             catch (Exception exception) when (exception is IOException or HttpRequestException or OperationCanceledException)
             {
@@ -86,22 +92,6 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         }
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) =>
-        throw new NotSupportedException("A download is read asynchronously.");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
     protected override void Dispose(bool disposing)
     {
         Drop();
@@ -115,7 +105,13 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         try
         {
             _response = await client.OpenContentAsync(
-                fileId, isByLine ? 0 : _position, isByLine ? _lines : 0, policy ?? RetryPolicy.Interactive, cancellationToken).ConfigureAwait(false);
+                fileId, isByLine || _isEncoded ? 0 : _position, isByLine ? _lines : 0, policy ?? RetryPolicy.Interactive, cancellationToken).ConfigureAwait(false);
+            _isEncoded |= ContentDecoding.IsEncoded(_response.Content);
+            if (_isEncoded && _response.StatusCode == HttpStatusCode.PartialContent)
+            {
+                _response.Dispose();
+                _response = await client.OpenContentAsync(fileId, 0, cancellationToken: cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (ServiceException exception) when (_position > 0 && exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
@@ -126,7 +122,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         IsOpened = true;
         IsPartial = _response.Headers.TryGetValues("X-Incomplete", out IEnumerable<string>? values)
             && values.FirstOrDefault()?.Equals("true", StringComparison.OrdinalIgnoreCase) == true;
-        Stream stream = await _response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        Stream stream = await ContentDecoding.OpenAsync(_response.Content, cancellationToken).ConfigureAwait(false);
         if (_response.StatusCode == HttpStatusCode.PartialContent)
         {
             ContentRangeHeaderValue? range = _response.Content.Headers.ContentRange;
@@ -135,7 +131,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
                 ? throw new IOException(Messages.Text("DownloadIncomplete.OtherRange", _position, from)) : stream;
         }
 
-        _length = _response.Content.Headers.ContentLength + (_position - toSkip);
+        _length = ContentDecoding.IsEncoded(_response.Content) ? _length : _response.Content.Headers.ContentLength + (_position - toSkip);
         for (long skipped = 0; skipped < toSkip;)
         {
             byte[] waste = new byte[Math.Min(64 * 1024, toSkip - skipped)];

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using InferenceBatch.Http;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
@@ -18,7 +20,7 @@ public static class Download
     /// <param name="path">Where it goes.</param>
     /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
     /// <returns>Whether the file is whole; false when the service said that it is still being written.</returns>
-    /// <exception cref="IOException">The disk is full or not writable; what there is of the part stays, to go on from.</exception>
+    /// <exception cref="FileUnwritableException">The disk is full or not writable; what there is of the part stays, to continue from.</exception>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.FileNotFound"/>, <see cref="ServiceErrorKind.DownloadIncomplete"/> and others.</exception>
     public static Task<bool> ToFileAsync(
         BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default) =>
@@ -62,13 +64,13 @@ public static class Download
         {
             isWhole = await FillAsync(part, client, fileId, progress, policy, cancellationToken).ConfigureAwait(false);
         }
-        catch when (new FileInfo(part) is { Exists: true, Length: 0 })
+        catch (Exception exception) when (exception.InnerException is DamagedContentException || new FileInfo(part) is { Exists: true, Length: 0 })
         {
-            File.Delete(part); // Nothing to go on from.
+            File.Delete(part); // There is nothing to continue.
             throw;
         }
 
-        File.Move(part, path, overwrite: true);
+        Disk.Move(part, path, overwrite: true);
         return isWhole;
     }
 
@@ -92,7 +94,14 @@ public static class Download
     private static async Task<bool> FillAsync(
         string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, RetryPolicy policy, CancellationToken cancellationToken)
     {
-        var file = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, FileOptions.Asynchronous);
+        DiskStream file = Disk.Open(part, new FileStreamOptions
+        {
+            Mode = FileMode.OpenOrCreate,
+            Access = FileAccess.Write,
+            Share = FileShare.Read,
+            BufferSize = 1,
+            Options = FileOptions.Asynchronous,
+        });
         await using ConfiguredAsyncDisposable closingFile = file.ConfigureAwait(false);
         long? total = file.Length > 0 ? await SizeAsync(client, fileId, cancellationToken).ConfigureAwait(false) : null;
         file.SetLength(file.Length <= total ? file.Length : 0);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
@@ -12,7 +13,12 @@ namespace InferenceBatch.Service;
 internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoker http, TimeProvider time, Action<string>? warn)
 {
     private const int MaxRedirects = 5;
+
+    /// <summary>The bytes that are read of an answer, decoded.</summary>
     private const int MaxAnswer = 64 * 1024 * 1024;
+
+    /// <summary>The same of an error.</summary>
+    private const int MaxError = 64 * 1024;
 
     /// <summary>
     /// Bodies larger than this wait for the service's leave (Expect: 100-continue, RFC 9110 section 10.1.1), so that a
@@ -26,15 +32,9 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
     private static readonly string s_userAgent = "InferenceBatch/" + typeof(HttpCaller).Assembly.GetName().Version!.ToString(3);
 
     private static readonly Lazy<HttpMessageInvoker> s_shared = new(() => new HttpMessageInvoker(
-        new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            ConnectTimeout = TimeSpan.FromSeconds(30),
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-        }));
+        new DirectLoopbackHandler(connectTimeout: TimeSpan.FromSeconds(30), connectionLifetime: TimeSpan.FromMinutes(5))));
 
-    /// <summary>One pool of connections for the process; proxies and certificates are the system's.</summary>
+    /// <summary>The connections of the process; proxies and certificates are the system's, but no proxy is asked for this machine.</summary>
     public static HttpMessageInvoker Shared => s_shared.Value;
 
     /// <summary>Makes a call and reads its whole answer.</summary>
@@ -97,6 +97,11 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
                 throw await RefusalAsync(call, response, either.Token).ConfigureAwait(false);
             }
 
+            if (ContentDecoding.UnknownIn(response.Content) is { } coding)
+            {
+                throw Undecodable(response, coding);
+            }
+
             patience.CancelAfter(s_patience);
             return await use(response, either.Token).ConfigureAwait(false);
         }
@@ -134,6 +139,11 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             if (SameOrigin(address, home))
             {
                 connection.Authorize(request.Headers);
+            }
+
+            if (!request.Headers.Contains("Accept-Encoding"))
+            {
+                request.Headers.TryAddWithoutValidation("Accept-Encoding", ContentDecoding.Identity);
             }
 
             if (call.RangeStart > 0)
@@ -200,7 +210,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
     private static async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpResponseMessage response, int limit, CancellationToken cancellationToken)
     {
-        Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        Stream stream = await ContentDecoding.OpenAsync(response.Content, cancellationToken).ConfigureAwait(false);
         var body = new MemoryStream();
         byte[] buffer = new byte[16 * 1024];
         int read;
@@ -218,7 +228,8 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         bool isJson = false;
         try
         {
-            ReadOnlyMemory<byte> body = await ReadBodyAsync(response, 64 * 1024, cancellationToken).ConfigureAwait(false);
+            ReadOnlyMemory<byte> body = ContentDecoding.UnknownIn(response.Content) is not null ? default
+                : await ReadBodyAsync(response, MaxError, cancellationToken).ConfigureAwait(false);
             error = ErrorReader.ReadBody(body);
             isJson = error is not null || LooksLikeJson(body.Span);
         }
@@ -240,7 +251,7 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             408 or >= 500 => ServiceErrorKind.ServiceUnavailable,
             _ => ServiceErrorKind.ServiceRejected,
         };
-        string? requestId = response.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null;
+        string? requestId = SecretMask.Of(response.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null);
         return new ServiceException(kind, Describe(status, error, requestId, Advice(kind)))
         {
             StatusCode = status,
@@ -294,6 +305,14 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
                 or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,
         },
+    };
+
+    private ServiceException Undecodable(HttpResponseMessage response, string coding) => new(
+        ServiceErrorKind.ServiceUnavailable, Messages.Text("ServiceUnavailable.Coding", connection.BaseUri, coding))
+    {
+        StatusCode = response.StatusCode,
+        WasAccepted = true,
+        IsTransient = false,
     };
 
     private string LocalAdvice() => connection.Profile == ServiceProfile.Local

@@ -1,10 +1,13 @@
 using System.Net.Http.Headers;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// Where calls go and with what key. The key and the values of further headers are in no property and in no text.
+/// Where calls go and with what key. The key and the values of further headers are in no property and in no text, and are
+/// masked in what services say (<see cref="SecretMask"/>).
 /// </summary>
 public sealed class ServiceConnection
 {
@@ -23,6 +26,12 @@ public sealed class ServiceConnection
     public ServiceConnection(
         Uri baseUri, ServiceProfile profile, string? apiKey, IReadOnlyDictionary<string, string>? headers = null, Uri? alternateUri = null)
     {
+        SecretMask.Add(apiKey);
+        foreach ((string name, string value) in headers ?? new Dictionary<string, string>())
+        {
+            SecretMask.AddHeader(name, value);
+        }
+
         if (!baseUri.IsAbsoluteUri || (baseUri.Scheme != Uri.UriSchemeHttp && baseUri.Scheme != Uri.UriSchemeHttps))
         {
             throw new ArgumentException(Messages.Text("InvalidValue.Address", baseUri));
@@ -38,7 +47,7 @@ public sealed class ServiceConnection
             throw new ArgumentException(Messages.Text("InvalidValue.ApiKey"));
         }
 
-        if (string.IsNullOrWhiteSpace(apiKey) && !baseUri.IsLoopback && headers is not { Count: > 0 })
+        if (string.IsNullOrWhiteSpace(apiKey) && !Loopback.Is(baseUri) && headers is not { Count: > 0 })
         {
             throw new ServiceException(
                 ServiceErrorKind.ApiKeyMissing,
@@ -76,9 +85,24 @@ public sealed class ServiceConnection
         && _headers.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other._headers.OrderBy(pair => pair.Key, StringComparer.Ordinal));
 
     /// <summary>Whether this is the address calls go to; a slash at its end makes no difference.</summary>
-    internal bool IsAt(Uri address) =>
-        Uri.Compare(BaseUri, address, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
-        && BaseUri.PathAndQuery.TrimEnd('/') == address.PathAndQuery.TrimEnd('/');
+    internal bool IsAt(Uri address) => IsSame(BaseUri, address);
+
+    /// <summary>
+    /// Whether an address is one of this service's: the one calls go to, the one it was made with, or its other one
+    /// (<see cref="AlternateUri"/>); the addresses of a provider's profile are those of one service.
+    /// </summary>
+    internal bool HasAddress(Uri address)
+    {
+        Uri?[] mine = [BaseUri, _givenUri, _alternateUri];
+        Uri?[] profiles = Profile.AlternateUri is null ? [] : [Profile.BaseUri, Profile.AlternateUri];
+        bool isProfiles = Array.Exists(profiles, one => one is not null && Array.Exists(mine, my => my is not null && IsSame(one, my)));
+        return mine.Concat(isProfiles ? profiles : []).Any(one => one is not null && IsSame(one, address));
+    }
+
+    /// <summary>Whether two addresses are the same: case of the host, a default port and a slash at the end make no difference.</summary>
+    internal static bool IsSame(Uri one, Uri other) =>
+        Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
+        && one.PathAndQuery.TrimEnd('/') == other.PathAndQuery.TrimEnd('/');
 
     /// <summary>The same service, its further headers included, with another key.</summary>
     internal ServiceConnection WithKey(string apiKey) => new(BaseUri, Profile, apiKey, _headers, AlternateUri);

@@ -1,13 +1,14 @@
 using System.Net;
 using InferenceBatch.Model;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Service;
 
-/// <summary>A call to a service that did not succeed. The message says the status, the service's words and what to do; it never holds a key.</summary>
+/// <summary>A call to a service that did not succeed. The message says the status, the service's words and what to do; neither it nor a cause holds a key.</summary>
 public sealed class ServiceException : Exception
 {
     public ServiceException(ServiceErrorKind kind, string message, Exception? innerException = null)
-        : base(message, innerException)
+        : base(SecretMask.Of(message), SecretMask.Of(innerException))
     {
         Kind = kind;
         IsTransient = kind is ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable;

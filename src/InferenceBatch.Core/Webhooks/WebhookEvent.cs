@@ -28,7 +28,7 @@ public sealed class WebhookEvent
     /// <summary>Whether its signature was verified; false when no secret was given to do so.</summary>
     public bool IsVerified { get; init; }
 
-    /// <summary>The body as it came.</summary>
+    /// <summary>The body as it came; an API key or a webhook's secret in it is masked.</summary>
     public string Json { get; init; } = "";
 
     public override string ToString() => $"{Type ?? "event"} {BatchId}".TrimEnd();
@@ -40,7 +40,6 @@ public sealed class WebhookEvent
     /// <param name="isVerified">Whether its signature was verified.</param>
     public static WebhookEvent Read(ReadOnlyMemory<byte> body, string? webhookId = null, DateTimeOffset receivedAt = default, bool isVerified = false)
     {
-        string json = Encoding.UTF8.GetString(body.Span);
         JsonElement root = default;
         try
         {
@@ -55,12 +54,12 @@ public sealed class WebhookEvent
         return new WebhookEvent
         {
             Id = webhookId ?? (root.Field("object").Text() == "event" ? root.Field("id").Text() : null),
-            Type = root.Field("type", "event").Text(),
+            Type = SecretMask.Of(root.Field("type", "event").Text()),
             BatchId = BatchIdOf(root),
             CreatedAt = root.Field("created_at", "timestamp").Time(),
             ReceivedAt = receivedAt,
             IsVerified = isVerified,
-            Json = json,
+            Json = SecretMask.OfJson(Encoding.UTF8.GetString(body.Span)),
         };
     }
 

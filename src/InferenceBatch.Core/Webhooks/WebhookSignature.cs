@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using InferenceBatch.Model;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Webhooks;
 
@@ -27,6 +28,7 @@ public sealed class WebhookSignature
     public WebhookSignature(string secret, TimeProvider? time = null)
     {
         ArgumentNullException.ThrowIfNull(secret);
+        SecretMask.Add(secret);
         string base64 = secret.Trim();
         base64 = base64.StartsWith(SecretPrefix, StringComparison.Ordinal) ? base64[SecretPrefix.Length..] : base64;
         byte[] key = new byte[base64.Length];

@@ -21,9 +21,9 @@ public static class BatchFileReader
         FileName = element.Field("filename").Text(),
         Bytes = element.Field("bytes").Whole(),
         Purpose = element.Field("purpose").Name(),
-        Status = element.Field("status").Name(),
+        Status = SecretMask.Of(element.Field("status").Name()),
         CreatedAt = element.Field("created_at").Time(),
         ExpiresAt = element.Field("expires_at").Time(),
-        Json = element.GetRawText(),
+        Json = SecretMask.OfJson(element.GetRawText()),
     };
 }

@@ -21,7 +21,7 @@ public static class BatchReader
     public static Batch Read(JsonElement element)
     {
         JsonElement batch = element.Field("job") is { ValueKind: JsonValueKind.Object } job ? job : element;
-        string raw = batch.Field("status").Name() ?? "";
+        string raw = SecretMask.Of(batch.Field("status").Name()) ?? "";
         return new Batch
         {
             Id = batch.Field("id", "batch_id").Name() ?? throw new JsonException("The answer holds no batch: it has no 'id'."),
@@ -46,7 +46,7 @@ public static class BatchReader
             CancelledAt = batch.Field("cancelled_at").Time(),
             Metadata = ReadMetadata(batch.Field("metadata")),
             Usage = ReadUsage(batch.Field("usage")),
-            Json = element.GetRawText(),
+            Json = SecretMask.OfJson(element.GetRawText()),
         };
     }
 

@@ -5,7 +5,7 @@ namespace InferenceBatch.Wire;
 
 /// <summary>
 /// Reads what a service says went wrong, in every shape seen: <c>{"error":{…}}</c>, <c>{"error":"text"}</c>, a bare
-/// object with <c>message</c> or <c>detail</c>, a string, HTML, nothing.
+/// object with <c>message</c> or <c>detail</c>, a string, HTML, nothing. What it gives holds no secret (<see cref="SecretMask"/>).
 /// </summary>
 public static class ErrorReader
 {
@@ -65,13 +65,17 @@ public static class ErrorReader
         JsonElement? message = element.Field("message", "detail");
         string? text = message.Name() ?? (message is { } shaped ? shaped.GetRawText() : null);
         return code is null && text is null ? null
-            : new ServiceError(code ?? "error", Shorten(text ?? ""), element.Field("param").Name(), ReadLine(element.Field("line")));
+            : new ServiceError(SecretMask.Of(code) ?? "error", Shorten(text ?? ""), SecretMask.Of(element.Field("param").Name()), ReadLine(element.Field("line")));
     }
 
     private static bool IsStatus(string code) => code.Length == 3 && code[0] is ('4' or '5') && char.IsAsciiDigit(code[1]) && char.IsAsciiDigit(code[2]);
 
     private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
 
-    /// <summary>Cuts what is no message any more, such as a page of HTML.</summary>
-    internal static string Shorten(string text) => text.Length <= LongestMessage ? text : TextCut.Start(text, LongestMessage) + "…";
+    /// <summary>A service's message without secrets, cut where it is no message any more, such as a page of HTML.</summary>
+    internal static string Shorten(string text)
+    {
+        text = SecretMask.Of(text);
+        return text.Length <= LongestMessage ? text : TextCut.Start(text, LongestMessage) + "…";
+    }
 }

@@ -6,7 +6,10 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>What every request goes through: a request id, the limits on its head, the key, and errors made JSON.</summary>
-internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
+/// <param name="keys">Who may call.</param>
+/// <param name="instance">Which service this is, see <see cref="Database.Instance"/>; every answer says it.</param>
+/// <param name="logger">Told of what goes wrong.</param>
+internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger)
 {
     private const int MaxHeaderBytes = 32 * 1024;
     private const int MaxUrlLength = 8 * 1024;
@@ -18,6 +21,11 @@ internal sealed class ApiPipeline(ApiKeys keys, ILogger logger)
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
         context.Response.Headers["x-request-id"] = Ids.NewRequest();
+        if (instance is not null)
+        {
+            context.Response.Headers["x-inference-batch-instance"] = instance;
+        }
+
         try
         {
             CheckHead(context.Request);

@@ -136,7 +136,7 @@ internal sealed class ServiceHost : IAsyncDisposable
 
     private void Map(ApiKeys keys, HealthCheck health)
     {
-        var pipeline = new ApiPipeline(keys, _engine.Logger);
+        var pipeline = new ApiPipeline(keys, _engine.Database.Instance, _engine.Logger);
         _app.Use(next => context => pipeline.InvokeAsync(context, next));
         _app.UseRouting();
         new FileRoutes(_engine, _scheduler).Map(_app);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using InferenceBatch.Server.Execution;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Cli;
 
@@ -106,9 +107,17 @@ internal sealed class Settings(Command command)
         Value<int?>(name, null, text => text == "auto" ? null : ReadNumber(text, least, most));
 
     /// <summary>The parts of a secret that may hold several, separated by commas.</summary>
-    public string[] Secrets(string name) => Secret(name)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+    public string[] Secrets(string name)
+    {
+        string[] parts = Secret(name)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+        Array.ForEach(parts, SecretMask.Add);
+        return parts;
+    }
 
-    /// <summary>The value of the variable that an option names: keys are never typed on a command line, where anybody can read them.</summary>
+    /// <summary>
+    /// The value of the variable that an option names: keys are never typed on a command line, where anybody can read them.
+    /// <see cref="SecretMask"/> learns of it.
+    /// </summary>
     public string? Secret(string name)
     {
         if (Text(name) is not { } variable)
@@ -118,6 +127,7 @@ internal sealed class Settings(Command command)
 
         if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } secret)
         {
+            SecretMask.Add(secret);
             return secret;
         }
 

@@ -51,6 +51,9 @@ internal sealed class Database : IDisposable
 
     public EventTable Events { get; }
 
+    /// <summary>See <see cref="InstanceTable"/>.</summary>
+    public string? Instance { get; private set; }
+
     /// <summary>Opens the database, and makes it where there is none.</summary>
     /// <exception cref="SqliteException">It cannot be opened.</exception>
     /// <exception cref="InvalidDataException">It is damaged, or no database, or was made by a later version.</exception>
@@ -146,6 +149,7 @@ internal sealed class Database : IDisposable
 
         Execute(StatisticsTable.Schema);
         Execute(EventTable.Schema);
+        Instance = InstanceTable.Open(this);
     }
 
     private SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object? Value)> values)

@@ -19,6 +19,8 @@ internal static class Ids
 
     public static string NewEvent() => "evt_" + Random();
 
+    public static string NewInstance() => "inst_" + Random();
+
     /// <summary>Opens nothing, and every line needs one: a fast generator will do.</summary>
     public static string NewRequest() => "req_" + System.Random.Shared.GetString(Alphabet, Length);
 

@@ -5,7 +5,10 @@ using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Durations are seconds; a TimeSpan is taken too. Refuses what is negative or not finite.</summary>
+/// <summary>
+/// Durations are seconds; a TimeSpan is taken too. Infinity, and Timeout.InfiniteTimeSpan, mean no limit (<see cref="TimeLimit"/>). Refuses
+/// what is negative or not a number.
+/// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class SecondsTransformationAttribute : ArgumentTransformationAttribute
 {
@@ -15,14 +18,14 @@ internal sealed class SecondsTransformationAttribute : ArgumentTransformationAtt
         double seconds;
         if (plain is TimeSpan span)
         {
-            seconds = span.TotalSeconds;
+            seconds = span == Timeout.InfiniteTimeSpan ? double.PositiveInfinity : span.TotalSeconds;
         }
         else if (!LanguagePrimitives.TryConvertTo(plain, CultureInfo.InvariantCulture, out seconds))
         {
             throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NotSeconds", plain));
         }
 
-        return double.IsFinite(seconds) && seconds >= 0 ? seconds
+        return seconds >= 0 ? seconds
             : throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NegativeSeconds", seconds));
     }
 }

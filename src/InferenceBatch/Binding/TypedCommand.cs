@@ -1,7 +1,6 @@
 using System.Collections;
 using System.Management.Automation;
 using System.Management.Automation.Language;
-using System.Net;
 using System.Security;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
@@ -53,7 +52,7 @@ internal sealed class TypedCommand(CommandAst? command, IDictionary given)
                 return null;
             }
 
-            string? key = Value("ApiKey") is SecureString secret ? new NetworkCredential("", secret).Password : Value("ApiKey")?.ToString();
+            string? key = Value("ApiKey") is SecureString secret ? SecretText.Of(secret) : Value("ApiKey")?.ToString();
             try
             {
                 return new ConnectionResolver(Environment.GetEnvironmentVariable).Resolve(uri, string.IsNullOrEmpty(key) ? null : key, null, Session.Default);

@@ -98,7 +98,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
             wait.RunAndResume(() => RunOrThrow((pump, token) => WriteAsTheyEndAsync(wait, pump, token), _waiting));
         }
 
-        Run((pump, token) => _results!.FinishAsync(pump));
+        RunOrThrow((pump, _) => _results!.FinishAsync(pump), null);
     }
 
     protected override void Dispose(bool disposing)

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Http;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
@@ -132,9 +133,14 @@ public sealed class InvokeBatchCommand : RequestCommand
             () =>
             {
                 // With -WhatIf nothing is made but what goes again.
-                bool isKept = folder is not null && (!IsWhatIf || RunStore.AddressOf(folder) is not null);
+                bool isKept = folder is not null && (!IsWhatIf || RunStore.ServiceOf(folder) is not null);
+                bool isLocal = isKept && Loopback.Is(_connection.BaseUri);
                 _store = isKept ? RunStore.Open(folder!) : RunStore.Temporary();
-                _store.Begin(_connection.BaseUri);
+                _store.Begin(
+                    _connection,
+                    isLocal ? Run((_, token) => LocalRun.AskAsync(_connection.BaseUri, token)) : null,
+                    isLocal ? LocalRun.DataPathOf(_connection.BaseUri) : null,
+                    begun => Run((_, token) => LocalRun.FindAsync(begun, token)));
                 _input = new RunInput(_store, _connection.Profile.MaxRequests, _connection.Profile.MaxBytes, Deduplicate);
             },
             folder);
@@ -184,7 +190,7 @@ public sealed class InvokeBatchCommand : RequestCommand
             return;
         }
 
-        if (_input is null || !ShouldProcess(Messages.Text("Target.Requests", _input.Count, _connection), Messages.Text(_connection!.BaseUri.IsLoopback ? "Action.Run" : "Action.RunBilled")))
+        if (_input is null || !ShouldProcess(Messages.Text("Target.Requests", _input.Count, _connection), Messages.Text(Loopback.Is(_connection!.BaseUri) ? "Action.Run" : "Action.RunBilled")))
         {
             return;
         }
@@ -243,7 +249,8 @@ public sealed class InvokeBatchCommand : RequestCommand
     private Uri? LocalAddressOf(string? folder)
     {
         bool isOpen = Connection is null && Session.Default is null && string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
-        return isOpen && folder is not (null or "") && RunStore.AddressOf(folder) is { IsLoopback: true } address ? address : null;
+        return isOpen && folder is not (null or "") && RunStore.ServiceOf(folder) is { } begun && Loopback.Is(begun.Address)
+            ? Run((_, token) => LocalRun.FindAsync(begun, token)) ?? begun.Address : null;
     }
 
     /// <summary>
@@ -356,7 +363,7 @@ public sealed class InvokeBatchCommand : RequestCommand
         Ordered = Ordered,
         RetryFailed = RetryFailed,
         MaxFailed = MaxFailed,
-        Timeout = Timeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        Timeout = TimeLimit.Of(Timeout),
         CompletionWindow = CompletionWindow ?? _connection!.Profile.CompletionWindows[0],
         Metadata = MetadataReader.Read(Metadata),
         ValueReader = JsonValue.ObjectOrArray,

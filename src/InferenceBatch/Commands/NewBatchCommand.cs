@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Management.Automation;
 using InferenceBatch.Binding;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
@@ -59,7 +60,7 @@ public sealed class NewBatchCommand : ServiceCommand
 
     protected override void BeginProcessing()
     {
-        if (WebhookUrl is { } url && !(url.IsAbsoluteUri && (url.Scheme == Uri.UriSchemeHttps || (url.Scheme == Uri.UriSchemeHttp && url.IsLoopback))))
+        if (WebhookUrl is { } url && !(url.IsAbsoluteUri && (url.Scheme == Uri.UriSchemeHttps || (url.Scheme == Uri.UriSchemeHttp && Loopback.Is(url)))))
         {
             ThrowTerminatingError(ErrorRecords.Of("InvalidValue.NotHttps", url, url));
         }
@@ -69,7 +70,7 @@ public sealed class NewBatchCommand : ServiceCommand
     {
         string id = File?.Id ?? InputFileId!;
         ServiceConnection connection = Resolve(File);
-        if (!ShouldProcess(Messages.Text("Target.At", id, connection), Messages.Text(connection.BaseUri.IsLoopback ? "Action.CreateBatch" : "Action.CreateBilledBatch")))
+        if (!ShouldProcess(Messages.Text("Target.At", id, connection), Messages.Text(Loopback.Is(connection.BaseUri) ? "Action.CreateBatch" : "Action.CreateBilledBatch")))
         {
             return;
         }

@@ -47,7 +47,7 @@ public sealed class ReceiveBatchWebhookCommand : BatchCommand
         {
             using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             // A timer waits 49 days at most.
-            over.CancelAfter(Timeout is < 4e6 and var seconds ? TimeSpan.FromSeconds(seconds) : System.Threading.Timeout.InfiniteTimeSpan);
+            over.CancelAfter(TimeLimit.Of(Timeout) is { TotalDays: < 49 } limit ? limit : System.Threading.Timeout.InfiniteTimeSpan);
             int left = First ?? int.MaxValue;
             try
             {

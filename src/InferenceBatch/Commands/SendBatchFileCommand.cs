@@ -84,7 +84,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        IReadOnlyList<FilePart> parts = _spool.Finish();
+        IReadOnlyList<FilePart> parts = RunOrThrow((_, _) => Task.FromResult(_spool.Finish()), null);
         for (int i = 0; i < parts.Count; i++)
         {
             Send(parts[i].Path, parts.Count == 1 ? "requests.jsonl" : $"requests-{i + 1:000}.jsonl", null, 0);
@@ -100,14 +100,19 @@ public sealed class SendBatchFileCommand : ServiceCommand
     private void AddToSpool(BatchRequest request)
     {
         ServiceProfile profile = Resolve().Profile;
-        _spool ??= new RequestSpool(profile.MaxRequests, profile.MaxBytes);
         try
         {
+            _spool ??= new RequestSpool(profile.MaxRequests, profile.MaxBytes);
             _spool.Add(request);
         }
         catch (RequestRefusedException exception)
         {
             WriteError(ErrorRecords.From(exception, request));
+        }
+        catch (FileUnwritableException exception)
+        {
+            // Nothing was sent yet.
+            ThrowTerminatingError(ErrorRecords.From(exception, request));
         }
     }
 
@@ -132,7 +137,12 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        using var folder = TemporaryFolder.Create();
+        if (!TryRun((_, _) => Task.FromResult(TemporaryFolder.Create()), path, out TemporaryFolder? folder))
+        {
+            return;
+        }
+
+        using TemporaryFolder held = folder;
         string converted = System.IO.Path.Combine(folder.FullPath, "converted.jsonl");
         if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
         {

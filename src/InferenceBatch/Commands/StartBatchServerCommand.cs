@@ -1,8 +1,9 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Management.Automation;
-using System.Net;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 
@@ -24,7 +25,7 @@ public sealed class StartBatchServerCommand : BatchCommand
     [ValidateNotNull]
     public SecureString? UpstreamApiKey { get; set; }
 
-    /// <summary>The port to listen on; a free one when not given.</summary>
+    /// <summary>The port to listen on; when not given the one that the data folder's service had last, else 8421, else any that is free.</summary>
     [Parameter]
     [ValidateRange(1, 65535)]
     public int Port { get; set; }
@@ -51,10 +52,11 @@ public sealed class StartBatchServerCommand : BatchCommand
     [PSDefaultValue(Value = 5)]
     public int MaxAttempts { get; set; }
 
-    /// <summary>How many seconds one attempt may take; 600 when not given.</summary>
+    /// <summary>How many seconds one attempt may take, up to 2592000 (30 days); 600 when not given.</summary>
     [Parameter]
     [Alias("RequestTimeoutSec")]
     [SecondsTransformation]
+    [ValidateRange(0.0, 2592000.0)]
     [PSDefaultValue(Value = 600)]
     public double RequestTimeout { get; set; }
 
@@ -99,23 +101,53 @@ public sealed class StartBatchServerCommand : BatchCommand
         var options = new ServerOptions
         {
             DataPath = dataPath,
-            Port = Port > 0 ? Port : ServerRegistry.LastPort(dataPath),
+            Port = Port > 0 ? Port : ServerRegistry.PortFor(dataPath),
             Upstream = Upstream,
             Arguments = [.. Arguments()],
             Secrets = new Dictionary<string, string?>
             {
-                ["upstream-key-env"] = PlainText(UpstreamApiKey),
-                ["api-key-env"] = PlainText(ApiKey),
-                ["webhook-secret-env"] = PlainText(WebhookSecret),
+                ["upstream-key-env"] = SecretText.Of(UpstreamApiKey),
+                ["api-key-env"] = SecretText.Of(ApiKey),
+                ["webhook-secret-env"] = SecretText.Of(WebhookSecret),
             },
         };
-        BatchServer server = RunOrThrow((_, token) => ServerProcess.StartAsync(options, token), dataPath);
-        ServerRegistry.Add(server);
+        BatchServer server = RunOrThrow((_, token) => StartAsync(options, Port > 0, token), dataPath);
         Session.Default = server.Connect(ApiKey);
         WriteObject(server);
         foreach (string trouble in RunOrThrow((_, token) => ServerHealth.TroublesAsync(server, token), dataPath))
         {
             WriteWarning(Messages.Text("Warning.ServerTrouble", server.Upstream, trouble));
+        }
+    }
+
+    /// <summary>Starts the service. One that cannot be recorded is stopped again, for no shell could find it to stop it.</summary>
+    private static async Task<BatchServer> StartAsync(ServerOptions options, bool isPortGiven, CancellationToken cancellationToken)
+    {
+        BatchServer server;
+        try
+        {
+            server = await ServerProcess.StartAsync(options, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ServerStartException) when (!isPortGiven && options.Port > 0 && !ServerRegistry.IsFree(options.Port))
+        {
+            // Another program has taken the port since it was found free.
+            server = await ServerProcess.StartAsync(options with { Port = 0 }, cancellationToken).ConfigureAwait(false);
+        }
+
+        try
+        {
+            ServerRegistry.Add(server);
+            return server;
+        }
+        catch (FileUnwritableException)
+        {
+            using Process? process = ServerRegistry.FindProcess(server);
+            if (process is not null)
+            {
+                await ServerProcess.StopAsync(process, cancellationToken).ConfigureAwait(false);
+            }
+
+            throw;
         }
     }
 
@@ -130,8 +162,6 @@ public sealed class StartBatchServerCommand : BatchCommand
     ];
 
     private static string Text(double number) => number.ToString("0.###", CultureInfo.InvariantCulture);
-
-    private static string? PlainText(SecureString? secret) => secret is null ? null : new NetworkCredential("", secret).Password;
 
     private static bool SamePath(string one, string other) => PathResolver.Comparer.Equals(
         Path.TrimEndingDirectorySeparator(Path.GetFullPath(one)), Path.TrimEndingDirectorySeparator(Path.GetFullPath(other)));

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security;
 using InferenceBatch.Service;
 
@@ -14,5 +13,5 @@ public sealed record BatchServer(Uri Uri, int ProcessId, string DataPath, string
 {
     /// <summary>A connection to it, with the key where it wants one.</summary>
     internal ServiceConnection Connect(SecureString? apiKey) =>
-        new(Uri, ServiceProfile.Local, apiKey is null ? null : new NetworkCredential("", apiKey).Password);
+        new(Uri, ServiceProfile.Local, SecretText.NotEmpty(apiKey));
 }

@@ -46,8 +46,8 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         {
             ClientOf = id => clients[connections[id]],
             Any = Any,
-            Timeout = timeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-            PollingInterval = pollingSeconds is { } pause ? TimeSpan.FromSeconds(pause) : null,
+            Timeout = TimeLimit.Of(timeoutSeconds),
+            PollingInterval = TimeLimit.Of(pollingSeconds),
             OnLook = shown.Show,
             OnStalled = (batch, unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged)),
             OnHeld = (batch, reason) => pump.WriteWarning(WaitProgress.HeldText(batch, reason)),
@@ -85,7 +85,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         {
             foreach (string id in _watcher.Waiting)
             {
-                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeSpan.FromSeconds(timeoutSeconds ?? 0), shown.Last(id), _watcher.Trouble));
+                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, shown.Last(id), _watcher.Trouble));
             }
         }
     }

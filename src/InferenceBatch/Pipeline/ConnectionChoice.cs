@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Management.Automation;
-using System.Net;
 using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Service;
@@ -22,7 +21,18 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
             return connection;
         }
 
-        return baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin ? origin : Resolve(null, Session.Default, null);
+        if (baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin)
+        {
+            return origin;
+        }
+
+        ServiceConnection resolved = Resolve(null, Session.Default, null);
+        if (baseUri is null)
+        {
+            SessionScope.Current.Keep();
+        }
+
+        return resolved;
     }
 
     /// <summary>A new default: what was given, else the environment's; what the session had so far does not count.</summary>
@@ -33,7 +43,7 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         try
         {
             var resolver = new ConnectionResolver(Environment.GetEnvironmentVariable);
-            return Session.Unify(resolver.Resolve(baseUri, PlainText(apiKey), provider, session, MetadataReader.Read(headers)));
+            return Session.Unify(resolver.Resolve(baseUri, SecretText.NotEmpty(apiKey), provider, session, MetadataReader.Read(headers)));
         }
         catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.ApiKeyMissing && baseUri is null && provider is null)
         {
@@ -48,7 +58,4 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
             throw;
         }
     }
-
-    /// <summary>An empty key, as of a variable that is not set, is none.</summary>
-    private static string? PlainText(SecureString? secret) => secret is { Length: > 0 } ? new NetworkCredential("", secret).Password : null;
 }

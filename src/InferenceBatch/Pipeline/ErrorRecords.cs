@@ -67,8 +67,8 @@ internal static class ErrorRecords
     public static ErrorRecord Caused(Exception cause, string name, object? target, params object?[] values) =>
         PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values), cause));
 
-    /// <summary>Makes a record of an exception whose message says all.</summary>
-    public static ErrorRecord PassOn(string id, object? target, Exception exception) => new(exception, id, s_categories[id], target);
+    /// <summary>Makes a record of an exception whose message says all; a secret in it or in what caused it is masked.</summary>
+    public static ErrorRecord PassOn(string id, object? target, Exception exception) => new(SecretMask.Of(exception), id, s_categories[id], target);
 
     /// <summary>Makes the record for an exception.</summary>
     public static ErrorRecord From(Exception exception, object? target) => exception switch
@@ -82,6 +82,7 @@ internal static class ErrorRecords
         ArgumentException => PassOn("InvalidValue", target, exception),
         RunMismatchException => PassOn("CheckpointMismatch", target, exception),
         RunStoreInUseException => PassOn("CheckpointInUse", target, exception),
+        FileUnwritableException => PassOn("FileUnwritable", target, exception),
         FileNotFoundException or DirectoryNotFoundException => PassOn("FileNotFound", target, exception),
         UnauthorizedAccessException or IOException => PassOn("FileUnreadable", target, exception),
         JsonException => PassOn("ServiceRejected", target, exception),
@@ -89,7 +90,8 @@ internal static class ErrorRecords
     };
 
     /// <summary>Whether no other input could fare better, so that the error ends the command.</summary>
-    public static bool EndsCommand(ErrorRecord error) => error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized";
+    public static bool EndsCommand(ErrorRecord error) =>
+        error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized" || error.Exception is FileUnwritableException { IsOfWholeCommand: true };
 
     public static ErrorRecord FileNotFound(string path, string resolved) =>
         Of("FileNotFound", path, resolved);
@@ -107,7 +109,7 @@ internal static class ErrorRecords
         Of("FileNotFound.Folder", path, Path.GetDirectoryName(path), Path.GetFileName(path));
 
     public static ErrorRecord FileUnwritable(string path, Exception cause) =>
-        Caused(cause, "FileUnwritable", path, path, cause.Message);
+        Caused(cause, "FileUnwritable", path, path, (cause is FileUnwritableException { InnerException: { } told } ? told : cause).Message);
 
     public static ErrorRecord FileExists(string path) =>
         Of("FileExists", path, path);

@@ -45,7 +45,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) =>
         pump.WriteError(why is null
-            ? ErrorRecords.WaitTimeout(batchId, TimeSpan.FromSeconds(timeoutSeconds ?? 0), Waiting.Last(batchId), trouble)
+            ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble)
             : ErrorRecords.From(why, batchId));
 
     public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));

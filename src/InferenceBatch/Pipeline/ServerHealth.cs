@@ -1,4 +1,5 @@
 using System.Text.Json;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;
 
@@ -15,7 +16,7 @@ internal static class ServerHealth
         {
             using HttpResponseMessage response = await http.GetAsync(new Uri(server.Uri, "/healthz"), cancellationToken).ConfigureAwait(false);
             using JsonDocument health = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false));
-            return [.. health.RootElement.GetProperty("troubles").EnumerateArray().Select(trouble => trouble.GetProperty("message").GetString()!)];
+            return [.. health.RootElement.GetProperty("troubles").EnumerateArray().Select(trouble => SecretMask.Of(trouble.GetProperty("message").GetString()!))];
         }
         catch (Exception exception) when (exception is HttpRequestException or JsonException or OperationCanceledException)
         {

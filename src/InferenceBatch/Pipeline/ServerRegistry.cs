@@ -2,7 +2,10 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
+using InferenceBatch.Lines;
+using InferenceBatch.Service;
 
 namespace InferenceBatch.Pipeline;
 
@@ -58,31 +61,34 @@ internal static class ServerRegistry
     }
 
     /// <summary>
-    /// The port the last service on this data folder had, so that batches known by its address are found again; 0 for any,
-    /// also when it is taken by now.
+    /// The port for a service on a data folder: the one that it had last, so that batches known by its address are found
+    /// again, else the documented one; 0, for any, where neither is free.
     /// </summary>
-    public static int LastPort(string dataPath)
+    public static int PortFor(string dataPath) =>
+        new[] { LastPort(dataPath), ServiceProfile.Local.BaseUri!.Port }.FirstOrDefault(port => port > 0 && IsFree(port));
+
+    /// <summary>Whether a port of this machine can be listened on just now.</summary>
+    public static bool IsFree(int port)
     {
         try
         {
-            int port = int.Parse(File.ReadAllText(PortPath(dataPath)), CultureInfo.InvariantCulture);
             using var probe = new TcpListener(IPAddress.Loopback, port);
             probe.Start();
-            return port;
+            return true;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException or OverflowException or ArgumentException or SocketException)
+        catch (Exception exception) when (exception is SocketException or ArgumentException)
         {
-            return 0;
+            return false;
         }
     }
 
+    /// <summary>Records a service that has just started.</summary>
+    /// <exception cref="FileUnwritableException">The record cannot be written.</exception>
     public static void Add(BatchServer server)
     {
-        File.WriteAllText(PortPath(server.DataPath), server.Uri.Port.ToString(CultureInfo.InvariantCulture));
-        Directory.CreateDirectory(RecordFolder);
-        string path = PathOf(server);
-        File.WriteAllBytes(path + ".tmp", JsonSerializer.SerializeToUtf8Bytes(server));
-        File.Move(path + ".tmp", path, overwrite: true);
+        Write(PortPath(server.DataPath), Encoding.ASCII.GetBytes(server.Uri.Port.ToString(CultureInfo.InvariantCulture)));
+        Disk.Try(RecordFolder, () => Directory.CreateDirectory(RecordFolder));
+        Write(PathOf(server), JsonSerializer.SerializeToUtf8Bytes(server));
     }
 
     public static void Remove(BatchServer server) => File.Delete(PathOf(server));
@@ -108,7 +114,36 @@ internal static class ServerRegistry
         return null;
     }
 
+    /// <summary>Writes a file as a whole or not at all.</summary>
+    private static void Write(string path, byte[] content) => Disk.Try(path, () =>
+    {
+        string temporary = path + ".tmp";
+        try
+        {
+            File.WriteAllBytes(temporary, content);
+            File.Move(temporary, path, overwrite: true);
+            return path;
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+    });
+
     private static string PortPath(string dataPath) => Path.Combine(dataPath, "server.port");
+
+    private static int LastPort(string dataPath)
+    {
+        try
+        {
+            return int.Parse(File.ReadAllText(PortPath(dataPath)), CultureInfo.InvariantCulture);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException or OverflowException)
+        {
+            return 0;
+        }
+    }
 
     private static string PathOf(BatchServer server) =>
         Path.Combine(RecordFolder, server.ProcessId.ToString(CultureInfo.InvariantCulture) + ".json");

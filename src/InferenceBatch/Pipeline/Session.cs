@@ -8,11 +8,13 @@ using InferenceBatch.Views;
 namespace InferenceBatch.Pipeline;
 
 /// <summary>
-/// What the process remembers between calls: the default connection, where an object came from (so that
-/// <c>New-Batch -BaseUri … | Wait-Batch</c> asks the same service), what was reported, and words seen, for completion.
+/// What is remembered between calls: by each runspace its default connection (<see cref="SessionScope"/>); by the process
+/// where an object came from (so that <c>New-Batch -BaseUri … | Wait-Batch</c> asks the same service, also where another
+/// runspace takes it on), what was reported, and words seen, for completion.
 /// </summary>
 internal static class Session
 {
+    private const int MaxResolved = 32;
     private const string SeenHere = "seen in this session";
 
     private static readonly ConditionalWeakTable<object, ServiceConnection> s_origins = [];
@@ -20,10 +22,14 @@ internal static class Session
     private static readonly ConditionalWeakTable<BatchFile, object> s_used = [];
     private static readonly ConcurrentDictionary<string, long> s_sent = new();
     private static readonly object s_mark = new();
-    private static ServiceConnection? s_resolved;
+    private static readonly List<ServiceConnection> s_resolved = [];
 
-    /// <summary>Set by Connect-BatchService and Start-BatchServer.</summary>
-    public static ServiceConnection? Default { get; set; }
+    /// <summary>The default of this runspace, set by Connect-BatchService, Disconnect-BatchService and Start-BatchServer.</summary>
+    public static ServiceConnection? Default
+    {
+        get => SessionScope.Current.Connection;
+        set => SessionScope.Current.Connection = value;
+    }
 
     /// <summary>Ids of batches, each with its status.</summary>
     public static RecentWords Batches { get; } = new();
@@ -85,16 +91,24 @@ internal static class Session
     /// <summary>Whether a file was sent in this session and no batch was made of it yet: then any batch of it is the one being made.</summary>
     public static bool IsFirstBatchOf(BatchFile? file) => file?.Endpoint is not null && s_used.TryAdd(file, s_mark);
 
-    /// <summary>The connection resolved last time if it is the same as this one: what it learnt of its addresses is kept.</summary>
+    /// <summary>
+    /// A connection resolved lately if it is the same as this one: what it learnt of its addresses, and when it last
+    /// uploaded, is kept. Several runspaces may use several services by turns.
+    /// </summary>
     public static ServiceConnection Unify(ServiceConnection connection)
     {
-        if (s_resolved is { } known && known.IsSameService(connection))
+        lock (s_resolved)
         {
-            return known;
-        }
+            ServiceConnection unified = s_resolved.Find(known => known.IsSameService(connection)) ?? connection;
+            s_resolved.Remove(unified);
+            s_resolved.Add(unified);
+            if (s_resolved.Count > MaxResolved)
+            {
+                s_resolved.RemoveAt(0);
+            }
 
-        s_resolved = connection;
-        return connection;
+            return unified;
+        }
     }
 
     private static void Note(Batch batch, bool isListed)

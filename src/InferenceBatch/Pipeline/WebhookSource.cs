@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security;
 using InferenceBatch.Model;
 using InferenceBatch.Webhooks;
@@ -15,7 +14,7 @@ internal static class WebhookSource
     /// <exception cref="WebhookListenException">The port is in use or must not be used.</exception>
     public static WebhookListener Listen(Uri prefix, SecureString? secret, PipelinePump pump)
     {
-        WebhookSignature? signature = secret is { Length: > 0 } ? new WebhookSignature(new NetworkCredential("", secret).Password) : null;
+        WebhookSignature? signature = SecretText.NotEmpty(secret) is { } text ? new WebhookSignature(text) : null;
         WebhookListener listener = WebhookListener.Start(prefix, signature);
         pump.WriteVerbose(Messages.Text(signature is null ? "Verbose.ListeningUnverified" : "Verbose.Listening", listener.Prefix.Authority));
         return listener;

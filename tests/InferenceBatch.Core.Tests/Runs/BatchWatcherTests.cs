@@ -251,6 +251,48 @@ public sealed class BatchWatcherTests : IDisposable
         Assert.Equal(["b", "c"], _looks.Select(look => look.Id).Order());
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    public async Task A_timeout_of_nothing_polls_batches_once_whose_state_was_known(int seconds)
+    {
+        string[] ids = [.. Enumerable.Range(1, 20).Select(i => $"b{i}")];
+        Array.ForEach(ids, id => On(id, id == "b7" || id == "b20" ? "completed" : "in_progress"));
+        BatchWatcher watcher = Watcher(timeout: TimeSpan.FromSeconds(seconds));
+        List<Batch> ended = await watcher.WatchAsync(ids.Select(id => (id, (Batch?)Outdated(id)))).ToListAsync();
+        Assert.Equal(["b20", "b7"], ended.Select(batch => batch.Id).Order());
+        Assert.Equal(ids.Order(), _looks.Select(look => look.Id).Order());
+        Assert.Equal(18, watcher.Waiting.Count);
+    }
+
+    [Fact]
+    public async Task A_timeout_of_nothing_finds_the_first_of_any_that_ended()
+    {
+        On("a", "in_progress");
+        On("b", "failed");
+        BatchWatcher watcher = Watcher(timeout: TimeSpan.Zero, any: true);
+        Assert.Equal(BatchStatus.Failed, Assert.Single(await watcher.WatchAsync([("a", Outdated("a")), ("b", Outdated("b"))]).ToListAsync()).Status);
+    }
+
+    [Fact]
+    public async Task A_timeout_of_nothing_waits_for_no_service_that_fails()
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(503), Answer.Json("""{"id":"b","status":"completed"}"""));
+        BatchWatcher watcher = Watcher(timeout: TimeSpan.Zero);
+        Assert.Empty(await watcher.WatchAsync([("b", Outdated("b"))]).ToListAsync());
+        Assert.Single(_server.Requests);
+        Assert.NotNull(watcher.Trouble);
+    }
+
+    [Fact]
+    public async Task A_short_timeout_polls_once_as_it_ends()
+    {
+        On("b", "completed");
+        BatchWatcher watcher = Watcher(timeout: TimeSpan.FromMilliseconds(1));
+        Assert.Single(await watcher.WatchAsync([("b", Outdated("b"))]).ToListAsync());
+        Assert.Single(_looks);
+    }
+
     [Fact]
     public async Task A_service_that_stalls_does_not_outlast_the_timeout()
     {
@@ -297,6 +339,8 @@ public sealed class BatchWatcherTests : IDisposable
         OnLook = batch => _looks.Add((batch.Id, (_time.GetUtcNow() - _began).TotalSeconds)),
         OnGivenUp = (id, why) => _givenUp.Add((id, why.Kind)),
     };
+
+    private static Batch Outdated(string id) => new() { Id = id, Status = BatchStatus.Validating };
 
     private Task<List<Batch>> WatchAsync(params (string Id, Batch? Known)[] batches) =>
         Watcher().WatchAsync(batches).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));

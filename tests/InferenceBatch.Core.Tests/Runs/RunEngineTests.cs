@@ -40,6 +40,16 @@ public sealed class RunEngineTests : IDisposable
         Assert.Equal(["r5"], results.Where(result => result.Status == ResultStatus.Failed).Select(result => result.CustomId));
     }
 
+    [Fact]
+    public async Task Results_in_order_are_read_again_whole_where_a_key_was_masked()
+    {
+        Serve((_, id) => Line(id, "{\"status_code\":401,\"body\":{\"error\":{\"message\":\"Incorrect API key: " + Clients.Key + " for ID\"}}}", "null"), reverse: true);
+        List<BatchResult> results = await RunAsync(3, ordered: true);
+        Assert.Equal(Ids(3), results.Select(result => result.CustomId));
+        Assert.All(results, result => Assert.Equal("Incorrect API key: *** for " + result.CustomId, result.Error!.Message));
+        Assert.All(results, result => Assert.EndsWith("}", result.Json, StringComparison.Ordinal));
+    }
+
     /// <summary>Which lines are sent again: 2-cmdlets.md, "Invoke-Batch".</summary>
     [Theory]
     [InlineData("408", true)]

@@ -1,4 +1,5 @@
 using System.Text;
+using InferenceBatch.Lines;
 using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;
@@ -21,7 +22,7 @@ public sealed class FullDiskTests : IDisposable
         string target = Path.Combine(disk.Folder, "out.jsonl");
         await File.WriteAllTextAsync(target, "old");
         _server.On(Route, Answer.File(_content)).On("GET /v1/files/f", Answer.Json($$"""{"id":"f","bytes":{{_content.Length}}}"""));
-        IOException exception = await Assert.ThrowsAsync<IOException>(() => ToFileAsync(target));
+        FileUnwritableException exception = await Assert.ThrowsAsync<FileUnwritableException>(() => ToFileAsync(target));
         Assert.Contains("No space left", exception.Message, StringComparison.Ordinal);
         Assert.Contains(target, exception.Message, StringComparison.Ordinal);
         Assert.Equal("old", await File.ReadAllTextAsync(target));
@@ -42,7 +43,7 @@ public sealed class FullDiskTests : IDisposable
         string hog = Path.Combine(disk.Folder, "hog");
         await Assert.ThrowsAsync<IOException>(() => File.WriteAllBytesAsync(hog, new byte[1024 * 1024]));
         _server.On(Route, Answer.File(_content));
-        IOException exception = await Assert.ThrowsAsync<IOException>(() => ToFileAsync(Path.Combine(disk.Folder, "out.jsonl")));
+        FileUnwritableException exception = await Assert.ThrowsAsync<FileUnwritableException>(() => ToFileAsync(Path.Combine(disk.Folder, "out.jsonl")));
         Assert.Contains("No space left", exception.Message, StringComparison.Ordinal);
         Assert.Equal([hog], Directory.GetFiles(disk.Folder));
     }

@@ -1,0 +1,8 @@
+namespace InferenceBatch.Service;
+
+/// <summary>What answers at an address.</summary>
+/// <param name="Id">
+/// The identity of a local service (<c>x-inference-batch-instance</c>), which stays with its data across restarts and ports;
+/// null where something else answers.
+/// </param>
+public sealed record ServiceInstance(string? Id);

@@ -1,0 +1,167 @@
+using InferenceBatch.Lines;
+using InferenceBatch.Service;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Runs;
+
+/// <summary>Which service a checkpoint's run belongs to, however it is addressed by now.</summary>
+public sealed class RunServiceTests : IDisposable
+{
+    private static readonly Uri s_local = new("http://127.0.0.1:8421/v1");
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("service-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("https://api.example.org/v1", "https://api.example.org/v1/")]
+    [InlineData("https://api.example.org/v1/", "https://api.example.org/v1")]
+    [InlineData("https://api.example.org/v1", "https://API.Example.ORG/v1")]
+    [InlineData("https://api.example.org/v1", "https://api.example.org:443/v1")]
+    [InlineData("http://127.0.0.1:80/v1", "HTTP://127.0.0.1/v1//")]
+    [InlineData("http://[::1]:8000/v1", "http://[0:0:0:0:0:0:0:1]:8000/v1/")]
+    public void The_same_address_written_otherwise_is_the_same(string before, string now)
+    {
+        Begin(Connect(before));
+        Begin(Connect(now));
+        using RunStore store = RunStore.Open(_folder);
+        store.Begin(new Uri(now));
+    }
+
+    [Theory]
+    [InlineData("https://api.example.org/v1", "http://api.example.org/v1")]
+    [InlineData("https://api.example.org/v1", "https://api.example.org/v2")]
+    [InlineData("https://api.example.org/v1", "https://api.example.org/V1")]
+    [InlineData("https://api.example.org/v1", "https://api.example.org:8443/v1")]
+    [InlineData("https://api.example.org/v1", "https://eu.api.example.org/v1")]
+    [InlineData("https://api.inference.net/v1", "https://api.inference.net/v2")]
+    [InlineData("https://api.together.ai/v1", "https://api.groq.com/v1")]
+    public void Another_address_is_another_service(string before, string now)
+    {
+        Begin(Connect(before));
+        Assert.Contains($"-BaseUri {before}", Refusal(Connect(now)), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    public void The_two_addresses_of_a_provider_are_one_service(bool turnsFirst, bool turnsThen)
+    {
+        Begin(InferenceNet(turnsFirst));
+        Begin(InferenceNet(turnsThen));
+        Begin(Connect("https://batch.inference.net/v1/"));
+        Begin(Connect("https://api.inference.net/v1"));
+    }
+
+    [Fact]
+    public void So_are_those_of_a_connection_that_was_given_another()
+    {
+        var connection = new ServiceConnection(new Uri("https://a.example.org/v1"), ServiceProfile.Generic, "key", alternateUri: new Uri("https://b.example.org/v1"));
+        Begin(connection);
+        Assert.True(connection.TurnToAlternate());
+        Begin(connection);
+        Refusal(Connect("https://b.example.org/v1"));
+    }
+
+    [Fact]
+    public void A_local_service_is_known_by_its_identity_on_any_port()
+    {
+        Begin(Connect(s_local), new ServiceInstance("inst_1"), "/data");
+        Begin(Connect("http://127.0.0.1:9000/v1"), new ServiceInstance("inst_1"));
+        Begin(Connect("http://localhost:9001/v1"), new ServiceInstance("inst_1"));
+        Assert.Equal(new RunService(new Uri("http://localhost:9001/v1"), "inst_1", "/data"), RunStore.ServiceOf(_folder));
+    }
+
+    [Fact]
+    public void Another_service_or_program_on_its_port_is_refused()
+    {
+        Begin(Connect(s_local), new ServiceInstance("inst_1"), "/my data/it's");
+        foreach (ServiceInstance other in new[] { new ServiceInstance("inst_2"), new ServiceInstance((string?)null) })
+        {
+            string text = Refusal(Connect(s_local), other);
+            Assert.Contains("Start-BatchServer -DataPath '/my data/it''s'", text, StringComparison.Ordinal);
+            Assert.DoesNotContain("-BaseUri", text, StringComparison.Ordinal);
+        }
+
+        // Where it runs somewhere, that is the advice.
+        Assert.Contains("-BaseUri http://127.0.0.1:9005/v1", Refusal(Connect(s_local), new ServiceInstance("inst_2"), new Uri("http://127.0.0.1:9005/v1")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Where_nothing_answers_the_address_counts()
+    {
+        Begin(Connect(s_local), new ServiceInstance("inst_1"));
+        Begin(Connect(s_local), null);
+        Assert.Contains("Start-BatchServer", Refusal(Connect("http://127.0.0.1:9000/v1")), StringComparison.Ordinal);
+        Assert.Contains("Start-BatchServer", Refusal(Connect("https://api.example.org/v1")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_begun_while_nothing_answered_learns_the_identity_while_nothing_was_sent()
+    {
+        Begin(Connect(s_local), null);
+        Begin(Connect(s_local), new ServiceInstance("inst_1"));
+        Assert.Equal("inst_1", RunStore.ServiceOf(_folder)!.Instance);
+        Refusal(Connect(s_local), new ServiceInstance("inst_2"));
+    }
+
+    [Fact]
+    public void A_checkpoint_of_an_earlier_version_goes_by_its_address()
+    {
+        File.WriteAllText(
+            Path.Combine(_folder, "journal.jsonl"),
+            $$"""
+            {"step":"Began","address":"{{s_local}}"}
+            {"step":"Spooled","attempt":1,"parts":[{"path":"part.jsonl","requestCount":1,"bytes":9,"endpoint":"/v1/x"}]}
+            {"step":"Uploaded","part":"part.jsonl","fileId":"f"}
+
+            """);
+        File.WriteAllText(Path.Combine(_folder, "part.jsonl"), "{}\n");
+        string before = File.ReadAllText(Path.Combine(_folder, "journal.jsonl"));
+        Begin(Connect(s_local), new ServiceInstance("inst_1"));
+        Begin(Connect(s_local), new ServiceInstance((string?)null));
+        Assert.Equal(before, File.ReadAllText(Path.Combine(_folder, "journal.jsonl")));
+        Assert.Contains($"-BaseUri {s_local}", Refusal(Connect("http://127.0.0.1:9000/v1"), new ServiceInstance("inst_1")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_answers_is_asked_without_the_key()
+    {
+        using var server = new FaultServer();
+        server.On("GET /v1/healthz", Answer.Empty(503, "x-inference-batch-instance: inst_1"), Answer.Html(404), Answer.Drop);
+        BatchClient client = Clients.For(server);
+        Assert.Equal("inst_1", (await client.FindInstanceAsync())!.Id);
+        Assert.Null((await client.FindInstanceAsync())!.Id);
+        Assert.Null(await client.FindInstanceAsync());
+        Assert.Equal(3, server.Requests.Count);
+        Assert.All(server.Requests, request => Assert.Null(request.Header("Authorization")));
+        server.Dispose();
+        Assert.Null(await client.FindInstanceAsync());
+    }
+
+    private static ServiceConnection Connect(string address) => Connect(new Uri(address));
+
+    private static ServiceConnection Connect(Uri address) => new(address, ServiceProfile.ForAddress(address), "key");
+
+    private static ServiceConnection InferenceNet(bool turns)
+    {
+        var connection = new ServiceConnection(
+            ServiceProfile.InferenceNet.BaseUri!, ServiceProfile.InferenceNet, "key", alternateUri: ServiceProfile.InferenceNet.AlternateUri);
+        Assert.Equal(turns, turns && connection.TurnToAlternate());
+        return connection;
+    }
+
+    private void Begin(ServiceConnection connection, ServiceInstance? answering = null, string? dataPath = null)
+    {
+        using RunStore store = RunStore.Open(_folder);
+        store.Begin(connection, answering, dataPath, null);
+    }
+
+    private string Refusal(ServiceConnection connection, ServiceInstance? answering = null, Uri? now = null)
+    {
+        using RunStore store = RunStore.Open(_folder);
+        return Assert.Throws<RunMismatchException>(() => store.Begin(connection, answering, null, _ => now)).Message;
+    }
+}
