@@ -1,3 +1,4 @@
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 

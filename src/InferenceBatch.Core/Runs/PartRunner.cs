@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 
@@ -169,7 +170,18 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
     /// <summary>Fetches the results of a part whose batch has ended; the news is null when the service may show more of them soon.</summary>
     private async Task<PartNews?> FetchAsync(PlacedPart one, bool mayWait, CancellationToken cancellationToken)
     {
-        FetchOutcome outcome = await fetcher.FetchAsync(one.Part, mayWait, cancellationToken).ConfigureAwait(false);
+        FetchOutcome outcome;
+        try
+        {
+            outcome = await fetcher.FetchAsync(one.Part, mayWait, cancellationToken).ConfigureAwait(false);
+        }
+        catch (FileUnwritableException exception)
+        {
+            // A full disk is no fault of the service: what was answered stays there, to be fetched by the next run.
+            observer.OnProblem(exception);
+            return new PartNews(one, PartFate.Left);
+        }
+
         if (outcome.Wait is { } wait)
         {
             _late.Add(one, wait);
