@@ -60,6 +60,24 @@ public sealed class UpstreamTests
         Assert.Contains("redirects", trouble.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
+    /// <summary>Services repeat the key in their errors, whole or in part; results and logs must not hold it.</summary>
+    [Theory]
+    [InlineData(400, """{"error":{"message":"Incorrect API key provided: KEY."}}""", "application/json")]
+    [InlineData(404, """{"error":{"message":"no access with KEY","code":"x"}}""", "application/json")]
+    [InlineData(400, "<html>bad key KEY</html>", "text/html")]
+    [InlineData(400, """{"error":{"message":"key PART… is not allowed here"}}""", "application/json")]
+    public async Task A_key_that_the_upstream_repeats_is_masked(int status, string body, string type)
+    {
+        const string Key = "sk-upstream-0123456789abcdefghij";
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(
+            status, body.Replace("KEY", Key, StringComparison.Ordinal).Replace("PART", Key[..20], StringComparison.Ordinal), type));
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address, UpstreamKey = Key });
+        JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
+        string line = Assert.Single(await service.Api.LinesAsync(batch.GetProperty("error_file_id"))).GetRawText();
+        Assert.DoesNotContain(Key[..12], line, StringComparison.Ordinal);
+        Assert.DoesNotContain(service.Log.Lines, text => text.Contains(Key[..12], StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Tokens_that_add_up_to_more_than_a_number_holds_stay_at_its_end()
     {

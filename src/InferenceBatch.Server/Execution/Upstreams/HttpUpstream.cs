@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using InferenceBatch.Http;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Execution.Upstreams;
 
@@ -30,6 +31,7 @@ internal sealed class HttpUpstream : IUpstream
     {
         _baseAddress = baseAddress.GetLeftPart(UriPartial.Path).TrimEnd('/');
         _query = baseAddress.Query;
+        SecretMask.Add(key);
         _authorization = key is null ? null : new AuthenticationHeaderValue("Bearer", key);
         _time = time;
         _http = new HttpMessageInvoker(new SocketsHttpHandler
@@ -73,6 +75,7 @@ internal sealed class HttpUpstream : IUpstream
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
             RefuseRedirect(response);
             (byte[] body, int length, IDisposable? place) = await ReadAsync(response.Content, cancellationToken);
+            length = SecretMask.IsInJson(body.AsSpan(0, length)) ? SecretMask.MaskJson(body.AsSpan(0, length)) : length;
             return new UpstreamAnswer((int)response.StatusCode, body, length, place)
             {
                 RequestId = RequestIdOf(response),
