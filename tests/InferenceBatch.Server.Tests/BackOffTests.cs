@@ -244,6 +244,10 @@ public sealed class BackOffTests
     [InlineData("""{"choices":[{"finish_reason":"error","message":{"content":"half"}}]}""", 502, "half")]
     [InlineData("""{"object":"response","status":"cancelled","output":[]}""", 502, "cancelled")]
     [InlineData("[1]", 502, "1")]
+    [InlineData("""{"detail":"Not authenticated"}""", 502, "Not authenticated")]
+    [InlineData("""{"id":"c-1","object":"chat.completion","usage":{"prompt_tokens":3}}""", 502, "c-1")]
+    [InlineData("""{"error":"cut \ud83d"}""", 502, "cut")]
+    [InlineData("""{"message":"too long","type":"BadRequestError","code":422}""", 422, "too long")]
     public async Task A_success_that_is_no_answer_is_a_failed_line(string body, int status, string words)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 7" ? call.AnswerAsync(200, body) : call.OkAsync());

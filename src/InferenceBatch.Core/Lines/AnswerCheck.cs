@@ -6,241 +6,308 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Decides whether a body with a success status is an answer. Gateways answer 200 with an error inside
-/// (<c>{"error":{"code":502,…}}</c>), with <c>choices: null</c>, or with <c>finish_reason: "error"</c>; <c>/v1/responses</c>
-/// says <c>status: "failed"</c>. One rule for the service, which counts its lines by it, and for the client, which reads
-/// the lines of every service. Fed with the properties of the body's top level while they are read; a good answer costs
-/// no memory.
+/// Decides whether the body of a 2xx response is an answer. A reader that walks over the body anyway shows it each name
+/// it passes (<see cref="Note"/>, <see cref="NoteChoice"/>), so a good answer costs no second parse and no allocation.
 /// </summary>
 /// <remarks>
-/// A body of an unknown shape is an answer: endpoints differ. <c>status: "incomplete"</c> is an answer that was cut off.
+/// A body is not an answer when it is not an object; holds an <c>error</c> that says something; has the status
+/// <c>failed</c> or <c>cancelled</c> (<c>/v1/responses</c>; <c>incomplete</c> is an answer that was cut off); ended with
+/// <c>finish_reason</c> <c>error</c>; names the list its endpoint answers with but leaves it null or empty; or holds
+/// nothing but metadata. An empty <c>choices</c> counts as none: OpenAI's schema always has at least one choice, and
+/// gateways send <c>null</c> or <c>[]</c> when the model's output was lost or blocked. What an unknown endpoint answers
+/// with is not judged, and a list that is absent rather than empty is only missed where <c>object</c> promises it.
 /// </remarks>
 public struct AnswerCheck
 {
-    private bool _hasProperties;
-    private JsonElement? _error;
-    private string? _missing;
-    private bool _endedInError;
-    private bool _isErrorObject;
-    private string? _type;
-    private string? _message;
-    private string? _status;
-    private int? _code;
+    /// <summary>The message of a body that holds nothing.</summary>
+    internal const string Empty = "The answer is empty.";
 
-    /// <summary>
-    /// Reads a property of the body if the rule needs it. On true the reader stands on the end of its value; on false it
-    /// still stands on the name.
-    /// </summary>
-    public bool TryRead(ref Utf8JsonReader reader)
+    private bool _isObject;
+    private bool _isNull;
+    private bool _hasError;
+    private bool _hasContent;
+    private bool _hasChoiceError;
+    private Ending _ending;
+    private Kind _kind;
+    private Progress _progress;
+    private Part _choices;
+    private Part _data;
+    private Part _results;
+    private Part _output;
+
+    private enum Part : byte
     {
-        if (reader.Is("choices"u8))
-        {
-            LookAtChoices(reader);
-            reader.Read();
-            ReadChoices(ref reader);
-            return true;
-        }
-
-        if (reader.Is("error"u8))
-        {
-            ReadError(ref reader);
-            return true;
-        }
-
-        return LookAt(ref reader);
+        Absent,
+        Null,
+        Empty,
+        Present,
     }
 
-    /// <summary>Reads <c>error</c>, of the body or of a choice: null, false, 0 and what is empty are no error.</summary>
-    public void ReadError(ref Utf8JsonReader reader)
+    private enum Kind : byte
     {
-        reader.Read();
-        if (reader.TokenType is JsonTokenType.Null or JsonTokenType.False)
+        Other,
+        Completion,
+        List,
+        Response,
+        Error,
+    }
+
+    private enum Progress : byte
+    {
+        Other,
+        Pending,
+        Incomplete,
+        Failed,
+        Cancelled,
+    }
+
+    private enum Ending : byte
+    {
+        Other,
+        Error,
+        Interrupted,
+        NoResource,
+    }
+
+    /// <summary>Whether the body says itself that it is an error.</summary>
+    public readonly bool HasError => _hasError || _kind == Kind.Error;
+
+    /// <summary>Whether the body has neither an answer nor a place for one: at most metadata, or an error that is not called so.</summary>
+    public readonly bool HoldsNothing => !_hasContent && _progress is not (Progress.Failed or Progress.Cancelled)
+        && _choices == Part.Absent && _data == Part.Absent && _results == Part.Absent && _output == Part.Absent;
+
+    /// <summary>Begins a body.</summary>
+    /// <param name="root">The token it begins with.</param>
+    public void Begin(JsonTokenType root) => (_isObject, _isNull) = (root == JsonTokenType.StartObject, root == JsonTokenType.Null);
+
+    /// <summary>Notes a property of the body.</summary>
+    /// <param name="name">On the property's name; stays there.</param>
+    public void Note(ref Utf8JsonReader name)
+    {
+        if (IsMetadata(ref name))
         {
             return;
         }
 
-        using JsonDocument document = JsonDocument.ParseValue(ref reader);
-        JsonElement value = document.RootElement;
-        bool isEmpty = value.ValueKind switch
+        bool isKnown = name.ValueSpan.Length switch
         {
-            JsonValueKind.Object => !value.EnumerateObject().Any(),
-            JsonValueKind.Array => value.GetArrayLength() == 0,
-            JsonValueKind.String => value.GetString() is "",
-            JsonValueKind.Number => value.TryGetDouble(out double number) && number == 0,
+            4 => name.Is("data"u8),
+            5 => name.Is("error"u8),
+            6 => name.Is("object"u8) || name.Is("status"u8) || name.Is("output"u8),
+            7 => name.Is("choices"u8) || name.Is("results"u8) || name.Is("message"u8),
             _ => false,
         };
-        _error ??= isEmpty ? null : value.Clone();
+        if (isKnown || !_hasContent)
+        {
+            NoteValue(name, isKnown);
+        }
     }
 
-    /// <summary>Looks whether <c>choices</c> holds anything; the reader stands on its name, and stays there.</summary>
-    public void LookAtChoices(Utf8JsonReader reader)
+    /// <summary>Notes a property of the first of the body's <c>choices</c>.</summary>
+    /// <param name="name">On the property's name; stays there.</param>
+    public void NoteChoice(ref Utf8JsonReader name)
+    {
+        if (name.ValueSpan.Length is not (4 or 5 or 7 or 13))
+        {
+            return; // Of another length than each of the names below.
+        }
+
+        Utf8JsonReader reader = name;
+        if (reader.Is("message"u8) || reader.Is("text"u8) || reader.Is("delta"u8))
+        {
+            reader.Read();
+            _choices = reader.TokenType == JsonTokenType.Null ? _choices : Part.Present;
+        }
+        else if (reader.Is("finish_reason"u8))
+        {
+            reader.Read();
+            _ending = reader.Is("error"u8) || reader.Is("ERROR"u8) ? Ending.Error
+                : reader.Is("abort"u8) ? Ending.Interrupted // vLLM and SGLang, when the generation was given up.
+                : reader.Is("insufficient_system_resource"u8) ? Ending.NoResource // DeepSeek, the same.
+                : Ending.Other;
+        }
+        else if (reader.Is("error"u8))
+        {
+            _hasChoiceError = SaysSomething(ref reader); // OpenRouter.
+        }
+    }
+
+    /// <summary>Gives why the body that was noted is not an answer; null when it is one.</summary>
+    /// <param name="body">The whole body, one JSON value. Parsed for the service's words when it is not an answer.</param>
+    /// <param name="endpoint">What the request was sent to, such as <c>/v1/embeddings</c>; null when it is not known.</param>
+    public readonly AnswerProblem? Find(ReadOnlySpan<byte> body, string? endpoint = null)
+    {
+        if (!_isObject)
+        {
+            return Describe(body, _isNull ? Empty : "The body of the answer is not a JSON object.");
+        }
+
+        if (HasError)
+        {
+            return Describe(body, "The body of the answer is an error without a message.");
+        }
+
+        if (_progress is Progress.Failed or Progress.Cancelled)
+        {
+            return Describe(body, $"The answer's status is '{(_progress == Progress.Failed ? "failed" : "cancelled")}'.");
+        }
+
+        if (_hasChoiceError || _ending != Ending.Other)
+        {
+            return DescribeChoice(body);
+        }
+
+        bool hasPart = _choices == Part.Present || _data == Part.Present || _results == Part.Present || _output == Part.Present;
+        bool isResponse = _kind == Kind.Response || Is(endpoint, "/responses");
+        if (_progress == Progress.Pending && isResponse)
+        {
+            // A request with "background": it would be queued again.
+            return AnswerProblem.NoAnswer("The response has not ended: a batch cannot wait for a background response.", 400);
+        }
+
+        return hasPart || _progress == Progress.Incomplete ? null : MissingPart(endpoint, isResponse) is { } part ? Describe(body, $"The answer has no '{part}'.")
+            : HoldsNothing ? Describe(body, Empty) : null;
+    }
+
+    private void NoteValue(Utf8JsonReader reader, bool isKnown)
+    {
+        if (!isKnown)
+        {
+            reader.Read();
+            _hasContent = reader.TokenType != JsonTokenType.Null;
+        }
+        else if (reader.Is("choices"u8))
+        {
+            _choices = ReadPart(ref reader) == Part.Null ? Part.Null : Part.Empty; // Until a choice is noted.
+        }
+        else if (reader.Is("error"u8))
+        {
+            _hasError = SaysSomething(ref reader);
+        }
+        else if (reader.Is("object"u8))
+        {
+            reader.Read();
+            _kind = reader.Is("chat.completion"u8) || reader.Is("text_completion"u8) ? Kind.Completion
+                : reader.Is("list"u8) ? Kind.List
+                : reader.Is("response"u8) ? Kind.Response
+                : reader.Is("error"u8) ? Kind.Error : Kind.Other;
+        }
+        else if (reader.Is("status"u8))
+        {
+            reader.Read();
+            _progress = reader.Is("failed"u8) ? Progress.Failed
+                : reader.Is("cancelled"u8) || reader.Is("canceled"u8) ? Progress.Cancelled
+                : reader.Is("incomplete"u8) ? Progress.Incomplete
+                : reader.Is("queued"u8) || reader.Is("in_progress"u8) ? Progress.Pending : Progress.Other;
+        }
+        else if (reader.Is("data"u8))
+        {
+            _data = ReadPart(ref reader);
+        }
+        else if (reader.Is("results"u8))
+        {
+            _results = ReadPart(ref reader);
+        }
+        else if (reader.Is("output"u8))
+        {
+            _output = ReadPart(ref reader);
+        }
+        else
+        {
+            reader.Read();
+            _hasContent |= reader.TokenType == JsonTokenType.StartObject; // A message that is a text is an error's.
+        }
+    }
+
+    /// <summary>The list that the answer should have and has not; null where none is missed.</summary>
+    private readonly string? MissingPart(string? endpoint, bool isResponse) =>
+        _choices != Part.Absent || _kind == Kind.Completion ? "choices"
+        : _data == Part.Null || (_data == Part.Empty && (_kind == Kind.List || Is(endpoint, "/embeddings"))) || (_data == Part.Absent && _kind == Kind.List) ? "data"
+        : _results == Part.Null || (_results == Part.Empty && Is(endpoint, "/moderations")) ? "results"
+        : (_output == Part.Null && isResponse) || (_output == Part.Absent && _kind == Kind.Response) ? "output"
+        : null;
+
+    private readonly AnswerProblem DescribeChoice(ReadOnlySpan<byte> body)
+    {
+        using JsonDocument document = Parse(body);
+        JsonElement? choice = document.RootElement.Field("choices")?.EnumerateArray().FirstOrDefault(item => item.ValueKind == JsonValueKind.Object);
+        if (_hasChoiceError)
+        {
+            return Describe(choice, "The answer's choice is an error without a message.");
+        }
+
+        return AnswerProblem.NoAnswer($"The answer ended with finish_reason '{choice?.Field("finish_reason").Name()}'.", _ending == Ending.NoResource ? 503 : null);
+    }
+
+    private static AnswerProblem Describe(ReadOnlySpan<byte> body, string otherwise)
+    {
+        using JsonDocument document = Parse(body);
+        return Describe(document.RootElement, otherwise);
+    }
+
+    private static AnswerProblem Describe(JsonElement? holder, string otherwise)
+    {
+        int? status = HttpErrorStatus.Read(holder);
+        ServiceError? error = ErrorReader.Read(holder) ?? ErrorReader.Read(holder?.Field("errors")); // Cloudflare has a list.
+        string? word = error?.Code;
+        if (word is null or ErrorReader.NoCode && status is not null)
+        {
+            word = status?.ToString(CultureInfo.InvariantCulture); // The status tells more than no code.
+        }
+
+        string code = word ?? AnswerProblem.NoAnswerCode;
+        return new AnswerProblem(new ServiceError(code, error is { Message.Length: > 0 } ? error.Message : otherwise, error?.Param), status);
+    }
+
+    private static JsonDocument Parse(ReadOnlySpan<byte> body) =>
+        JsonDocument.Parse(body.ToArray(), new JsonDocumentOptions { MaxDepth = RequestLine.MaxDepth + 8 });
+
+    private static bool Is(string? endpoint, string end) => endpoint?.EndsWith(end, StringComparison.Ordinal) == true;
+
+    /// <summary>Names that stand beside an answer, or beside an error; none of them is an answer.</summary>
+    private static bool IsMetadata(ref Utf8JsonReader reader) => reader.ValueSpan.Length switch
+    {
+        2 => reader.Is("id"u8),
+        4 => reader.Is("code"u8) || reader.Is("type"u8),
+        5 => reader.Is("model"u8) || reader.Is("param"u8),
+        6 => reader.Is("detail"u8) || reader.Is("errors"u8),
+        7 => reader.Is("created"u8) || reader.Is("success"u8),
+        8 => reader.Is("provider"u8) || reader.Is("metadata"u8),
+        10 => reader.Is("created_at"u8) || reader.Is("request_id"u8) || reader.Is("statusCode"u8),
+        11 => reader.Is("status_code"u8),
+        12 => reader.Is("service_tier"u8),
+        18 => reader.Is("system_fingerprint"u8),
+        _ => false,
+    };
+
+    private static Part ReadPart(ref Utf8JsonReader reader)
     {
         reader.Read();
-        bool isArray = reader.TokenType == JsonTokenType.StartArray;
-        if (!isArray || (reader.Read() && reader.TokenType == JsonTokenType.EndArray))
-        {
-            _missing = "choices";
-        }
-    }
-
-    /// <summary>Reads one of the smaller properties: <c>status</c>, <c>message</c>, <c>code</c>, <c>type</c>, <c>object</c>, <c>data</c>.</summary>
-    public bool LookAt(ref Utf8JsonReader reader)
-    {
-        if (reader.Is("status"u8) || reader.Is("status_code"u8) || reader.Is("code"u8))
-        {
-            reader.Read();
-            _status = reader.TokenType == JsonTokenType.String && (reader.ValueTextEquals("failed"u8) || reader.ValueTextEquals("cancelled"u8))
-                ? reader.GetString() : _status;
-            _code ??= reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int code) ? code : null;
-            reader.Skip();
-            return true;
-        }
-
-        if (reader.Is("object"u8))
-        {
-            reader.Read();
-            _isErrorObject |= reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("error"u8);
-            reader.Skip();
-            return true;
-        }
-
-        if (reader.Is("type"u8))
-        {
-            reader.Read();
-            _type = reader.TokenType == JsonTokenType.String ? BrokenText.ReadString(ref reader) : null;
-            reader.Skip();
-            return true;
-        }
-
-        if (reader.Is("message"u8))
-        {
-            reader.Read();
-            _message = reader.TokenType == JsonTokenType.String ? BrokenText.ReadString(ref reader) : null;
-            reader.Skip();
-            return true;
-        }
-
-        if (reader.Is("data"u8) || reader.Is("results"u8) || reader.Is("output"u8))
-        {
-            Utf8JsonReader ahead = reader;
-            string name = reader.GetString()!;
-            ahead.Read();
-            _missing = ahead.TokenType == JsonTokenType.Null ? name : _missing;
-        }
-
-        return false;
-    }
-
-    /// <summary>Whether the body has any property.</summary>
-    public readonly bool HasProperties => _hasProperties;
-
-    /// <summary>The body's own <c>message</c>.</summary>
-    public readonly string? Message => _message;
-
-    /// <summary>Counts a property of the body: one without any is no answer.</summary>
-    public void See() => _hasProperties = true;
-
-    /// <summary>Takes a property that must hold something.</summary>
-    public void TakeNull(string name) => _missing = name;
-
-    /// <summary>Takes how the answer ended: <c>finish_reason</c> of the first choice, or <c>status</c>.</summary>
-    public void TakeEnding(string? ending)
-    {
-        _endedInError |= ending == "error";
-        _code ??= int.TryParse(ending, NumberStyles.None, CultureInfo.InvariantCulture, out int code) ? code : null;
-        _status = ending is "failed" or "cancelled" ? ending : _status;
-    }
-
-    /// <summary>What is wrong; null for an answer.</summary>
-    public readonly AnswerProblem? Problem
-    {
-        get
-        {
-            if (_error is { } error)
-            {
-                ServiceError? said = ErrorReader.Read(error);
-                bool hasText = said is { Message.Length: > 0 };
-                return new AnswerProblem(
-                    new ServiceError(
-                        said?.Code ?? StatusOf(error)?.ToString(CultureInfo.InvariantCulture) ?? AnswerProblem.NoAnswerCode,
-                        hasText ? said!.Message : _message ?? "The body of the answer is an error without a message.", said?.Param),
-                    StatusOf(error));
-            }
-
-            return _isErrorObject ? new AnswerProblem(new ServiceError(_type ?? AnswerProblem.NoAnswerCode, _message ?? ""), Status(_code))
-                : _endedInError ? new AnswerProblem(new ServiceError(AnswerProblem.NoAnswerCode, "The answer ended with finish_reason 'error'."), null)
-                : _status is not null ? new AnswerProblem(new ServiceError(AnswerProblem.NoAnswerCode, $"The answer's status is '{_status}'."), null)
-                : !_hasProperties ? new AnswerProblem(new ServiceError(AnswerProblem.NoAnswerCode, "The answer is empty."), null)
-                : _missing is not null ? new AnswerProblem(new ServiceError(AnswerProblem.NoAnswerCode, $"The answer has no '{_missing}'."), Status(_code))
-                : null;
-        }
-    }
-
-    /// <summary>The status that an error names: as a number, as digits, beside it, or by one of the words that APIs use for one.</summary>
-    private readonly int? StatusOf(JsonElement error)
-    {
-        if (error.ValueKind == JsonValueKind.Number)
-        {
-            return Status(error.TryGetInt32(out int number) ? number : null);
-        }
-
-        if (error.ValueKind == JsonValueKind.Object)
-        {
-            foreach (string name in (string[])["code", "status", "status_code", "http_code"])
-            {
-                if (int.TryParse(error.Field(name).Name(), NumberStyles.None, CultureInfo.InvariantCulture, out int code) && Status(code) is { } status)
-                {
-                    return status;
-                }
-            }
-        }
-
-        return Status(_code) ?? ErrorReader.Read(error)?.Code switch
-        {
-            "rate_limit_exceeded" or "rate_limit_error" or "insufficient_quota" or "RESOURCE_EXHAUSTED" => 429,
-            "overloaded_error" or "unavailable_error" or "service_unavailable" or "UNAVAILABLE" => 503,
-            "server_error" or "api_error" or "internal_error" or "internal_server_error" or "INTERNAL" => 500,
-            "invalid_request_error" or "invalid_prompt" or "INVALID_ARGUMENT" or "exceed_context_size_error" or "context_length_exceeded" => 400,
-            "authentication_error" or "invalid_api_key" or "UNAUTHENTICATED" => 401,
-            "permission_error" or "permission_denied" or "PERMISSION_DENIED" => 403,
-            _ => null,
-        };
-    }
-
-    private static int? Status(int? code) => code is >= 400 and <= 599 ? code : null;
-
-    /// <summary>Reads the choices, the reader standing on their value: of the first, how it ended.</summary>
-    private void ReadChoices(ref Utf8JsonReader reader)
-    {
         if (reader.TokenType != JsonTokenType.StartArray)
         {
-            reader.Skip();
-            return;
+            return Part.Null;
         }
 
-        bool isFirst = true;
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        reader.Read();
+        return reader.TokenType == JsonTokenType.EndArray ? Part.Empty : Part.Present;
+    }
+
+    /// <summary>Whether an <c>error</c> says something: null, false, 0, "" and what holds nothing else do not.</summary>
+    private static bool SaysSomething(ref Utf8JsonReader reader)
+    {
+        int depth = reader.CurrentDepth;
+        do
         {
-            if (!isFirst || reader.TokenType != JsonTokenType.StartObject)
+            reader.Read();
+            if (reader.TokenType == JsonTokenType.True
+                || (reader.TokenType == JsonTokenType.String && reader.ValueSpan.Length > 0)
+                || (reader.TokenType == JsonTokenType.Number && reader.ValueSpan is not [(byte)'0']))
             {
-                reader.Skip();
-                continue;
-            }
-
-            isFirst = false;
-            while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
-            {
-                if (reader.Is("error"u8))
-                {
-                    ReadError(ref reader);
-                    continue;
-                }
-
-                bool isEnding = reader.Is("finish_reason"u8);
-                reader.Read();
-                _endedInError |= isEnding && reader.TokenType == JsonTokenType.String && reader.ValueTextEquals("error"u8);
-                reader.Skip();
+                return true;
             }
         }
+        while (reader.CurrentDepth > depth || reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray);
+
+        return false;
     }
 }

@@ -10,6 +10,8 @@ public sealed record AnswerProblem(ServiceError Error, int? StatusCode)
     /// <summary>The code where the service gives none.</summary>
     public const string NoAnswerCode = "no_answer";
 
-    /// <summary>The problem of a body that is not a JSON object.</summary>
-    public static AnswerProblem NotAnObject { get; } = new(new ServiceError(NoAnswerCode, "The body of the answer is not a JSON object."), null);
+    /// <summary>A problem that the service gives no code for.</summary>
+    /// <param name="message">What is missing.</param>
+    /// <param name="status">The HTTP status that it stands for; null when it stands for none.</param>
+    public static AnswerProblem NoAnswer(string message, int? status = null) => new(new ServiceError(NoAnswerCode, message), status);
 }

@@ -24,7 +24,10 @@ internal static class AnswerReader
     private delegate void ItemReader(ref Utf8JsonReader reader, ref ResultFields fields);
 
     /// <summary>Reads the body the reader stands on.</summary>
-    public static void ReadBody(ref Utf8JsonReader reader, ref ResultFields fields)
+    /// <param name="reader">On the body's first token.</param>
+    /// <param name="source">The bytes the reader reads.</param>
+    /// <param name="fields">Takes what the body tells.</param>
+    public static void ReadBody(ref Utf8JsonReader reader, ReadOnlySpan<byte> source, ref ResultFields fields)
     {
         if (reader.TokenType == JsonTokenType.String)
         {
@@ -32,32 +35,35 @@ internal static class AnswerReader
             return;
         }
 
-        if (reader.TokenType != JsonTokenType.StartObject)
+        int start = (int)reader.TokenStartIndex;
+        fields.Check.Begin(reader.TokenType);
+        if (reader.TokenType == JsonTokenType.StartObject)
+        {
+            fields.HasBody = true;
+            ReadObject(ref reader, ref fields);
+        }
+        else
         {
             fields.HasBody |= reader.TokenType != JsonTokenType.Null;
-            fields.IsNotAnObject = fields.HasBody;
             reader.Skip();
-            return;
         }
 
-        fields.HasBody = true;
+        fields.Problem = fields.Check.Find(source[start..(int)reader.BytesConsumed]);
+    }
+
+    private static void ReadObject(ref Utf8JsonReader reader, ref ResultFields fields)
+    {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            fields.Check.See();
+            fields.Check.Note(ref reader);
             if (reader.Is("choices"u8))
             {
-                fields.Check.LookAtChoices(reader);
                 reader.Read();
                 ReadFirst(ref reader, ref fields, ReadChoice);
             }
             else if (reader.Is("output"u8))
             {
                 reader.Read();
-                if (reader.TokenType == JsonTokenType.Null)
-                {
-                    fields.Check.TakeNull("output");
-                }
-
                 ReadEach(ref reader, ref fields, ReadOutputItem);
             }
             else if (reader.Is("usage"u8))
@@ -65,22 +71,17 @@ internal static class AnswerReader
                 reader.Read();
                 ReadUsage(ref reader, ref fields);
             }
-            else if (reader.Is("error"u8))
-            {
-                fields.Check.ReadError(ref reader);
-            }
             else if (reader.Is("status"u8))
             {
                 // /v1/responses says here how the answer ended: completed, incomplete …
                 string? ending = JsonValues.ReadText(ref reader);
                 fields.FinishReason ??= ending;
-                fields.Check.TakeEnding(ending);
             }
             else if (reader.Is("model"u8))
             {
                 fields.Model = JsonValues.ReadName(ref reader, ref t_model);
             }
-            else if (!fields.Check.LookAt(ref reader))
+            else
             {
                 reader.Read();
                 reader.Skip();
@@ -93,12 +94,13 @@ internal static class AnswerReader
         fields.HasBody = text.Length > 0;
         try
         {
-            var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(text), s_options);
+            byte[] json = Encoding.UTF8.GetBytes(text);
+            var reader = new Utf8JsonReader(json, s_options);
             fields.IsElsewhere = true;
             reader.Read();
             if (reader.TokenType == JsonTokenType.StartObject)
             {
-                ReadBody(ref reader, ref fields);
+                ReadBody(ref reader, json, ref fields);
                 return;
             }
         }
@@ -108,12 +110,22 @@ internal static class AnswerReader
         }
 
         fields.PlainBody = text;
+        fields.Problem = IsNoText(text)
+            ? AnswerProblem.NoAnswer(text.Length == 0 ? AnswerCheck.Empty : ErrorReader.Shorten(text)) : null;
+    }
+
+    /// <summary>Some endpoints answer with plain text; nobody answers with nothing, or with the HTML page of a proxy.</summary>
+    private static bool IsNoText(string text)
+    {
+        ReadOnlySpan<char> start = text.AsSpan().TrimStart();
+        return start.IsEmpty || start.StartsWith("<!doctype html", StringComparison.OrdinalIgnoreCase) || start.StartsWith("<html", StringComparison.OrdinalIgnoreCase);
     }
 
     private static void ReadChoice(ref Utf8JsonReader reader, ref ResultFields fields)
     {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
+            fields.Check.NoteChoice(ref reader);
             if (reader.Is("message"u8))
             {
                 reader.Read();
@@ -124,14 +136,9 @@ internal static class AnswerReader
                 reader.Read();
                 TakeText(ref reader, ref fields);
             }
-            else if (reader.Is("error"u8))
-            {
-                fields.Check.ReadError(ref reader);
-            }
             else if (reader.Is("finish_reason"u8))
             {
                 fields.FinishReason = JsonValues.ReadName(ref reader, ref t_ending);
-                fields.Check.TakeEnding(fields.FinishReason);
             }
             else
             {

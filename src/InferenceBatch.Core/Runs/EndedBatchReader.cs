@@ -18,6 +18,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
     private readonly ResultFile _output = new();
     private readonly ResultFile _errors = new();
     private readonly LateVisibility _visibility = new(client.Time);
+    private readonly long _duplicatesBefore = reader.Duplicates?.Invoke() ?? 0;
     private readonly long _began = client.Time.GetTimestamp();
     private bool _isTold;
 
@@ -36,7 +37,8 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
     /// <summary>Whether the file with the problem may well hold nothing more: the other one gave a result for each request.</summary>
     public bool IsProblemHarmless => Lines > 0 && IsCovered && (Problem == _output.Problem ? _output : _errors).Lines == 0;
 
-    private long Lines => _output.Lines + _errors.Lines;
+    /// <summary>Results so far; one that repeats another's id answers no other request.</summary>
+    private long Lines => _output.Lines + _errors.Lines - ((reader.Duplicates?.Invoke() ?? 0) - _duplicatesBefore);
 
     /// <summary>Whether there is a result for each request, as far as is known.</summary>
     private bool IsCovered => reader.IsComplete?.Invoke() == true

@@ -46,25 +46,25 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
         int requests = part.File.RequestCount;
         await FetchFileAsync(waiting.Output, batch.OutputFileId, part.OutputPath, RetryPolicy.Interactive, cancellationToken).ConfigureAwait(false);
         // A file that can add no row gets one try.
-        RetryPolicy policy = waiting.Output.Lines >= requests ? RetryPolicy.Once : RetryPolicy.Interactive;
+        RetryPolicy policy = waiting.Output.Ids.Count >= requests ? RetryPolicy.Once : RetryPolicy.Interactive;
         string? errorFileId = batch.ErrorFileId == batch.OutputFileId ? null : batch.ErrorFileId;
         await FetchFileAsync(waiting.Errors, errorFileId, part.ErrorPath, policy, cancellationToken).ConfigureAwait(false);
-        long lines = waiting.Output.Lines + waiting.Errors.Lines;
+        long answers = waiting.Answers;
         ServiceException? problem = waiting.Problem;
-        bool isShort = BatchFate.IsShort(batch, lines, requests);
+        bool isShort = BatchFate.IsShort(batch, answers, requests);
         bool isLate = problem is null ? isShort : LateVisibility.IsNotFound(problem);
-        if (lines < requests && isLate && mayWait && waiting.Visibility.NextWait() is { } wait)
+        if (answers < requests && isLate && mayWait && waiting.Visibility.NextWait() is { } wait)
         {
-            Prepare(batch, lines, waiting, wait);
+            Prepare(batch, answers, waiting, wait);
             return new FetchOutcome(wait, null);
         }
 
         _waiting.Remove(part);
         // A batch that was cancelled before it had counted its requests may have answered none.
         bool isLost = problem is not null || (isShort && batch is not { Status: BatchStatus.Cancelled, RequestCounts.Total: 0 });
-        if (lines < requests && isLost)
+        if (answers < requests && isLost)
         {
-            return new FetchOutcome(null, problem ?? TooFew(batch, lines));
+            return new FetchOutcome(null, problem ?? TooFew(batch, answers));
         }
 
         store.Write(new RunStep(RunStepKind.Downloaded)
@@ -98,14 +98,14 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
 
         // What an interrupted fetch or a damaged disk left is not to be counted.
         File.Delete(path);
-        (file.Id, file.Lines, file.Problem, file.IsWhole) = (fileId, 0, null, false);
+        (file.Id, file.Ids, file.Problem, file.IsWhole) = (fileId, [], null, false);
         for (int attempt = 1; fileId is not null && !file.IsWhole; attempt++)
         {
             Exception problem;
             try
             {
                 await Download.ToFileAsync(client, fileId, path, null, policy, cancellationToken).ConfigureAwait(false);
-                file.Lines = ResultFiles.Count(path);
+                file.Ids = ResultFiles.ReadIds(path);
                 store.Sync(path);
                 file.IsWhole = true;
                 continue;
@@ -127,7 +127,7 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
             if (attempt == MaxFetches || policy.MaxAttempts == 1)
             {
                 Download.KeepBegun(fileId, path);
-                file.Lines = ResultFiles.CountReadable(path);
+                file.Ids = ResultFiles.ReadReadableIds(path);
                 file.Problem = new ServiceException(ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete.File", fileId, problem.Message), problem);
                 return;
             }
@@ -149,11 +149,11 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
     }
 
     /// <summary>Prepares the next try: files that came whole are fetched again only where no other file can hold the rest.</summary>
-    private void Prepare(Batch batch, long lines, Waiting waiting, TimeSpan wait)
+    private void Prepare(Batch batch, long answers, Waiting waiting, TimeSpan wait)
     {
         RequestCounts counts = batch.RequestCounts;
         long elsewhere = (batch.OutputFileId is null ? counts.Completed : 0) + (batch.ErrorFileId is null ? counts.Failed : 0);
-        if (waiting.Problem is null && (lines == 0 || counts.Done - lines > elsewhere))
+        if (waiting.Problem is null && (answers == 0 || counts.Done - answers > elsewhere))
         {
             (waiting.Output.IsWhole, waiting.Errors.IsWhole) = (false, false);
         }
@@ -178,6 +178,9 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
 
         public FetchedFile Errors { get; } = new();
 
+        /// <summary>How many requests have a result in one of the files.</summary>
+        public long Answers => Output.Ids.Count + Errors.Ids.Count(id => !Output.Ids.Contains(id));
+
         /// <summary>Why a file cannot be read; where both cannot, a reason that time may mend comes first.</summary>
         public ServiceException? Problem => Errors.Problem is { } problem && (Output.Problem is null || LateVisibility.IsNotFound(problem)) ? problem : Output.Problem;
     }
@@ -186,8 +189,8 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
     {
         public string? Id { get; set; }
 
-        /// <summary>Results that can be read.</summary>
-        public long Lines { get; set; }
+        /// <summary>The requests whose results can be read.</summary>
+        public HashSet<string> Ids { get; set; } = [];
 
         public bool IsWhole { get; set; }
 

@@ -9,9 +9,6 @@ internal struct ResultFields
     public string? CustomId;
     public int? StatusCode;
     public bool HasBody;
-
-    /// <summary>Whether the body is a list, a number or a truth value, which no endpoint answers with.</summary>
-    public bool IsNotAnObject;
     public string? Text;
 
     /// <summary>Where the text stands in the line; of length 0 where it had to be made already.</summary>
@@ -29,5 +26,5 @@ internal struct ResultFields
     public ServiceError? LineError;
 
     /// <summary>Why the body is no answer; null for an answer.</summary>
-    public readonly AnswerProblem? Problem => PlainBody is { Length: > 0 } ? null : IsNotAnObject ? AnswerProblem.NotAnObject : Check.Problem;
+    public AnswerProblem? Problem;
 }

@@ -13,6 +13,7 @@ namespace InferenceBatch.Runs;
 public static class ResultLineReader
 {
     private static readonly Func<ReadOnlyMemory<byte>, string> s_readText = BrokenText.ReadString;
+    private static readonly ServiceError s_noBody = AnswerProblem.NoAnswer(AnswerCheck.Empty).Error;
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth + 8 };
 
     /// <summary>Reads one line.</summary>
@@ -93,7 +94,7 @@ public static class ResultLineReader
             }
             else if (!idOnly && reader.Is("response"u8))
             {
-                ReadResponse(ref reader, ref fields);
+                ReadResponse(ref reader, line, ref fields);
             }
             else if (!idOnly && reader.Is("error"u8))
             {
@@ -120,11 +121,25 @@ public static class ResultLineReader
         return fields.StatusCode switch
         {
             null when !fields.HasBody => new ServiceError("no_response", "The line holds neither an answer nor an error."),
-            null or (>= 200 and <= 299) => fields.Problem?.Error,
-            { } when fields.Check.HasProperties && fields.Problem is { } problem => problem.Error,
-            { } code => new ServiceError(
-                $"http_{code}", ErrorReader.Shorten(fields.PlainBody ?? fields.Check.Message ?? $"The request was answered with status {code}.")),
+            null or (>= 200 and <= 299) => fields.HasBody ? fields.Problem?.Error : fields.Problem?.Error ?? s_noBody,
+            { } code => RefusalOf(in fields, code),
         };
+    }
+
+    /// <summary>What went wrong with a request whose status is not a success: the body's own words as far as it has some.</summary>
+    private static ServiceError RefusalOf(in ResultFields fields, int code)
+    {
+        ServiceError? said = fields.Problem?.Error;
+        if (said is not null && (fields.Check.HasError || !fields.Check.HoldsNothing))
+        {
+            return said;
+        }
+
+        // A body may hold an error that is not called so, such as {"message":"…"}.
+        bool hasWords = said is not null and not { Code: AnswerProblem.NoAnswerCode };
+        string message = ErrorReader.Shorten(fields.PlainBody ?? (hasWords ? said!.Message : $"The request was answered with status {code}."));
+        bool hasCode = hasWords && said!.Code != ErrorReader.NoCode && !HttpErrorStatus.IsStatus(said.Code);
+        return hasCode ? said! with { Message = message } : new ServiceError($"http_{code}", message);
     }
 
     private static ResultStatus StatusOf(ServiceError? error) => error?.Code switch
@@ -135,7 +150,7 @@ public static class ResultLineReader
         _ => ResultStatus.Failed,
     };
 
-    private static void ReadResponse(ref Utf8JsonReader reader, ref ResultFields fields)
+    private static void ReadResponse(ref Utf8JsonReader reader, ReadOnlySpan<byte> line, ref ResultFields fields)
     {
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
@@ -153,7 +168,7 @@ public static class ResultLineReader
             else if (reader.Is("body"u8))
             {
                 reader.Read();
-                AnswerReader.ReadBody(ref reader, ref fields);
+                AnswerReader.ReadBody(ref reader, line, ref fields);
             }
             else
             {

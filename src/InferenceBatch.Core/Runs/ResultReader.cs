@@ -38,6 +38,9 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// <summary>Says whether each request that was asked for has a result by now; null where nobody knows the requests.</summary>
     public Func<bool>? IsComplete { get; init; }
 
+    /// <summary>How many results repeated the id of another one so far; null where nobody knows.</summary>
+    public Func<long>? Duplicates { get; init; }
+
     /// <summary>Told once when a batch has ended, and the service has not shown all its results for ten seconds: they are waited for.</summary>
     public Action<Batch>? OnLate { get; init; }
 

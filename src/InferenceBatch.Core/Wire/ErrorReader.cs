@@ -11,6 +11,9 @@ public static class ErrorReader
 {
     private const int LongestMessage = 500;
 
+    /// <summary>The code of an error that names none.</summary>
+    internal const string NoCode = "error";
+
     /// <summary>Reads the body of an HTTP answer; null when it is not JSON (HTML, empty, cut off).</summary>
     public static ServiceError? ReadBody(ReadOnlyMemory<byte> body)
     {
@@ -31,7 +34,7 @@ public static class ErrorReader
         switch (element?.ValueKind)
         {
             case JsonValueKind.String:
-                return element.Name() is { } text ? new ServiceError("error", Shorten(text)) : null;
+                return element.Name() is { } text ? new ServiceError(NoCode, Shorten(text)) : null;
             case JsonValueKind.Array:
                 return element.Value.EnumerateArray().Select(item => Read(item)).FirstOrDefault(error => error is not null);
             case JsonValueKind.Object:
@@ -53,22 +56,35 @@ public static class ErrorReader
 
     private static ServiceError? ReadObject(JsonElement element)
     {
+        string? code = ReadCode(element);
         if (Read(element.Field("error")) is { } inner)
         {
-            return inner;
+            // {"error":"text","code":"rate_limited"}: the code stands beside the error.
+            return inner.Code == NoCode && code is not null && !HttpErrorStatus.IsStatus(code) ? inner with { Code = code } : inner;
         }
 
-        string? code = element.Field("code").Name();
-        string? type = element.Field("type").Name() ?? element.Field("status").Name();
-        // A code that only repeats the HTTP status says less than the type beside it.
-        code = code is null || (IsStatus(code) && type is not null && !IsStatus(type)) ? type ?? code : code;
         JsonElement? message = element.Field("message", "detail");
         string? text = message.Name() ?? (message is { } shaped ? shaped.GetRawText() : null);
         return code is null && text is null ? null
-            : new ServiceError(SecretMask.Of(code) ?? "error", Shorten(text ?? ""), SecretMask.Of(element.Field("param").Name()), ReadLine(element.Field("line")));
+            : new ServiceError(SecretMask.Of(code) ?? NoCode, Shorten(text ?? ""), SecretMask.Of(element.Field("param").Name()), ReadLine(element.Field("line")));
     }
 
-    private static bool IsStatus(string code) => code.Length == 3 && code[0] is ('4' or '5') && char.IsAsciiDigit(code[1]) && char.IsAsciiDigit(code[2]);
+    /// <summary>
+    /// Reads the word that tells what went wrong: <c>code</c>, else <c>type</c>. Where <c>code</c> only repeats the HTTP
+    /// status, <c>type</c> (llama.cpp, vLLM) or <c>status</c> (Google: <c>INVALID_ARGUMENT</c>) tells more.
+    /// </summary>
+    private static string? ReadCode(JsonElement element)
+    {
+        string? code = element.Field("code").Name();
+        string? type = element.Field("type").Name();
+        if (code is null)
+        {
+            return type;
+        }
+
+        return !HttpErrorStatus.IsStatus(code) ? code
+            : new[] { type, element.Field("status").Name() }.FirstOrDefault(word => word is not null and not NoCode && !HttpErrorStatus.IsStatus(word)) ?? code;
+    }
 
     private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
 

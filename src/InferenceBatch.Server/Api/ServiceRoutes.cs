@@ -22,7 +22,7 @@ internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
         try
         {
             using UpstreamAnswer answer = await engine.Upstream.ListModelsAsync(timeout.Token);
-            if (!answer.IsSuccess || !LineUsage.TryReadBody(answer.Body, out _, out _))
+            if (!answer.IsSuccess || !LineUsage.TryReadBody(answer.Body, null, out _, out _))
             {
                 throw new ApiException(502, $"The upstream answered the list of models with status {answer.StatusCode}.", null, "upstream_error");
             }

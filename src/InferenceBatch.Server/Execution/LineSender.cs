@@ -114,7 +114,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
     private async ValueTask<Verdict> EndAsync(
         LineRun run, int index, long ticket, LineHistory history, ReadOnlyMemory<byte> customId, UpstreamAnswer answer, TimeSpan latency)
     {
-        bool isJson = LineUsage.TryReadBody(answer.Body, out LineUsage usage, out AnswerProblem? problem);
+        bool isJson = LineUsage.TryReadBody(answer.Body, run.Endpoint, out LineUsage usage, out AnswerProblem? problem);
         problem = answer.IsSuccess ? problem : null;
         // An error inside a success is kept as what it is: 502 where it names no status of its own.
         int statusCode = problem is null ? answer.StatusCode : problem.StatusCode ?? 502;

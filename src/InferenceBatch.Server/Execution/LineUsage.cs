@@ -25,9 +25,12 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         TotalTokens = Total,
     };
 
-    /// <summary>Reads an answer's body; false when it is not one whole JSON value in UTF-8.</summary>
+    /// <summary>Reads an answer's body in one pass; false when it is not one whole JSON value in UTF-8.</summary>
+    /// <param name="body">The body.</param>
+    /// <param name="endpoint">What the request was sent to, such as <c>/v1/embeddings</c>; null when it is not known.</param>
+    /// <param name="usage">The tokens it counts; also those of a body that is not an answer, for they may have been billed.</param>
     /// <param name="problem">Why a body with a success status is not an answer; null for an answer.</param>
-    public static bool TryReadBody(ReadOnlySpan<byte> body, out LineUsage usage, out AnswerProblem? problem)
+    public static bool TryReadBody(ReadOnlySpan<byte> body, string? endpoint, out LineUsage usage, out AnswerProblem? problem)
     {
         usage = default;
         problem = null;
@@ -38,14 +41,21 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
 
         try
         {
+            AnswerCheck check = default;
             var reader = new Utf8JsonReader(body, s_options);
             if (!reader.Read())
             {
                 return false;
             }
 
-            usage = ReadBody(ref reader, out problem);
-            return !reader.Read(); // Anything behind the value throws.
+            usage = ReadBody(ref reader, ref check);
+            if (reader.Read()) // Anything behind the value throws.
+            {
+                return false;
+            }
+
+            problem = check.Find(body, endpoint);
+            return true;
         }
         catch (JsonException)
         {
@@ -61,6 +71,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         statusCode = null;
         bool hasBody = false;
         LineUsage usage = default;
+        AnswerCheck unused = default; // The file it was put into says whether it was an answer.
         var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = RequestLine.MaxDepth + 2 });
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject || !Utf8.IsValid(line))
@@ -84,7 +95,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
                     reader.Read();
                     if (isBody)
                     {
-                        usage = ReadBody(ref reader, out _);
+                        usage = ReadBody(ref reader, ref unused);
                         hasBody = true;
                     }
                     else if (isStatus && reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out int status))
@@ -111,30 +122,29 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         return reader.Read() ? throw new JsonException() : usage; // Anything behind the object throws by itself.
     }
 
-    private static LineUsage ReadBody(ref Utf8JsonReader reader, out AnswerProblem? problem)
+    private static LineUsage ReadBody(ref Utf8JsonReader reader, ref AnswerCheck check)
     {
         LineUsage usage = default;
+        check.Begin(reader.TokenType);
         if (reader.TokenType != JsonTokenType.StartObject)
         {
             reader.Skip();
-            problem = AnswerProblem.NotAnObject;
             return usage;
         }
 
-        AnswerCheck check = default;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            check.See();
-            if (check.TryRead(ref reader))
-            {
-                continue;
-            }
-
+            check.Note(ref reader);
             bool isUsage = reader.Is("usage"u8);
+            bool isChoices = reader.Is("choices"u8);
             reader.Read();
             if (isUsage && reader.TokenType == JsonTokenType.StartObject)
             {
                 usage = ReadUsage(ref reader);
+            }
+            else if (isChoices && reader.TokenType == JsonTokenType.StartArray)
+            {
+                ReadChoices(ref reader, ref check);
             }
             else
             {
@@ -142,8 +152,28 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
             }
         }
 
-        problem = check.Problem;
         return usage;
+    }
+
+    private static void ReadChoices(ref Utf8JsonReader reader, ref AnswerCheck check)
+    {
+        bool isFirst = true;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (!isFirst || reader.TokenType != JsonTokenType.StartObject)
+            {
+                reader.Skip();
+                continue;
+            }
+
+            isFirst = false;
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                check.NoteChoice(ref reader);
+                reader.Read();
+                reader.Skip();
+            }
+        }
     }
 
     private static LineUsage ReadUsage(ref Utf8JsonReader reader)

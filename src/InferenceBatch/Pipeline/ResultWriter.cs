@@ -128,6 +128,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     {
         IdsOnly = _spool is not null,
         IsComplete = Joiner is null ? null : () => Joiner.Missing == 0,
+        Duplicates = Joiner is null ? null : () => Joiner.Duplicates,
         OnLate = batch => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id)),
         OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Of("DownloadIncomplete", source, line, source, why)),
     };

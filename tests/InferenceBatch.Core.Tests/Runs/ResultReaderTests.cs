@@ -167,6 +167,43 @@ public sealed class ResultReaderTests : IDisposable
         Assert.Equal(["a", "b", "c"], read);
     }
 
+    /// <summary>A line that repeats an id answers no other request: the file that cannot be read is not harmless, and one that comes late is waited for.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Lines_that_repeat_an_id_do_not_stand_for_others(bool comesLate)
+    {
+        DateTimeOffset began = _time.GetUtcNow();
+        _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("a", "a", "b")))
+            .On("GET /v1/files/err/content", Answer.Choose(_ => comesLate && _time.GetUtcNow() - began > TimeSpan.FromMinutes(2)
+                ? Answer.Whole(200, "text/plain", Lines("c")) : Fault(comesLate ? "404" : "403")));
+        var ids = new List<string>();
+        var reader = new ResultReader
+        {
+            IsComplete = () => ids.Distinct().Count() == 3,
+            Duplicates = () => ids.Count - ids.Distinct().Count(),
+        };
+        async Task ReadAsync()
+        {
+            await foreach (BatchResult result in reader.ReadAsync(Clients.For(_server, _time), Counted(2, 1, 3, "out", "err")))
+            {
+                ids.Add(result.CustomId);
+            }
+        }
+
+        if (comesLate)
+        {
+            await ReadAsync();
+        }
+        else
+        {
+            await Assert.ThrowsAsync<ServiceException>(ReadAsync);
+        }
+
+        Assert.Equal(comesLate ? ["a", "a", "b", "c"] : ["a", "a", "b"], ids);
+        Assert.Null(reader.Unread);
+    }
+
     [Fact]
     public async Task What_never_comes_is_waited_for_five_minutes_and_in_an_old_batch_not_at_all()
     {

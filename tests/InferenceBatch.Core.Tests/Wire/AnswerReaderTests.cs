@@ -50,8 +50,50 @@ public sealed class AnswerReaderTests
     [InlineData("""{"detail":[{"loc":["body"],"msg":"field required"}]}""", "error", """[{"loc":["body"],"msg":"field required"}]""", null)]
     [InlineData("""[{"error":{"message":"m","code":"c"}}]""", "c", "m", null)]
     [InlineData("\"plain\"", "error", "plain", null)]
+    // A code that only repeats the status tells less than the type (llama.cpp, vLLM) or the status word (Google).
+    [InlineData("""{"error":{"code":400,"message":"m","type":"exceed_context_size_error","n_ctx":512}}""", "exceed_context_size_error", "m", null)]
+    [InlineData("""{"error":{"code":"400","message":"m","type":"invalid_request_error"}}""", "invalid_request_error", "m", null)]
+    [InlineData("""{"error":{"code":null,"message":"m","type":"unavailable_error"}}""", "unavailable_error", "m", null)]
+    [InlineData("""{"object":"error","message":"m","type":"BadRequestError","param":null,"code":400}""", "BadRequestError", "m", null)]
+    [InlineData("""{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}""", "RESOURCE_EXHAUSTED", "m", null)]
+    [InlineData("""[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]""", "INVALID_ARGUMENT", "m", null)]
+    [InlineData("""{"error":{"code":503,"message":"m","type":"error"}}""", "503", "m", null)]
+    [InlineData("""{"error":{"code":500,"message":"m","type":"500"}}""", "500", "m", null)]
+    [InlineData("""{"error":{"code":1301,"message":"m","type":"server_error"}}""", "1301", "m", null)]
+    [InlineData("""{"error":{"code":"rate_limit_exceeded","message":"m","type":"tokens"}}""", "rate_limit_exceeded", "m", null)]
+    [InlineData("""{"error":"m","code":"rate_limited"}""", "rate_limited", "m", null)]
+    [InlineData("""{"error":"m","code":429}""", "error", "m", null)]
     public void Errors_in_every_shape(string body, string code, string message, string? param) =>
         Assert.Equal(new ServiceError(code, message, param), ErrorReader.ReadBody(Encoding.UTF8.GetBytes(body)));
+
+    /// <summary>The number an error states, in it or beside it, else what its code or type means.</summary>
+    [Theory]
+    [InlineData("""{"error":{"code":502,"message":"m"}}""", 502)]
+    [InlineData("""{"error":{"code":"429"}}""", 429)]
+    [InlineData("""{"error":true,"status":503}""", 503)]
+    [InlineData("""{"error":"m","statusCode":404}""", 404)]
+    [InlineData("""{"error":{"message":"m"},"code":403}""", 403)]
+    [InlineData("""{"error":{"status":"RESOURCE_EXHAUSTED","message":"m"}}""", 429)]
+    [InlineData("""[{"error":{"code":503,"status":"UNAVAILABLE"}}]""", 503)]
+    [InlineData("""{"error":504}""", 504)]
+    [InlineData("""{"error":{"message":"m","type":"rate_limit_exceeded"}}""", 429)]
+    [InlineData("""{"error":{"message":"m","code":"insufficient_quota","type":"insufficient_quota"}}""", 429)]
+    [InlineData("""{"type":"error","error":{"type":"overloaded_error","message":"m"}}""", 503)]
+    [InlineData("""{"object":"error","message":"m","type":"BadRequestError"}""", 400)]
+    [InlineData("""{"error":{"message":"m","type":"exceed_context_size_error"}}""", 400)]
+    [InlineData("""{"error":{"message":"m","code":"InternalServerError"}}""", 500)]
+    [InlineData("""{"error":{"message":"m","code":"not_supported_error"}}""", 501)]
+    [InlineData("""{"error":{"code":200,"message":"m"}}""", null)]
+    [InlineData("""{"error":{"code":1301,"message":"m"}}""", null)]
+    [InlineData("""{"error":{"message":"m","type":"something_else"}}""", null)]
+    [InlineData("""{"error":"m"}""", null)]
+    [InlineData("5", null)]
+    [InlineData("null", null)]
+    public void The_status_an_error_stands_for(string body, int? status)
+    {
+        using var document = JsonDocument.Parse(body);
+        Assert.Equal(status, HttpErrorStatus.Read(document.RootElement));
+    }
 
     [Theory]
     [InlineData("")]
