@@ -77,6 +77,9 @@ public sealed class ServiceConnection
 
     internal Uri? AlternateUri => _alternateUri;
 
+    /// <summary>The identity that the service gave with its last answer; null before the first, and of others than local services.</summary>
+    internal string? Instance { get; set; }
+
     public override string ToString() => $"{Provider} ({BaseUri})";
 
     /// <summary>Whether the other was made from the same address, provider, key and headers, so that what was learnt of the one holds for it too.</summary>
