@@ -27,6 +27,7 @@ public sealed class ServiceConnection
         Uri baseUri, ServiceProfile profile, string? apiKey, IReadOnlyDictionary<string, string>? headers = null, Uri? alternateUri = null)
     {
         SecretMask.Add(apiKey);
+        SecretMask.Add(baseUri.IsAbsoluteUri ? Uri.UnescapeDataString(baseUri.UserInfo.Split(':', 2)[^1]) : null);
         foreach ((string name, string value) in headers ?? new Dictionary<string, string>())
         {
             SecretMask.AddHeader(name, value);
