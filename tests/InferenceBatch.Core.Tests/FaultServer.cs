@@ -81,8 +81,9 @@ internal sealed class FaultServer : IDisposable
                 serving.Add(ServeAsync(socket));
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception exception) when (exception is OperationCanceledException or SocketException or InvalidOperationException)
         {
+            // Stopped; a listener that is stopped between two connections says that it is not listening.
             await Task.WhenAll(serving);
         }
     }

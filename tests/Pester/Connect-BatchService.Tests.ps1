@@ -71,6 +71,7 @@ Describe 'Connect-BatchService' {
             $problem = Get-ErrorOf { Connect-BatchService @Given }
             Get-ErrorId $problem[0] | Should -Be 'InvalidValue'
             "$($problem[0])" | Should -Not -Match '4711'
+            $problem[0] | Format-List * -Force | Out-String -Width 1000 | Should -Not -Match 'http://.*4711'
         }
 
         It 'takes an empty key for none, and says which variable to set' {

@@ -157,7 +157,7 @@ Describe 'Nightly' {
         $run.ExitCode | Should -Be 2
         $run.Output | Should -Match 'Could not go on: .*401.*Check the key'
         Get-Notice | Should -Match 'could not go on: .*401'
-        ($Faults.Calls | Where-Object Method -eq POST)[0].Headers['Authorization'] | Should -Be 'Bearer sk-secret-4711-night'
+        $Faults.Calls[0].Headers['Authorization'] | Should -Be 'Bearer sk-secret-4711-night'
         "$($run.Output) $($run.Error) $(Get-Notice) $(Get-ChildItem -LiteralPath $with.WorkPath -Recurse -File | Get-Content -Raw)" | Should -Not -Match 'sk-secret-4711'
 
         $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-b1' }))

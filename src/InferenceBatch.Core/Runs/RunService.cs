@@ -5,7 +5,7 @@ namespace InferenceBatch.Runs;
 
 /// <summary>The service that a run was begun at.</summary>
 /// <param name="Address">Where it was last found.</param>
-/// <param name="Instance">The identity of a local service; null for another, and in checkpoints of earlier versions.</param>
+/// <param name="Instance">The identity of a local service, once it has taken something of the run; null for another, and in checkpoints of earlier versions.</param>
 /// <param name="DataPath">The data folder of a local service, where it was known.</param>
 public sealed record RunService(Uri Address, string? Instance = null, string? DataPath = null)
 {

@@ -34,6 +34,7 @@ public sealed partial class RunStore : IDisposable
     private readonly TemporaryFolder? _temporary;
     private readonly DiskStream _journal;
     private RunService? _service;
+    private ServiceConnection? _connection;
 
     private RunStore(string folder, TemporaryFolder? temporary)
     {
@@ -131,8 +132,11 @@ public sealed partial class RunStore : IDisposable
     /// <param name="find">Finds where a local service is now, for advice; null where it is not found.</param>
     /// <exception cref="RunMismatchException">The run was begun at another.</exception>
     /// <exception cref="FileUnwritableException">The journal cannot be written.</exception>
-    public void Begin(ServiceConnection connection, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find) =>
+    public void Begin(ServiceConnection connection, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find)
+    {
         Begin(connection.BaseUri, connection.HasAddress, answering, dataPath, find);
+        _connection = connection;
+    }
 
     private void Begin(Uri address, Func<Uri, bool> hasAddress, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find)
     {
@@ -141,12 +145,18 @@ public sealed partial class RunStore : IDisposable
             throw new RunMismatchException(_service.Difference(Folder, address, find));
         }
 
-        bool isNowKnown = _service is { Instance: null } && answering?.Id is not null && !_parts.Values.Any(part => part.FileId is not null);
-        if (_service is null || isNowKnown || !hasAddress(_service.Address))
+        if (_service is null || !hasAddress(_service.Address))
         {
-            Write(new RunStep(RunStepKind.Began) { Address = address.AbsoluteUri, Instance = answering?.Id, DataPath = dataPath ?? _service?.DataPath });
+            Begin(new RunService(address, answering?.Id, dataPath ?? _service?.DataPath));
         }
     }
+
+    private void Begin(RunService service) => Write(new RunStep(RunStepKind.Began)
+    {
+        Address = service.Address.AbsoluteUri,
+        Instance = service.Instance,
+        DataPath = service.DataPath,
+    });
 
     private static RunService ReadService(RunStep step) => new(new Uri(step.Address!), step.Instance, step.DataPath);
 
@@ -183,6 +193,12 @@ public sealed partial class RunStore : IDisposable
     /// <summary>Takes a step: on disk first, then in memory.</summary>
     internal void Write(RunStep step)
     {
+        // With its first answer to the run a local service has said who it is.
+        if (step.Step == RunStepKind.Uploaded && _service is { Instance: null } && _connection?.Instance is { } instance && !_parts.Values.Any(part => part.FileId is not null))
+        {
+            Begin(_service with { Instance = instance });
+        }
+
         long whole = _journal.Position;
         try
         {

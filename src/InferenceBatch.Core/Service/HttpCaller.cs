@@ -162,6 +162,11 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
                 continue;
             }
 
+            if (SameOrigin(address, home))
+            {
+                connection.Instance = ServiceInstance.Of(response.Headers).Id;
+            }
+
             if (redirects == MaxRedirects || Redirect(method, address, response) is not { } next)
             {
                 return response;

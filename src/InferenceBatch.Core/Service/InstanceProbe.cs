@@ -3,8 +3,6 @@ namespace InferenceBatch.Service;
 /// <summary>Asks what answers at an address: once, and without the key, for it is not known yet who is there.</summary>
 internal sealed class InstanceProbe(Uri baseUri, HttpMessageInvoker http, TimeProvider time)
 {
-    private const string Header = "x-inference-batch-instance";
-
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
     /// <summary>GET /healthz, which needs no key; null where nothing answers in time.</summary>
@@ -16,7 +14,7 @@ internal sealed class InstanceProbe(Uri baseUri, HttpMessageInvoker http, TimePr
         try
         {
             using HttpResponseMessage response = await http.SendAsync(request, either.Token).ConfigureAwait(false);
-            return new ServiceInstance(response.Headers.TryGetValues(Header, out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null);
+            return ServiceInstance.Of(response.Headers);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
         {

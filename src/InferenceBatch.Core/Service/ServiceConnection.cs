@@ -27,6 +27,7 @@ public sealed class ServiceConnection
         Uri baseUri, ServiceProfile profile, string? apiKey, IReadOnlyDictionary<string, string>? headers = null, Uri? alternateUri = null)
     {
         SecretMask.Add(apiKey);
+        SecretMask.Add(baseUri.IsAbsoluteUri ? Uri.UnescapeDataString(baseUri.UserInfo.Split(':', 2)[^1]) : null);
         foreach ((string name, string value) in headers ?? new Dictionary<string, string>())
         {
             SecretMask.AddHeader(name, value);
@@ -76,6 +77,9 @@ public sealed class ServiceConnection
     public IReadOnlyList<string> HeaderNames => _headers.Keys.ToArray();
 
     internal Uri? AlternateUri => _alternateUri;
+
+    /// <summary>The identity that the service gave with its last answer; null before the first, and of others than local services.</summary>
+    internal string? Instance { get; set; }
 
     public override string ToString() => $"{Provider} ({BaseUri})";
 

@@ -133,14 +133,14 @@ public sealed class InvokeBatchCommand : RequestCommand
             () =>
             {
                 // With -WhatIf nothing is made but what goes again.
-                bool isKept = folder is not null && (!IsWhatIf || RunStore.ServiceOf(folder) is not null);
-                bool isLocal = isKept && Loopback.Is(_connection.BaseUri);
-                _store = isKept ? RunStore.Open(folder!) : RunStore.Temporary();
+                RunService? begun = folder is null ? null : RunStore.ServiceOf(folder);
+                bool isLocal = folder is not null && Loopback.Is(_connection.BaseUri);
+                _store = folder is not null && (!IsWhatIf || begun is not null) ? RunStore.Open(folder) : RunStore.Temporary();
                 _store.Begin(
                     _connection,
-                    isLocal ? Run((_, token) => LocalRun.AskAsync(_connection.BaseUri, token)) : null,
+                    isLocal && begun?.Instance is not null ? Run((_, token) => LocalRun.AskAsync(_connection.BaseUri, token)) : null,
                     isLocal ? LocalRun.DataPathOf(_connection.BaseUri) : null,
-                    begun => Run((_, token) => LocalRun.FindAsync(begun, token)));
+                    service => Run((_, token) => LocalRun.FindAsync(service, token)));
                 _input = new RunInput(_store, _connection.Profile.MaxRequests, _connection.Profile.MaxBytes, Deduplicate);
             },
             folder);

@@ -54,8 +54,12 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         }
         catch (Exception exception) when (exception is ArgumentException or ServiceException)
         {
-            cmdlet.ThrowTerminatingError(ErrorRecords.From(exception, provider ?? (object?)baseUri));
+            cmdlet.ThrowTerminatingError(ErrorRecords.From(exception, provider ?? (object?)WithoutSecrets(baseUri)));
             throw;
         }
     }
+
+    /// <summary>An address that was refused because it holds a password or a key must not be shown with it.</summary>
+    private static Uri? WithoutSecrets(Uri? address) => address is not { IsAbsoluteUri: true } || (address.UserInfo.Length == 0 && address.Query.Length == 0) ? address
+        : new UriBuilder(address) { UserName = "", Password = "", Query = "" }.Uri;
 }

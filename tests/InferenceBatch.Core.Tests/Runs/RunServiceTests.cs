@@ -1,4 +1,5 @@
 using InferenceBatch.Lines;
+using InferenceBatch.Model;
 using InferenceBatch.Service;
 using InferenceBatch.Support;
 
@@ -99,12 +100,26 @@ public sealed class RunServiceTests : IDisposable
     }
 
     [Fact]
-    public void A_run_begun_while_nothing_answered_learns_the_identity_while_nothing_was_sent()
+    public async Task The_identity_is_learnt_with_the_first_answer_and_costs_no_call()
     {
-        Begin(Connect(s_local), null);
-        Begin(Connect(s_local), new ServiceInstance("inst_1"));
-        Assert.Equal("inst_1", RunStore.ServiceOf(_folder)!.Instance);
-        Refusal(Connect(s_local), new ServiceInstance("inst_2"));
+        using var server = new FaultServer();
+        server.On("POST /v1/files", Answer.Json("""{"id":"f"}""", 200, "x-inference-batch-instance: inst_1"))
+            .On("POST /v1/batches", Answer.Json("""{"id":"b","status":"validating"}""", 200, "x-inference-batch-instance: inst_1"))
+            .On("GET /v1/batches/b", Answer.Json("""{"id":"b","status":"failed"}"""));
+        BatchClient client = Clients.For(server);
+        using (RunStore store = RunStore.Open(_folder))
+        {
+            store.Begin(client.Connection, null, "/data", null);
+            using var input = new RunInput(store, 10, 1000, deduplicate: false);
+            input.Add(new BatchRequest { CustomId = "a", Url = "/v1/x", BodyUtf8 = "{}"u8.ToArray() });
+            using RunRequests requests = input.Complete();
+            Assert.Single(await new RunEngine(client, store, requests, new RunOptions(), new RunObserver()).RunAsync().ToListAsync());
+        }
+
+        Assert.Equal(["POST /v1/files", "POST /v1/batches", "GET /v1/batches/b"], server.Asked.Distinct());
+        Assert.Equal(new RunService(server.BaseUri, "inst_1", "/data"), RunStore.ServiceOf(_folder));
+        Begin(Connect("http://127.0.0.1:9000/v1"), new ServiceInstance("inst_1"));
+        Refusal(client.Connection, new ServiceInstance("inst_2"));
     }
 
     [Fact]
