@@ -89,19 +89,6 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         Assert.Equal(["a", "c"], joiner.Finish().Select(result => result.CustomId));
     }
 
-    /// <summary>The lines wait on disk: of 50,000 failures of 2 KB each, 100 MB, memory keeps less than a tenth.</summary>
-    [Fact]
-    public void Failures_held_back_take_little_memory()
-    {
-        string[] ids = [.. Enumerable.Range(1, 50_000).Select(i => $"r{i}")];
-        using var joiner = new ResultJoiner(Requests(ids));
-        long before = GC.GetTotalMemory(forceFullCollection: true);
-        string padding = new('x', 2_000);
-        Assert.All(ids, id => Assert.Null(joiner.Take(Told(id, "bad " + padding))));
-        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, 0, 10_000_000);
-        Assert.Equal(50_000, joiner.Finish().Count(result => result.Error?.Message.Length > 100));
-    }
-
     [Fact]
     public void What_nobody_asked_for_is_given_and_counted()
     {
