@@ -117,7 +117,7 @@ Describe 'A full disk is FileUnwritable' -Skip:(-not $CanMount) {
             $rows = 1..8 | ForEach-Object { "$_ " + 'x' * 9000 }
             $problem = Get-ErrorOf { $rows | Invoke-Batch -Model echo -BaseUri $server.Uri -CheckpointPath $run }
             Assert-DiskFull $problem
-            mount -o remount,size=16m $Disk
+            mount -o 'remount,size=16m' $Disk
             $results = $rows | Invoke-Batch -Model echo -BaseUri $server.Uri -CheckpointPath $run -Ordered
             $results.Text | Should -Be $rows
             @(Get-Batch -BaseUri $server.Uri).Count | Should -Be 1

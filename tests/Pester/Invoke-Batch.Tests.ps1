@@ -650,14 +650,15 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
                     $other.Start()
                     $asked = [Collections.Generic.List[string]]::new()
                     $answer = Start-ThreadJob {
-                        param($Listener, $Asked)
-                        while ($Listener.IsListening) {
-                            try { $context = $Listener.GetContext() } catch { return }
-                            $Asked.Add("$($context.Request.HttpMethod) $($context.Request.Url.AbsolutePath) $($context.Request.Headers['Authorization'])".Trim())
+                        $listener = $using:other
+                        $calls = $using:asked
+                        while ($listener.IsListening) {
+                            try { $context = $listener.GetContext() } catch { return }
+                            $calls.Add("$($context.Request.HttpMethod) $($context.Request.Url.AbsolutePath) $($context.Request.Headers['Authorization'])".Trim())
                             $context.Response.StatusCode = 404
                             $context.Response.Close()
                         }
-                    } -ArgumentList $other, $asked
+                    }
                 }
                 foreach ($script in { 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint }, { Disconnect-BatchService; 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint }) {
                     Connect-BatchService -BaseUri $first.Uri -ApiKey 'sk-secret-4711-checkpoint'

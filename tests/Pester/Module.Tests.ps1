@@ -183,9 +183,10 @@ $batch = Get-Batch -First 1
                 { Get-Batch b1 }, { Get-Batch b2 | Wait-Batch }, { Get-Batch b3 }, { Get-BatchResult b1 }, { Get-BatchResult b1 -Request ('a', 'b' | New-BatchRequest -Model m) -Ordered }
                 { Send-BatchFile $path }, { 'a' | Invoke-Batch -Model m }, { Wait-Batch b3 -Timeout 0 }, { Get-BatchResult b1 | Measure-BatchResult }
                 {
-                    $sender = Start-ThreadJob { param($Prefix, $Body) 1..200 | ForEach-Object { try { Invoke-RestMethod $Prefix -Method Post -Body $Body; break } catch { Start-Sleep -Milliseconds 100 } } } -ArgumentList $prefix, "{`"type`":`"batch.failed`",`"data`":{`"id`":`"b1`",`"why`":`"$echo`"}}"
+                    $body = ConvertTo-Json @{ type = 'batch.failed'; data = @{ id = 'b1'; why = $echo } } -Compress
+                    $job = Start-ThreadJob { 1..200 | ForEach-Object { try { Invoke-RestMethod $using:prefix -Method Post -Body $using:body; break } catch { Start-Sleep -Milliseconds 100 } } }
                     Receive-BatchWebhook $prefix -First 1 -Timeout 30
-                    $sender | Remove-Job -Force
+                    $job | Remove-Job -Force
                 }
             )
             $said = foreach ($call in $calls) {

@@ -126,13 +126,12 @@ Describe 'The default connection' {
             Connect-BatchService -BaseUri $A.BaseUri -ApiKey key-of-a
             $turn = [Threading.Barrier]::new(2)
             $job = Start-ThreadJob {
-                param($Module, $Turn)
-                Import-Module $Module
+                Import-Module $using:ModulePath
                 $null = Get-Batch b1
-                $null = $Turn.SignalAndWait(30000)
-                $null = $Turn.SignalAndWait(30000)
+                $null = ($using:turn).SignalAndWait(30000)
+                $null = ($using:turn).SignalAndWait(30000)
                 $null = Get-Batch b1
-            } -ArgumentList $ModulePath, $turn
+            }
             $null = $turn.SignalAndWait(30000)
             Connect-BatchService -BaseUri $B.BaseUri -ApiKey key-of-b
             $null = $turn.SignalAndWait(30000)
