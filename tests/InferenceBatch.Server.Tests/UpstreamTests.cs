@@ -78,6 +78,33 @@ public sealed class UpstreamTests
         Assert.DoesNotContain(service.Log.Lines, text => text.Contains(Key[..12], StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    [InlineData("deflate")]
+    public async Task An_answer_that_a_gateway_has_compressed_is_read(string coding)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            call.Context.Response.Headers.ContentEncoding = coding;
+            using var buffer = new MemoryStream();
+            using (Stream packed = coding switch
+            {
+                "gzip" => new System.IO.Compression.GZipStream(buffer, System.IO.Compression.CompressionMode.Compress, leaveOpen: true),
+                "br" => new System.IO.Compression.BrotliStream(buffer, System.IO.Compression.CompressionMode.Compress, leaveOpen: true),
+                _ => new System.IO.Compression.ZLibStream(buffer, System.IO.Compression.CompressionMode.Compress, leaveOpen: true),
+            })
+            {
+                packed.Write("""{"choices":[{"message":{"content":"unpacked"},"finish_reason":"stop"}]}"""u8);
+            }
+
+            await call.Context.Response.Body.WriteAsync(buffer.ToArray());
+        });
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });
+        JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(2)));
+        Assert.All(await service.Api.LinesAsync(batch.GetProperty("output_file_id")), line => Assert.Contains("unpacked", line.GetRawText(), StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Tokens_that_add_up_to_more_than_a_number_holds_stay_at_its_end()
     {

@@ -39,7 +39,7 @@ internal sealed class HttpUpstream : IUpstream
             // A redirect could carry the key and the prompt to a host nobody chose.
             AllowAutoRedirect = false,
             UseCookies = false,
-            UseProxy = !baseAddress.IsLoopback,
+            UseProxy = !Loopback.Is(baseAddress),
             ConnectTimeout = TimeSpan.FromSeconds(15),
             PooledConnectionLifetime = TimeSpan.FromMinutes(10),
             // llama-server closes an idle connection after 5 s: one that is about to be closed must not be used.
@@ -106,7 +106,8 @@ internal sealed class HttpUpstream : IUpstream
         using var silence = new CancellationTokenSource(s_longestSilence, _time);
         using CancellationTokenRegistration cancel =
             cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), silence);
-        long? expected = content.Headers.ContentLength;
+        // Some gateways compress although nobody asked for it; then the length is that of the compressed bytes.
+        long? expected = ContentDecoding.IsEncoded(content) ? null : content.Headers.ContentLength;
         CheckSize(expected ?? 0);
         IDisposable? place = null;
         byte[] buffer = [];
@@ -115,7 +116,7 @@ internal sealed class HttpUpstream : IUpstream
         {
             place = expected >= LargeAnswers.Threshold ? await TakePlaceAsync() : null;
             buffer = LargeAnswers.Rent((int)(expected + 1 ?? 16 * 1024));
-            using Stream stream = await content.ReadAsStreamAsync(silence.Token);
+            using Stream stream = await ContentDecoding.OpenAsync(content, silence.Token);
             int read;
             while ((read = await stream.ReadAsync(buffer.AsMemory(length), silence.Token)) > 0)
             {
