@@ -81,7 +81,7 @@ public sealed class RunOutageTests : IDisposable
     public async Task A_server_that_refuses_the_key_or_the_account_is_waited_for_and_costs_no_attempt(int status, string body)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(status, body));
-        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), $"600 s: It answers {status}", maxAttempts: 1, told: "until that is repaired, for 600 s");
+        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), $"600 s: It answers {status}", maxAttempts: 1, told: "until that is repaired, for 600 s at most");
         Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
     }
 

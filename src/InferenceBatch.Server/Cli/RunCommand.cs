@@ -118,7 +118,7 @@ internal static class RunCommand
         long doneBefore = run.Counts.Done;
         if (doneBefore > 0)
         {
-            Console.Error.WriteLine(PluralFormat.Invariant($"{doneBefore:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} {doneBefore:is|are} done already, and are not sent again to whatever upstream; for that, delete the output."));
+            Console.Error.WriteLine(PluralFormat.Invariant($"{doneBefore:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} {doneBefore:is|are} done already, and are not sent again. To send all of them again, delete '{paths.Output}' and '{paths.Errors}' (or their .partial files)."));
         }
 
         long start = Stopwatch.GetTimestamp();

@@ -10,6 +10,11 @@ internal static class RunProgress
     /// <summary>Between two lines where there is no terminal.</summary>
     public static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(10);
 
+    /// <summary>What the bar, the numbers and the time left take of a row.</summary>
+    private const int WidthOfTheRest = 100;
+
+    private const int LeastText = 20;
+
     private static readonly TimeSpan s_refresh = TimeSpan.FromMilliseconds(200);
 
     public static Task<T> ShowAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work) => Console.IsErrorRedirected
@@ -46,7 +51,7 @@ internal static class RunProgress
             {
                 RequestCounts now = counts();
                 bar.Value = now.Done;
-                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed") + (waiting() is { } what ? ". " + Markup.Escape(what) : "");
+                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed") + (waiting() is { } what ? ". " + Markup.Escape(Wire.TextCut.Start(what, Math.Max(LeastText, console.Profile.Width - WidthOfTheRest))) : "");
                 await Task.WhenAny(work, ticks.WaitForNextTickAsync().AsTask());
             }
             while (!work.IsCompleted);

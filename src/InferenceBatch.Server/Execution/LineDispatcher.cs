@@ -170,13 +170,14 @@ internal sealed class LineDispatcher : IDisposable
                 continue;
             }
 
-            int bytes = run.SpanOf(run.Turn.Next).Length;
+            bool isProbe = _upstream.IsHeld;
+            int bytes = run.SpanOf(run.Turn.Next(isProbe)).Length;
             if (_bytesInFlight > 0 && _bytesInFlight + bytes > MaxBytesInFlight)
             {
                 return false; // The end of a line in flight comes here again.
             }
 
-            if (_upstream.TryStart(_inFlight, out long ticket) is { } wait)
+            if (_upstream.TryStart(_inFlight, hasFresh: isProbe ? _round.Any(one => one.Turn.HasFresh) : run.Turn.HasFresh, out long ticket) is { } wait)
             {
                 if (wait != Timeout.InfiniteTimeSpan)
                 {
@@ -188,7 +189,7 @@ internal sealed class LineDispatcher : IDisposable
 
             _round.Dequeue();
             run.Turn.IsInRound = false;
-            (int index, LineHistory history) = run.Turn.Take();
+            (int index, LineHistory history) = run.Turn.Take(isProbe);
             work = new Work(run, index, bytes, ticket, history, default);
             _inFlight++;
             _bytesInFlight += bytes;

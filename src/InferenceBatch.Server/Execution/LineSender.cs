@@ -63,7 +63,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
                 attempt = new Attempt(AttemptKind.TimedOut, $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.");
             }
 
-            Verdict verdict = upstream.End(ticket, attempt, history, (run, index));
+            Verdict verdict = upstream.End(ticket, attempt, history);
             if (verdict.Wait is null)
             {
                 await AddErrorAsync(run, index, customId, code, attempt.Reason);
@@ -120,7 +120,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
         int statusCode = problem is null ? answer.StatusCode : problem.StatusCode ?? 502;
         bool isAnswer = isJson ? problem is null : !answer.IsSuccess;
         Attempt attempt = Attempt.Of(answer, problem?.StatusCode ?? answer.StatusCode, isAnswer);
-        Verdict verdict = upstream.End(ticket, attempt, history, (run, index));
+        Verdict verdict = upstream.End(ticket, attempt, history);
         if (verdict.Wait is not null)
         {
             return verdict;

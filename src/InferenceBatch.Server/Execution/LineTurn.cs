@@ -29,14 +29,19 @@ internal sealed class LineTurn
 
     public bool HasNext => !_isStopped && (_again.Count > 0 || _next < _doneAtStart.Length);
 
+    /// <summary>Whether there are lines that were not sent yet.</summary>
+    public bool HasFresh => !_isStopped && _next < _doneAtStart.Length;
+
     /// <summary>The line that <see cref="Take"/> would take.</summary>
-    public int Next => _again.TryPeek(out (int Index, LineHistory History) again) ? again.Index : _next;
+    /// <param name="isProbe">Whether it is to find out if the upstream is back: a line that has failed says less than a fresh one.</param>
+    public int Next(bool isProbe) => !(isProbe && HasFresh) && _again.TryPeek(out (int Index, LineHistory History) again) ? again.Index : _next;
 
     /// <summary>Takes the next line; only where <see cref="HasNext"/>.</summary>
-    public (int Index, LineHistory History) Take()
+    /// <param name="isProbe">See <see cref="Next"/>.</param>
+    public (int Index, LineHistory History) Take(bool isProbe)
     {
         InFlight++;
-        if (_again.TryDequeue(out (int Index, LineHistory History) again))
+        if (!(isProbe && HasFresh) && _again.TryDequeue(out (int Index, LineHistory History) again))
         {
             return again;
         }

@@ -61,7 +61,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         pump.WriteWarning(Messages.Text("Warning.QueueFull", parts, PlainText.OneLine(reason.Error?.Message is { Length: > 0 } text ? text : reason.Message, LongestReason)));
 
     public override void OnAllFailed(int count, ServiceError cause) =>
-        pump.WriteWarning(Messages.Text("Warning.AllFailed", count, PlainText.OneLine(cause.Code, 60), PlainText.OneLine(cause.Message, LongestReason)));
+        pump.WriteWarning(Messages.Text("Warning.AllFailed", count, PlainText.OneLine(cause.Code, 60), PlainText.OneLine(cause.Message, LongestReason).TrimEnd('.')));
 
     public override void OnStopped(long failed, long results, int batches) => pump.WriteWarning(Messages.Text("Warning.Stopped", failed, results, maxFailed, batches));
 

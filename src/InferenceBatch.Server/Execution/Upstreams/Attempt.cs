@@ -16,6 +16,9 @@ internal readonly record struct Attempt(AttemptKind Kind, string Reason)
     /// <summary>Whether the line succeeded.</summary>
     public bool IsSuccess { get; init; }
 
+    /// <summary>Whether it may be this line that is refused: 403, such as a moderated prompt.</summary>
+    public bool IsForbidden { get; init; }
+
     /// <summary>Whether the address is wrong: the upstream sends callers elsewhere.</summary>
     public bool IsRedirect { get; init; }
 
@@ -48,7 +51,7 @@ internal readonly record struct Attempt(AttemptKind Kind, string Reason)
             _ when RetryRules.IsTransient(statusCode, answer.ShouldRetry) => AttemptKind.Failed,
             _ => AttemptKind.Answered,
         };
-        return new Attempt(kind, Describe(statusCode, kind)) { RetryAfter = answer.RetryAfter, IsSuccess = kind == AttemptKind.Answered && statusCode is >= 200 and < 300 };
+        return new Attempt(kind, Describe(statusCode, kind)) { RetryAfter = answer.RetryAfter, IsForbidden = statusCode == 403, IsSuccess = kind == AttemptKind.Answered && statusCode is >= 200 and < 300 };
     }
 
     /// <summary>Reads what a missing answer says.</summary>

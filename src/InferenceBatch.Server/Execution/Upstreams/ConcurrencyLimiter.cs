@@ -31,6 +31,8 @@ internal sealed class ConcurrencyLimiter
     private double _best;
     private double _bestRate;
     private double _downFactor = 0.5;
+    private bool _growsAfterHold;
+    private bool _wasStrained;
     private int _holdFor = 4;
     private int _held;
     private long _settledFrom;
@@ -102,6 +104,8 @@ internal sealed class ConcurrencyLimiter
             _startedAtLastHalving = _started;
             _limit = Math.Max(1, _limit / 2);
             (_best, _bestRate) = (_limit, 0);
+            (_growsAfterHold, _holdFor) = (true, Math.Min(LongestHold, _growsAfterHold || _wasStrained ? _holdFor * 2 : 2));
+            _wasStrained = true;
             Enter(Phase.Hold);
         }
     }
@@ -189,6 +193,15 @@ internal sealed class ConcurrencyLimiter
                 if (++_held < _holdFor)
                 {
                     Settle();
+                    return;
+                }
+
+                if (_growsAfterHold)
+                {
+                    // What strained it may have been one batch: double again, after longer each time it comes back.
+                    _growsAfterHold = false;
+                    _limit = Math.Min(_cap, _limit * 2);
+                    Enter(Phase.Grow);
                     return;
                 }
 

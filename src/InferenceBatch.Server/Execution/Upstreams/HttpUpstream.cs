@@ -75,6 +75,7 @@ internal sealed class HttpUpstream : IUpstream
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
             RefuseRedirect(response);
             (byte[] body, int length, IDisposable? place) = await ReadAsync(response.Content, cancellationToken);
+            length = WithoutMark(body, length);
             length = SecretMask.IsInJson(body.AsSpan(0, length)) ? SecretMask.MaskJson(body.AsSpan(0, length)) : length;
             return new UpstreamAnswer((int)response.StatusCode, body, length, place)
             {
@@ -160,6 +161,18 @@ internal sealed class HttpUpstream : IUpstream
             LargeAnswers.Return(buffer);
             place?.Dispose();
         }
+    }
+
+    /// <summary>JSON has no byte order mark (RFC 8259 section 8.1), but some servers send one.</summary>
+    private static int WithoutMark(byte[] body, int length)
+    {
+        if (!body.AsSpan(0, length).StartsWith("\uFEFF"u8))
+        {
+            return length;
+        }
+
+        body.AsSpan(3, length - 3).CopyTo(body);
+        return length - 3;
     }
 
     private static void RefuseRedirect(HttpResponseMessage response)

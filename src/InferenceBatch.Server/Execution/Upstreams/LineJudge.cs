@@ -13,6 +13,9 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
     /// <summary>A 500 that comes this often for a line, while lines sent later succeed, is the line's own.</summary>
     private const int OwnFailures = 3;
 
+    /// <summary>So often, at least, one of several backends may refuse a line that the others take.</summary>
+    private const int LeastRefusals = 5;
+
     private static readonly TimeSpan s_shortWait = TimeSpan.FromSeconds(0.05);
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(0.1);
 
@@ -23,10 +26,11 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
     /// <param name="attempt">How it ended.</param>
     /// <param name="history">The line's earlier attempts.</param>
     /// <param name="now">The time.</param>
-    /// <param name="wasAlone">Whether no other line was in flight: then no other can have caused its failure.</param>
-    public Verdict Judge(in Attempt attempt, LineHistory history, bool wasAlone, TimeSpan now)
+    /// <param name="inFlight">Lines in flight, this one included: one that fails alone fails by itself.</param>
+    public Verdict Judge(in Attempt attempt, LineHistory history, int inFlight, TimeSpan now)
     {
-        bool othersSucceed = watch.OthersSucceed(history);
+        // In an outage, what succeeded before it says nothing; unless all other lines are done.
+        bool othersSucceed = watch.OthersSucceed(history) && (!watch.IsHeld || watch.IsLone);
         if (attempt.Kind == AttemptKind.Answered)
         {
             _retriesThatHelped += attempt.IsSuccess && history.FailedAt > 0 ? 1 : 0;
@@ -40,13 +44,18 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
             case AttemptKind.Throttled or AttemptKind.Unreachable:
                 isLast = false;
                 break;
-            case AttemptKind.Refused:
-                isLast = othersSucceed;
+            case AttemptKind.Refused when attempt.IsForbidden:
+                // A moderated line among good ones. Twice, for a key may be refused between two answers.
+                isLast = othersSucceed && attempts > 0;
+                attempts += othersSucceed ? 1 : 0;
                 break;
-            case AttemptKind.Unavailable:
+            case AttemptKind.Refused when watch.IsLone:
+                isLast = false; // A key that is refused is no line's fault, and the list of models may be public.
+                break;
+            case AttemptKind.Unavailable or AttemptKind.Refused:
                 // The attempt before counts once others have succeeded since; this one, if it would be the last.
                 attempts += othersSucceed ? 1 : 0;
-                isLast = othersSucceed && attempts + 1 >= settings.MaxAttempts;
+                isLast = othersSucceed && attempts + 1 >= (attempt.Kind == AttemptKind.Refused ? Math.Max(LeastRefusals, settings.MaxAttempts) : settings.MaxAttempts);
                 break;
             case AttemptKind.Broken:
                 attempts += watch.IsHeld && !othersSucceed ? 0 : 1;
@@ -55,10 +64,12 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
             case AttemptKind.Failed:
                 // Lines that share a model server's context fail together with a 500 although each is good. So the line is at
                 // fault when it fails alone, or again while others succeed; then the failure before counts too.
-                bool isItsOwn = wasAlone || othersSucceed || attempts > 0;
+                // At the end of a file only lines that have failed are left: there they fail together, each by its own fault.
+                bool areOnlyBadOnesLeft = !watch.HasFresh && _retriesInVain > _retriesThatHelped;
+                bool isItsOwn = inFlight == 1 || ((watch.FailedInARow < Math.Max(2, inFlight / 4) || areOnlyBadOnesLeft) && (othersSucceed || attempts > 0));
                 _retriesInVain += isItsOwn && history.FailedAt > 0 ? 1 : 0;
                 attempts += !isItsOwn ? 0 : history is { FailedAt: > 0, Attempts: 0 } ? 2 : 1;
-                isLast = isItsOwn && (attempts >= settings.MaxAttempts || (attempts >= OwnFailures && _retriesInVain > _retriesThatHelped));
+                isLast = isItsOwn && (attempts >= settings.MaxAttempts || (attempts >= OwnFailures && (othersSucceed || areOnlyBadOnesLeft) && _retriesInVain > _retriesThatHelped));
                 break;
             default:
                 attempts++;

@@ -34,6 +34,7 @@ internal sealed class UpstreamControl : IDisposable
     private readonly ITimer _quietTimer;
     private long _heardTicks;
     private int _limit;
+    private bool _isHeld;
     private bool _isFull;
     private long _lostBefore;
     private UpstreamState _told;
@@ -60,6 +61,9 @@ internal sealed class UpstreamControl : IDisposable
 
     /// <summary>For how long nothing was heard of the upstream; null when nothing ever was.</summary>
     public TimeSpan? SinceHeard => Interlocked.Read(ref _heardTicks) is > 0 and long heard ? Now - new TimeSpan(heard) : null;
+
+    /// <summary>Whether nothing but probes is sent.</summary>
+    public bool IsHeld => Volatile.Read(ref _isHeld);
 
     /// <summary>Lines that may be in flight now.</summary>
     public int Limit => Volatile.Read(ref _limit);
@@ -88,13 +92,15 @@ internal sealed class UpstreamControl : IDisposable
     /// until a line in flight ends, or until <see cref="Changed"/>.
     /// </summary>
     /// <param name="inFlight">Lines that the dispatcher has in hand.</param>
+    /// <param name="hasFresh">Whether there are lines that were not sent yet.</param>
     /// <param name="ticket">For <see cref="End"/> or <see cref="Abandon"/>, one of which must follow.</param>
-    public TimeSpan? TryStart(int inFlight, out long ticket)
+    public TimeSpan? TryStart(int inFlight, bool hasFresh, out long ticket)
     {
         ticket = 0;
         lock (_gate)
         {
             TimeSpan now = Now;
+            _watch.HasFresh = hasFresh;
             TimeSpan wait = _watch.Wait(now);
             if (wait == TimeSpan.Zero && _watch.IsHeld && _watch.NeedsSecondOpinion && _askedInPause != _watch.Pauses)
             {
@@ -163,8 +169,7 @@ internal sealed class UpstreamControl : IDisposable
     /// <param name="ticket">From <see cref="TryStart"/>.</param>
     /// <param name="attempt">How it ended.</param>
     /// <param name="history">The line's earlier attempts.</param>
-    /// <param name="line">Which line it was.</param>
-    public Verdict End(long ticket, in Attempt attempt, LineHistory history, (object Run, int Index) line)
+    public Verdict End(long ticket, in Attempt attempt, LineHistory history)
     {
         Verdict verdict;
         bool isReleased;
@@ -176,8 +181,8 @@ internal sealed class UpstreamControl : IDisposable
             (_lastEnd, _quietTold) = (now, TimeSpan.Zero);
             Heard(now);
             bool wasHeld = _watch.IsHeld;
-            Note(ticket, attempt, line, inFlight, now - sent.Started, now);
-            verdict = _judge.Judge(attempt, history, wasAlone: inFlight == 1, now);
+            Note(ticket, attempt, inFlight, now - sent.Started, now);
+            verdict = _judge.Judge(attempt, history, inFlight, now);
             isReleased = wasHeld && !_watch.IsHeld;
             if (isReleased)
             {
@@ -191,6 +196,7 @@ internal sealed class UpstreamControl : IDisposable
             }
 
             Volatile.Write(ref _limit, LimitNow());
+            Volatile.Write(ref _isHeld, _watch.IsHeld);
             Tell();
         }
 
@@ -243,6 +249,7 @@ internal sealed class UpstreamControl : IDisposable
             Heard(Now);
             NoteRedirect(attempt);
             _watch.Asked(attempt, _inFlight.Count, Now);
+            Volatile.Write(ref _isHeld, _watch.IsHeld);
             Tell();
         }
 
@@ -258,7 +265,7 @@ internal sealed class UpstreamControl : IDisposable
             TimeSpan now = Now;
             if (_watch.IsHeld)
             {
-                return string.Create(CultureInfo.InvariantCulture, $"{Message} (For {(now - _watch.Since).TotalSeconds:N0} s so far.)");
+                return string.Create(CultureInfo.InvariantCulture, $"{Message} ({(now - _watch.Since).TotalSeconds:N0} s so far.)");
             }
 
             if (_inFlight.Count == 0 || now - _lastEnd < quiet)
@@ -277,7 +284,7 @@ internal sealed class UpstreamControl : IDisposable
         _upstream.Dispose();
     }
 
-    private void Note(long ticket, in Attempt attempt, (object Run, int Index) line, int inFlight, TimeSpan latency, TimeSpan now)
+    private void Note(long ticket, in Attempt attempt, int inFlight, TimeSpan latency, TimeSpan now)
     {
         switch (attempt.Kind)
         {
@@ -294,7 +301,7 @@ internal sealed class UpstreamControl : IDisposable
 
                 break;
             case AttemptKind.Failed:
-                _watch.WasThere(ticket, inFlight, now, out bool isStrain);
+                _watch.FailedByItself(ticket, attempt, inFlight, now, out bool isStrain);
                 if (isStrain)
                 {
                     _limiter.Strained(ticket);
@@ -311,7 +318,7 @@ internal sealed class UpstreamControl : IDisposable
                     _rate.Ended(wasThrottled: true, latency, now);
                 }
 
-                _watch.Failed(ticket, attempt, line, inFlight, now);
+                _watch.Failed(ticket, attempt, inFlight, now);
                 if (attempt.Kind == AttemptKind.Throttled)
                 {
                     _watch.Throttled(_rate.PerSecond is not null, attempt.Reason, now);

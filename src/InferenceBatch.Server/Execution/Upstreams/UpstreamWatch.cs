@@ -11,8 +11,11 @@ namespace InferenceBatch.Server.Execution.Upstreams;
 /// </remarks>
 internal sealed class UpstreamWatch
 {
-    /// <summary>So few different lines that fail alone may be the only ones that are left.</summary>
-    private const int FewLines = 3;
+    /// <summary>So many lines that fail by themselves one after another say that the upstream is at fault.</summary>
+    private const int FailuresInARow = 20;
+
+    /// <summary>So many failures in a row are an outage, however short the time since the last answer.</summary>
+    private const int SurelyInARow = 40;
 
     private const int LeastInARow = 3;
     private const int MostInARow = 12;
@@ -24,17 +27,18 @@ internal sealed class UpstreamWatch
     private static readonly TimeSpan s_between = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan s_longestAsked = TimeSpan.FromHours(1);
+
+    /// <summary>A server that comes back after a restart does not know what it has asked for before.</summary>
+    private static readonly TimeSpan s_longestUnasked = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_patienceAtFirst = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
 
-    private readonly HashSet<(object Run, int Index)> _failing = [];
     private long _newestGood;
     private long _heldFrom;
     private long _probe;
     private bool _hasAnswered;
     private bool _wasHeard;
     private int _inARow;
-    private int _failedInARow;
     private TimeSpan _heldSince;
     private TimeSpan _pausedUntil;
     private TimeSpan _throttledAt;
@@ -61,7 +65,10 @@ internal sealed class UpstreamWatch
     public TimeSpan Patience => _wasHeard ? s_patience : s_patienceAtFirst;
 
     /// <summary>Whether it has been away or refusing for longer than <see cref="Patience"/>.</summary>
-    public bool IsHopeless(TimeSpan now) => IsHeld && State != UpstreamState.Limited && now - _heldSince >= Patience;
+    public bool IsHopeless(TimeSpan now) => IsHeld && now - _heldSince >= (State == UpstreamState.Limited ? s_longestAsked : Patience);
+
+    /// <summary>How many lines failed by themselves (500) one after another, with no answer between them.</summary>
+    public int FailedInARow { get; private set; }
 
     /// <summary>How many pauses there were since lines are held.</summary>
     public int Pauses { get; private set; }
@@ -75,8 +82,11 @@ internal sealed class UpstreamWatch
     /// </summary>
     public bool NeedsSecondOpinion => IsLone && _probe == 0;
 
-    /// <summary>Whether lines are held for so few lines that they may be at fault.</summary>
-    public bool IsLone => IsHeld && _hasAnswered && _failing.Count < FewLines && State != UpstreamState.Limited;
+    /// <summary>Whether all lines that are left have failed: no other line can show that the upstream is there.</summary>
+    public bool IsLone => IsHeld && _hasAnswered && !HasFresh && State != UpstreamState.Limited;
+
+    /// <summary>Whether there are lines that were not sent yet.</summary>
+    public bool HasFresh { get; set; } = true;
 
     /// <summary>How long to wait before a line may be sent; infinite until the probe ends.</summary>
     public TimeSpan Wait(TimeSpan now) => !IsHeld ? TimeSpan.Zero
@@ -111,40 +121,40 @@ internal sealed class UpstreamWatch
 
         if (!IsHeld)
         {
-            (_inARow, _failedInARow) = (0, 0);
-            _failing.Clear();
+            (_inARow, FailedInARow) = (0, 0);
         }
 
         return isRelease;
     }
 
-    /// <summary>The upstream dealt with a line, though badly (500): it is there; true when lines are no longer held.</summary>
+    /// <summary>
+    /// The upstream failed at a line (500), which may be the line's fault. When line after line fails so, it is not: lines are
+    /// held, and each probe costs its line an attempt, so that a file of nothing but bad lines comes to an end all the same.
+    /// </summary>
     /// <param name="inFlight">Lines in flight, this one included.</param>
-    /// <param name="isStrain">Whether so many failed one after another that they fail together: too many are in flight.</param>
-    public bool WasThere(long ticket, int inFlight, TimeSpan now, out bool isStrain)
+    /// <param name="isStrain">Whether all lines in flight failed one after another: too many are in flight.</param>
+    public void FailedByItself(long ticket, in Attempt attempt, int inFlight, TimeSpan now, out bool isStrain)
     {
         _wasHeard = true;
-        isStrain = ++_failedInARow >= Math.Max(2, inFlight);
-        bool isRelease = IsHeld && ticket > _heldFrom;
-        if (isRelease)
+        isStrain = ++FailedInARow >= Math.Max(2, inFlight);
+        bool isMany = HasFresh && FailedInARow >= Math.Max(FailuresInARow, inFlight);
+        if (IsHeld && ticket > _heldFrom && !isMany)
         {
-            Release(now);
+            Release(now); // It is there.
         }
-
-        return isRelease;
+        else if (isMany && (!IsHeld || ticket > _heldFrom))
+        {
+            _heldFrom = IsHeld ? _heldFrom : Newest;
+            _probe = 0;
+            Hold(UpstreamState.Away, attempt, now);
+        }
     }
 
     /// <summary>An attempt failed for a reason that may be the upstream's.</summary>
-    /// <param name="line">Which line, so that different ones are told apart.</param>
     /// <param name="inFlight">Lines in flight, this one included.</param>
-    public void Failed(long ticket, in Attempt attempt, (object Run, int Index) line, int inFlight, TimeSpan now)
+    public void Failed(long ticket, in Attempt attempt, int inFlight, TimeSpan now)
     {
         _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
-        if (_failing.Count < FewLines)
-        {
-            _failing.Add(line);
-        }
-
         UpstreamState state = attempt.Kind switch
         {
             AttemptKind.Throttled => UpstreamState.Limited,
@@ -166,8 +176,13 @@ internal sealed class UpstreamWatch
         // One is enough where a wrong key or a used quota is the first that is heard of it.
         bool isFirst = !_hasAnswered && attempt.Kind is (AttemptKind.Refused or AttemptKind.Throttled);
         bool isFew = ++_inARow < Math.Clamp(inFlight / 8, LeastInARow, MostInARow) && !isFirst;
-        // With few lines in flight, a quota gives rows of 429 between two good answers.
-        bool isBetween = attempt.Kind == AttemptKind.Throttled && _hasAnswered && now - _answeredAt < s_between;
+        // With few lines in flight, a quota or one bad backend of several gives rows of failures between two good answers.
+        bool isBetween = _hasAnswered && now - _answeredAt < s_between && attempt.Kind switch
+        {
+            AttemptKind.Throttled => true,
+            AttemptKind.Unavailable or AttemptKind.Refused => inFlight > 1 && _inARow < SurelyInARow,
+            _ => false,
+        };
         if (isFew || isBetween)
         {
             return;
@@ -207,7 +222,7 @@ internal sealed class UpstreamWatch
         {
             _newestGood = ++Newest; // As good as an answer to a line sent now.
         }
-        else if (isThere && IsHeld && lines == 0 && _failing.Count == 0)
+        else if (isThere && IsHeld && lines == 0 && _inARow == 0)
         {
             Release(now);
         }
@@ -238,7 +253,8 @@ internal sealed class UpstreamWatch
         TimeSpan pause = s_firstPause * Math.Pow(2, Math.Min(Pauses++, 10));
         pause = pause < s_longestPause ? pause : s_longestPause;
         TimeSpan least = state == UpstreamState.Limited ? s_shortestPause : s_firstPause;
-        TimeSpan asked = attempt.RetryAfter is { } wait ? wait < s_longestAsked ? wait : s_longestAsked : pause;
+        TimeSpan longest = state == UpstreamState.Limited ? s_longestAsked : s_longestUnasked;
+        TimeSpan asked = attempt.RetryAfter is { } wait ? wait < longest ? wait : longest : pause;
         _pausedUntil = now + (asked > least ? asked : least);
     }
 
@@ -246,7 +262,6 @@ internal sealed class UpstreamWatch
     {
         UpstreamState state = State == UpstreamState.Limited ? UpstreamState.Limited : UpstreamState.Up;
         (IsHeld, _probe, _inARow) = (false, 0, 0);
-        _failing.Clear();
         _throttledAt = now;
         Become(state, Reason, now);
     }
