@@ -12,6 +12,8 @@ namespace InferenceBatch.Server.Tests.Support;
 /// <summary>An OpenAPI document, and what it says of an answer.</summary>
 internal sealed class ApiDocument
 {
+    private static readonly Lock s_compiling = new();
+
     private readonly ConcurrentDictionary<string, JsonSchema> _schemas = new();
     private readonly string _definitions;
 
@@ -88,7 +90,11 @@ internal sealed class ApiDocument
         {
             JsonObject whole = JsonNode.Parse(text)!.AsObject();
             whole["$defs"] = JsonNode.Parse(_definitions);
-            return JsonSchema.FromText(whole.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal));
+            string json = whole.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal);
+            lock (s_compiling)
+            {
+                return JsonSchema.FromText(json); // It registers in what the whole process shares.
+            }
         });
         if (compiled.Evaluate(value, new EvaluationOptions { OutputFormat = OutputFormat.Flag }).IsValid)
         {
