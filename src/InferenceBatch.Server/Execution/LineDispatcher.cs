@@ -177,7 +177,8 @@ internal sealed class LineDispatcher : IDisposable
                 return false; // The end of a line in flight comes here again.
             }
 
-            if (_upstream.TryStart(_inFlight, hasFresh: isProbe ? _round.Any(one => one.Turn.HasFresh) : run.Turn.HasFresh, out long ticket) is { } wait)
+            _upstream.HasFresh = HasFresh();
+            if (_upstream.TryStart(_inFlight, out long ticket) is { } wait)
             {
                 if (wait != Timeout.InfiniteTimeSpan)
                 {
@@ -194,6 +195,7 @@ internal sealed class LineDispatcher : IDisposable
             _inFlight++;
             _bytesInFlight += bytes;
             JoinRound(run);
+            _upstream.HasFresh = HasFresh();
             break;
         }
 
@@ -203,6 +205,19 @@ internal sealed class LineDispatcher : IDisposable
         }
 
         return work.Run is not null;
+    }
+
+    private bool HasFresh()
+    {
+        foreach (LineRun run in _round)
+        {
+            if (run.Turn.HasFresh)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>No line is ready: those that wait may be sent as soon as their wait allows it.</summary>

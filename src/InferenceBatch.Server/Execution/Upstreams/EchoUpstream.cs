@@ -39,7 +39,7 @@ internal sealed class EchoUpstream(EchoSettings settings, TimeProvider time) : I
         return Answer(200, json => writer.Write(json, endpoint, prompt));
     }
 
-    public Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken) => Task.FromResult(Answer(200, json =>
+    public Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken, bool withKey = true) => Task.FromResult(Answer(200, json =>
     {
         json.WriteStartObject();
         json.WriteString("object", "list");

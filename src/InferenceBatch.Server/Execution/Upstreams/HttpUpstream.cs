@@ -55,8 +55,8 @@ internal sealed class HttpUpstream : IUpstream
         return CallAsync(HttpMethod.Post, WithoutVersion(endpoint), content, cancellationToken);
     }
 
-    public Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken) =>
-        CallAsync(HttpMethod.Get, "/models", null, cancellationToken);
+    public Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken, bool withKey = true) =>
+        CallAsync(HttpMethod.Get, "/models", null, cancellationToken, withKey);
 
     public void Dispose()
     {
@@ -66,10 +66,10 @@ internal sealed class HttpUpstream : IUpstream
 
     private static string WithoutVersion(string endpoint) => endpoint.StartsWith("/v1/", StringComparison.Ordinal) ? endpoint[3..] : endpoint;
 
-    private async Task<UpstreamAnswer> CallAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    private async Task<UpstreamAnswer> CallAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken, bool withKey = true)
     {
         using var request = new HttpRequestMessage(method, _baseAddress + path + _query) { Content = content };
-        request.Headers.Authorization = _authorization;
+        request.Headers.Authorization = withKey ? _authorization : null;
         try
         {
             using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);

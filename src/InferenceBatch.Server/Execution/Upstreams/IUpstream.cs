@@ -11,6 +11,8 @@ internal interface IUpstream : IDisposable
     Task<UpstreamAnswer> SendAsync(string endpoint, ReadOnlyMemory<byte> body, CancellationToken cancellationToken);
 
     /// <summary>The list of models, as the API's JSON.</summary>
+    /// <param name="cancellationToken">Cancels the request.</param>
+    /// <param name="withKey">False asks without the key, to learn whether the list is public.</param>
     /// <inheritdoc cref="SendAsync"/>
-    Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken);
+    Task<UpstreamAnswer> ListModelsAsync(CancellationToken cancellationToken, bool withKey = true);
 }

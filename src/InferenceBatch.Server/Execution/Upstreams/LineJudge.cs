@@ -39,6 +39,7 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
 
         bool isLast;
         int attempts = history.Attempts;
+        int failures = history.Failures;
         switch (attempt.Kind)
         {
             case AttemptKind.Throttled or AttemptKind.Unreachable:
@@ -49,8 +50,8 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
                 isLast = othersSucceed && attempts > 0;
                 attempts += othersSucceed ? 1 : 0;
                 break;
-            case AttemptKind.Refused when watch.IsLone:
-                isLast = false; // A key that is refused is no line's fault, and the list of models may be public.
+            case AttemptKind.Refused when watch is { IsLone: true, IsKeyProven: false }:
+                isLast = false; // No line is at fault for a key that is refused.
                 break;
             case AttemptKind.Unavailable or AttemptKind.Refused:
                 // The attempt before counts once others have succeeded since; this one, if it would be the last.
@@ -69,7 +70,10 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
                 bool isItsOwn = inFlight == 1 || ((watch.FailedInARow < Math.Max(2, inFlight / 4) || areOnlyBadOnesLeft) && (othersSucceed || attempts > 0));
                 _retriesInVain += isItsOwn && history.FailedAt > 0 ? 1 : 0;
                 attempts += !isItsOwn ? 0 : history is { FailedAt: > 0, Attempts: 0 } ? 2 : 1;
-                isLast = isItsOwn && (attempts >= settings.MaxAttempts || (attempts >= OwnFailures && (othersSucceed || areOnlyBadOnesLeft) && _retriesInVain > _retriesThatHelped));
+                failures += watch.IsHeld ? 0 : 1;
+                isLast = (isItsOwn && (attempts >= settings.MaxAttempts || (attempts >= OwnFailures && (othersSucceed || areOnlyBadOnesLeft) && _retriesInVain > _retriesThatHelped)))
+                    // However it fails: no line is sent more often while others succeed.
+                    || (failures >= settings.MaxAttempts && (othersSucceed || !watch.HasFresh));
                 break;
             default:
                 attempts++;
@@ -88,7 +92,7 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
         }
 
         bool isThrottled = attempt.Kind == AttemptKind.Throttled;
-        history = new LineHistory(attempts, watch.Newest, isThrottled ? history.Throttles + 1 : 0);
+        history = new LineHistory(attempts, watch.Newest, isThrottled ? history.Throttles + 1 : 0, failures);
         int tries = Math.Max(1, isThrottled ? history.Throttles : attempts);
         TimeSpan wait = watch.IsHeld ? TimeSpan.Zero
             : attempt.RetryAfter is { } asked ? asked

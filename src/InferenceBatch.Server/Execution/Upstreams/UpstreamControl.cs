@@ -35,6 +35,7 @@ internal sealed class UpstreamControl : IDisposable
     private long _heardTicks;
     private int _limit;
     private bool _isHeld;
+    private bool _hasFresh = true;
     private bool _isFull;
     private long _lostBefore;
     private UpstreamState _told;
@@ -65,6 +66,9 @@ internal sealed class UpstreamControl : IDisposable
     /// <summary>Whether nothing but probes is sent.</summary>
     public bool IsHeld => Volatile.Read(ref _isHeld);
 
+    /// <summary>Whether the dispatcher has lines that were not sent yet.</summary>
+    public bool HasFresh { get => Volatile.Read(ref _hasFresh); set => Volatile.Write(ref _hasFresh, value); }
+
     /// <summary>Lines that may be in flight now.</summary>
     public int Limit => Volatile.Read(ref _limit);
 
@@ -92,15 +96,14 @@ internal sealed class UpstreamControl : IDisposable
     /// until a line in flight ends, or until <see cref="Changed"/>.
     /// </summary>
     /// <param name="inFlight">Lines that the dispatcher has in hand.</param>
-    /// <param name="hasFresh">Whether there are lines that were not sent yet.</param>
     /// <param name="ticket">For <see cref="End"/> or <see cref="Abandon"/>, one of which must follow.</param>
-    public TimeSpan? TryStart(int inFlight, bool hasFresh, out long ticket)
+    public TimeSpan? TryStart(int inFlight, out long ticket)
     {
         ticket = 0;
         lock (_gate)
         {
             TimeSpan now = Now;
-            _watch.HasFresh = hasFresh;
+            _watch.HasFresh = HasFresh;
             TimeSpan wait = _watch.Wait(now);
             if (wait == TimeSpan.Zero && _watch.IsHeld && _watch.NeedsSecondOpinion && _askedInPause != _watch.Pauses)
             {
@@ -176,6 +179,7 @@ internal sealed class UpstreamControl : IDisposable
         lock (_gate)
         {
             TimeSpan now = Now;
+            _watch.HasFresh = HasFresh;
             int inFlight = _inFlight.Count;
             _inFlight.Remove(ticket, out (TimeSpan Started, CancellationTokenSource? Cancel) sent);
             (_lastEnd, _quietTold) = (now, TimeSpan.Zero);
@@ -229,11 +233,13 @@ internal sealed class UpstreamControl : IDisposable
         using var late = new CancellationTokenSource(patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
         Attempt attempt;
+        bool isKeyProven = false;
         try
         {
             using UpstreamAnswer answer = await _upstream.ListModelsAsync(either.Token);
             // A server without this route is there all the same. 403: some keys may do everything but this.
             attempt = answer.StatusCode is 403 or 404 or 405 ? new Attempt(AttemptKind.Answered, "") : Attempt.Of(answer, answer.StatusCode, isAnswer: true);
+            isKeyProven = attempt.IsSuccess && Status.State == UpstreamState.Refusing && await IsKeyAskedForAsync(either.Token);
         }
         catch (UpstreamException exception)
         {
@@ -248,12 +254,19 @@ internal sealed class UpstreamControl : IDisposable
         {
             Heard(Now);
             NoteRedirect(attempt);
-            _watch.Asked(attempt, _inFlight.Count, Now);
+            _watch.Asked(attempt, isKeyProven, _inFlight.Count, Now);
             Volatile.Write(ref _isHeld, _watch.IsHeld);
             Tell();
         }
 
         Changed?.Invoke();
+    }
+
+    /// <summary>Whether the list of models is not public: then a key that gets it is good.</summary>
+    private async Task<bool> IsKeyAskedForAsync(CancellationToken cancellationToken)
+    {
+        using UpstreamAnswer answer = await _upstream.ListModelsAsync(cancellationToken, withKey: false);
+        return answer.StatusCode is 401 or 403;
     }
 
     /// <summary>What lines wait for, for people; null when they end one after another.</summary>
@@ -301,7 +314,7 @@ internal sealed class UpstreamControl : IDisposable
 
                 break;
             case AttemptKind.Failed:
-                _watch.FailedByItself(ticket, attempt, inFlight, now, out bool isStrain);
+                _watch.FailedByItself(ticket, attempt, inFlight, _limiter.Limit, now, out bool isStrain);
                 if (isStrain)
                 {
                     _limiter.Strained(ticket);

@@ -85,6 +85,9 @@ internal sealed class UpstreamWatch
     /// <summary>Whether all lines that are left have failed: no other line can show that the upstream is there.</summary>
     public bool IsLone => IsHeld && _hasAnswered && !HasFresh && State != UpstreamState.Limited;
 
+    /// <summary>Whether the key was good when the upstream was last asked: then a refusal is the line's own.</summary>
+    public bool IsKeyProven { get; private set; }
+
     /// <summary>Whether there are lines that were not sent yet.</summary>
     public bool HasFresh { get; set; } = true;
 
@@ -132,11 +135,13 @@ internal sealed class UpstreamWatch
     /// held, and each probe costs its line an attempt, so that a file of nothing but bad lines comes to an end all the same.
     /// </summary>
     /// <param name="inFlight">Lines in flight, this one included.</param>
+    /// <param name="limit">Lines that may be in flight.</param>
     /// <param name="isStrain">Whether all lines in flight failed one after another: too many are in flight.</param>
-    public void FailedByItself(long ticket, in Attempt attempt, int inFlight, TimeSpan now, out bool isStrain)
+    public void FailedByItself(long ticket, in Attempt attempt, int inFlight, int limit, TimeSpan now, out bool isStrain)
     {
         _wasHeard = true;
-        isStrain = ++FailedInARow >= Math.Max(2, inFlight);
+        // Two bad lines in a row that happen to be the only ones in flight are no strain.
+        isStrain = ++FailedInARow >= Math.Max(2, inFlight) && (!HasFresh || inFlight >= limit / 2);
         bool isMany = HasFresh && FailedInARow >= Math.Max(FailuresInARow, inFlight);
         if (IsHeld && ticket > _heldFrom && !isMany)
         {
@@ -175,12 +180,14 @@ internal sealed class UpstreamWatch
 
         // One is enough where a wrong key or a used quota is the first that is heard of it.
         bool isFirst = !_hasAnswered && attempt.Kind is (AttemptKind.Refused or AttemptKind.Throttled);
-        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, LeastInARow, MostInARow) && !isFirst;
+        // At the end of a file no other line can show that the upstream is there: it is asked, and the line need not be sent in vain.
+        int least = HasFresh ? LeastInARow : Math.Min(LeastInARow, inFlight);
+        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, least, MostInARow) && !isFirst;
         // With few lines in flight, a quota or one bad backend of several gives rows of failures between two good answers.
         bool isBetween = _hasAnswered && now - _answeredAt < s_between && attempt.Kind switch
         {
             AttemptKind.Throttled => true,
-            AttemptKind.Unavailable or AttemptKind.Refused => inFlight > 1 && _inARow < SurelyInARow,
+            AttemptKind.Unavailable or AttemptKind.Refused => inFlight > 1 && HasFresh && _inARow < SurelyInARow,
             _ => false,
         };
         if (isFew || isBetween)
@@ -213,9 +220,11 @@ internal sealed class UpstreamWatch
 
     /// <summary>Takes what a request for the models showed.</summary>
     /// <param name="attempt">How it ended.</param>
+    /// <param name="isKeyProven">Whether the list is not given without the key.</param>
     /// <param name="lines">Lines in flight: while there are some, they tell more.</param>
-    public void Asked(in Attempt attempt, int lines, TimeSpan now)
+    public void Asked(in Attempt attempt, bool isKeyProven, int lines, TimeSpan now)
     {
+        IsKeyProven = isKeyProven;
         bool isThere = attempt.Kind is AttemptKind.Answered or AttemptKind.Failed; // A server that fails at this is there.
         _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
         if (isThere && NeedsSecondOpinion)
