@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Tests.Support;
+using Microsoft.AspNetCore.Http;
 
 namespace InferenceBatch.Server.Tests;
 
@@ -142,6 +143,59 @@ public sealed class BackOffTests
             new EngineSettings { Concurrency = 4 },
             assert: upstream => Assert.InRange(upstream.Attempts["prompt 7"], 1, 3));
         Assert.Equal("""{"total":60,"completed":58,"failed":2}""", Counts(batch));
+    }
+
+    /// <summary>A gateway that lacks the key of one backend. Where the list of models needs the key, the key is proven good.</summary>
+    [Theory]
+    [InlineData("prompt 7", 4)]
+    [InlineData("prompt 60", 4)]
+    [InlineData("prompt 60", null)]
+    [InlineData("prompt 1", 1)]
+    public async Task A_401_for_a_single_line_is_its_answer_when_the_key_is_proven_good(string prompt, int? concurrency)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(
+            call => call.Prompt == prompt ? call.AnswerAsync(401, """{"error":{"message":"no backend key"}}""") : call.OkAsync(),
+            models: context =>
+            {
+                context.Response.StatusCode = context.Request.Headers.Authorization == "Bearer right" ? 200 : 401;
+                return context.Response.WriteAsync("""{"object":"list","data":[]}""");
+            });
+        await using TestService service = await TestService.StartAsync(
+            settings => settings with { Upstream = upstream.Address, UpstreamKey = "right", Engine = new EngineSettings { Concurrency = concurrency } });
+        JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(60)));
+        Assert.Equal("""{"total":60,"completed":59,"failed":1}""", Counts(batch));
+        Assert.InRange(upstream.Attempts[prompt], 5, 8);
+    }
+
+    /// <summary>A key that expires while the last lines are in flight: they wait although the list of models is public.</summary>
+    [Theory]
+    [InlineData(401)]
+    [InlineData(402)]
+    public async Task The_last_lines_wait_for_a_key_that_has_expired(int status)
+    {
+        int refused = 0;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(
+            call => call.Prompt is "prompt 59" or "prompt 60" && Interlocked.Increment(ref refused) <= 7 ? call.AnswerAsync(status, "{}") : call.OkAsync(),
+            models: context =>
+            {
+                context.Response.StatusCode = 200;
+                return context.Response.WriteAsync("""{"object":"list","data":[]}""");
+            });
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });
+        Assert.Equal(All, Counts(await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(60)))));
+    }
+
+    /// <summary>A login that expires: lines wait as for a key. An address that never answered is wrong instead (UpstreamTests).</summary>
+    [Theory]
+    [InlineData(302)]
+    [InlineData(307)]
+    public async Task A_redirect_after_good_answers_is_waited_for(int status)
+    {
+        int requests = 0;
+        JsonElement batch = await RunAsync(
+            call => Interlocked.Increment(ref requests) is > 20 and <= 26 ? call.AnswerAsync(status, "", headers: ("Location", "http://127.0.0.1:9/login")) : call.OkAsync(),
+            new EngineSettings { MaxAttempts = 1 });
+        Assert.Equal(All, Counts(batch));
     }
 
     /// <summary>Several lines in a row that only they are refused or unavailable must not hold up the others.</summary>

@@ -34,17 +34,20 @@ internal sealed class FaultUpstream : IAsyncDisposable
 
     public ConcurrentQueue<(string Path, string? Authorization)> Heads { get; } = new();
 
+    /// <summary>Answers <c>GET /v1/models</c>; without it that is a 404.</summary>
+    public Func<HttpContext, Task>? Models { get; init; }
+
     public int AtOnce => Volatile.Read(ref _atOnce);
 
     public int MostAtOnce => Volatile.Read(ref _mostAtOnce);
 
-    public static async Task<FaultUpstream> StartAsync(Func<Call, Task> answer, int port = 0)
+    public static async Task<FaultUpstream> StartAsync(Func<Call, Task> answer, int port = 0, Func<HttpContext, Task>? models = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRoutingCore();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port));
         WebApplication app = builder.Build();
-        var upstream = new FaultUpstream(app, answer);
+        var upstream = new FaultUpstream(app, answer) { Models = models };
         app.Run(upstream.HandleAsync);
         await app.StartAsync();
         return upstream;
@@ -54,6 +57,13 @@ internal sealed class FaultUpstream : IAsyncDisposable
 
     private async Task HandleAsync(HttpContext context)
     {
+        if (HttpMethods.IsGet(context.Request.Method))
+        {
+            context.Response.StatusCode = 404;
+            await (Models?.Invoke(context) ?? Task.CompletedTask);
+            return;
+        }
+
         int atOnce = Interlocked.Increment(ref _atOnce);
         for (int most = MostAtOnce; atOnce > most; most = MostAtOnce)
         {

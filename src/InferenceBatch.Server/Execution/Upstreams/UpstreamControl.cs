@@ -172,7 +172,7 @@ internal sealed class UpstreamControl : IDisposable
     /// <param name="ticket">From <see cref="TryStart"/>.</param>
     /// <param name="attempt">How it ended.</param>
     /// <param name="history">The line's earlier attempts.</param>
-    public Verdict End(long ticket, in Attempt attempt, LineHistory history)
+    public Verdict End(long ticket, Attempt attempt, LineHistory history)
     {
         Verdict verdict;
         bool isReleased;
@@ -180,6 +180,8 @@ internal sealed class UpstreamControl : IDisposable
         {
             TimeSpan now = Now;
             _watch.HasFresh = HasFresh;
+            // An address that was right: someone has to log in again.
+            attempt = attempt.IsRedirect && _watch.HasAnswered ? attempt with { Kind = AttemptKind.Refused } : attempt;
             int inFlight = _inFlight.Count;
             _inFlight.Remove(ticket, out (TimeSpan Started, CancellationTokenSource? Cancel) sent);
             (_lastEnd, _quietTold) = (now, TimeSpan.Zero);
@@ -303,7 +305,7 @@ internal sealed class UpstreamControl : IDisposable
         {
             case AttemptKind.Answered:
                 NoteRedirect(attempt);
-                _watch.Answered(ticket, now);
+                _watch.Answered(ticket, attempt.IsRedirect, now);
                 if (attempt.IsSuccess)
                 {
                     // Lines whose results are being written are in hand, but not at the upstream; and the last lines of a batch leave room.

@@ -36,7 +36,6 @@ internal sealed class UpstreamWatch
     private long _newestGood;
     private long _heldFrom;
     private long _probe;
-    private bool _hasAnswered;
     private bool _wasHeard;
     private int _inARow;
     private TimeSpan _heldSince;
@@ -45,6 +44,9 @@ internal sealed class UpstreamWatch
     private TimeSpan _answeredAt;
 
     public UpstreamState State { get; private set; }
+
+    /// <summary>Whether it has ever answered a line.</summary>
+    public bool HasAnswered { get; private set; }
 
     /// <summary>When the state began.</summary>
     public TimeSpan Since { get; private set; }
@@ -74,7 +76,7 @@ internal sealed class UpstreamWatch
     public int Pauses { get; private set; }
 
     /// <summary>Whether an answer came after the last failure.</summary>
-    public bool IsAnswering(TimeSpan now) => _hasAnswered && !IsHeld && now - _answeredAt < s_between;
+    public bool IsAnswering(TimeSpan now) => HasAnswered && !IsHeld && now - _answeredAt < s_between;
 
     /// <summary>
     /// Whether it should be asked for its models before the next probe: the lines that fail may be the only ones that are
@@ -83,7 +85,7 @@ internal sealed class UpstreamWatch
     public bool NeedsSecondOpinion => IsLone && _probe == 0;
 
     /// <summary>Whether all lines that are left have failed: no other line can show that the upstream is there.</summary>
-    public bool IsLone => IsHeld && _hasAnswered && !HasFresh && State != UpstreamState.Limited;
+    public bool IsLone => IsHeld && HasAnswered && !HasFresh && State != UpstreamState.Limited;
 
     /// <summary>Whether the key was good when the upstream was last asked: then a refusal is the line's own.</summary>
     public bool IsKeyProven { get; private set; }
@@ -111,9 +113,11 @@ internal sealed class UpstreamWatch
     public bool OthersSucceed(LineHistory history) => history.FailedAt > 0 && _newestGood > history.FailedAt;
 
     /// <summary>The upstream answered a line; true when lines are no longer held.</summary>
-    public bool Answered(long ticket, TimeSpan now)
+    /// <param name="isRedirect">Whether the answer only names another address.</param>
+    public bool Answered(long ticket, bool isRedirect, TimeSpan now)
     {
-        _hasAnswered = _wasHeard = true;
+        _wasHeard = true;
+        HasAnswered |= !isRedirect;
         _answeredAt = now;
         _newestGood = Math.Max(_newestGood, ticket);
         bool isRelease = IsHeld && ticket > _heldFrom;
@@ -179,12 +183,13 @@ internal sealed class UpstreamWatch
         }
 
         // One is enough where a wrong key or a used quota is the first that is heard of it.
-        bool isFirst = !_hasAnswered && attempt.Kind is (AttemptKind.Refused or AttemptKind.Throttled);
+        bool isFirst = !HasAnswered && attempt.Kind is (AttemptKind.Refused or AttemptKind.Throttled);
         // At the end of a file no other line can show that the upstream is there: it is asked, and the line need not be sent in vain.
-        int least = HasFresh ? LeastInARow : Math.Min(LeastInARow, inFlight);
+        bool isAsked = !HasFresh && attempt.Kind is (AttemptKind.Unavailable or AttemptKind.Refused);
+        int least = isAsked ? Math.Min(LeastInARow, inFlight) : LeastInARow;
         bool isFew = ++_inARow < Math.Clamp(inFlight / 8, least, MostInARow) && !isFirst;
         // With few lines in flight, a quota or one bad backend of several gives rows of failures between two good answers.
-        bool isBetween = _hasAnswered && now - _answeredAt < s_between && attempt.Kind switch
+        bool isBetween = HasAnswered && now - _answeredAt < s_between && attempt.Kind switch
         {
             AttemptKind.Throttled => true,
             AttemptKind.Unavailable or AttemptKind.Refused => inFlight > 1 && HasFresh && _inARow < SurelyInARow,
