@@ -281,12 +281,11 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         bool isAway = true;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => isAway ? call.AnswerAsync(401, "{}") : call.OkAsync());
         await using TestService service = await StartAsync(upstream);
-        string id = await service.Api.SubmitAsync(Requests.File(1));
-        await service.Api.EndAsync(id);
+        string id = await service.Api.SubmitAsync(Requests.File(2));
         await using BrowserPage page = await browser.OpenAsync(service.Address);
-        await page.UntilTextAsync("It answers 401: its key is missing or wrong.");
+        await page.UntilTextAsync("It answers 401: the key is missing or wrong.");
         isAway = false;
-        await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(1)));
+        Assert.Equal(2, (await service.Api.EndAsync(id)).GetProperty("request_counts").GetProperty("completed").GetInt32());
         await page.EvaluateAsync("document.dispatchEvent(new Event('visibilitychange'))");
         await page.UntilAsync("document.getElementById('troubles').hidden");
         AssertClean(page, service);
