@@ -279,11 +279,12 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     public async Task An_upstream_that_is_away_is_said_and_its_return_too()
     {
         bool isAway = true;
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => isAway ? call.AnswerAsync(401, "{}") : call.OkAsync());
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => isAway && call.Prompt != "prompt 1" ? call.AnswerAsync(401, "{}") : call.OkAsync());
         await using TestService service = await StartAsync(upstream);
         string id = await service.Api.SubmitAsync(Requests.File(2));
         await using BrowserPage page = await browser.OpenAsync(service.Address);
         await page.UntilTextAsync("It answers 401: the key is missing or wrong.");
+        await page.UntilTextAsync("waiting");
         isAway = false;
         Assert.Equal(2, (await service.Api.EndAsync(id)).GetProperty("request_counts").GetProperty("completed").GetInt32());
         await page.EvaluateAsync("document.dispatchEvent(new Event('visibilitychange'))");

@@ -38,10 +38,17 @@ export async function get(path, signal) {
   return (await call(path, signal)).json();
 }
 
-// What keeps batches from going on; nobody needs a key to ask, and a service that is not ready says why.
+let isHeld = false;
+
+// Whether no line is sent, so that no time left can be told.
+export const isWaiting = () => isHeld;
+
+// What keeps batches from making progress; no key is needed to ask, and a service that is not ready says why.
 export async function troubles(signal) {
   const response = await fetch("/healthz", { signal, cache: "no-store", credentials: "omit" });
-  return (await response.json()).troubles;
+  const list = (await response.json()).troubles;
+  isHeld = list.some(({ kind, state }) => kind === "upstream" && state !== "limited");
+  return list;
 }
 
 // A link cannot carry a key: the file is fetched, and saved from here.

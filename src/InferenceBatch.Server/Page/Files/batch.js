@@ -1,4 +1,4 @@
-import { get, now, readKey, save } from "./api.js";
+import { get, isWaiting, now, readKey, save } from "./api.js";
 import { histogramFigure, shareBar } from "./charts.js";
 import { announce, badge, element, progressBar, renderer, setText } from "./dom.js";
 import { Pace, bytes, countsText, doneOf, endOf, isFinished, isoTime, milliseconds, number, rate, span, time } from "./format.js";
@@ -106,7 +106,7 @@ function showFacts(facts, batch, pace) {
   facts.update("Succeeded", total ? number(completed) : "");
   facts.update("Failed", total ? number(failed) : "");
   facts.update("Speed", batch.in_progress_at && perSecond > 0 ? rate(perSecond) : "");
-  facts.update("Time left", left === null ? "" : span(left));
+  facts.update("Time left", left === null ? "" : isWaiting() ? "waiting for the upstream" : span(left));
   facts.update("Tokens in", batch.usage ? number(batch.usage.input_tokens) : "");
   facts.update("Tokens out", batch.usage ? number(batch.usage.output_tokens) : "");
 }

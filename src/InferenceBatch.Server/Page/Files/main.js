@@ -25,8 +25,8 @@ function show(takesFocus) {
   document.title = view.title;
   setText(connection, "Asking the service …");
   poll = new Poll(async signal => {
-    const isBusy = await view.look(signal);
     const now = await troubles(signal);
+    const isBusy = await view.look(signal);
     troubleList.hidden = now.length === 0;
     showTroubles(now);
     return isBusy;
