@@ -81,6 +81,28 @@ public sealed class HealthTests
         Assert.Equal("""{"status":"ready","troubles":[]}""", (await service.Api.GetAsync("/healthz")).GetRawText());
     }
 
+    /// <summary>A limit that the last batch met is no news when nothing has been sent for long.</summary>
+    [Fact]
+    public async Task A_limit_is_said_no_longer_when_it_is_long_over()
+    {
+        int requests = 0;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(
+            call => Interlocked.Increment(ref requests) == 1 ? call.AnswerAsync(429, "{}", headers: ("Retry-After", "1")) : call.OkAsync());
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address }, _time);
+        await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(5)), batch =>
+        {
+            _time.Move(TimeSpan.FromSeconds(0.5));
+            return batch.GetProperty("status").GetString() == "completed";
+        });
+        JsonElement health = await service.Api.GetAsync("/healthz");
+        Assert.Equal("ready", health.GetProperty("status").GetString());
+        Assert.Equal("limited", Assert.Single(health.GetProperty("troubles").EnumerateArray()).GetProperty("state").GetString());
+
+        _time.Move(TimeSpan.FromMinutes(2));
+        Assert.Equal("""{"status":"ready","troubles":[]}""", (await service.Api.GetAsync("/healthz")).GetRawText());
+        Assert.Contains(service.Log.Lines, line => line.Contains("up again", StringComparison.Ordinal));
+    }
+
     /// <summary>The key guards data, not the state: a load balancer has none.</summary>
     [Fact]
     public async Task No_key_is_needed()

@@ -149,8 +149,8 @@ Describe 'Wait-Batch' {
         It 'a batch that exists is not given up for a 404: <Known>' -ForEach @{ Known = 'an object' }, @{ Known = 'seen in this wait' } {
             $running = New-Answer (New-WireBatch 'b1' 'in_progress')
             $Faults.On('GET /v1/batches/b1', @($running, (New-Refusal 404), (New-Answer '<html></html>' 404 -ContentType 'text/html'), (New-Answer (New-WireBatch 'b1'))))
-            $ended = $Known -eq 'an object' ? (Get-Batch b1 -BaseUri $Faults.BaseUri | Wait-Batch -PollingInterval 0.05 -ErrorAction Stop)
-                : (Wait-Batch b1 -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction Stop)
+            $of = $Known -eq 'an object' ? (Get-Batch b1 -BaseUri $Faults.BaseUri) : 'b1'
+            $ended = $of | Wait-Batch -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction Stop
             $ended.Status | Should -Be 'Completed'
         }
 

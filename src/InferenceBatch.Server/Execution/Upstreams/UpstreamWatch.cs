@@ -240,6 +240,10 @@ internal sealed class UpstreamWatch
         {
             Release(now);
         }
+        else if (isThere && lines == 0)
+        {
+            NotThrottled(isPaced: false, now); // A limit that was met by the last batch is no news when it is long over.
+        }
         else if (!isThere && !IsHeld && lines == 0 && attempt.Kind is not (AttemptKind.Failed or AttemptKind.Throttled))
         {
             _heldFrom = Newest;
