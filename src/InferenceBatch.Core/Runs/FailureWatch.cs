@@ -10,6 +10,7 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
 
     private int _first;
     private ServiceError? _cause;
+    private long _toSendAgain;
 
     /// <summary>Final results so far that count for the limit.</summary>
     public long Results { get; private set; }
@@ -41,6 +42,23 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     {
         Results++;
         Failed += HasFailed(result) ? 1 : 0;
+    }
+
+    /// <summary>Takes a failure whose request will be sent again: it has not failed yet.</summary>
+    public void WillBeSentAgain() => _toSendAgain++;
+
+    /// <summary>
+    /// Ends an attempt, before anything is sent again. Where nothing has succeeded, that would only pay for the same
+    /// failures: then all of them count.
+    /// </summary>
+    public void EndAttempt()
+    {
+        if (Results == Failed && limit?.IsReached(Failed + _toSendAgain, Results + _toSendAgain) == true)
+        {
+            (Failed, Results) = (Failed + _toSendAgain, Results + _toSendAgain);
+        }
+
+        _toSendAgain = 0;
     }
 
     /// <summary>Whether a request has no answer though nobody cancelled it.</summary>

@@ -145,6 +145,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
                 yield return result;
             }
 
+            _stop.Failures.EndAttempt();
             int[] again = store.PartsOf(Attempts + 1).Count > 0 ? []
                 : [.. Enumerable.Range(0, _states.Length).Where(place => _states[place] == State.ToSendAgain)];
             if (again.Length > 0 && !await _stop.CheckAsync(cancellationToken).ConfigureAwait(false))
@@ -467,7 +468,18 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         bool isResumed = result.Status == ResultStatus.Cancelled && _current is { WasStopped: true } && !IsStopped;
         bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code is GoneCode or ResultJoiner.UnavailableCode);
         _isRetry |= isResumed || isRetried;
-        return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
+        if (isResumed || isRetried)
+        {
+            return true;
+        }
+
+        bool isSentAgain = _attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result);
+        if (isSentAgain && _current is not { EndedBeforeStop: true })
+        {
+            _stop.Failures.WillBeSentAgain();
+        }
+
+        return isSentAgain;
     }
 
     private void Leave(IReadOnlyList<int> places)
