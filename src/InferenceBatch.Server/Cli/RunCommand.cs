@@ -93,6 +93,7 @@ internal static class RunCommand
                     .Select(issue => $"{paths.Input}: {issue}"));
             }
 
+            RunProgress.KeepTextAboveBar();
             using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
             using ILoggerFactory loggers = LoggerFactory.Create(logging);
             ILogger logger = loggers.CreateLogger("inference-batch");
