@@ -29,23 +29,23 @@ internal static partial class ConnectionFault
 
     private static string Reason(Exception fault, Exception innermost) => fault switch
     {
-        _ when IsConnectTimeout(fault) => Messages.Text("Fault.ConnectTimeout"),
-        HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } => Messages.Text("Fault.HostNotFound"),
-        HttpRequestException { HttpRequestError: HttpRequestError.ProxyTunnelError, StatusCode: { } status } => Messages.Text("Fault.Proxy", (int)status),
+        _ when IsConnectTimeout(fault) => Messages.Text("ServiceUnavailable.ConnectTimeout"),
+        HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } => Messages.Text("ServiceUnavailable.HostNotFound"),
+        HttpRequestException { HttpRequestError: HttpRequestError.ProxyTunnelError, StatusCode: { } status } => Messages.Text("ServiceUnavailable.Proxy", (int)status),
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } =>
-            Messages.Text(IsOfCertificate(fault) ? "Fault.Certificate" : "Fault.Tls", innermost.Message.TrimEnd('.')),
+            Messages.Text(IsOfCertificate(fault) ? "ServiceUnavailable.Certificate" : "ServiceUnavailable.Tls", innermost.Message.TrimEnd('.')),
         _ when innermost is SocketException socket => Reason(socket),
-        HttpRequestException { HttpRequestError: HttpRequestError.ResponseEnded } => Messages.Text("Fault.Ended"),
+        HttpRequestException { HttpRequestError: HttpRequestError.ResponseEnded } => Messages.Text("ServiceUnavailable.Ended"),
         _ => innermost.Message.TrimEnd('.'),
     };
 
     private static string Reason(SocketException fault) => fault.SocketErrorCode switch
     {
-        SocketError.ConnectionRefused => Messages.Text("Fault.Refused"),
-        SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery => Messages.Text("Fault.HostNotFound"),
-        SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown => Messages.Text("Fault.NoRoute"),
-        SocketError.TimedOut => Messages.Text("Fault.ConnectTimeout"),
-        SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown => Messages.Text("Fault.Broken"),
+        SocketError.ConnectionRefused => Messages.Text("ServiceUnavailable.Refused"),
+        SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery => Messages.Text("ServiceUnavailable.HostNotFound"),
+        SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown => Messages.Text("ServiceUnavailable.NoRoute"),
+        SocketError.TimedOut => Messages.Text("ServiceUnavailable.ConnectTimeout"),
+        SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown => Messages.Text("ServiceUnavailable.Broken"),
         _ => fault.Message.TrimEnd('.'),
     };
 

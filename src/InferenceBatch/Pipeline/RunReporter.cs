@@ -64,7 +64,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
     public override void OnAllFailed(int count, BatchResult first, bool isResumed)
     {
         ServiceError cause = first.Error!;
-        string which = isResumed ? Messages.Text("Warning.AllFailed.Resumed") : "";
+        string which = isResumed ? Messages.Text("Warning.AllFailedNow") : "";
         pump.WriteWarning(Messages.Text(
             "Warning.AllFailed", count, PlainText.OneLine(cause.CodeWithStatus(first.StatusCode), 80), PlainText.OneLine(cause.Message, LongestReason).TrimEnd('.'), which));
     }
