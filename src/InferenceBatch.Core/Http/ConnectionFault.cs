@@ -3,29 +3,36 @@ using System.Security.Authentication;
 using System.Text.RegularExpressions;
 using InferenceBatch.Model;
 
-namespace InferenceBatch.Service;
+namespace InferenceBatch.Http;
 
 /// <summary>Says why there was no connection, or none that lasted, in words that are the same on every system.</summary>
-internal static partial class ConnectionFault
+public static partial class ConnectionFault
 {
     /// <summary>Describes a fault, with the host and port it concerns where <paramref name="home"/> does not show them.</summary>
     /// <param name="fault">What the HTTP client threw.</param>
     /// <param name="home">The service's address.</param>
     public static string Describe(Exception fault, Uri home)
     {
-        Exception innermost = fault;
-        for (; innermost.InnerException is { } inner; innermost = inner)
-        {
-        }
-
         // The client names the address that it connected to, which may be a proxy's or that of a redirect.
         string address = AddressAtEnd().Match(fault.Message) is { Success: true } match ? match.Groups[1].Value : $"{home.IdnHost}:{home.Port}";
-        string reason = Reason(fault, innermost);
+        string reason = Reason(fault);
         return home.AbsoluteUri.Contains($"//{address}/", StringComparison.OrdinalIgnoreCase) ? reason : $"{reason} ({address})";
     }
 
     /// <summary>Whether the time for a connection was over, not that for an answer.</summary>
     public static bool IsConnectTimeout(Exception fault) => fault is OperationCanceledException { InnerException: TimeoutException };
+
+    /// <summary>The reason alone, such as <c>connection refused</c>; it names no address.</summary>
+    /// <param name="fault">What the HTTP client threw.</param>
+    public static string Reason(Exception fault)
+    {
+        Exception innermost = fault;
+        for (; innermost.InnerException is { } inner; innermost = inner)
+        {
+        }
+
+        return Reason(fault, innermost);
+    }
 
     private static string Reason(Exception fault, Exception innermost) => fault switch
     {
