@@ -11,7 +11,7 @@ public sealed partial class LayerTests
     public static TheoryData<string, string[]> Rooms => new()
     {
         { "src/InferenceBatch.Core/Model", [] },
-        { "src/InferenceBatch.Core/Http", [] },
+        { "src/InferenceBatch.Core/Http", ["Model"] },
         { "src/InferenceBatch.Core/Wire", ["Model"] },
         { "src/InferenceBatch.Core/Lines", ["Model", "Wire"] },
         { "src/InferenceBatch.Core/Service", ["Model", "Http", "Wire", "Lines"] },
