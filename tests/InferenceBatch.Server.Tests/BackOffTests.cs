@@ -224,6 +224,108 @@ public sealed class BackOffTests
         Assert.Equal(300, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
     }
 
+    /// <summary>The same at the end of a file, where no other line can show that the upstream is there.</summary>
+    [Theory]
+    [InlineData(100, 64)]
+    [InlineData(30, null)]
+    public async Task Nothing_but_500_for_the_last_lines_costs_none(int lines, int? concurrency)
+    {
+        long start = 0;
+        JsonElement batch = await RunAsync(
+            async call =>
+            {
+                await Task.Delay(20);
+                if (int.Parse(call.Prompt[7..], System.Globalization.CultureInfo.InvariantCulture) >= lines / 2)
+                {
+                    Interlocked.CompareExchange(ref start, Stopwatch.GetTimestamp(), 0);
+                }
+
+                bool isDown = start != 0 && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(4);
+                await (isDown ? call.AnswerAsync(500, "{}") : call.OkAsync());
+            },
+            new EngineSettings { Concurrency = concurrency },
+            lines);
+        Assert.Equal(lines, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
+    }
+
+    /// <summary>A file of nothing but bad lines ends: an outage of a minute is waited for, and then each line gets what it gets.</summary>
+    [Fact]
+    public async Task A_file_of_nothing_but_bad_lines_ends()
+    {
+        var time = new ManualTime();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(500, """{"error":{"message":"input is too large"}}"""));
+        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address }, time);
+        DateTimeOffset start = time.GetUtcNow();
+        JsonElement batch = await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(100)), batch =>
+        {
+            time.Move(TimeSpan.FromSeconds(0.25));
+            return batch.GetProperty("status").GetString() == "completed";
+        });
+        Assert.Equal("""{"total":100,"completed":0,"failed":100}""", Counts(batch));
+        Assert.All(upstream.Attempts.Values, attempts => Assert.InRange(attempts, 5, 10));
+        Assert.InRange(time.GetUtcNow() - start, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(5));
+    }
+
+    /// <summary>Many bad lines at the end of a file take little longer than one.</summary>
+    [Theory]
+    [InlineData(503)]
+    [InlineData(529)]
+    [InlineData(403)]
+    public async Task Many_bad_lines_at_the_end_end_together(int status)
+    {
+        long start = Stopwatch.GetTimestamp();
+        JsonElement batch = await RunAsync(
+            call => int.Parse(call.Prompt[7..], System.Globalization.CultureInfo.InvariantCulture) > 35 ? call.AnswerAsync(status, "{}") : call.OkAsync(),
+            new EngineSettings { Concurrency = 32 },
+            assert: upstream => Assert.All(upstream.Attempts.Values, attempts => Assert.InRange(attempts, 1, 6)));
+        Assert.Equal("""{"total":60,"completed":35,"failed":25}""", Counts(batch));
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(20));
+    }
+
+    /// <summary>A server that shares one context: when more lines than it has room for are in flight, all of them fail.</summary>
+    [Theory]
+    [InlineData(1, 64)]
+    [InlineData(2, 64)]
+    [InlineData(3, 16)]
+    public async Task Good_lines_that_fail_together_are_sent_again_with_fewer_in_flight(int room, int concurrency)
+    {
+        int active = 0;
+        JsonElement batch = await RunAsync(
+            async call =>
+            {
+                Interlocked.Increment(ref active);
+                await Task.Delay(30);
+                bool isFull = Volatile.Read(ref active) > room;
+                Interlocked.Decrement(ref active);
+                await (isFull ? call.AnswerAsync(500, """{"error":{"message":"failed to find a memory slot"}}""") : call.OkAsync());
+            },
+            new EngineSettings { Concurrency = concurrency },
+            lines: 120);
+        Assert.Equal(120, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
+    }
+
+    /// <summary>A pause of an hour, asked for by a server that is back a moment later, holds no single line for an hour.</summary>
+    [Theory]
+    [InlineData(503)]
+    [InlineData(500)]
+    [InlineData(429)]
+    public async Task No_single_line_waits_for_longer_than_a_minute(int status)
+    {
+        var time = new ManualTime();
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(
+            call => call is { Prompt: "prompt 5", Attempt: 1 } ? call.AnswerAsync(status, "{}", headers: ("Retry-After", "3600")) : call.OkAsync());
+        await using TestService service = await TestService.StartAsync(
+            settings => settings with { Upstream = upstream.Address, Engine = new EngineSettings { Concurrency = 1 } }, time);
+        DateTimeOffset start = time.GetUtcNow();
+        JsonElement batch = await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(12)), batch =>
+        {
+            time.Move(TimeSpan.FromSeconds(0.6));
+            return batch.GetProperty("status").GetString() == "completed";
+        });
+        Assert.Equal("""{"total":12,"completed":12,"failed":0}""", Counts(batch));
+        Assert.InRange(time.GetUtcNow() - start, TimeSpan.Zero, TimeSpan.FromMinutes(3));
+    }
+
     [Fact]
     public async Task An_answer_with_a_byte_order_mark_is_read()
     {
@@ -265,6 +367,40 @@ public sealed class BackOffTests
                 Assert.All(upstream.Attempts.Where(pair => pair.Key.EndsWith('3')), pair => Assert.InRange(pair.Value, 2, 5)));
         Assert.Equal("""{"total":400,"completed":360,"failed":40}""", Counts(batch));
         Assert.InRange(most, 12, 16);
+    }
+
+    /// <summary>A quota over the last second, whichever second that is: it is not flooded.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("1")]
+    public async Task A_quota_over_the_last_second_is_not_flooded(string? retryAfter)
+    {
+        var accepted = new Queue<long>();
+        JsonElement batch = await RunAsync(
+            async call =>
+            {
+                bool isThrough;
+                lock (accepted)
+                {
+                    while (accepted.TryPeek(out long first) && Stopwatch.GetElapsedTime(first) > TimeSpan.FromSeconds(1))
+                    {
+                        accepted.Dequeue();
+                    }
+
+                    isThrough = accepted.Count < 100;
+                    if (isThrough)
+                    {
+                        accepted.Enqueue(Stopwatch.GetTimestamp());
+                    }
+                }
+
+                await Task.Delay(isThrough ? 100 : 0);
+                await (isThrough ? call.OkAsync() : retryAfter is null ? call.AnswerAsync(429, "{}") : call.AnswerAsync(429, "{}", headers: ("Retry-After", retryAfter)));
+            },
+            new EngineSettings { MaxAttempts = 1 },
+            lines: 500,
+            assert: upstream => Assert.InRange(upstream.Attempts.Values.Sum(), 500, 2500));
+        Assert.Equal("""{"total":500,"completed":500,"failed":0}""", Counts(batch));
     }
 
     /// <summary>A quota in a fixed window, and one that refills: no line fails, and it is used.</summary>

@@ -91,7 +91,7 @@ public sealed class HealthTests
         await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address }, _time);
         await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(5)), batch =>
         {
-            _time.Move(TimeSpan.FromSeconds(0.5));
+            _time.Move(TimeSpan.FromSeconds(0.1));
             return batch.GetProperty("status").GetString() == "completed";
         });
         JsonElement health = await service.Api.GetAsync("/healthz");

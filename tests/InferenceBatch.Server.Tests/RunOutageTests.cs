@@ -85,6 +85,16 @@ public sealed class RunOutageTests : IDisposable
         Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
     }
 
+    /// <summary>An address that only ever redirects is wrong: no wait helps.</summary>
+    [Fact]
+    public async Task One_that_redirects_is_given_up_at_once()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(302, "", headers: ("Location", "https://elsewhere.example/login")));
+        await AssertAwayAsync(upstream.Address, TimeSpan.Zero, "The upstream redirects (302)", told: "The upstream refuses every request");
+        Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
+        Assert.InRange(_time.GetUtcNow() - new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), TimeSpan.Zero, TimeSpan.FromSeconds(20));
+    }
+
     private async Task AssertAwayAsync(string address, TimeSpan patience, string said, int maxAttempts = 5, string? told = null)
     {
         FileRunPaths paths = FileRunPaths.Of(_folder.File("in.jsonl", Requests.File(Lines)), null, null);

@@ -19,7 +19,10 @@ internal readonly record struct Attempt(AttemptKind Kind, string Reason)
     /// <summary>Whether it may be this line that is refused: 403, such as a moderated prompt.</summary>
     public bool IsForbidden { get; init; }
 
-    /// <summary>Whether the address is wrong: the upstream sends callers elsewhere.</summary>
+    /// <summary>Whether the key is refused: 401.</summary>
+    public bool IsUnauthorized { get; init; }
+
+    /// <summary>Whether the upstream redirects: the address is wrong, or a login has expired.</summary>
     public bool IsRedirect { get; init; }
 
     /// <summary>Why a line is sent again after such an attempt.</summary>
@@ -51,7 +54,7 @@ internal readonly record struct Attempt(AttemptKind Kind, string Reason)
             _ when RetryRules.IsTransient(statusCode, answer.ShouldRetry) => AttemptKind.Failed,
             _ => AttemptKind.Answered,
         };
-        return new Attempt(kind, Describe(statusCode, kind)) { RetryAfter = answer.RetryAfter, IsForbidden = statusCode == 403, IsSuccess = kind == AttemptKind.Answered && statusCode is >= 200 and < 300 };
+        return new Attempt(kind, Describe(statusCode, kind)) { RetryAfter = answer.RetryAfter, IsForbidden = statusCode == 403, IsUnauthorized = statusCode == 401, IsSuccess = kind == AttemptKind.Answered && statusCode is >= 200 and < 300 };
     }
 
     /// <summary>Reads what a missing answer says.</summary>
@@ -60,6 +63,7 @@ internal readonly record struct Attempt(AttemptKind Kind, string Reason)
         {
             UpstreamFault.Unreachable => AttemptKind.Unreachable,
             UpstreamFault.Broken => AttemptKind.Broken,
+            UpstreamFault.Redirect => AttemptKind.Refused,
             // The upstream is there: what it sends can never become a result.
             _ => AttemptKind.Answered,
         },

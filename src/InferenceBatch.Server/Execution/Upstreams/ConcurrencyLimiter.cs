@@ -20,6 +20,11 @@ internal sealed class ConcurrencyLimiter
     private const int FewestToCompare = 32;
     private const int LongestHold = 32;
 
+    /// <summary>Answers before a fixed number grows again; twice as many after each strain.</summary>
+    private const int FewestAfterStrain = 8;
+
+    private const int MostAfterStrain = 512;
+
     private readonly int _cap;
     private readonly bool _isAuto;
     private double _limit;
@@ -33,6 +38,8 @@ internal sealed class ConcurrencyLimiter
     private double _downFactor = 0.5;
     private bool _growsAfterHold;
     private bool _wasStrained;
+    private int _calm;
+    private int _sinceStrain;
     private int _holdFor = 4;
     private int _held;
     private long _settledFrom;
@@ -90,7 +97,7 @@ internal sealed class ConcurrencyLimiter
         {
             Measure(ticket, now);
         }
-        else
+        else if (++_sinceStrain >= _calm)
         {
             _limit = Math.Min(_cap, _limit + (1 / _limit));
         }
@@ -102,6 +109,7 @@ internal sealed class ConcurrencyLimiter
         if (ticket > _startedAtLastHalving)
         {
             _startedAtLastHalving = _started;
+            (_calm, _sinceStrain) = (Math.Clamp(_calm * 2, FewestAfterStrain, MostAfterStrain), 0);
             _limit = Math.Max(1, _limit / 2);
             (_best, _bestRate) = (_limit, 0);
             (_growsAfterHold, _holdFor) = (true, Math.Min(LongestHold, _growsAfterHold || _wasStrained ? _holdFor * 2 : 2));

@@ -16,6 +16,7 @@ internal sealed class RequestRate
     private const double Growth = 1.25;
     private const double FewerSent = 0.9;
     private const double SameShare = 0.75;
+    private const int SameShareOften = 3;
 
     private static readonly TimeSpan s_firstWindow = TimeSpan.FromSeconds(0.25);
     private static readonly TimeSpan s_window = TimeSpan.FromSeconds(1);
@@ -30,6 +31,7 @@ internal sealed class RequestRate
     private int _throttled;
     private double _sentRateBefore;
     private double _shareBefore;
+    private int _sameShare;
 
     /// <summary>Requests a second, at most; null while none is known.</summary>
     public double? PerSecond { get; private set; }
@@ -81,8 +83,11 @@ internal sealed class RequestRate
         }
         else if (share > MuchThrottled && _good > 0 && now >= _unrelatedUntil)
         {
-            if (sentRate < FewerSent * _sentRateBefore && share > SameShare * _shareBefore)
+            // The burst at the start of a quota looks like that too: once or twice.
+            _sameShare = sentRate < FewerSent * _sentRateBefore && share > SameShare * _shareBefore ? _sameShare + 1 : 0;
+            if (_sameShare >= SameShareOften)
             {
+                _sameShare = 0;
                 (PerSecond, InFlight, _sentRateBefore) = (null, null, 0);
                 _unrelatedUntil = now + s_unrelatedFor;
                 return;

@@ -13,7 +13,7 @@ namespace InferenceBatch.Server.Execution.Upstreams;
 internal sealed class UpstreamControl : IDisposable
 {
     /// <summary>Pauses for which an outage that only few lines have met is not told: they may be at fault.</summary>
-    private const int PausesInDoubt = 3;
+    private const int PausesInDoubt = 4;
 
     private static readonly TimeSpan s_quietIsTold = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_quietLook = TimeSpan.FromSeconds(7);
@@ -39,11 +39,10 @@ internal sealed class UpstreamControl : IDisposable
     private bool _isFull;
     private long _lostBefore;
     private UpstreamState _told;
-    private string? _redirect;
-    private DateTimeOffset _redirectSince;
     private TimeSpan _lastEnd;
     private TimeSpan _quietTold;
     private int _askedInPause = -1;
+    private bool _isAsking;
 
     public UpstreamControl(IUpstream upstream, EngineSettings settings, TimeProvider time, ILogger logger)
     {
@@ -79,12 +78,14 @@ internal sealed class UpstreamControl : IDisposable
         {
             lock (_gate)
             {
-                return _watch.State == UpstreamState.Up && _redirect is not null
-                    ? new UpstreamStatus(UpstreamState.Refusing, _redirectSince, false, _redirect)
+                return IsInDoubt ? new UpstreamStatus(UpstreamState.Up, default, false, "")
                     : new UpstreamStatus(_watch.State, _time.GetUtcNow() - (Now - _watch.Since), _watch.IsHeld, Message);
             }
         }
     }
+
+    /// <summary>Whether the lines that fail may be at fault, at the end of a file; the next pauses show what it is.</summary>
+    private bool IsInDoubt => _watch.IsLone && _watch.Pauses <= PausesInDoubt;
 
     private string Message => UpstreamMessage.Of(_watch, _rate, _settings);
 
@@ -105,11 +106,20 @@ internal sealed class UpstreamControl : IDisposable
             TimeSpan now = Now;
             _watch.HasFresh = HasFresh;
             TimeSpan wait = _watch.Wait(now);
-            if (wait == TimeSpan.Zero && _watch.IsHeld && _watch.NeedsSecondOpinion && _askedInPause != _watch.Pauses)
+            _askedInPause = _watch.IsHeld ? _askedInPause : -1;
+            if (wait == TimeSpan.Zero && _watch.NeedsSecondOpinion)
             {
-                _askedInPause = _watch.Pauses;
-                _ = AskAsync(s_askPatience, CancellationToken.None);
-                return Timeout.InfiniteTimeSpan;
+                if (_askedInPause != _watch.Pauses)
+                {
+                    (_askedInPause, _isAsking) = (_watch.Pauses, true);
+                    // Not here: its end calls the dispatcher, which is calling now.
+                    _ = Task.Run(() => AskAsync(s_askPatience, CancellationToken.None));
+                }
+
+                if (_isAsking)
+                {
+                    return Timeout.InfiniteTimeSpan;
+                }
             }
 
             // Lines that were sent before it was held may hang for minutes: the probe does not wait for them.
@@ -172,7 +182,7 @@ internal sealed class UpstreamControl : IDisposable
     /// <param name="ticket">From <see cref="TryStart"/>.</param>
     /// <param name="attempt">How it ended.</param>
     /// <param name="history">The line's earlier attempts.</param>
-    public Verdict End(long ticket, Attempt attempt, LineHistory history)
+    public Verdict End(long ticket, in Attempt attempt, LineHistory history)
     {
         Verdict verdict;
         bool isReleased;
@@ -180,15 +190,13 @@ internal sealed class UpstreamControl : IDisposable
         {
             TimeSpan now = Now;
             _watch.HasFresh = HasFresh;
-            // An address that was right: someone has to log in again.
-            attempt = attempt.IsRedirect && _watch.HasAnswered ? attempt with { Kind = AttemptKind.Refused } : attempt;
             int inFlight = _inFlight.Count;
             _inFlight.Remove(ticket, out (TimeSpan Started, CancellationTokenSource? Cancel) sent);
             (_lastEnd, _quietTold) = (now, TimeSpan.Zero);
             Heard(now);
             bool wasHeld = _watch.IsHeld;
-            Note(ticket, attempt, inFlight, now - sent.Started, now);
-            verdict = _judge.Judge(attempt, history, inFlight, now);
+            bool isStrain = Note(ticket, attempt, history, inFlight, now - sent.Started, now);
+            verdict = _judge.Judge(attempt, history, isStrain, now);
             isReleased = wasHeld && !_watch.IsHeld;
             if (isReleased)
             {
@@ -196,7 +204,8 @@ internal sealed class UpstreamControl : IDisposable
                 GiveUpThoseBefore(_watch.HeldFrom);
             }
 
-            if (wasHeld != _watch.IsHeld)
+            // What is held for its limit still takes as many in that time.
+            if (wasHeld != _watch.IsHeld && _watch.State != UpstreamState.Limited)
             {
                 _rate.Restart(now);
             }
@@ -239,9 +248,11 @@ internal sealed class UpstreamControl : IDisposable
         try
         {
             using UpstreamAnswer answer = await _upstream.ListModelsAsync(either.Token);
+            bool isRefusing = IsRefusing;
             // A server without this route is there all the same. 403: some keys may do everything but this.
-            attempt = answer.StatusCode is 403 or 404 or 405 ? new Attempt(AttemptKind.Answered, "") : Attempt.Of(answer, answer.StatusCode, isAnswer: true);
-            isKeyProven = attempt.IsSuccess && Status.State == UpstreamState.Refusing && await IsKeyAskedForAsync(either.Token);
+            attempt = answer.StatusCode is 404 or 405 || (answer.StatusCode == 403 && !isRefusing)
+                ? new Attempt(AttemptKind.Answered, "") : Attempt.Of(answer, answer.StatusCode, isAnswer: true);
+            isKeyProven = attempt.IsSuccess && isRefusing && await IsKeyAskedForAsync(either.Token);
         }
         catch (UpstreamException exception)
         {
@@ -255,13 +266,24 @@ internal sealed class UpstreamControl : IDisposable
         lock (_gate)
         {
             Heard(Now);
-            NoteRedirect(attempt);
+            _isAsking = false;
             _watch.Asked(attempt, isKeyProven, _inFlight.Count, Now);
             Volatile.Write(ref _isHeld, _watch.IsHeld);
             Tell();
         }
 
         Changed?.Invoke();
+    }
+
+    private bool IsRefusing
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _watch.State == UpstreamState.Refusing;
+            }
+        }
     }
 
     /// <summary>Whether the list of models is not public: then a key that gets it is good.</summary>
@@ -299,13 +321,13 @@ internal sealed class UpstreamControl : IDisposable
         _upstream.Dispose();
     }
 
-    private void Note(long ticket, in Attempt attempt, int inFlight, TimeSpan latency, TimeSpan now)
+    /// <summary>Notes an attempt; true when lines failed together, because too many are in flight.</summary>
+    private bool Note(long ticket, in Attempt attempt, LineHistory history, int inFlight, TimeSpan latency, TimeSpan now)
     {
         switch (attempt.Kind)
         {
             case AttemptKind.Answered:
-                NoteRedirect(attempt);
-                _watch.Answered(ticket, attempt.IsRedirect, now);
+                _watch.Answered(ticket, now);
                 if (attempt.IsSuccess)
                 {
                     // Lines whose results are being written are in hand, but not at the upstream; and the last lines of a batch leave room.
@@ -316,19 +338,19 @@ internal sealed class UpstreamControl : IDisposable
 
                 break;
             case AttemptKind.Failed:
-                _watch.FailedByItself(ticket, attempt, inFlight, _limiter.Limit, now, out bool isStrain);
+                _watch.FailedByItself(ticket, attempt, isFirst: history.FailedAt == 0, inFlight, _limiter.Limit, _judge.RetriesHelp, now, out bool isStrain);
                 if (isStrain)
                 {
                     _limiter.Strained(ticket);
                 }
 
-                break;
+                return isStrain;
             case AttemptKind.TimedOut:
                 _limiter.Strained(ticket);
                 _watch.Abandon(ticket);
                 break;
             default:
-                if (attempt.Kind is AttemptKind.Throttled or AttemptKind.Unavailable)
+                if (attempt.Kind == AttemptKind.Throttled || (attempt.Kind == AttemptKind.Unavailable && _watch is { IsHeld: false, HasFresh: true }))
                 {
                     _rate.Ended(wasThrottled: true, latency, now);
                 }
@@ -341,6 +363,8 @@ internal sealed class UpstreamControl : IDisposable
 
                 break;
         }
+
+        return false;
     }
 
     /// <summary>Whether a line was sent before the upstream went away, and will hardly be answered any more.</summary>
@@ -369,17 +393,10 @@ internal sealed class UpstreamControl : IDisposable
 
     private int LimitNow() => _watch.IsHeld ? 1 : Math.Min(_limiter.Limit, _rate.InFlight ?? int.MaxValue);
 
-    private void NoteRedirect(in Attempt attempt)
-    {
-        _redirectSince = attempt.IsRedirect && _redirect is null ? _time.GetUtcNow() : _redirectSince;
-        _redirect = attempt.IsRedirect ? attempt.Reason : null;
-    }
-
     /// <summary>Writes one line for each change of the state.</summary>
     private void Tell()
     {
-        // A line that fails alone at the end of a batch is no outage; the next pauses show what it is.
-        if (_watch.State == _told || (_watch.IsLone && _watch.Pauses <= PausesInDoubt))
+        if (_watch.State == _told || IsInDoubt)
         {
             return;
         }

@@ -11,8 +11,8 @@ namespace InferenceBatch.Server.Execution.Upstreams;
 /// </remarks>
 internal sealed class UpstreamWatch
 {
-    /// <summary>So many lines that fail by themselves one after another say that the upstream is at fault.</summary>
-    private const int FailuresInARow = 20;
+    /// <summary>So many lines that fail by themselves one after another say that the upstream is at fault; more after each time that it was not.</summary>
+    private const int LinesFailedAtFirst = 20;
 
     /// <summary>So many failures in a row are an outage, however short the time since the last answer.</summary>
     private const int SurelyInARow = 40;
@@ -33,11 +33,22 @@ internal sealed class UpstreamWatch
     private static readonly TimeSpan s_patienceAtFirst = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
 
+    /// <summary>For how long nothing but 500 may be an outage; after that it is the answer to each line.</summary>
+    private static readonly TimeSpan s_longestFailing = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan s_longestPauseOfFailures = TimeSpan.FromSeconds(2);
+    private readonly HashSet<long> _strains = [];
+
     private long _newestGood;
     private long _heldFrom;
     private long _probe;
     private bool _wasHeard;
     private int _inARow;
+    private int _failedInARow;
+    private int _mostFailed = LinesFailedAtFirst;
+    private int _askedInVain;
+    private bool _isOfFailures;
+    private Attempt _last;
     private TimeSpan _heldSince;
     private TimeSpan _pausedUntil;
     private TimeSpan _throttledAt;
@@ -66,11 +77,23 @@ internal sealed class UpstreamWatch
     /// <summary>After how long there is little hope left: sooner for an upstream that was never heard, whose address is likely wrong.</summary>
     public TimeSpan Patience => _wasHeard ? s_patience : s_patienceAtFirst;
 
-    /// <summary>Whether it has been away or refusing for longer than <see cref="Patience"/>.</summary>
-    public bool IsHopeless(TimeSpan now) => IsHeld && now - _heldSince >= (State == UpstreamState.Limited ? s_longestAsked : Patience);
+    /// <summary>For how long lines are held before there is little hope left.</summary>
+    public TimeSpan LongestHold => State == UpstreamState.Limited ? s_longestAsked : Patience;
 
-    /// <summary>How many lines failed by themselves (500) one after another, with no answer between them.</summary>
-    public int FailedInARow { get; private set; }
+    /// <summary>Whether lines have been held for longer than <see cref="LongestHold"/>, or the address is wrong: it has only ever redirected.</summary>
+    public bool IsHopeless(TimeSpan now) => IsHeld && ((_last.IsRedirect && !HasAnswered) || now - _heldSince >= LongestHold);
+
+    /// <summary>How many lines failed by themselves (500) for the first time one after another, with no answer between them.</summary>
+    public int LinesFailedInARow { get; private set; }
+
+    /// <summary>The number of the row of failures (500) that has begun or will begin; an answer ends a row.</summary>
+    public long Row { get; private set; } = 1;
+
+    /// <summary>Whether nothing but 500 has come for so long that each line is given what it gets.</summary>
+    public bool IsFailing { get; private set; }
+
+    /// <summary>Whether a row of failures was a strain: so many lines in flight failed together that too many were.</summary>
+    public bool WasStrain(long row) => _strains.Contains(row);
 
     /// <summary>How many pauses there were since lines are held.</summary>
     public int Pauses { get; private set; }
@@ -87,8 +110,8 @@ internal sealed class UpstreamWatch
     /// <summary>Whether all lines that are left have failed: no other line can show that the upstream is there.</summary>
     public bool IsLone => IsHeld && HasAnswered && !HasFresh && State != UpstreamState.Limited;
 
-    /// <summary>Whether the key was good when the upstream was last asked: then a refusal is the line's own.</summary>
-    public bool IsKeyProven { get; private set; }
+    /// <summary>Whether it redirects.</summary>
+    public bool IsRedirect => _last.IsRedirect;
 
     /// <summary>Whether there are lines that were not sent yet.</summary>
     public bool HasFresh { get; set; } = true;
@@ -113,22 +136,24 @@ internal sealed class UpstreamWatch
     public bool OthersSucceed(LineHistory history) => history.FailedAt > 0 && _newestGood > history.FailedAt;
 
     /// <summary>The upstream answered a line; true when lines are no longer held.</summary>
-    /// <param name="isRedirect">Whether the answer only names another address.</param>
-    public bool Answered(long ticket, bool isRedirect, TimeSpan now)
+    public bool Answered(long ticket, TimeSpan now)
     {
-        _wasHeard = true;
-        HasAnswered |= !isRedirect;
+        HasAnswered = _wasHeard = true;
+        _askedInVain = 0;
         _answeredAt = now;
         _newestGood = Math.Max(_newestGood, ticket);
         bool isRelease = IsHeld && ticket > _heldFrom;
         if (isRelease)
         {
+            _mostFailed *= _isOfFailures ? 2 : 1;
             Release(now);
         }
 
         if (!IsHeld)
         {
-            (_inARow, FailedInARow) = (0, 0);
+            IsFailing = false;
+            Row += _failedInARow > 0 ? 1 : 0;
+            (_inARow, _failedInARow, LinesFailedInARow) = (0, 0, 0);
         }
 
         return isRelease;
@@ -136,26 +161,45 @@ internal sealed class UpstreamWatch
 
     /// <summary>
     /// The upstream failed at a line (500), which may be the line's fault. When line after line fails so, it is not: lines are
-    /// held, and each probe costs its line an attempt, so that a file of nothing but bad lines comes to an end all the same.
+    /// held for a minute at most, so that a file of nothing but bad lines comes to an end all the same.
     /// </summary>
+    /// <param name="isFirst">Whether the line has not failed before.</param>
     /// <param name="inFlight">Lines in flight, this one included.</param>
     /// <param name="limit">Lines that may be in flight.</param>
-    /// <param name="isStrain">Whether all lines in flight failed one after another: too many are in flight.</param>
-    public void FailedByItself(long ticket, in Attempt attempt, int inFlight, int limit, TimeSpan now, out bool isStrain)
+    /// <param name="mayPass">Whether lines that failed so far mostly succeeded later.</param>
+    /// <param name="isStrain">Whether half the lines in flight failed one after another: too many are in flight.</param>
+    public void FailedByItself(long ticket, in Attempt attempt, bool isFirst, int inFlight, int limit, bool mayPass, TimeSpan now, out bool isStrain)
     {
         _wasHeard = true;
         // Two bad lines in a row that happen to be the only ones in flight are no strain.
-        isStrain = ++FailedInARow >= Math.Max(2, inFlight) && (!HasFresh || inFlight >= limit / 2);
-        bool isMany = HasFresh && FailedInARow >= Math.Max(FailuresInARow, inFlight);
-        if (IsHeld && ticket > _heldFrom && !isMany)
+        isStrain = ++_failedInARow >= Math.Max(2, inFlight / 2) && mayPass && inFlight > 1 && (!HasFresh || inFlight >= limit / 2) && !IsFailing;
+        if (isStrain)
         {
-            Release(now); // It is there.
+            _strains.Add(Row++);
+            _failedInARow = 0;
         }
-        else if (isMany && (!IsHeld || ticket > _heldFrom))
+
+        LinesFailedInARow += isFirst ? 1 : 0;
+        bool isMany = !IsFailing && LinesFailedInARow >= Math.Max(_mostFailed, inFlight);
+        if (!IsHeld && isMany)
         {
-            _heldFrom = IsHeld ? _heldFrom : Newest;
-            _probe = 0;
+            _heldFrom = Newest;
             Hold(UpstreamState.Away, attempt, now);
+            _isOfFailures = true;
+        }
+        else if (IsHeld && ticket > _heldFrom)
+        {
+            _probe = 0;
+            IsFailing = _isOfFailures && now - _heldSince >= s_longestFailing;
+            Row += IsFailing ? 1 : 0;
+            if (IsFailing || !_isOfFailures)
+            {
+                Release(now); // It is there.
+            }
+            else
+            {
+                Hold(UpstreamState.Away, attempt, now);
+            }
         }
     }
 
@@ -185,9 +229,8 @@ internal sealed class UpstreamWatch
         // One is enough where a wrong key or a used quota is the first that is heard of it.
         bool isFirst = !HasAnswered && attempt.Kind is (AttemptKind.Refused or AttemptKind.Throttled);
         // At the end of a file no other line can show that the upstream is there: it is asked, and the line need not be sent in vain.
-        bool isAsked = !HasFresh && attempt.Kind is (AttemptKind.Unavailable or AttemptKind.Refused);
-        int least = isAsked ? Math.Min(LeastInARow, inFlight) : LeastInARow;
-        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, least, MostInARow) && !isFirst;
+        bool isAsked = !HasFresh && HasAnswered && attempt.Kind is not AttemptKind.Throttled;
+        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, LeastInARow, MostInARow) && !isFirst && !isAsked;
         // With few lines in flight, a quota or one bad backend of several gives rows of failures between two good answers.
         bool isBetween = HasAnswered && now - _answeredAt < s_between && attempt.Kind switch
         {
@@ -229,12 +272,17 @@ internal sealed class UpstreamWatch
     /// <param name="lines">Lines in flight: while there are some, they tell more.</param>
     public void Asked(in Attempt attempt, bool isKeyProven, int lines, TimeSpan now)
     {
-        IsKeyProven = isKeyProven;
         bool isThere = attempt.Kind is AttemptKind.Answered or AttemptKind.Failed; // A server that fails at this is there.
         _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
         if (isThere && NeedsSecondOpinion)
         {
-            _newestGood = ++Newest; // As good as an answer to a line sent now.
+            // A key that is refused, or an account without funds, may get the list all the same.
+            if (State != UpstreamState.Refusing || _last.IsForbidden || _last.IsRedirect || (_last.IsUnauthorized && isKeyProven))
+            {
+                _newestGood = ++Newest; // As good as an answer to a line sent now.
+                _askedInVain++;
+                Release(now);
+            }
         }
         else if (isThere && IsHeld && lines == 0 && _inARow == 0)
         {
@@ -264,12 +312,15 @@ internal sealed class UpstreamWatch
     {
         if (!IsHeld)
         {
-            (IsHeld, Pauses, _probe, _heldSince) = (true, 0, 0, now);
+            (IsHeld, Pauses, _probe, _heldSince) = (true, _askedInVain, 0, now);
         }
 
+        _last = attempt;
+        _isOfFailures &= attempt.Kind == AttemptKind.Failed;
         Become(state, attempt.Reason, now);
         TimeSpan pause = s_firstPause * Math.Pow(2, Math.Min(Pauses++, 10));
-        pause = pause < s_longestPause ? pause : s_longestPause;
+        TimeSpan most = attempt.Kind == AttemptKind.Failed ? s_longestPauseOfFailures : s_longestPause;
+        pause = pause < most ? pause : most;
         TimeSpan least = state == UpstreamState.Limited ? s_shortestPause : s_firstPause;
         TimeSpan longest = state == UpstreamState.Limited ? s_longestAsked : s_longestUnasked;
         TimeSpan asked = attempt.RetryAfter is { } wait ? wait < longest ? wait : longest : pause;
@@ -279,7 +330,7 @@ internal sealed class UpstreamWatch
     private void Release(TimeSpan now)
     {
         UpstreamState state = State == UpstreamState.Limited ? UpstreamState.Limited : UpstreamState.Up;
-        (IsHeld, _probe, _inARow) = (false, 0, 0);
+        (IsHeld, _isOfFailures, _probe, _inARow) = (false, false, 0, 0);
         _throttledAt = now;
         Become(state, Reason, now);
     }
