@@ -15,7 +15,9 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Core/Wire", ["Model"] },
         { "src/InferenceBatch.Core/Lines", ["Model", "Wire"] },
         { "src/InferenceBatch.Core/Service", ["Model", "Http", "Wire", "Lines"] },
-        { "src/InferenceBatch.Core/Runs", ["Model", "Http", "Wire", "Lines", "Service"] },
+        { "src/InferenceBatch.Core/Results", ["Model", "Http", "Wire", "Lines", "Service"] },
+        { "src/InferenceBatch.Core/Waiting", ["Model", "Http", "Wire", "Service"] },
+        { "src/InferenceBatch.Core/Runs", ["Model", "Http", "Wire", "Lines", "Service", "Results", "Waiting"] },
         { "src/InferenceBatch.Core/Webhooks", ["Model", "Wire"] },
         { "src/InferenceBatch.Server/Storage", ["Model", "Wire", "Lines"] },
         { "src/InferenceBatch.Server/Diagnostics", [] },
@@ -24,7 +26,7 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Server/Page", [] },
         { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Page", "Server.Diagnostics", "Server.Storage", "Server.Execution", "Server.Webhooks"] },
         { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Webhooks", "Server.Storage", "Server.Execution", "Server.Webhooks", "Server.Api"] },
-        { "src/InferenceBatch", ["Model", "Http", "Wire", "Lines", "Service", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
+        { "src/InferenceBatch", ["Model", "Http", "Wire", "Lines", "Service", "Results", "Waiting", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
     };
 
     [Theory]

@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using InferenceBatch.Http;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;

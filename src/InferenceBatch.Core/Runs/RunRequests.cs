@@ -1,5 +1,6 @@
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Results;
 
 namespace InferenceBatch.Runs;
 

@@ -2,7 +2,7 @@ using System.Management.Automation;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;

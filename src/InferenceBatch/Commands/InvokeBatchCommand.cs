@@ -6,6 +6,7 @@ using InferenceBatch.Http;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
+using InferenceBatch.Results;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
 using InferenceBatch.Views;

@@ -1,7 +1,7 @@
 using System.Management.Automation;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 
 namespace InferenceBatch.Commands;
 

@@ -2,8 +2,8 @@ using System.Management.Automation;
 using System.Runtime.CompilerServices;
 using System.Security;
 using InferenceBatch.Model;
-using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Waiting;
 using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Pipeline;

@@ -1,6 +1,6 @@
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
 using InferenceBatch.Views;
 

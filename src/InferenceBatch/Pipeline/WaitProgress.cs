@@ -1,7 +1,7 @@
 using InferenceBatch.Model;
-using InferenceBatch.Runs;
 using InferenceBatch.Service;
 using InferenceBatch.Views;
+using InferenceBatch.Waiting;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Pipeline;
