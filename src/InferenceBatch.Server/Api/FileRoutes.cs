@@ -95,7 +95,7 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
             {
                 Id = id,
                 Owner = batch.Owner,
-                Name = ResultFiles.NameOf(batch, id),
+                Name = ResultFileStore.NameOf(batch, id),
                 Purpose = "batch_output",
                 Bytes = log.Length,
                 CreatedAt = batch.InProgressAt ?? batch.CreatedAt,

@@ -22,7 +22,7 @@ internal sealed class BatchEngine : IDisposable
         Files = new FileStore(folder, Database, time);
         Files.Recover();
         _sync = new GroupSync(logger, folder.IsDurable);
-        ResultFiles = new ResultFiles(folder, Files, _sync);
+        ResultFiles = new ResultFileStore(folder, Files, _sync);
         Troubles = new Troubles(time, logger);
         Dispatcher = new LineDispatcher(upstream, settings, time, Troubles, logger);
         Progress = new ProgressKeeper(Database, time);
@@ -42,7 +42,7 @@ internal sealed class BatchEngine : IDisposable
 
     public FileStore Files { get; }
 
-    public ResultFiles ResultFiles { get; }
+    public ResultFileStore ResultFiles { get; }
 
     public LineDispatcher Dispatcher { get; }
 

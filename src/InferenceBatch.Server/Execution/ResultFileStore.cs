@@ -8,7 +8,7 @@ namespace InferenceBatch.Server.Execution;
 /// Where the two result files of a batch stand: under <c>batches/</c> while it runs, under <c>files/</c> once it ends.
 /// Each step can be done again after a crash.
 /// </summary>
-internal sealed class ResultFiles(DataFolder folder, FileStore files, GroupSync sync)
+internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupSync sync)
 {
     private const string OutputKind = "output";
     private const string ErrorKind = "error";
