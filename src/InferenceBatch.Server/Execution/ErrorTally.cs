@@ -29,7 +29,7 @@ internal sealed class ErrorTally
         }
 
         _codes[key] = (_codes.GetValueOrDefault(key).Count + 1, key.Code == OtherCode ? "Errors of other kinds." : message);
-        if (code is LocalBatch.ExpiredCode or LocalBatch.CancelledCode)
+        if (code is LineOutcome.ExpiredCode or LineOutcome.CancelledCode)
         {
             return; // How the batch ended, not what a line met: it would push out what was met before.
         }

@@ -12,6 +12,12 @@ namespace InferenceBatch.Server.Execution;
 /// <param name="Latency">How long the last attempt took; null where it is not known any more, or nothing was answered.</param>
 internal readonly record struct LineOutcome(int? StatusCode, LineUsage Usage, TimeSpan? Latency)
 {
+    /// <summary>The code of lines that had not ended when the batch expired.</summary>
+    public const string ExpiredCode = "batch_expired";
+
+    /// <summary>The code of lines that had not ended when the batch was cancelled.</summary>
+    public const string CancelledCode = "batch_cancelled";
+
     private const int LongestCode = 64;
 
     private static readonly SearchValues<char> s_codeCharacters =

@@ -11,8 +11,6 @@ namespace InferenceBatch.Server.Execution;
 /// </summary>
 internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisposable
 {
-    public const string ExpiredCode = "batch_expired";
-    public const string CancelledCode = "batch_cancelled";
     public const string ExpiredMessage = "This request could not be executed before the completion window expired.";
     public const string CancelledMessage = "This request could not be executed because the batch was cancelled.";
 
@@ -242,8 +240,8 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
 
     private static Task AddErrorToRestAsync(LineRun run, BatchStatus outcome) => outcome switch
     {
-        BatchStatus.Cancelled => run.AddErrorToRestAsync(CancelledCode, CancelledMessage),
-        BatchStatus.Expired => run.AddErrorToRestAsync(ExpiredCode, ExpiredMessage),
+        BatchStatus.Cancelled => run.AddErrorToRestAsync(LineOutcome.CancelledCode, CancelledMessage),
+        BatchStatus.Expired => run.AddErrorToRestAsync(LineOutcome.ExpiredCode, ExpiredMessage),
         _ => Task.CompletedTask,
     };
 

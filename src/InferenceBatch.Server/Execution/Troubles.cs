@@ -6,7 +6,7 @@ namespace InferenceBatch.Server.Execution;
 /// </summary>
 internal sealed class Troubles(TimeProvider time, ILogger logger)
 {
-    /// <summary>The upstream is away, refuses requests, or limits them: see <see cref="Upstreams.UpstreamControl.Status"/>.</summary>
+    /// <summary>The upstream is away, refuses requests, or limits them: see the status of its control.</summary>
     public const string Upstream = "upstream";
 
     /// <summary>The disk is full or failing.</summary>
