@@ -21,11 +21,15 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Core/Webhooks", ["Model", "Wire"] },
         { "src/InferenceBatch.Server/Storage", ["Model", "Wire", "Lines"] },
         { "src/InferenceBatch.Server/Diagnostics", [] },
-        { "src/InferenceBatch.Server/Execution", ["Model", "Http", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Execution"] },
+        { "src/InferenceBatch.Server/Dispatch/Upstreams", ["Model", "Http", "Wire", "Lines", "Server.Diagnostics"] },
+        { "src/InferenceBatch.Server/Statistics", ["Model", "Wire", "Lines", "Server.Dispatch.Upstreams"] },
+        { "src/InferenceBatch.Server/ResultFiles", ["Lines", "Server.Diagnostics", "Server.Statistics"] },
+        { "src/InferenceBatch.Server/Dispatch", ["Model", "Http", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Dispatch.Upstreams", "Server.Statistics", "Server.ResultFiles"] },
+        { "src/InferenceBatch.Server/Batches", ["Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Dispatch", "Server.Statistics", "Server.ResultFiles"] },
         { "src/InferenceBatch.Server/Webhooks", ["Webhooks", "Server.Diagnostics", "Server.Storage"] },
         { "src/InferenceBatch.Server/Page", [] },
-        { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Page", "Server.Diagnostics", "Server.Storage", "Server.Execution", "Server.Webhooks"] },
-        { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Webhooks", "Server.Storage", "Server.Execution", "Server.Webhooks", "Server.Api"] },
+        { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Page", "Server.Diagnostics", "Server.Storage", "Server.Dispatch", "Server.Statistics", "Server.ResultFiles", "Server.Batches", "Server.Webhooks"] },
+        { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Webhooks", "Server.Storage", "Server.Dispatch.Upstreams", "Server.Batches", "Server.Webhooks", "Server.Api"] },
         { "src/InferenceBatch", ["Model", "Http", "Wire", "Lines", "Service", "Results", "Waiting", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
     };
 

@@ -1,5 +1,5 @@
 using System.Text;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.ResultFiles;
 using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;

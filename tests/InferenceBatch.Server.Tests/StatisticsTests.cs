@@ -1,5 +1,6 @@
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Statistics;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Server.Tests.Support;
 

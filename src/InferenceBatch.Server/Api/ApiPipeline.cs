@@ -1,4 +1,4 @@
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Page;
 using InferenceBatch.Server.Storage;
 using Microsoft.Data.Sqlite;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using InferenceBatch.Model;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Server.Webhooks;
 using InferenceBatch.Wire;

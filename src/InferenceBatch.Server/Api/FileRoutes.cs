@@ -1,4 +1,5 @@
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.ResultFiles;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Wire;
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Wire;
 using Microsoft.AspNetCore.WebUtilities;

@@ -1,4 +1,5 @@
-using InferenceBatch.Server.Execution;
+
+using InferenceBatch.Server.Diagnostics;
 
 namespace InferenceBatch.Server.Api;
 

@@ -1,5 +1,6 @@
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Diagnostics;
+using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Api;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Page;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Server.Webhooks;

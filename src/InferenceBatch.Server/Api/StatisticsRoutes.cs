@@ -1,5 +1,5 @@
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
 
 namespace InferenceBatch.Server.Api;
 

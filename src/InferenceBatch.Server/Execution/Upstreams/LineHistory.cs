@@ -1,8 +1,0 @@
-namespace InferenceBatch.Server.Execution.Upstreams;
-
-/// <summary>What is known of the earlier attempts at a line.</summary>
-/// <param name="Attempts">Attempts that count against <see cref="EngineSettings.MaxAttempts"/>.</param>
-/// <param name="FailedAt">The newest ticket that was out when the line last failed; 0 for a line that has not failed.</param>
-/// <param name="Throttles">How often in a row it was throttled.</param>
-/// <param name="Failures">How often it failed (500) while lines were not held, whether or not that counts as an attempt.</param>
-internal readonly record struct LineHistory(int Attempts, long FailedAt = 0, int Throttles = 0, int Failures = 0);
