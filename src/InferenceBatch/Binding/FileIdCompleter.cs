@@ -6,5 +6,5 @@ namespace InferenceBatch.Binding;
 public sealed class FileIdCompleter : Completer
 {
     private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>
-        Session.OutputFiles.All.Concat(Session.InputFiles.All);
+        SessionMemory.OutputFiles.All.Concat(SessionMemory.InputFiles.All);
 }

@@ -5,5 +5,5 @@ namespace InferenceBatch.Binding;
 /// <summary>Completes the ids of files that a batch can be made of.</summary>
 public sealed class InputFileIdCompleter : Completer
 {
-    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => Session.InputFiles.All;
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => SessionMemory.InputFiles.All;
 }

@@ -5,7 +5,7 @@ namespace InferenceBatch.Binding;
 /// <summary>Completes metadata by the keys this session has met, each as a hashtable with its latest value.</summary>
 public sealed class MetadataCompleter : Completer
 {
-    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => Session.Metadata.All;
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => SessionMemory.Metadata.All;
 
     private protected override string Written(string word, string note)
     {

@@ -1,5 +1,4 @@
 using InferenceBatch.Pipeline;
-using InferenceBatch.Service;
 
 namespace InferenceBatch.Binding;
 
@@ -10,6 +9,6 @@ public sealed class ModelCompleter : Completer
     {
         IEnumerable<(string Word, string Note)> served = command.Connection is { } connection
             ? ServedModels.Of(connection).Select(model => (model, $"served by {connection}")) : [];
-        return Session.Models.All.Concat(served).DistinctBy(one => one.Word);
+        return SessionMemory.Models.All.Concat(served).DistinctBy(one => one.Word);
     }
 }

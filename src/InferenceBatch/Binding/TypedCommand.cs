@@ -25,7 +25,7 @@ internal sealed class TypedCommand(CommandAst? command, IDictionary given)
             }
 
             string? address = Value("BaseUri")?.ToString();
-            if (Session.Default is { } session && (address is null || address.TrimEnd('/') == session.BaseUri.AbsoluteUri.TrimEnd('/')))
+            if (SessionMemory.Default is { } session && (address is null || address.TrimEnd('/') == session.BaseUri.AbsoluteUri.TrimEnd('/')))
             {
                 return session.Profile;
             }
@@ -55,7 +55,7 @@ internal sealed class TypedCommand(CommandAst? command, IDictionary given)
             string? key = Value("ApiKey") is SecureString secret ? SecretText.Of(secret) : Value("ApiKey")?.ToString();
             try
             {
-                return new ConnectionResolver(Environment.GetEnvironmentVariable).Resolve(uri, string.IsNullOrEmpty(key) ? null : key, null, Session.Default);
+                return new ConnectionResolver(Environment.GetEnvironmentVariable).Resolve(uri, string.IsNullOrEmpty(key) ? null : key, null, SessionMemory.Default);
             }
             catch (Exception exception) when (exception is ArgumentException or ServiceException)
             {

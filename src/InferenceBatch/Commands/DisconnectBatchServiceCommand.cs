@@ -8,5 +8,5 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(void))]
 public sealed class DisconnectBatchServiceCommand : BatchCommand
 {
-    protected override void EndProcessing() => Session.Default = null;
+    protected override void EndProcessing() => SessionMemory.Default = null;
 }

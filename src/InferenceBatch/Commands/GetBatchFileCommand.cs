@@ -41,7 +41,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
                 {
                     await foreach (BatchFile file in ClientFor(listed, pump).ListFilesAsync(Purpose, token).ConfigureAwait(false))
                     {
-                        await pump.WriteObjectAsync(Session.Remember(file, listed, isListed: true)).ConfigureAwait(false);
+                        await pump.WriteObjectAsync(SessionMemory.Remember(file, listed, isListed: true)).ConfigureAwait(false);
                     }
 
                     return true;
@@ -55,7 +55,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
             ServiceConnection connection = Resolve(origin);
             if (TryRun((pump, token) => ClientFor(connection, pump).GetFileAsync(id, token), id, out BatchFile? file))
             {
-                WriteObject(Session.Remember(file, connection));
+                WriteObject(SessionMemory.Remember(file, connection));
             }
         }
     }

@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Results;
@@ -114,7 +113,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         {
             try
             {
-                complete += await WriteBatchAsync(Session.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+                complete += await WriteBatchAsync(SessionMemory.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
             }
             catch (Exception exception) when (exception is ServiceException or IOException)
             {
@@ -132,8 +131,8 @@ public sealed class GetBatchResultCommand : BatchInputCommand
     {
         BatchClient client = ClientFor(connection, pump);
         Batch batch = known is { IsFinished: true } && !BatchRefresh.IsNeeded(known) ? known
-            : known is { IsFinished: true } ? Session.Remember(await BatchRefresh.RefreshAsync(client, known, cancellationToken).ConfigureAwait(false), connection)
-            : Session.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
+            : known is { IsFinished: true } ? SessionMemory.Remember(await BatchRefresh.RefreshAsync(client, known, cancellationToken).ConfigureAwait(false), connection)
+            : SessionMemory.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
         ReportFailure(pump, batch);
         return await _results!.WriteBatchAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);
     }

@@ -249,7 +249,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     /// <summary>Where nothing says where calls go, a run that was begun at a service on this machine goes on there: never at one that bills.</summary>
     private Uri? LocalAddressOf(string? folder)
     {
-        bool isOpen = Connection is null && Session.Default is null && string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
+        bool isOpen = Connection is null && SessionMemory.Default is null && string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
         return isOpen && folder is not (null or "") && RunStore.ServiceOf(folder) is { } begun && Loopback.Is(begun.Address)
             ? Run((_, token) => LocalRun.FindAsync(begun, token)) ?? begun.Address : null;
     }

@@ -59,7 +59,7 @@ public sealed class MeasureBatchFileCommand : BatchFileCommand
                     WriteWarning(Messages.Text("Warning.LinesUncounted", path, measure.UnreadableLines));
                 }
 
-                Session.NoteModels(measure.Models);
+                SessionMemory.NoteModels(measure.Models);
                 WriteObject(measure);
             }
             catch (Exception exception) when (exception is IOException or TextEncodingException)

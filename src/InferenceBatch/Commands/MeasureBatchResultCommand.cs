@@ -52,7 +52,7 @@ public sealed class MeasureBatchResultCommand : BatchCommand
     protected override void EndProcessing()
     {
         BatchResultMeasure sum = _measure!.Sum();
-        Session.NoteModels(sum.Models);
+        SessionMemory.NoteModels(sum.Models);
         WriteObject(sum);
     }
 }

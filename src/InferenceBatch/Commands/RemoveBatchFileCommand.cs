@@ -35,9 +35,9 @@ public sealed class RemoveBatchFileCommand : ServiceCommand
                     async (pump, token) =>
                     {
                         await ClientFor(connection, pump).DeleteFileAsync(id, token).ConfigureAwait(false);
-                        Session.NoteDeleted(id);
-                        Session.InputFiles.Remove(id);
-                        Session.OutputFiles.Remove(id);
+                        SessionMemory.NoteDeleted(id);
+                        SessionMemory.InputFiles.Remove(id);
+                        SessionMemory.OutputFiles.Remove(id);
                         return true;
                     },
                     id,

@@ -80,7 +80,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
     {
         ServiceConnection connection = Resolve(batch);
         return !batch.IsFinished || !BatchRefresh.IsNeeded(batch) ? batch
-            : TryRun((pump, token) => BatchRefresh.RefreshAsync(ClientFor(connection, pump), batch, token), batch.Id, out Batch? news) ? Session.Remember(news, connection) : batch;
+            : TryRun((pump, token) => BatchRefresh.RefreshAsync(ClientFor(connection, pump), batch, token), batch.Id, out Batch? news) ? SessionMemory.Remember(news, connection) : batch;
     }
 
     private void SaveOf(Batch batch, string? fileId, string kind)

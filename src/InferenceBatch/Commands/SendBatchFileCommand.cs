@@ -169,8 +169,8 @@ public sealed class SendBatchFileCommand : ServiceCommand
         if (ShouldProcess(what, Messages.Text("Action.Send", connection))
             && TryRun((pump, token) => UploadAsync(connection, pump, path, name, offset, token), origin ?? path, out BatchFile? file))
         {
-            Session.NoteSent(file);
-            WriteObject(Session.Remember(
+            SessionMemory.NoteSent(file);
+            WriteObject(SessionMemory.Remember(
                 file with
                 {
                     Path = origin,
@@ -190,7 +190,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             WriteWarning(Messages.Text("Warning.Issue", name, issue));
         }
 
-        Session.NoteModels(report.Models);
+        SessionMemory.NoteModels(report.Models);
         if (!report.IsValid)
         {
             WriteError(ErrorRecords.InvalidBatchFile(report, name));

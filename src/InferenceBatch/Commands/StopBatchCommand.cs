@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
@@ -28,7 +27,7 @@ public sealed class StopBatchCommand : BatchInputCommand
                 continue;
             }
 
-            Session.Remember(batch, connection);
+            SessionMemory.Remember(batch, connection);
             if (Wait)
             {
                 _stopping.Add(new BatchInput(batch.Id, batch) { Connection = connection });

@@ -37,7 +37,7 @@ public sealed class StopBatchServerCommand : BatchCommand
         }
 
         IReadOnlyList<BatchServer> running = ServerRegistry.List();
-        if (running.FirstOrDefault(server => server.Uri == Session.Default?.BaseUri) is { } mine)
+        if (running.FirstOrDefault(server => server.Uri == SessionMemory.Default?.BaseUri) is { } mine)
         {
             return [mine];
         }

@@ -3,7 +3,6 @@ using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Model;
 using InferenceBatch.Pipeline;
-using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
 

@@ -69,7 +69,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
             await foreach (Batch batch in _watcher.WatchAsync(batches.Select(batch => (batch.Id, batch.Known)), cancellationToken).ConfigureAwait(false))
             {
                 ended++;
-                yield return Session.Remember(batch, connections.GetValueOrDefault(batch.Id, batches.First().Connection!));
+                yield return SessionMemory.Remember(batch, connections.GetValueOrDefault(batch.Id, batches.First().Connection!));
             }
         }
         finally

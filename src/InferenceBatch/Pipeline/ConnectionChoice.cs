@@ -21,12 +21,12 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
             return connection;
         }
 
-        if (baseUri is null && apiKey is null && Session.OriginOf(item) is { } origin)
+        if (baseUri is null && apiKey is null && SessionMemory.OriginOf(item) is { } origin)
         {
             return origin;
         }
 
-        ServiceConnection resolved = Resolve(null, Session.Default, null);
+        ServiceConnection resolved = Resolve(null, SessionMemory.Default, null);
         if (baseUri is null)
         {
             SessionScope.Current.Keep();
@@ -43,7 +43,7 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         try
         {
             var resolver = new ConnectionResolver(Environment.GetEnvironmentVariable);
-            return Session.Unify(resolver.Resolve(baseUri, SecretText.NotEmpty(apiKey), provider, session, MetadataReader.Read(headers)));
+            return SessionMemory.Unify(resolver.Resolve(baseUri, SecretText.NotEmpty(apiKey), provider, session, MetadataReader.Read(headers)));
         }
         catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.ApiKeyMissing && baseUri is null && provider is null)
         {

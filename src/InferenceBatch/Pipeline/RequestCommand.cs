@@ -118,7 +118,7 @@ public abstract class RequestCommand : BatchCommand
     {
         _shape = EndpointShape.Of(Endpoint);
         RefuseWhatTheEndpointLacks();
-        Session.NoteModels([Model]);
+        SessionMemory.NoteModels([Model]);
         _firstRows = new FirstRows(WriteWarning);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);

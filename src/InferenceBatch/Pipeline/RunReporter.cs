@@ -28,7 +28,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
     public override void OnCreated(Batch batch)
     {
         Created++;
-        Session.Remember(batch, connection);
+        SessionMemory.Remember(batch, connection);
         pump.WriteVerbose(Messages.Text("Verbose.Created", batch.Id));
         OnLook(batch);
     }

@@ -36,7 +36,7 @@ public abstract class ServiceCommand : BatchCommand
     /// <summary>Says once, as an error, why a batch failed: the service's own line errors.</summary>
     private protected static void ReportFailure(PipelinePump pump, Batch batch)
     {
-        if (batch.Status == BatchStatus.Failed && Session.IsFirstReport(batch))
+        if (batch.Status == BatchStatus.Failed && SessionMemory.IsFirstReport(batch))
         {
             pump.WriteError(ErrorRecords.BatchFailed(batch));
         }

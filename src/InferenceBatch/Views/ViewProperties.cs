@@ -1,7 +1,6 @@
 using System.Management.Automation;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Results;
 using InferenceBatch.Webhooks;
 using InferenceBatch.Wire;

@@ -12,7 +12,7 @@ namespace InferenceBatch.Pipeline;
 /// where an object came from (so that <c>New-Batch -BaseUri … | Wait-Batch</c> asks the same service, also where another
 /// runspace takes it on), what was reported, and words seen, for completion.
 /// </summary>
-internal static class Session
+internal static class SessionMemory
 {
     private const int MaxResolved = 32;
     private const string SeenHere = "seen in this session";
