@@ -30,7 +30,7 @@ public sealed partial class LayerTests
         { "src/InferenceBatch.Server/Page", [] },
         { "src/InferenceBatch.Server/Api", ["Model", "Wire", "Lines", "Server.Page", "Server.Diagnostics", "Server.Storage", "Server.Dispatch", "Server.Statistics", "Server.ResultFiles", "Server.Batches", "Server.Webhooks"] },
         { "src/InferenceBatch.Server/Cli", ["Model", "Wire", "Lines", "Webhooks", "Server.Storage", "Server.Dispatch.Upstreams", "Server.Batches", "Server.Webhooks", "Server.Api"] },
-        { "src/InferenceBatch", ["Model", "Http", "Wire", "Lines", "Service", "Results", "Waiting", "Runs", "Webhooks", "Commands", "Pipeline", "Binding", "Views"] },
+        { "src/InferenceBatch", ["Model", "Http", "Wire", "Lines", "Service", "Results", "Waiting", "Runs", "Webhooks", "Commands", "Cmdlets", "Completion", "LocalServer", "Session", "Binding", "Views"] },
     };
 
     [Theory]

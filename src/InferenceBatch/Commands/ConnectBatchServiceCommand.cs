@@ -1,8 +1,10 @@
 using System.Collections;
 using System.Management.Automation;
-using InferenceBatch.Binding;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 

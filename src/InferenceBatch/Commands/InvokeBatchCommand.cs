@@ -2,13 +2,16 @@ using System.Collections;
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Http;
 using InferenceBatch.Lines;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Results;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 using InferenceBatch.Views;
 
 namespace InferenceBatch.Commands;

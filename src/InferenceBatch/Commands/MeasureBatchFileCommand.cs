@@ -1,7 +1,8 @@
 using System.Management.Automation;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Session;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Commands;

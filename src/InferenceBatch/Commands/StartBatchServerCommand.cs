@@ -3,9 +3,11 @@ using System.Globalization;
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 

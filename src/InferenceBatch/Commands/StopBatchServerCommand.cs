@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 

@@ -1,8 +1,8 @@
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
 
