@@ -16,11 +16,11 @@ internal sealed class BatchState
 {
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly BatchEngine _engine;
+    private readonly EngineServices _engine;
     private BatchRecord _record;
     private LineRun? _run;
 
-    public BatchState(BatchRecord record, BatchEngine engine)
+    public BatchState(BatchRecord record, EngineServices engine)
     {
         _record = record;
         _engine = engine;
@@ -57,20 +57,20 @@ internal sealed class BatchState
                 {
                     Counts = run.Counts,
                     Usage = run.Usage,
-                    OutputFileId = run.Log.Output.Lines > 0 ? _record.OutputFileId : null,
-                    ErrorFileId = run.Log.Errors.Lines > 0 ? _record.ErrorFileId : null,
+                    OutputFileId = run.Results.Output.Lines > 0 ? _record.OutputFileId : null,
+                    ErrorFileId = run.Results.Errors.Lines > 0 ? _record.ErrorFileId : null,
                 };
         }
     }
 
     /// <summary>The result file of this id as it is so far; null where it is none of this batch's, or the batch has ended.</summary>
-    public LogFile? FindPartial(string fileId)
+    public ResultFileWriter? FindPartial(string fileId)
     {
         lock (_gate)
         {
             return _record.IsFinished || _run is not { } run ? null
-                : fileId == _record.OutputFileId ? run.Log.Output
-                : fileId == _record.ErrorFileId ? run.Log.Errors
+                : fileId == _record.OutputFileId ? run.Results.Output
+                : fileId == _record.ErrorFileId ? run.Results.Errors
                 : null;
         }
     }

@@ -64,7 +64,7 @@ internal sealed class FileRun : IDisposable
             string errors = FileRunPaths.Current(paths.Errors);
             CheckWhole(paths.Output);
             CheckWhole(paths.Errors);
-            var run = new LineRun(endpoint, paths.Input, spans, onLine => ResultLog.Open(
+            var run = new LineRun(endpoint, paths.Input, spans, onLine => ResultFilePair.Open(
                 key, output, errors, sync, onLine));
             return new FileRun(paths, settings, sync, locks, run, stamp, key);
         }
@@ -83,7 +83,7 @@ internal sealed class FileRun : IDisposable
     /// <exception cref="InvalidDataException">The input was changed meanwhile: nobody knows what the results answer.</exception>
     public async Task<bool> RunAsync(UpstreamControl upstream, TimeProvider time, ILogger logger, CancellationToken stop)
     {
-        using var dispatcher = new LineDispatcher(upstream, _settings, time, new Troubles(time, logger), logger);
+        using var dispatcher = new LineDispatcher(upstream, _settings, time, new HealthIssues(time, logger), logger);
         dispatcher.Add(_run);
         await _run.Finished.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!_run.Finished.IsCompletedSuccessfully)
@@ -91,7 +91,7 @@ internal sealed class FileRun : IDisposable
             await dispatcher.StopAsync(_run, _settings.StopGrace, CancellationToken.None);
         }
 
-        _run.Log.Sync();
+        _run.Results.Sync();
         if (_run.Finished.IsFaulted)
         {
             await _run.Finished;
@@ -104,11 +104,11 @@ internal sealed class FileRun : IDisposable
 
         if (File.Exists(_paths.Input) && FileStamp.Of(_paths.Input) != _stamp && KeyOf(_paths.Input, _run.Endpoint) != _key)
         {
-            throw new InvalidDataException($"'{_paths.Input}' was changed while its lines ran; the results so far are left in '{_run.Log.Output.Path}'.");
+            throw new InvalidDataException($"'{_paths.Input}' was changed while its lines ran; the results so far are left in '{_run.Results.Output.Path}'.");
         }
 
-        Finish(_run.Log.Output.Path, _paths.Output);
-        Finish(_run.Log.Errors.Path, _paths.Errors);
+        Finish(_run.Results.Output.Path, _paths.Output);
+        Finish(_run.Results.Errors.Path, _paths.Errors);
         return true;
     }
 
@@ -130,7 +130,7 @@ internal sealed class FileRun : IDisposable
         using var reader = new LineReader(File.OpenRead(path));
         while (reader.Read())
         {
-            if (!LogFile.IsOwn(reader.Line.Span))
+            if (!ResultFileWriter.IsOwn(reader.Line.Span))
             {
                 throw new InvalidDataException($"'{path}' holds something else than results in line {reader.Number}.");
             }

@@ -12,7 +12,7 @@ namespace InferenceBatch.Server.Batches;
 /// One batch from creation to its end. What is between two changes of its <see cref="State"/> can be done again from the
 /// files alone, so going on after a crash is the same path as going on at all.
 /// </summary>
-internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisposable
+internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : IDisposable
 {
     public const string ExpiredMessage = "This request could not be executed before the completion window expired.";
     public const string CancelledMessage = "This request could not be executed because the batch was cancelled.";
@@ -40,7 +40,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
             try
             {
                 await GoOnAsync(stop);
-                engine.Troubles.End(Troubles.Storage, record.Id);
+                engine.HealthIssues.End(HealthIssues.Storage, record.Id);
                 return;
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -56,7 +56,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
                 }
 
                 // A full or failing disk: nothing is lost, the files say where to go on.
-                engine.Troubles.Begin(Troubles.Storage, record.Id, Troubles.StorageMessage, exception.Message);
+                engine.HealthIssues.Begin(HealthIssues.Storage, record.Id, HealthIssues.StorageMessage, exception.Message);
             }
             finally
             {
@@ -101,9 +101,9 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         LineRun run = _run = engine.ResultFiles.Open(State.Record, input, spans);
         State.Show(run);
         engine.Progress.Add(record.Id, run);
-        if (run.Log.Dropped > 0)
+        if (run.Results.Dropped > 0)
         {
-            Log.ResultsDamaged(engine.Logger, record.Id, run.Log.Dropped);
+            Log.ResultsDamaged(engine.Logger, record.Id, run.Results.Dropped);
         }
 
         BatchStatus outcome = State.Record switch
@@ -120,9 +120,9 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
 
         outcome = await SaveAsync(() => State.BeginEnd(outcome));
         await AddErrorToRestAsync(run, outcome);
-        run.Log.Sync();
+        run.Results.Sync();
         engine.Progress.Leave(record.Id);
-        var results = new BatchResults(engine.ResultFiles.Keep(State.Record, run.Log, engine.Time.GetUtcNow()), run.Counts, run.Usage);
+        var results = new BatchResults(engine.ResultFiles.Keep(State.Record, run.Results, engine.Time.GetUtcNow()), run.Counts, run.Usage);
         await SaveAsync(() => End(outcome, [], results));
     }
 
@@ -179,7 +179,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         (BatchFileReport report, RequestSpan[] spans) = await engine.Check.RunAsync(input, rules, stop);
         if (!report.IsValid)
         {
-            BatchResults reached = engine.ResultFiles.KeepReached(State.Record, engine.Time.GetUtcNow());
+            BatchResults reached = engine.ResultFiles.KeepPartialResults(State.Record, engine.Time.GetUtcNow());
             await SaveAsync(() => End(BatchStatus.Failed, [.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error || issue.Code == IssueCodes.MoreIssues)
                 .Select(issue => new ServiceError(issue.Code, issue.Message, issue.Param, issue.Line))], reached));
             return null;
@@ -225,7 +225,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
 
         if (stop.IsCancellationRequested)
         {
-            run.Log.Sync();
+            run.Results.Sync();
             throw new OperationCanceledException(stop);
         }
 
@@ -257,7 +257,7 @@ internal sealed class LocalBatch(BatchRecord record, BatchEngine engine) : IDisp
         Log.BatchBroken(engine.Logger, record.Id, exception);
         try
         {
-            BatchResults reached = engine.ResultFiles.KeepReached(State.Record, engine.Time.GetUtcNow());
+            BatchResults reached = engine.ResultFiles.KeepPartialResults(State.Record, engine.Time.GetUtcNow());
             string message = exception switch
             {
                 FileNotFoundException => "The input file is gone.",

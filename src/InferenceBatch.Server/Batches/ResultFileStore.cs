@@ -24,22 +24,22 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
     /// <exception cref="IOException">A file cannot be opened.</exception>
     /// <exception cref="InvalidDataException">A result file is another batch's.</exception>
     public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans) =>
-        new(batch.Endpoint, input, spans, onLine => OpenLog(batch, onLine)) { Name = batch.Id };
+        new(batch.Endpoint, input, spans, onLine => OpenResults(batch, onLine)) { Name = batch.Id };
 
     /// <summary>Opens a batch's results alone.</summary>
     /// <inheritdoc cref="Open"/>
-    private ResultLog OpenLog(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultLog.Open(
+    private ResultFilePair OpenResults(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultFilePair.Open(
         batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
 
     /// <summary>Where a running batch's <see cref="LineIndex"/> stands.</summary>
     public string IndexOf(BatchRecord batch) => Path.Combine(folder.BatchesPath, batch.Id + ".lines");
 
     /// <summary>Gives the files of a log that is whole and synced their final place; an empty one is deleted.</summary>
-    public List<FileRecord> Keep(BatchRecord batch, ResultLog log, DateTimeOffset now)
+    public List<FileRecord> Keep(BatchRecord batch, ResultFilePair results, DateTimeOffset now)
     {
         var kept = new List<FileRecord>(2);
-        Keep(batch, log.Output, batch.OutputFileId!, now, kept);
-        Keep(batch, log.Errors, batch.ErrorFileId!, now, kept);
+        Keep(batch, results.Output, batch.OutputFileId!, now, kept);
+        Keep(batch, results.Errors, batch.ErrorFileId!, now, kept);
         folder.Sync(folder.FilesPath);
         folder.Sync(folder.BatchesPath);
         return kept;
@@ -47,7 +47,7 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
 
     /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
     /// <exception cref="IOException">The disk refused; it can be tried again.</exception>
-    public BatchResults KeepReached(BatchRecord batch, DateTimeOffset now)
+    public BatchResults KeepPartialResults(BatchRecord batch, DateTimeOffset now)
     {
         if (batch.OutputFileId is null)
         {
@@ -59,7 +59,7 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
         LineUsage sum = default;
         try
         {
-            using ResultLog log = OpenLog(batch, (line, outcome) =>
+            using ResultFilePair results = OpenResults(batch, (line, outcome) =>
             {
                 if (!lines.Add(line))
                 {
@@ -71,8 +71,8 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
                 sum += outcome.Usage;
                 return true;
             });
-            log.Sync();
-            return new BatchResults(Keep(batch, log, now), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
+            results.Sync();
+            return new BatchResults(Keep(batch, results, now), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
         }
         catch (InvalidDataException)
         {
@@ -80,18 +80,18 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
         }
     }
 
-    private void Keep(BatchRecord batch, LogFile log, string fileId, DateTimeOffset now, List<FileRecord> kept)
+    private void Keep(BatchRecord batch, ResultFileWriter file, string fileId, DateTimeOffset now, List<FileRecord> kept)
     {
-        if (log.Lines == 0)
+        if (file.Lines == 0)
         {
-            File.Delete(log.Path);
+            File.Delete(file.Path);
             return;
         }
 
         string path = files.PathOf(fileId);
-        if (log.Path != path)
+        if (file.Path != path)
         {
-            File.Move(log.Path, path);
+            File.Move(file.Path, path);
         }
 
         kept.Add(new FileRecord
@@ -100,8 +100,8 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
             Owner = batch.Owner,
             Name = NameOf(batch, fileId),
             Purpose = "batch_output",
-            Bytes = log.Length,
-            Lines = log.Lines,
+            Bytes = file.Length,
+            Lines = file.Lines,
             CreatedAt = now,
             ExpiresAt = now + batch.OutputExpiresAfter,
         });

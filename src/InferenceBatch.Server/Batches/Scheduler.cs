@@ -7,7 +7,7 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>Holds the batches that have not ended: starts them, goes on with them after a restart, stops them.</summary>
-internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
+internal sealed class Scheduler(EngineServices engine) : IAsyncDisposable
 {
     private static readonly TimeSpan s_sweepEvery = TimeSpan.FromHours(1);
 
@@ -69,7 +69,7 @@ internal sealed class Scheduler(BatchEngine engine) : IAsyncDisposable
     }
 
     /// <summary>The result file of a running batch as it is so far, with the batch it belongs to.</summary>
-    public (BatchRecord Batch, LogFile File)? FindPartial(string fileId)
+    public (BatchRecord Batch, ResultFileWriter File)? FindPartial(string fileId)
     {
         foreach ((LocalBatch batch, _) in _running.Values)
         {

@@ -30,10 +30,10 @@ internal sealed class LineDispatcher : IDisposable
     private long _bytesInFlight;
     private TimeSpan _timerDue = TimeSpan.MaxValue;
 
-    public LineDispatcher(UpstreamControl upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
+    public LineDispatcher(UpstreamControl upstream, EngineSettings settings, TimeProvider time, HealthIssues issues, ILogger logger)
     {
         _upstream = upstream;
-        _sender = new LineSender(upstream, settings, time, troubles, logger);
+        _sender = new LineSender(upstream, settings, time, issues, logger);
         _time = time;
         _start = time.GetTimestamp();
         _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -59,7 +59,7 @@ internal sealed class LineDispatcher : IDisposable
         Task idle;
         lock (_gate)
         {
-            idle = run.Turn.Stop();
+            idle = run.Queue.Stop();
         }
 
         try
@@ -149,7 +149,7 @@ internal sealed class LineDispatcher : IDisposable
             work.Run.Break(new UpstreamException(UpstreamFault.Unreachable, message));
         }
 
-        work.Run.Turn.Ended();
+        work.Run.Queue.Ended();
     }
 
     /// <summary>Takes the next line, if there is one and the upstream takes it now; else sees to it that it is tried again in time.</summary>
@@ -163,15 +163,15 @@ internal sealed class LineDispatcher : IDisposable
 
         while (_round.TryPeek(out LineRun? run))
         {
-            if (!run.Turn.HasNext)
+            if (!run.Queue.HasNext)
             {
                 _round.Dequeue();
-                run.Turn.IsInRound = false;
+                run.Queue.IsInRound = false;
                 continue;
             }
 
             bool isProbe = _upstream.IsHeld;
-            int bytes = run.SpanOf(run.Turn.Next(isProbe)).Length;
+            int bytes = run.SpanOf(run.Queue.Next(isProbe)).Length;
             if (_bytesInFlight > 0 && _bytesInFlight + bytes > MaxBytesInFlight)
             {
                 return false; // The end of a line in flight comes here again.
@@ -189,8 +189,8 @@ internal sealed class LineDispatcher : IDisposable
             }
 
             _round.Dequeue();
-            run.Turn.IsInRound = false;
-            (int index, LineHistory history) = run.Turn.Take(isProbe);
+            run.Queue.IsInRound = false;
+            (int index, LineHistory history) = run.Queue.Take(isProbe);
             work = new Work(run, index, bytes, ticket, history, default);
             _inFlight++;
             _bytesInFlight += bytes;
@@ -211,7 +211,7 @@ internal sealed class LineDispatcher : IDisposable
     {
         foreach (LineRun run in _round)
         {
-            if (run.Turn.HasFresh)
+            if (run.Queue.HasFresh)
             {
                 return true;
             }
@@ -253,15 +253,15 @@ internal sealed class LineDispatcher : IDisposable
 
     private void SendAgain(in Work work)
     {
-        work.Run.Turn.Again(work.Index, work.History);
+        work.Run.Queue.Again(work.Index, work.History);
         JoinRound(work.Run);
     }
 
     private void JoinRound(LineRun run)
     {
-        if (!run.Turn.IsInRound && run.Turn.HasNext)
+        if (!run.Queue.IsInRound && run.Queue.HasNext)
         {
-            run.Turn.IsInRound = true;
+            run.Queue.IsInRound = true;
             _round.Enqueue(run);
         }
     }

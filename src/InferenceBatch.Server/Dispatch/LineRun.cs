@@ -29,10 +29,10 @@ internal sealed class LineRun : IDisposable
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="inputPath">The file the spans point into.</param>
     /// <param name="spans">The file's requests, in its order.</param>
-    /// <param name="openLog">Opens the log; is told what is done already.</param>
+    /// <param name="openResults">Opens the log; is told what is done already.</param>
     /// <exception cref="IOException">The input or the log cannot be opened.</exception>
     /// <exception cref="InvalidDataException">The log is another input's.</exception>
-    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Func<int, LineOutcome, bool>, ResultLog> openLog)
+    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Func<int, LineOutcome, bool>, ResultFilePair> openResults)
     {
         Endpoint = endpoint;
         _spans = spans;
@@ -40,7 +40,7 @@ internal sealed class LineRun : IDisposable
         _input = File.OpenHandle(inputPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         try
         {
-            Log = openLog(Recovered);
+            Results = openResults(Recovered);
         }
         catch
         {
@@ -48,7 +48,7 @@ internal sealed class LineRun : IDisposable
             throw;
         }
 
-        Turn = new LineTurn(_done);
+        Queue = new RunQueue(_done);
         Meters.AddWaiting(spans.Length - _completed - _failed);
         if (_completed + _failed == spans.Length)
         {
@@ -61,10 +61,10 @@ internal sealed class LineRun : IDisposable
 
     public string Endpoint { get; }
 
-    public ResultLog Log { get; }
+    public ResultFilePair Results { get; }
 
     /// <summary>What the dispatcher keeps about this run; guarded by its lock.</summary>
-    public LineTurn Turn { get; }
+    public RunQueue Queue { get; }
 
     /// <summary>Ends when every line has an answer in the log; fails when that can never be.</summary>
     public Task Finished => _finished.Task;
@@ -158,12 +158,12 @@ internal sealed class LineRun : IDisposable
     /// <summary>Writes an answer to the log and counts it.</summary>
     /// <exception cref="IOException">It could not be written; it can be tried again.</exception>
     public ValueTask AddAnswerAsync(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineOutcome outcome) =>
-        CountAsync(Log.AppendAnswerAsync(_spans[index].Line, customIdJson, statusCode, requestId, body), index, outcome);
+        CountAsync(Results.AppendAnswerAsync(_spans[index].Line, customIdJson, statusCode, requestId, body), index, outcome);
 
     /// <summary>Writes that a line got no answer to the log and counts it.</summary>
     /// <inheritdoc cref="AddAnswerAsync"/>
     public ValueTask AddErrorAsync(int index, ReadOnlyMemory<byte> customIdJson, string code, string message) =>
-        CountAsync(Log.AppendErrorsAsync([(_spans[index].Line, customIdJson)], code, message), index, LineOutcome.OfNoAnswer(code, message));
+        CountAsync(Results.AppendErrorsAsync([(_spans[index].Line, customIdJson)], code, message), index, LineOutcome.OfNoAnswer(code, message));
 
     /// <summary>Ends every line that has no answer, for one reason. Not while lines are in flight.</summary>
     /// <exception cref="IOException">Not all could be written; it can be tried again.</exception>
@@ -185,7 +185,7 @@ internal sealed class LineRun : IDisposable
 
             if (group.Count == GroupSize || (i == _spans.Length - 1 && group.Count > 0))
             {
-                await Log.AppendErrorsAsync(group, code, message);
+                await Results.AppendErrorsAsync(group, code, message);
                 indexes.ForEach(index => Count(index, LineOutcome.OfNoAnswer(code, message)));
                 group.Clear();
                 indexes.Clear();
@@ -196,7 +196,7 @@ internal sealed class LineRun : IDisposable
     public void Dispose()
     {
         Meters.AddWaiting(_completed + _failed - _spans.Length);
-        Log.Dispose();
+        Results.Dispose();
         _input.Dispose();
         _abort.Dispose();
     }

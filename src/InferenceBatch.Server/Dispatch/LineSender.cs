@@ -10,7 +10,7 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Dispatch;
 
 /// <summary>Sends one line once, and either writes what became of it to the run's log or says when to send it again.</summary>
-internal sealed class LineSender(UpstreamControl upstream, EngineSettings settings, TimeProvider time, Troubles troubles, ILogger logger)
+internal sealed class LineSender(UpstreamControl upstream, EngineSettings settings, TimeProvider time, HealthIssues issues, ILogger logger)
 {
     /// <summary>The code of a line that was sent as often as it may be and got no answer.</summary>
     public const string FailedCode = "inference_failed";
@@ -84,7 +84,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
         }
         catch (IOException exception)
         {
-            troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
+            issues.Begin(HealthIssues.Storage, run.Name, HealthIssues.StorageMessage, exception.Message);
             return new Verdict(history, s_diskWait) { Soonest = s_diskWait };
         }
         catch (Exception exception)
@@ -142,7 +142,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             try
             {
                 await run.AddAnswerAsync(index, customId.Span, statusCode, requestId, wrapped ?? answer.Body, outcome);
-                troubles.End(Troubles.Storage, run.Name);
+                issues.End(HealthIssues.Storage, run.Name);
                 return verdict;
             }
             catch (IOException exception)
@@ -159,7 +159,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             try
             {
                 await run.AddErrorAsync(index, customId, code, message);
-                troubles.End(Troubles.Storage, run.Name);
+                issues.End(HealthIssues.Storage, run.Name);
                 return;
             }
             catch (IOException exception)
@@ -172,7 +172,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
     /// <summary>The line keeps its place in flight: nothing more is sent than there is room to keep.</summary>
     private async Task WaitForDiskAsync(LineRun run, IOException exception)
     {
-        troubles.Begin(Troubles.Storage, run.Name, Troubles.StorageMessage, exception.Message);
+        issues.Begin(HealthIssues.Storage, run.Name, HealthIssues.StorageMessage, exception.Message);
         await Task.Delay(s_diskWait, time, run.Aborted);
     }
 

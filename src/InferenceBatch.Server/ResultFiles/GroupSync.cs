@@ -19,7 +19,7 @@ internal sealed class GroupSync : IDisposable
     private readonly object _gate = new();
     private readonly ILogger _logger;
     private readonly Thread _thread;
-    private HashSet<LogFile> _written = [];
+    private HashSet<ResultFileWriter> _written = [];
     private int _lines;
     private readonly bool _isDurable;
     private bool _isStopping;
@@ -40,7 +40,7 @@ internal sealed class GroupSync : IDisposable
     public Action<SafeFileHandle> Flush { get; }
 
     /// <summary>Says that lines were added to a file.</summary>
-    public void Written(LogFile file, int count)
+    public void Written(ResultFileWriter file, int count)
     {
         lock (_gate)
         {
@@ -56,7 +56,7 @@ internal sealed class GroupSync : IDisposable
     }
 
     /// <summary>Forgets a file that is about to be closed; returns once no sync of it is under way.</summary>
-    public void Forget(LogFile file)
+    public void Forget(ResultFileWriter file)
     {
         lock (_gate)
         {
@@ -85,7 +85,7 @@ internal sealed class GroupSync : IDisposable
         {
             lock (_fileLock)
             {
-                HashSet<LogFile> group;
+                HashSet<ResultFileWriter> group;
                 lock (_gate)
                 {
                     group = _written;
@@ -93,7 +93,7 @@ internal sealed class GroupSync : IDisposable
                     _lines = 0;
                 }
 
-                foreach (LogFile file in group)
+                foreach (ResultFileWriter file in group)
                 {
                     Sync(file);
                 }
@@ -120,7 +120,7 @@ internal sealed class GroupSync : IDisposable
         }
     }
 
-    private void Sync(LogFile file)
+    private void Sync(ResultFileWriter file)
     {
         try
         {

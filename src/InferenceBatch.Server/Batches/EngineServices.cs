@@ -7,14 +7,14 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>What all batches share: the data folder, the upstream and the limits.</summary>
-internal sealed class BatchEngine : IDisposable
+internal sealed class EngineServices : IDisposable
 {
     /// <summary>Batches that run at the same time: each holds three files open.</summary>
     private const int MaxRunning = 128;
 
     private readonly GroupSync _sync;
 
-    public BatchEngine(DataFolder folder, UpstreamControl upstream, EngineSettings settings, TimeProvider time, ILogger logger)
+    public EngineServices(DataFolder folder, UpstreamControl upstream, EngineSettings settings, TimeProvider time, ILogger logger)
     {
         Folder = folder;
         Upstream = upstream;
@@ -26,8 +26,8 @@ internal sealed class BatchEngine : IDisposable
         Files.Recover();
         _sync = new GroupSync(logger, folder.IsDurable);
         ResultFiles = new ResultFileStore(folder, Files, _sync);
-        Troubles = new Troubles(time, logger);
-        Dispatcher = new LineDispatcher(upstream, settings, time, Troubles, logger);
+        HealthIssues = new HealthIssues(time, logger);
+        Dispatcher = new LineDispatcher(upstream, settings, time, HealthIssues, logger);
         Progress = new ProgressKeeper(Database, time);
     }
 
@@ -51,7 +51,7 @@ internal sealed class BatchEngine : IDisposable
 
     public ProgressKeeper Progress { get; }
 
-    public Troubles Troubles { get; }
+    public HealthIssues HealthIssues { get; }
 
     public InputCheck Check { get; } = new();
 

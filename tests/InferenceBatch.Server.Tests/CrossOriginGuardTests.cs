@@ -4,7 +4,7 @@ using InferenceBatch.Server.Tests.Support;
 namespace InferenceBatch.Server.Tests;
 
 /// <summary>A web page must not reach a service without keys through its reader's browser.</summary>
-public sealed class ForeignPageTests
+public sealed class CrossOriginGuardTests
 {
     [Theory]
     [InlineData("POST", "evil.example", null, null, null, "foreign_host")]

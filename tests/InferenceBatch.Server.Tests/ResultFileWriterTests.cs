@@ -4,7 +4,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-public sealed class LogFileTests : IDisposable
+public sealed class ResultFileWriterTests : IDisposable
 {
     private readonly TempFolder _folder = new();
 
@@ -17,7 +17,7 @@ public sealed class LogFileTests : IDisposable
         string path = _folder.File("log");
         bool refuses = false;
         int flushes = 0;
-        using LogFile log = LogFile.Open(path, _ =>
+        using ResultFileWriter file = ResultFileWriter.Open(path, _ =>
         {
             flushes++;
             if (refuses)
@@ -25,17 +25,17 @@ public sealed class LogFileTests : IDisposable
                 throw new IOException("Input/output error");
             }
         }, _ => true);
-        await log.AppendAsync("one\n"u8, 1);
-        log.Sync();
+        await file.AppendAsync("one\n"u8, 1);
+        file.Sync();
         DateTime synced = File.GetLastWriteTimeUtc(path);
-        await log.AppendAsync("two\n"u8, 1);
+        await file.AppendAsync("two\n"u8, 1);
         refuses = true;
         File.SetLastWriteTimeUtc(path, synced.AddDays(-1));
-        Assert.Throws<IOException>(log.Sync);
+        Assert.Throws<IOException>(file.Sync);
         Assert.True(File.GetLastWriteTimeUtc(path) > synced.AddDays(-1), "The bytes were not written again.");
         refuses = false;
-        log.Sync();
-        log.Sync(); // Nothing is new: nothing to do.
+        file.Sync();
+        file.Sync(); // Nothing is new: nothing to do.
         Assert.Equal(3, flushes);
         Assert.Equal("one\ntwo\n", await File.ReadAllTextAsync(path));
     }
@@ -46,23 +46,23 @@ public sealed class LogFileTests : IDisposable
         const int Threads = 8;
         const int LinesOfEach = 500;
         string path = _folder.File("log");
-        using LogFile log = LogFile.Open(path, _ => { }, _ => true);
+        using ResultFileWriter file = ResultFileWriter.Open(path, _ => { }, _ => true);
         int told = 0;
-        log.OnWritten = (_, count) => Interlocked.Add(ref told, count);
+        file.OnWritten = (_, count) => Interlocked.Add(ref told, count);
         await Task.WhenAll(Enumerable.Range(0, Threads).Select(thread => Task.Run(async () =>
         {
             for (int line = 0; line < LinesOfEach; line++)
             {
                 byte[] text = Encoding.ASCII.GetBytes($"{thread}-{line}-{new string('x', line)}\n");
-                await log.AppendAsync(text, 1);
-                Assert.True(log.Length >= text.Length, "It was not written when its task ended.");
+                await file.AppendAsync(text, 1);
+                Assert.True(file.Length >= text.Length, "It was not written when its task ended.");
             }
         })));
         Assert.Equal(
             Enumerable.Range(0, Threads).SelectMany(thread => Enumerable.Range(0, LinesOfEach).Select(line => $"{thread}-{line}-{new string('x', line)}")).Order(),
             (await File.ReadAllLinesAsync(path)).Order());
-        Assert.Equal(Threads * LinesOfEach, log.Lines);
+        Assert.Equal(Threads * LinesOfEach, file.Lines);
         Assert.Equal(Threads * LinesOfEach, told);
-        Assert.Equal(new FileInfo(path).Length, log.Length);
+        Assert.Equal(new FileInfo(path).Length, file.Length);
     }
 }

@@ -4,7 +4,7 @@ namespace InferenceBatch.Server.Diagnostics;
 /// What keeps lines from going on at this moment: the log tells how each begins and ends, <c>/healthz</c> that it lasts.
 /// A batch that waits has nothing in OpenAI's shape to say it with.
 /// </summary>
-internal sealed class Troubles(TimeProvider time, ILogger logger)
+internal sealed class HealthIssues(TimeProvider time, ILogger logger)
 {
     /// <summary>The upstream is away, refuses requests, or limits them: see the status of its control.</summary>
     public const string Upstream = "upstream";
@@ -15,17 +15,17 @@ internal sealed class Troubles(TimeProvider time, ILogger logger)
     public const string StorageMessage = "Results cannot be stored: the disk is full or failing. What is running waits, and goes on when there is room.";
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<(string Kind, string Who), Trouble> _all = [];
+    private readonly Dictionary<(string Kind, string Who), HealthIssue> _all = [];
     private volatile bool _any;
 
     /// <summary>One of each kind, the first that began.</summary>
-    public IReadOnlyList<Trouble> Now
+    public IReadOnlyList<HealthIssue> Now
     {
         get
         {
             lock (_gate)
             {
-                return [.. _all.Values.GroupBy(trouble => trouble.Kind).Select(kind => kind.MinBy(trouble => trouble.Since)!)];
+                return [.. _all.Values.GroupBy(issue => issue.Kind).Select(kind => kind.MinBy(issue => issue.Since)!)];
             }
         }
     }
@@ -33,13 +33,13 @@ internal sealed class Troubles(TimeProvider time, ILogger logger)
     /// <summary>Notes a trouble, if it is none already.</summary>
     /// <param name="kind">One of the constants here.</param>
     /// <param name="who">Who has it, such as a batch's id.</param>
-    /// <param name="message">See <see cref="Trouble.Message"/>.</param>
+    /// <param name="message">See <see cref="HealthIssue.Message"/>.</param>
     /// <param name="details">For the log alone.</param>
     public void Begin(string kind, string who, string message, string details)
     {
         lock (_gate)
         {
-            if (_all.TryAdd((kind, who), new Trouble(kind, message, time.GetUtcNow())))
+            if (_all.TryAdd((kind, who), new HealthIssue(kind, message, time.GetUtcNow())))
             {
                 _any = true;
                 Log.TroubleBegan(logger, who, message, details);

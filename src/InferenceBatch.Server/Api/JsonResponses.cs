@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>Writes answers: JSON always.</summary>
-internal static class Answers
+internal static class JsonResponses
 {
     /// <summary>The methods of a route that only reads (RFC 9110, section 9.1: whoever has GET has HEAD).</summary>
     public static string[] Reading { get; } = [HttpMethods.Get, HttpMethods.Head];

@@ -7,7 +7,7 @@ namespace InferenceBatch.Server.Dispatch;
 /// Which line of a run is sent next: those that are to be sent again first, then the file's order. Guarded by the
 /// dispatcher's lock.
 /// </summary>
-internal sealed class LineTurn
+internal sealed class RunQueue
 {
     private readonly Queue<(int Index, LineHistory History)> _again = new();
     private readonly BitArray _doneAtStart;
@@ -16,7 +16,7 @@ internal sealed class LineTurn
     private TaskCompletionSource? _idle;
 
     /// <param name="doneAtStart">Lines that need not be sent; copied.</param>
-    public LineTurn(BitArray doneAtStart)
+    public RunQueue(BitArray doneAtStart)
     {
         _doneAtStart = new BitArray(doneAtStart);
         SkipDone();

@@ -12,7 +12,7 @@ namespace InferenceBatch.Server.ResultFiles;
 /// The two files that the lines of one batch end in: successes in the output, all others in the errors. A line's id
 /// is <c>batch_req_KEY_NUMBER</c>, its number in the input file, so the files alone say what is done.
 /// </summary>
-internal sealed class ResultLog : IDisposable
+internal sealed class ResultFilePair : IDisposable
 {
     private const string IdPrefix = "batch_req_";
     private const int LargeBuffer = 1024 * 1024;
@@ -23,15 +23,15 @@ internal sealed class ResultLog : IDisposable
     private readonly byte[] _idStart;
     private readonly GroupSync _sync;
 
-    private ResultLog(string key, GroupSync sync)
+    private ResultFilePair(string key, GroupSync sync)
     {
         _idStart = Encoding.ASCII.GetBytes($"{IdPrefix}{key}_");
         _sync = sync;
     }
 
-    public LogFile Output { get; private init; } = null!;
+    public ResultFileWriter Output { get; private init; } = null!;
 
-    public LogFile Errors { get; private init; } = null!;
+    public ResultFileWriter Errors { get; private init; } = null!;
 
     /// <summary>Bytes that were torn or damaged when it was opened; their lines are to be run again.</summary>
     public long Dropped => Output.Dropped + Errors.Dropped;
@@ -44,15 +44,15 @@ internal sealed class ResultLog : IDisposable
     /// <param name="onLine">Told each line that is there already, its number and how it ended; false where the input has no such line, or has it once.</param>
     /// <exception cref="InvalidDataException">A file holds nothing but what this batch did not write.</exception>
     /// <exception cref="IOException">A file cannot be opened or read.</exception>
-    public static ResultLog Open(string key, string outputPath, string errorPath, GroupSync sync, Func<int, LineOutcome, bool> onLine)
+    public static ResultFilePair Open(string key, string outputPath, string errorPath, GroupSync sync, Func<int, LineOutcome, bool> onLine)
     {
         string start = $"{IdPrefix}{key}_";
-        LogFile output = LogFile.Open(outputPath, sync.Flush, line => Recover(line, isSuccess: true));
+        ResultFileWriter output = ResultFileWriter.Open(outputPath, sync.Flush, line => Recover(line, isSuccess: true));
         try
         {
-            LogFile errors = LogFile.Open(errorPath, sync.Flush, line => Recover(line, isSuccess: false));
+            ResultFileWriter errors = ResultFileWriter.Open(errorPath, sync.Flush, line => Recover(line, isSuccess: false));
             output.OnWritten = errors.OnWritten = sync.Written;
-            return new ResultLog(key, sync) { Output = output, Errors = errors };
+            return new ResultFilePair(key, sync) { Output = output, Errors = errors };
         }
         catch
         {

@@ -7,11 +7,11 @@ using Microsoft.Win32.SafeHandles;
 namespace InferenceBatch.Server.ResultFiles;
 
 /// <summary>
-/// One of the two files of a <see cref="ResultLog"/>: lines are only ever added at its end, whole ones by one write
+/// One of the two files of a <see cref="ResultFilePair"/>: lines are only ever added at its end, whole ones by one write
 /// of the system, so that after a crash at most the last line is torn.
 /// </summary>
 /// <remarks>Safe for several threads.</remarks>
-internal sealed class LogFile : IDisposable
+internal sealed class ResultFileWriter : IDisposable
 {
     private static readonly byte[] s_lineStart = "{\"id\":\"batch_req_"u8.ToArray();
 
@@ -23,9 +23,9 @@ internal sealed class LogFile : IDisposable
     private long _syncedLength;
     private bool _isTorn;
     private bool _isWriting;
-    private LogGroup? _next;
+    private PendingWrite? _next;
 
-    private LogFile(string path, Action<SafeFileHandle> flush)
+    private ResultFileWriter(string path, Action<SafeFileHandle> flush)
     {
         Path = path;
         _flush = flush;
@@ -40,7 +40,7 @@ internal sealed class LogFile : IDisposable
     public long Lines => Interlocked.Read(ref _lines);
 
     /// <summary>Told each time that lines were added, and how many.</summary>
-    public Action<LogFile, int>? OnWritten { get; set; }
+    public Action<ResultFileWriter, int>? OnWritten { get; set; }
 
     /// <summary>Whether its name is on the disk too; the sync's own note.</summary>
     public bool IsFolderSynced { get; set; }
@@ -53,15 +53,15 @@ internal sealed class LogFile : IDisposable
     /// <param name="flush">Brings what was written to the disk.</param>
     /// <param name="onLine">Told each line; false where it is another log's, <see cref="JsonException"/> where it is none.</param>
     /// <exception cref="InvalidDataException">It is somebody else's file: nothing in it is this log's.</exception>
-    public static LogFile Open(string path, Action<SafeFileHandle> flush, Func<ReadOnlySpan<byte>, bool> onLine)
+    public static ResultFileWriter Open(string path, Action<SafeFileHandle> flush, Func<ReadOnlySpan<byte>, bool> onLine)
     {
         (List<(long Start, long End)> whole, long lines, long size) = Recover(path, onLine);
         if (whole is [.., ( > 0, _)])
         {
-            Mend(path, whole);
+            RemoveDamagedLines(path, whole);
         }
 
-        var file = new LogFile(path, flush) { _length = whole.Sum(part => part.End - part.Start), _lines = lines };
+        var file = new ResultFileWriter(path, flush) { _length = whole.Sum(part => part.End - part.Start), _lines = lines };
         file.Dropped = size - file._length;
         try
         {
@@ -90,7 +90,7 @@ internal sealed class LogFile : IDisposable
         {
             if (_isWriting)
             {
-                _next ??= new LogGroup();
+                _next ??= new PendingWrite();
                 _next.Add(wholeLines, count);
                 return new ValueTask(_next.Written);
             }
@@ -107,7 +107,7 @@ internal sealed class LogFile : IDisposable
         {
             if (TakeNext() is { } next)
             {
-                ThreadPool.UnsafeQueueUserWorkItem(WriteGroups, next, preferLocal: false);
+                ThreadPool.UnsafeQueueUserWorkItem(WritePending, next, preferLocal: false);
             }
         }
     }
@@ -140,9 +140,9 @@ internal sealed class LogFile : IDisposable
 
     public void Dispose() => _handle.Dispose();
 
-    private void WriteGroups(LogGroup group)
+    private void WritePending(PendingWrite group)
     {
-        for (LogGroup? next = group; next is not null; next = TakeNext())
+        for (PendingWrite? next = group; next is not null; next = TakeNext())
         {
             try
             {
@@ -156,11 +156,11 @@ internal sealed class LogFile : IDisposable
         }
     }
 
-    private LogGroup? TakeNext()
+    private PendingWrite? TakeNext()
     {
         lock (_gate)
         {
-            LogGroup? next = _next;
+            PendingWrite? next = _next;
             _next = null;
             _isWriting = next is not null;
             return next;
@@ -241,7 +241,7 @@ internal sealed class LogFile : IDisposable
         line.StartsWith(s_lineStart) || s_lineStart.AsSpan().StartsWith(line) || line.IndexOfAnyExcept((byte)0) < 0;
 
     /// <summary>Leaves bad lines between good ones out: in a new file, that a crash meanwhile costs nothing.</summary>
-    private static void Mend(string path, List<(long Start, long End)> whole)
+    private static void RemoveDamagedLines(string path, List<(long Start, long End)> whole)
     {
         string mended = path + ".mended";
         using (SafeFileHandle from = File.OpenHandle(path))

@@ -7,7 +7,7 @@ namespace InferenceBatch.Server.Api;
 /// machine as readily as to any. Browsers say where a request comes from (Fetch Metadata, <c>Origin</c>); and a page whose
 /// own name was made to point here (DNS rebinding) gives itself away by that name in <c>Host</c>.
 /// </summary>
-internal static class ForeignPages
+internal static class CrossOriginGuard
 {
     private static readonly string[] s_ownSuffixes = [".localhost", ".local", ".internal"];
 

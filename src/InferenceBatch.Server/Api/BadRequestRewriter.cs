@@ -9,12 +9,12 @@ namespace InferenceBatch.Server.Api;
 /// large for it) the same JSON error as all others: Kestrel itself answers those with an empty body. It announces each
 /// on its diagnostic listener, and what it writes after that is replaced.
 /// </summary>
-internal sealed class RefusedConnections : IObserver<KeyValuePair<string, object?>>
+internal sealed class BadRequestRewriter : IObserver<KeyValuePair<string, object?>>
 {
     private const string BadRequest = "Microsoft.AspNetCore.Server.Kestrel.BadRequest";
 
     /// <summary>Listens to Kestrel; dispose the answer to stop.</summary>
-    public static IDisposable Watch(DiagnosticListener listener) => listener.Subscribe(new RefusedConnections(), name => name == BadRequest);
+    public static IDisposable Watch(DiagnosticListener listener) => listener.Subscribe(new BadRequestRewriter(), name => name == BadRequest);
 
     /// <summary>Connection middleware: puts a <see cref="ReplaceableOutput"/> under each connection.</summary>
     public static ConnectionDelegate Prepare(ConnectionDelegate next) => async connection =>
@@ -33,7 +33,7 @@ internal sealed class RefusedConnections : IObserver<KeyValuePair<string, object
             && features.Get<IBadRequestExceptionFeature>()?.Error is BadHttpRequestException error
             && features.Get<ReplaceableOutput>() is { } output)
         {
-            output.Replace(Answers.RawError(error.StatusCode));
+            output.Replace(JsonResponses.RawError(error.StatusCode));
         }
     }
 

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace InferenceBatch.Server.ResultFiles;
 
 /// <summary>Lines that wait to be written together. Guarded by the file's lock until it is taken to be written.</summary>
-internal sealed class LogGroup
+internal sealed class PendingWrite
 {
     private readonly ArrayBufferWriter<byte> _lines = new(4096);
     private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
