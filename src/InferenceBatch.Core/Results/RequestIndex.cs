@@ -12,8 +12,8 @@ namespace InferenceBatch.Results;
 public sealed class RequestIndex : IRequestSource, IDisposable
 {
     private readonly LineFiles _files = new();
-    private readonly Segments<LinePlace> _places = new();
-    private readonly IdIndex _ids = new();
+    private readonly ChunkedList<LinePlace> _places = new();
+    private readonly Utf8KeyMap _ids = new();
     private string _lastUrl = "";
 
     /// <inheritdoc/>

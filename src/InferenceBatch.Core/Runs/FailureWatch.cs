@@ -21,7 +21,7 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     public bool IsLimitReached => limit?.IsReached(Failed, Results) == true;
 
     /// <summary>Takes a result as it comes from the service, final or not.</summary>
-    public void Saw(BatchResult result)
+    public void Observe(BatchResult result)
     {
         if (_first >= FirstResults)
         {

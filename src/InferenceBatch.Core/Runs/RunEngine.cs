@@ -420,7 +420,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         bool isKnown = _current is not null && _known.Contains(_current);
         if (_current is not null && !isKnown && !_isClosing)
         {
-            _stop.Failures.Saw(result);
+            _stop.Failures.Observe(result);
         }
 
         if (IsSentAgain(place, result, isKnown))

@@ -11,9 +11,9 @@ namespace InferenceBatch.Runs;
 public sealed class RunRequests : IDisposable
 {
     private readonly RequestIndex _index = new();
-    private readonly Segments<object?> _inputs = new();
-    private readonly IdIndex _copyIds = new();
-    private readonly Segments<Copy> _copies = new();
+    private readonly ChunkedList<object?> _inputs = new();
+    private readonly Utf8KeyMap _copyIds = new();
+    private readonly ChunkedList<Copy> _copies = new();
     private ILookup<int, int>? _copiesOf;
 
     /// <summary>Requests sent.</summary>

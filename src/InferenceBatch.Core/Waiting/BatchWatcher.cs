@@ -135,7 +135,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                 {
                     if (signal.Looked is not { } looked)
                     {
-                        Hint(watched, signal.Id, _time.GetElapsedTime(began));
+                        RequestPoll(watched, signal.Id, _time.GetElapsedTime(began));
                     }
                     else if (watched.GetValueOrDefault(looked.Id) == looked)
                     {
@@ -242,7 +242,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             return; // A bare id is polled at once, to find out early whether it is wrong.
         }
 
-        batch.Saw(known, now);
+        batch.Observe(known, now);
         // A known state is usually a fresh one, so the first poll can wait, unless there is time for a single poll only.
         if (!(Timeout <= TimeSpan.Zero))
         {
@@ -258,15 +258,15 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             return;
         }
 
-        batch.Rest(now, PollingInterval, spread);
+        batch.ScheduleNext(now, PollingInterval, spread);
         batch.Due = Timeout < batch.Due ? Timeout : batch.Due;
     }
 
-    private static void Hint(Dictionary<string, WatchedBatch> watched, string? id, TimeSpan now)
+    private static void RequestPoll(Dictionary<string, WatchedBatch> watched, string? id, TimeSpan now)
     {
         foreach (WatchedBatch batch in watched.Values.Where(batch => id is null || batch.Id == id))
         {
-            batch.Hint(now);
+            batch.RequestPoll(now);
         }
     }
 
@@ -309,7 +309,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
             Batch batch = await look.ConfigureAwait(false);
             TimeSpan now = _time.GetElapsedTime(began);
             (Trouble, _failingSince, _troubleWasTold) = (null, null, false);
-            watched.Saw(batch, now);
+            watched.Observe(batch, now);
             OnLook?.Invoke(batch);
             if (!batch.IsFinished && watched.IsQuiet(now))
             {

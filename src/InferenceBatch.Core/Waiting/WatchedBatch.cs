@@ -47,7 +47,7 @@ internal sealed class WatchedBatch(string id, TimeProvider time)
     public bool Exists { get; set; }
 
     /// <summary>What the service said of it, just now.</summary>
-    public void Saw(Batch batch, TimeSpan now)
+    public void Observe(Batch batch, TimeSpan now)
     {
         if (_last is null || _last.RawStatus != batch.RawStatus || _last.RequestCounts != batch.RequestCounts)
         {
@@ -82,7 +82,7 @@ internal sealed class WatchedBatch(string id, TimeProvider time)
     }
 
     /// <summary>There may be news: the next look comes now, or as soon as the service's patience allows.</summary>
-    public void Hint(TimeSpan now)
+    public void RequestPoll(TimeSpan now)
     {
         if (Look is not null)
         {
@@ -100,11 +100,11 @@ internal sealed class WatchedBatch(string id, TimeProvider time)
     /// <param name="now">When the last look ended, or the wait begins.</param>
     /// <param name="interval">The fixed wait; null for the growing pace.</param>
     /// <param name="spread">Whether to part the batches' looks from each other.</param>
-    public void Rest(TimeSpan now, TimeSpan? interval, bool spread)
+    public void ScheduleNext(TimeSpan now, TimeSpan? interval, bool spread)
     {
-        TimeSpan wait = interval ?? Shorter(Sooner(now), spread ? _wait * (1 + (Spread * Random.Shared.NextDouble())) : _wait);
-        _wait = Shorter(_wait * 1.5, s_longestWait);
-        wait = interval is null ? Shorter(wait, s_longestWait) : wait;
+        TimeSpan wait = interval ?? Min(Sooner(now), spread ? _wait * (1 + (Spread * Random.Shared.NextDouble())) : _wait);
+        _wait = Min(_wait * 1.5, s_longestWait);
+        wait = interval is null ? Min(wait, s_longestWait) : wait;
         if (_asked > wait)
         {
             wait = _asked.Value;
@@ -138,8 +138,8 @@ internal sealed class WatchedBatch(string id, TimeProvider time)
     /// <summary>Many hints at once make one look a second.</summary>
     private TimeSpan Soonest(TimeSpan now)
     {
-        TimeSpan soonest = _lookedAt == TimeSpan.MinValue ? now : Longer(now, _lookedAt + s_hintPause);
-        return Longer(soonest, _notBefore);
+        TimeSpan soonest = _lookedAt == TimeSpan.MinValue ? now : Max(now, _lookedAt + s_hintPause);
+        return Max(soonest, _notBefore);
     }
 
     /// <summary>
@@ -149,10 +149,10 @@ internal sealed class WatchedBatch(string id, TimeProvider time)
     private TimeSpan Sooner(TimeSpan now)
     {
         TimeSpan? left = _last?.Status == BatchStatus.Finalizing ? TimeSpan.Zero : _last is null ? null : _rate.TimeLeft(_last.RequestCounts.Total);
-        return left is null ? TimeSpan.MaxValue : Longer(s_soon, Longer(left.Value, (now - _changedAt) / 2));
+        return left is null ? TimeSpan.MaxValue : Max(s_soon, Max(left.Value, (now - _changedAt) / 2));
     }
 
-    private static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
-    private static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
+    private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
 }

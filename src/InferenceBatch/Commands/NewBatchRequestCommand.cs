@@ -10,7 +10,7 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(BatchRequest))]
 public sealed class NewBatchRequestCommand : RequestCommand
 {
-    private readonly IdIndex _ids = new();
+    private readonly Utf8KeyMap _ids = new();
 
     protected override void ProcessRecord()
     {

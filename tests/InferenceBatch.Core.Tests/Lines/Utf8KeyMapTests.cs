@@ -4,12 +4,12 @@ using Xunit.Abstractions;
 
 namespace InferenceBatch.Lines;
 
-public sealed class IdIndexTests(ITestOutputHelper output)
+public sealed class Utf8KeyMapTests(ITestOutputHelper output)
 {
     [Fact]
     public void Keeps_the_number_an_id_was_first_added_with()
     {
-        var index = new IdIndex();
+        var index = new Utf8KeyMap();
         Assert.True(index.TryAdd("a"u8, 7, out int existing));
         Assert.Equal(7, existing);
         Assert.False(index.TryAdd("a"u8, 9, out existing));
@@ -24,7 +24,7 @@ public sealed class IdIndexTests(ITestOutputHelper output)
     [Fact]
     public void The_empty_id_is_an_id_like_others()
     {
-        var index = new IdIndex();
+        var index = new Utf8KeyMap();
         Assert.False(index.TryGet(""u8, out _));
         Assert.True(index.TryAdd(""u8, 1, out _));
         Assert.True(index.TryAdd("\0"u8, 2, out _));
@@ -35,7 +35,7 @@ public sealed class IdIndexTests(ITestOutputHelper output)
     [Fact]
     public void An_id_longer_than_the_block_fits()
     {
-        var index = new IdIndex();
+        var index = new Utf8KeyMap();
         byte[] longId = new byte[100_000];
         Assert.True(index.TryAdd(longId, 1, out _));
         Assert.True(index.TryAdd("a"u8, 2, out _));
@@ -50,7 +50,7 @@ public sealed class IdIndexTests(ITestOutputHelper output)
     {
         output.WriteLine(Seed.Hint);
         Random random = Seed.For(nameof(Agrees_with_a_dictionary_through_growth_and_collisions));
-        var index = new IdIndex();
+        var index = new Utf8KeyMap();
         var wanted = new Dictionary<string, int>(StringComparer.Ordinal);
         for (int i = 0; i < 220_000; i++)
         {

@@ -6,7 +6,7 @@ namespace InferenceBatch.Lines;
 /// A list that only grows, in pieces of one size: what a list of millions takes is what it holds, where one array that
 /// doubles would leave as much again behind as garbage. Not safe for several threads.
 /// </summary>
-internal sealed class Segments<T>
+internal sealed class ChunkedList<T>
 {
     private const int Shift = 10;
     private const int Size = 1 << Shift;

@@ -7,14 +7,14 @@ namespace InferenceBatch.Lines;
 /// A map from <c>custom_id</c> to a number, for files of millions: ids are kept as UTF-8 in blocks, about 30 bytes an
 /// entry beside the id itself. Entries cannot be removed. Not safe for several threads.
 /// </summary>
-public sealed class IdIndex
+public sealed class Utf8KeyMap
 {
     private const int BlockSize = 64 * 1024;
     private const int OnStack = 512;
 
     private static readonly UTF8Encoding s_strictUtf8 = new(false, throwOnInvalidBytes: true);
 
-    private readonly Segments<Entry> _entries = new();
+    private readonly ChunkedList<Entry> _entries = new();
     private readonly List<byte[]> _blocks = [];
     private int[] _buckets = new int[1024];
     private int _used;

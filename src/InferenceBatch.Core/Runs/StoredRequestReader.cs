@@ -5,7 +5,7 @@ using InferenceBatch.Results;
 namespace InferenceBatch.Runs;
 
 /// <summary>The requests of a run that an earlier process wrote, read one after another.</summary>
-internal sealed class KeptRequests(IReadOnlyList<RunPart> parts) : IDisposable
+internal sealed class StoredRequestReader(IReadOnlyList<RunPart> parts) : IDisposable
 {
     private (BatchRequest Request, LinePlace Line)? _next;
     private LineReader? _lines;
