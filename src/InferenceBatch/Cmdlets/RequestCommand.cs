@@ -16,7 +16,7 @@ public abstract class RequestCommand : BatchCommand
 {
     private const int LongestDescription = 60;
 
-    private FirstRows? _firstRows;
+    private PromptMistakeDetector? _firstRows;
     private EndpointShape _shape = EndpointShape.Of("");
     private RequestTemplate? _template;
     private bool _emptyIdWasTold;
@@ -121,7 +121,7 @@ public abstract class RequestCommand : BatchCommand
         _shape = EndpointShape.Of(Endpoint);
         RefuseWhatTheEndpointLacks();
         SessionMemory.NoteModels([Model]);
-        _firstRows = new FirstRows(WriteWarning);
+        _firstRows = new PromptMistakeDetector(WriteWarning);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }

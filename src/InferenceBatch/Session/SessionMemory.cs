@@ -32,18 +32,18 @@ internal static class SessionMemory
     }
 
     /// <summary>Ids of batches, each with its status.</summary>
-    public static RecentWords Batches { get; } = new();
+    public static CompletionCache Batches { get; } = new();
 
     /// <summary>Ids of files that batches are made of.</summary>
-    public static RecentWords InputFiles { get; } = new();
+    public static CompletionCache InputFiles { get; } = new();
 
     /// <summary>Ids of files that batches have written.</summary>
-    public static RecentWords OutputFiles { get; } = new();
+    public static CompletionCache OutputFiles { get; } = new();
 
-    public static RecentWords Models { get; } = new();
+    public static CompletionCache Models { get; } = new();
 
     /// <summary>Metadata keys of batches, each with its latest value.</summary>
-    public static RecentWords Metadata { get; } = new();
+    public static CompletionCache Metadata { get; } = new();
 
     /// <summary>Remembers where a batch or file came from, and its names.</summary>
     /// <param name="item">The batch or file.</param>

@@ -1,7 +1,7 @@
 namespace InferenceBatch.Session;
 
 /// <summary>Words of one kind that a session has met lately, each with a note, for completion. Safe for several threads.</summary>
-internal sealed class RecentWords
+internal sealed class CompletionCache
 {
     private const int MaxRemembered = 50;
 

@@ -7,7 +7,7 @@ namespace InferenceBatch.Cmdlets;
 
 /// <summary>What the first input objects show of a mistake in the parameters; said before anything is sent.</summary>
 /// <param name="warn">Takes what is to be said.</param>
-internal sealed class FirstRows(Action<string> warn)
+internal sealed class PromptMistakeDetector(Action<string> warn)
 {
     private const int RowsToJudgeBy = 10;
 
