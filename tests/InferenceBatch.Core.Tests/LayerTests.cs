@@ -27,7 +27,7 @@ public sealed partial class LayerTests
         ["src/InferenceBatch.Server/Statistics"] = ["Model", "Wire", "Lines", "Server.Dispatch.Upstreams"],
         ["src/InferenceBatch.Server/ResultFiles"] = ["Lines", "Server.Diagnostics", "Server.Statistics"],
         ["src/InferenceBatch.Server/Dispatch"] =
-            ["Model", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Dispatch.Upstreams", "Server.Statistics", "Server.ResultFiles"],
+            ["Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Dispatch.Upstreams", "Server.Statistics", "Server.ResultFiles"],
         ["src/InferenceBatch.Server/Batches"] =
             [
                 "Model", "Wire", "Lines", "Server.Diagnostics", "Server.Storage", "Server.Dispatch.Upstreams", "Server.Statistics", "Server.ResultFiles",
@@ -56,6 +56,13 @@ public sealed partial class LayerTests
             ],
     };
 
+    /// <summary>The namespace of each type that has a file of its own, under the short name by which code of the project may call it: folder and type.</summary>
+    private static readonly ILookup<string, string> s_namespaces =
+        (from folder in s_allowed.Keys
+         from file in FilesOf(folder)
+         select (Name: $"{folder.Split('/')[^1]}.{Path.GetFileNameWithoutExtension(file)}", Namespace: NamespaceOf(folder)))
+        .ToLookup(type => type.Name, type => type.Namespace);
+
     public static TheoryData<string> Folders => [.. s_allowed.Keys];
 
     [Theory]
@@ -65,8 +72,7 @@ public sealed partial class LayerTests
         string own = NamespaceOf(folder);
         var violations =
             from file in FilesOf(folder)
-            from Match match in Mention().Matches(File.ReadAllText(file))
-            let used = match.Groups["used"].Value
+            from used in NamespacesUsedBy(file)
             where used != own && !s_allowed[folder].Contains(used)
             select $"{Path.GetRelativePath(s_root, file)} uses {used}";
         Assert.Empty(violations.Distinct());
@@ -110,6 +116,14 @@ public sealed partial class LayerTests
         Assert.Empty(folders.Except(s_allowed.Keys));
     }
 
+    /// <summary>Those of its <c>using</c> lines, and those that stand before a type's name: <c>Wire.TextCut</c>.</summary>
+    private static IEnumerable<string> NamespacesUsedBy(string file)
+    {
+        string code = Comment().Replace(File.ReadAllText(file), "");
+        return Mention().Matches(code).Select(match => match.Groups["used"].Value)
+            .Concat(Qualified().Matches(code).SelectMany(match => s_namespaces[match.Groups["name"].Value]));
+    }
+
     private static string[] FilesOf(string folder)
     {
         string path = Path.Combine(s_root, folder);
@@ -129,6 +143,9 @@ public sealed partial class LayerTests
 
     [GeneratedRegex(@"\busing (static |\w+ = )?InferenceBatch\.(?<used>(Server\.)?\w+(\.Upstreams)?)\b")]
     private static partial Regex Mention();
+
+    [GeneratedRegex(@"\b(?=(?<name>[A-Z]\w+\.[A-Z]\w+)\b)")]
+    private static partial Regex Qualified();
 
     [GeneratedRegex(@"\b[A-Z]\w+\b")]
     private static partial Regex Word();
