@@ -60,7 +60,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     /// <summary>How often a request is sent in all.</summary>
     [Parameter]
     [ValidateRange(1, 100)]
-    public int MaxAttempts { get; set; } = 3;
+    public int MaxAttempts { get; set; } = RunOptions.DefaultMaxAttempts;
 
     /// <summary>Give results in input order, when all are there.</summary>
     [Parameter]
