@@ -149,9 +149,9 @@ try {
     }
     else {
         $results = $summary.Results
-        Add-LogLine "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.LeftOut) left out, $($summary.Unanswered) without a result."
+        Add-LogLine "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.LeftOut) left out, $($summary.Unanswered) still open."
         $results.Failures | ForEach-Object { Add-LogLine "  $($_.Count) with $($_.Code): $($_.Message)" }
-        Add-LogLine "$($summary.Requests) requests in $($summary.Attempts) attempts, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
+        Add-LogLine "$($summary.Requests) requests in $($summary.Rounds) rounds, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
         $left = $summary.Unanswered + ($results.Failures | Where-Object Code -EQ not_sent | Measure-Object -Property Count -Sum).Sum
         if ($left) {
             throw "$left of $($summary.Rows) rows have no answer yet. $($problems | Select-Object -First 1)"

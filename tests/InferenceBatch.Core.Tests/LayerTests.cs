@@ -12,7 +12,7 @@ public sealed partial class LayerTests
     private static readonly Dictionary<string, string[]> s_allowed = new()
     {
         ["src/InferenceBatch.Core/Model"] = [],
-        ["src/InferenceBatch.Core/Http"] = [],
+        ["src/InferenceBatch.Core/Http"] = ["Model"],
         ["src/InferenceBatch.Core/Wire"] = ["Model"],
         ["src/InferenceBatch.Core/Lines"] = ["Model", "Wire"],
         ["src/InferenceBatch.Core/Service"] = ["Model", "Http", "Wire", "Lines"],

@@ -104,6 +104,56 @@ public sealed class RunFileTests : IDisposable
         Assert.Equal(before, await File.ReadAllTextAsync(_folder.File("out")));
     }
 
+    [Theory]
+    [InlineData("one.jsonl", "one.errors.jsonl")]
+    [InlineData("one.JSONL", "one.errors.jsonl")]
+    [InlineData("one", "one.errors.jsonl")]
+    [InlineData("one.json", "one.json.errors.jsonl")]
+    [InlineData(null, "in.errors.jsonl")]
+    public async Task Failed_lines_go_beside_the_output(string? output, string errors)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(400, """{"error":{"message":"bad"}}"""));
+        string[] command = ["run", _folder.File("in.jsonl", Requests.File(2)), "--upstream", upstream.Address];
+        (int exitCode, string said, _) = await ServerProcess.RunAsync(output is null ? command : [.. command, "--output", _folder.File(output)]);
+        Assert.Equal(1, exitCode);
+        Assert.Contains($"errors: {_folder.File(errors)}", said, StringComparison.Ordinal);
+        Assert.Equal(2, (await File.ReadAllLinesAsync(_folder.File(errors))).Length);
+    }
+
+    [Fact]
+    public async Task Two_outputs_of_one_input_share_no_errors()
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(400, """{"error":{"message":"bad"}}"""));
+        foreach (string output in new[] { "one", "two" })
+        {
+            string[] command = ["run", _folder.File("in.jsonl", Requests.File(2)), "--upstream", upstream.Address, "--output", _folder.File(output + ".jsonl")];
+            Assert.Equal(1, (await ServerProcess.RunAsync(command)).ExitCode);
+            Assert.Equal(2, (await File.ReadAllLinesAsync(_folder.File(output + ".errors.jsonl"))).Length);
+        }
+
+        Assert.All(upstream.Attempts.Values, attempts => Assert.Equal(2, attempts));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(".partial")]
+    public async Task A_run_that_kept_its_errors_beside_the_input_resumes_there(string end)
+    {
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(400, """{"error":{"message":"bad"}}"""));
+        string input = _folder.File("in.jsonl", Requests.File(2));
+        Assert.Equal(1, (await RunAsync("in.jsonl", "out.jsonl", "in.errors.jsonl", upstream.Address)).ExitCode);
+        foreach (string name in new[] { "out.jsonl", "in.errors.jsonl" }.Where(_ => end.Length > 0))
+        {
+            File.Move(_folder.File(name), _folder.File(name + end));
+        }
+
+        (int exitCode, string said, _) = await ServerProcess.RunAsync(["run", input, "--upstream", upstream.Address, "--output", _folder.File("out.jsonl")]);
+        Assert.Equal(1, exitCode);
+        Assert.Contains($"errors: {_folder.File("in.errors.jsonl")}", said, StringComparison.Ordinal);
+        Assert.All(upstream.Attempts.Values, attempts => Assert.Equal(1, attempts));
+        Assert.False(File.Exists(_folder.File("out.errors.jsonl")));
+    }
+
     private async Task AssertRefusedAsync(string said, string input, string output, string errors, string upstream = "echo")
     {
         (int exitCode, string problem) = await RunAsync(input, output, errors, upstream);

@@ -30,7 +30,7 @@ public sealed class RunOutageTests : IDisposable
             port = new Uri(once.Address).Port;
         }
 
-        await AssertAwayAsync($"http://127.0.0.1:{port}/v1", TimeSpan.FromSeconds(30), "30 s: The connection to the upstream failed (ConnectionError).");
+        await AssertAwayAsync($"http://127.0.0.1:{port}/v1", TimeSpan.FromSeconds(30), "30 s: The connection to the upstream failed: connection refused.");
         await using FaultUpstream back = await FaultUpstream.StartAsync(call => call.OkAsync(), port);
         (int exitCode, string output, _) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl"), "--upstream", back.Address]);
         Assert.Equal(0, exitCode);

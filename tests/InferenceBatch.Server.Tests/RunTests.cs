@@ -395,6 +395,29 @@ public sealed partial class RunTests : IDisposable
         Assert.Contains("30 succeeded, 0 failed", shown, StringComparison.Ordinal);
     }
 
+    /// <summary>A log entry that is longer than a row takes the bar's place, and the bar is drawn anew below it: no part of it stays.</summary>
+    [TerminalFact]
+    public async Task What_is_logged_stands_above_the_bar()
+    {
+        int calls = 0;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            await Task.Delay(300);
+            await (Interlocked.Increment(ref calls) is > 4 and < 9 ? call.AnswerAsync(503, "{}") : call.OkAsync());
+        });
+        string command = $"stty cols 100; dotnet '{ServerProcess.Assembly}' run '{_folder.File("in.jsonl", Requests.File(12))}' --upstream {upstream.Address} --concurrency 2";
+        var start = new ProcessStartInfo("script", ["-qec", command, "/dev/null"]) { RedirectStandardOutput = true, RedirectStandardInput = true };
+        start.Environment["TERM"] = "xterm-256color";
+        start.Environment.Remove("NO_COLOR");
+        using Process terminal = Process.Start(start)!;
+        string shown = await terminal.StandardOutput.ReadToEndAsync();
+        await terminal.WaitForExitAsync();
+        Assert.Contains("12 succeeded, 0 failed", shown, StringComparison.Ordinal);
+        string[] entries = [.. shown.Split('\n').Where(row => row.Contains("inference-batch[", StringComparison.Ordinal))];
+        Assert.NotEmpty(entries);
+        Assert.All(entries, row => Assert.EndsWith("\u001b[K", row.TrimEnd('\r'), StringComparison.Ordinal));
+    }
+
     private string SparseFile()
     {
         using FileStream file = File.Create(_folder.File("sparse.jsonl"));

@@ -65,6 +65,20 @@ Describe 'Get-BatchResult' {
             finally { $other.Dispose() }
         }
 
+        It 'a batch whose results come late does not hold up the others, with -Wait, <Name>' -ForEach @{ Name = 'as they come'; With = @{} }, @{ Name = 'a second wait'; With = @{ Status = 'Succeeded' } } {
+            foreach ($id in 'b1', 'b2', 'b3') {
+                $Faults.On("GET /v1/batches/$id", @((New-Answer (New-WireBatch $id 'in_progress')), (New-Answer (New-WireBatch $id 'completed' @{ output_file_id = "out-$id"; request_counts = @{ total = 1; completed = 1; failed = 0 } }))))
+                $Faults.On("GET /v1/files/out-$id/content", @(New-Answer (New-WireLine "request-$id")))
+            }
+            $Faults.On('GET /v1/files/out-b1/content', @(New-Refusal 404))
+            $watch = [Diagnostics.Stopwatch]::StartNew()
+            $results = 'b1', 'b2', 'b3' | Get-BatchResult -BaseUri $Faults.BaseUri -Wait @With -WarningAction SilentlyContinue | Select-Object -First 2
+            $results.CustomId | Sort-Object | Should -Be 'request-b2', 'request-b3'
+            $watch.Elapsed.TotalSeconds | Should -BeLessThan 120 # The late one is waited for for 300.
+            $Faults.On('GET /v1/files/out-b1/content', @((New-Refusal 404), (New-Refusal 404), (New-Answer (New-WireLine 'request-b1'))))
+            ('b1', 'b2', 'b3' | Get-BatchResult -BaseUri $Faults.BaseUri -Wait @With).CustomId[-1] | Should -Be 'request-b1'
+        }
+
         It 'a batch whose files cannot be had leaves the others, with -Wait <Wait>' -ForEach @{ Wait = $true }, @{ Wait = $false } {
             Set-Results b1 -With @{ output_file_id = 'gone' }
             $Faults.On('GET /v1/files/gone/content', @(New-Refusal 404))

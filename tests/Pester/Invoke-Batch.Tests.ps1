@@ -200,7 +200,7 @@ Describe 'Invoke-Batch' {
             $said[0].Tags | Should -Be 'BatchRunSummary'
             $summary = $said[0].MessageData
             $summary | Should -BeOfType InferenceBatch.Runs.BatchRunSummary
-            $summary.Rows, $summary.Requests, $summary.Attempts, $summary.Unanswered | Should -Be 3, 2, 1, 0
+            $summary.Rows, $summary.Requests, $summary.Rounds, $summary.Unanswered | Should -Be 3, 2, 1, 0
             $summary.BatchIds | Should -Be 'b1'
             $summary.Results.Succeeded, $summary.Results.Failed | Should -Be 2, 1
             $summary.Results.Failures[0].Code | Should -Be 'c400'
@@ -230,7 +230,7 @@ Describe 'Invoke-Batch' {
             $lines = @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData))
             $lines[0] | Should -Be '2 rows: 1 succeeded, 1 failed'
             $lines[1] | Should -Be '  1 × c400: no'
-            $lines[2] | Should -Match '^2 requests, 1 batch, 1 attempt, \d+\.\d s$'
+            $lines[2] | Should -Match '^2 requests, 1 batch, 1 round, \d+\.\d s$'
         }
 
         It 'counts the rows that were left out, and says so where there are no others' {
@@ -519,6 +519,29 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -Be 1
         }
 
+        It 'gives the rows of batches that ended, and says of the others how to get them, <Name>' -ForEach @(
+            @{ Name = 'without a checkpoint'; With = @{}; Problem = "*To wait for it and read its results: Wait-Batch -Id 'b2' | Get-BatchResult"; Warning = '1 of 2 rows has no answer: 1 still open.' }
+            @{ Name = 'with a checkpoint'; With = @{ CheckpointPath = 'TestDrive:/timed' }; Problem = '*Run the same command again: it resumes the run from the checkpoint *'; Warning = '1 of 2 rows has no answer: 1 still open. The same command resumes the run and gives the 1 that is still open.' }
+            @{ Name = 'in order'; With = @{ CheckpointPath = 'TestDrive:/timed in order'; Ordered = $true }; Problem = '*Run the same command again: *'; Warning = '*The same command resumes the run and gives the 1 that is still open.' }
+        ) {
+            $lines = [ordered]@{ b1 = New-WireLine 'request-1'; b2 = New-WireLine 'request-2' }
+            Set-Run $lines
+            $Faults.On('GET /v1/batches/b2', @(New-Answer (New-WireBatch 'b2' 'in_progress')))
+            # Requests of two endpoints are two batches.
+            $requests = @('a' | New-BatchRequest -Model m -CustomId 'request-1'; 'b' | New-BatchRequest -Model m -CustomId 'request-2' -Endpoint /v1/completions)
+            $results = $requests | Invoke-Batch -BaseUri $Faults.BaseUri -Timeout 2 @With -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue -WarningVariable warned
+            $results.CustomId | Should -Be 'request-1'
+            $problem.Count | Should -Be 1
+            Get-ErrorId $problem[0] | Should -Be 'WaitTimeout'
+            "$($problem[0])" | Should -BeLike $Problem
+            $warned[-1] | Should -BeLike $Warning
+            if ($With.Count) {
+                $Faults.On('GET /v1/batches/b2', @(New-Answer (New-WireBatch 'b2' 'completed' @{ output_file_id = 'out-b2' })))
+                ($requests | Invoke-Batch -BaseUri $Faults.BaseUri -Timeout 2 @With).CustomId | Sort-Object | Should -Be 'request-1', 'request-2'
+                @(Get-Upload).Count | Should -Be 2
+            }
+        }
+
         It 'is no limit where it is endless: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue) {
             ('a' | Invoke-Batch -Model echo -Timeout $_ -BaseUri $Server.Uri -ErrorAction Stop).Text | Should -Be 'a'
         }
@@ -684,10 +707,10 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint | Should -HaveCount 4
         }
 
-        It '-RetryFailed sends the failed rows again, pays for no others, and the closing warning names it' {
+        It '-RetryFailed sends the failed rows again, no others, and the closing warning names it' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 401); b2 = (New-WireLine 'request-2' 'now') })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue
-            $warned | Should -Be '1 of 2 rows has no answer: 1 failed. The same command with -RetryFailed sends the failed ones again, and pays for no others.'
+            $warned | Should -Be '1 of 2 rows has no answer: 1 failed. With -RetryFailed the same command sends those that failed, expired or are missing again, and no others.'
             $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -RetryFailed -Ordered -WarningVariable warned
             $results.Status | Should -Be 'Succeeded', 'Succeeded'
             $results[1].Text | Should -Be 'now'
@@ -698,6 +721,24 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $uploads[1].Text | Should -Not -Match '"custom_id":"request-1"'
             ('a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -Ordered).Text | Should -Be 'answer to request-1', 'now'
             @(Get-Upload).Count | Should -Be 2
+        }
+
+        It 'says before -RetryFailed which rows may be paid for twice' {
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-WireLine 'request-2') })
+            $Faults.On('GET /v1/files/out-b1/content', @(New-Refusal 410 'Deleted.'))
+            $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue
+            $warned[-1] | Should -BeLike '2 of 2 rows have no answer: 2 missing. With -RetryFailed *, and no others. 2 of them may have been answered and billed already (result_unavailable, batch_not_found): -RetryFailed may pay for them twice, while the same command without it reads *'
+        }
+
+        It 'says of a retry that only its own results count for the early warning' {
+            $good = 1..5 | ForEach-Object { New-WireLine "request-$_" }
+            $bad = 6..25 | ForEach-Object { New-Failure "request-$_" 404 }
+            Set-Run ([ordered]@{ b1 = @($good) + $bad; b2 = $bad })
+            $run = @{ Model = 'm'; BaseUri = $Faults.BaseUri; CheckpointPath = $Checkpoint; WarningAction = 'SilentlyContinue' }
+            $null = [string[]](1..25) | Invoke-Batch @run -WarningVariable first
+            $null = [string[]](1..25) | Invoke-Batch @run -RetryFailed -WarningVariable again
+            $first -match '^The first 20' | Should -BeNullOrEmpty
+            $again[0] | Should -BeLike 'The first 20 results of this command (those that the checkpoint had already do not count) have all failed with c404: no*'
         }
 
         It '-RetryFailed without a checkpoint: InvalidValue' {

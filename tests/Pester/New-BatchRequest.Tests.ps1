@@ -335,6 +335,15 @@ Describe 'New-BatchRequest' {
             Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
         }
 
+        It 'ends at once where -Prompt is $null for every object, for want of braces' {
+            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Body = 'b' } }
+            $null = $null | ForEach-Object { $script:problem = $null; try { $rows | New-BatchRequest -Model m -Prompt $_.Body -ErrorVariable script:failures } catch { $script:problem = $_ } }
+            Get-ErrorId $problem | Should -BeExactly 'PromptMissing'
+            "$problem" | Should -Be '-Prompt is $null, for every input object. To take the text from each object, write it in braces, such as -Prompt { $_.Body }.'
+            ('text' | New-BatchRequest -Model m -Prompt $null).CustomId | Should -Be 'request-1'
+            $rows[0] | New-BatchRequest -Model m -Prompt $null -Message @{ role = 'user'; content = 'c' } | Should -HaveCount 1
+        }
+
         It 'says once, and early, that no object has a prompt, and what they have' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = 'b' } }
             $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorVariable failures -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue

@@ -10,6 +10,15 @@ public sealed record AnswerProblem(ServiceError Error, int? StatusCode)
     /// <summary>The code where the service gives none.</summary>
     public const string NoAnswerCode = "no_answer";
 
+    /// <summary>
+    /// The HTTP status that such a body stands for where it names none: Bad Gateway, which may pass. Clients and the local
+    /// service decide by it whether another try is worth it.
+    /// </summary>
+    private const int AssumedStatus = 502;
+
+    /// <summary>The HTTP status that the body stands for.</summary>
+    public int EffectiveStatus => StatusCode ?? AssumedStatus;
+
     /// <summary>A problem that the service gives no code for.</summary>
     /// <param name="message">What is missing.</param>
     /// <param name="status">The HTTP status that it stands for; null when it stands for none.</param>

@@ -23,6 +23,12 @@ public sealed class BatchResult
     /// <summary>The HTTP status of the line's own answer; null when there was none.</summary>
     public int? StatusCode { get; init; }
 
+    /// <summary>The status by which another try is worth it or not; that which the body stands for, where a success holds no answer.</summary>
+    internal int? JudgedStatus { get; init; }
+
+    /// <summary>Where the request was sent, as far as the reader of the line knew; it may decide what is an answer.</summary>
+    internal string? Endpoint { get; init; }
+
     /// <summary>
     /// The answer as text: the first choice's content, a completion's text, or the joined output text of
     /// <c>/v1/responses</c>; null for endpoints that answer with something else, such as embeddings.
@@ -127,6 +133,8 @@ public sealed class BatchResult
         CustomId = customId,
         Status = Status,
         StatusCode = StatusCode,
+        JudgedStatus = JudgedStatus,
+        Endpoint = Endpoint,
         Text = _text,
         TextReader = TextReader,
         TextToken = TextToken,

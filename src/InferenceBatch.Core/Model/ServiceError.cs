@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace InferenceBatch.Model;
 
 /// <summary>
@@ -10,6 +12,15 @@ namespace InferenceBatch.Model;
 /// <param name="Line">The input line it speaks of, counted from 1, where it said so.</param>
 public sealed record ServiceError(string Code, string Message, string? Param = null, int? Line = null)
 {
+    /// <summary>The code, with the HTTP status that it came with beside it: <c>server_error (HTTP 500)</c>.</summary>
+    /// <param name="statusCode">The status; null, or below 400, where there is none to show.</param>
+    public string CodeWithStatus(int? statusCode) =>
+        statusCode is >= 400 and { } status && !Code.Contains(status.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            ? string.Create(CultureInfo.InvariantCulture, $"{Code} (HTTP {status})") : Code;
+
+    /// <summary>The error on one line, with its HTTP status; see <see cref="CodeWithStatus"/>.</summary>
+    public string ToString(int? statusCode) => (this with { Code = CodeWithStatus(statusCode) }).ToString();
+
     public override string ToString() => (Line, Message) switch
     {
         (null, "") => Code,

@@ -47,7 +47,7 @@ internal static class AnswerReader
             reader.Skip();
         }
 
-        fields.Problem = fields.Check.Find(source[start..(int)reader.BytesConsumed]);
+        fields.Problem = fields.Check.Find(source[start..(int)reader.BytesConsumed], fields.Endpoint);
     }
 
     private static void ReadObject(ref Utf8JsonReader reader, ref ResultFields fields)

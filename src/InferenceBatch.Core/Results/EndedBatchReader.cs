@@ -18,7 +18,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
     private readonly ResultFile _output = new();
     private readonly ResultFile _errors = new();
     private readonly LateVisibility _visibility = new(client.Time);
-    private readonly long _duplicatesBefore = reader.Duplicates?.Invoke() ?? 0;
+    private long _duplicatesBefore = reader.Duplicates?.Invoke() ?? 0;
     private readonly long _began = client.Time.GetTimestamp();
     private bool _isTold;
 
@@ -93,7 +93,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
                 reader.OnLate?.Invoke(Batch);
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling(wait.TotalMilliseconds)), client.Time, cancellationToken).ConfigureAwait(false);
+            await PauseAsync(TimeSpan.FromMilliseconds(Math.Ceiling(wait.TotalMilliseconds)), cancellationToken).ConfigureAwait(false);
             await RefreshAsync(cancellationToken).ConfigureAwait(false);
         }
     }
@@ -116,7 +116,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
         var stream = new ContentStream(client, id, file.Position, policy);
         await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
         long start = file.Position;
-        IAsyncEnumerator<BatchResult> results = reader.ReadAsync(stream, Batch.Id, () => stream.IsPartial, lines => file.Position = start + lines.NextOffset, cancellationToken)
+        IAsyncEnumerator<BatchResult> results = reader.ReadAsync(stream, Batch.Id, Batch.Endpoint, () => stream.IsPartial, lines => file.Position = start + lines.NextOffset, cancellationToken)
             .GetAsyncEnumerator(cancellationToken);
         await using ConfiguredAsyncDisposable ending = results.ConfigureAwait(false);
         file.Problem = null;
@@ -142,6 +142,15 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
             file.Problem = exception;
             return false;
         }
+    }
+
+    /// <summary>Waits; other batches may be read meanwhile, and what they repeat is not counted here.</summary>
+    private async Task PauseAsync(TimeSpan wait, CancellationToken cancellationToken)
+    {
+        long before = reader.Duplicates?.Invoke() ?? 0;
+        Task Delay() => Task.Delay(wait, client.Time, cancellationToken);
+        await (reader.Pause?.Invoke(Delay) ?? Delay()).ConfigureAwait(false);
+        _duplicatesBefore += (reader.Duplicates?.Invoke() ?? 0) - before;
     }
 
     /// <summary>Asks for the batch again; what came whole is read again where no other file can hold the rest.</summary>

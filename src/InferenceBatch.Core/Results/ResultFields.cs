@@ -6,6 +6,9 @@ namespace InferenceBatch.Results;
 /// <summary>What a result line has told so far.</summary>
 internal struct ResultFields
 {
+    /// <summary>Where the request was sent; null where that is not known.</summary>
+    public string? Endpoint;
+
     public string? CustomId;
     public int? StatusCode;
     public bool HasBody;

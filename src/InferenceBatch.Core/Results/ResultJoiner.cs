@@ -17,7 +17,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
     private readonly BitArray _seen = new(requests.Count);
     private ResultSpool? _failures;
     private FailedLines? _failed;
-    private string? _batchId;
+    private (string? BatchId, string? Endpoint) _source;
 
     /// <summary>Lines dropped because another line of their request is its result.</summary>
     public int Duplicates { get; private set; }
@@ -107,9 +107,10 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
             return;
         }
 
-        if (!_failures!.HasSource || _batchId != failure.BatchId)
+        if (!_failures!.HasSource || _source != (failure.BatchId, failure.Endpoint))
         {
-            _failures.CopyFrom(_batchId = failure.BatchId);
+            _failures.CopyFrom(failure.BatchId, failure.Endpoint);
+            _source = (failure.BatchId, failure.Endpoint);
         }
 
         _failed.Add(place, failure);

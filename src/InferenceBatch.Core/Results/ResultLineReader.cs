@@ -20,26 +20,30 @@ public static class ResultLineReader
     /// <param name="line">The line's bytes; copied.</param>
     /// <param name="batchId">Put into the result.</param>
     /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
+    /// <param name="endpoint">Where the request was sent, which may decide whether a body is an answer; null where that is not known.</param>
     /// <exception cref="JsonException">Not a JSON object.</exception>
-    public static BatchResult Read(ReadOnlySpan<byte> line, string? batchId = null, Func<string, object?>? valueReader = null) =>
-        Read(line.ToArray(), batchId, valueReader);
+    public static BatchResult Read(ReadOnlySpan<byte> line, string? batchId = null, Func<string, object?>? valueReader = null, string? endpoint = null) =>
+        Read(line.ToArray(), batchId, valueReader, endpoint);
 
     /// <summary>Reads one line whose bytes the result may keep.</summary>
-    /// <inheritdoc cref="Read(ReadOnlySpan{byte}, string?, Func{string, object?}?)"/>
-    internal static BatchResult Read(byte[] kept, string? batchId, Func<string, object?>? valueReader)
+    /// <inheritdoc cref="Read(ReadOnlySpan{byte}, string?, Func{string, object?}?, string?)"/>
+    internal static BatchResult Read(byte[] kept, string? batchId, Func<string, object?>? valueReader, string? endpoint)
     {
         string? id = MaskSecrets(ref kept);
         ReadOnlySpan<byte> line = kept;
         bool isWhole = Utf8.IsValid(line);
-        var fields = new ResultFields { IsElsewhere = !isWhole };
+        var fields = new ResultFields { IsElsewhere = !isWhole, Endpoint = endpoint };
         ReadLine(isWhole ? line : BrokenText.Repaired(line), ref fields);
         ServiceError? error = ErrorOf(in fields);
+        bool isRefusal = fields.StatusCode is not (null or (>= 200 and <= 299));
         return new BatchResult
         {
             CustomId = id ?? fields.CustomId ?? "",
             Status = StatusOf(error),
             // What a body says of itself decides whether another try is worth it.
-            StatusCode = fields.StatusCode is null or (>= 200 and <= 299) ? fields.Problem?.StatusCode ?? fields.StatusCode : fields.StatusCode,
+            StatusCode = isRefusal ? fields.StatusCode : fields.Problem?.StatusCode ?? fields.StatusCode,
+            JudgedStatus = isRefusal || fields.LineError is not null ? fields.StatusCode : fields.Problem?.EffectiveStatus ?? fields.StatusCode,
+            Endpoint = endpoint,
             Text = fields.Text ?? (error is null && fields.TextToken.Length == 0 ? fields.PlainBody : null),
             TextToken = fields.TextToken,
             TextReader = fields.TextToken.Length > 0 ? s_readText : null,

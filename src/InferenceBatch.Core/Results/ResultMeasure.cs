@@ -13,7 +13,7 @@ public sealed class ResultMeasure(PriceTable prices)
     private const string Other = "other";
 
     private readonly long[] _byStatus = new long[Enum.GetValues<ResultStatus>().Length];
-    private readonly Dictionary<string, (long Count, string Message)> _failures = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Count, string Message, int? StatusCode)> _failures = new(StringComparer.Ordinal);
     private readonly List<string> _models = [];
     private readonly List<string> _unpriced = [];
     private string? _model;
@@ -33,7 +33,7 @@ public sealed class ResultMeasure(PriceTable prices)
         _valueErrors += result.ValueError is null ? 0 : 1;
         if (result.Status == ResultStatus.Failed)
         {
-            AddFailure(result.Error ?? new ServiceError("error", ""));
+            AddFailure(result.Error ?? new ServiceError("error", ""), result.StatusCode);
         }
 
         string? model = result.Model ?? RequestedModel(result);
@@ -58,7 +58,7 @@ public sealed class ResultMeasure(PriceTable prices)
         Cancelled = _byStatus[(int)ResultStatus.Cancelled],
         Missing = _byStatus[(int)ResultStatus.Missing],
         ValueErrors = _valueErrors,
-        Failures = [.. _failures.Select(failure => new FailureCount(failure.Key, failure.Value.Count, failure.Value.Message))
+        Failures = [.. _failures.Select(failure => new FailureCount(failure.Key, failure.Value.Count, failure.Value.Message, failure.Value.StatusCode))
             .OrderByDescending(failure => failure.Count).ThenBy(failure => failure.Code, StringComparer.Ordinal)],
         Models = [.. _models],
         InputTokens = _inputTokens,
@@ -69,11 +69,11 @@ public sealed class ResultMeasure(PriceTable prices)
         UnpricedModels = [.. _unpriced],
     };
 
-    private void AddFailure(ServiceError error)
+    private void AddFailure(ServiceError error, int? statusCode)
     {
         string code = _failures.Count < MaxListed || _failures.ContainsKey(error.Code) ? error.Code : Other;
-        (long count, string message) = _failures.GetValueOrDefault(code, (0, error.Message));
-        _failures[code] = (count + 1, message);
+        (long count, string message, int? status) = _failures.GetValueOrDefault(code, (0, error.Message, code == Other ? null : statusCode));
+        _failures[code] = (count + 1, message, status);
     }
 
     private void AddTokens(BatchResult result, string? model)

@@ -44,6 +44,9 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// <summary>Told once when a batch has ended, and the service has not shown all its results for ten seconds: they are waited for.</summary>
     public Action<Batch>? OnLate { get; init; }
 
+    /// <summary>Called to wait before results that the service shows late are asked for again: runs the wait it is given, and may let others read meanwhile.</summary>
+    public Func<Func<Task>, Task>? Pause { get; init; }
+
     /// <summary>The batch read last, as the service described it last.</summary>
     public Batch? LastRead { get; private set; }
 
@@ -91,9 +94,15 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// <summary>Streams the results of one file.</summary>
     /// <param name="stream">Read to its end; left open.</param>
     /// <param name="batchId">Put into each result.</param>
+    /// <param name="endpoint">Where the requests were sent; null where that is not known.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.DownloadIncomplete"/>: the last line is cut off.</exception>
+    public IAsyncEnumerable<BatchResult> ReadAsync(Stream stream, string? batchId, string? endpoint, CancellationToken cancellationToken = default) =>
+        ReadAsync(stream, batchId, endpoint, () => AllowsCutOff, null, cancellationToken);
+
+    /// <summary>As <see cref="ReadAsync(Stream, string?, string?, CancellationToken)"/>, where nobody knows where the requests were sent.</summary>
     public IAsyncEnumerable<BatchResult> ReadAsync(Stream stream, string? batchId, CancellationToken cancellationToken = default) =>
-        ReadAsync(stream, batchId, () => AllowsCutOff, null, cancellationToken);
+        ReadAsync(stream, batchId, null, cancellationToken);
 
     /// <summary>The ids of the files that hold a batch's results.</summary>
     public static IEnumerable<string> FilesOf(Batch batch)
@@ -112,11 +121,12 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// <summary>Reads the lines of a stream.</summary>
     /// <param name="stream">Read to its end; left open.</param>
     /// <param name="batchId">Put into each result.</param>
+    /// <param name="endpoint">Where the requests were sent; null where that is not known.</param>
     /// <param name="isBeingWritten">Whether a last line that is cut off is to be expected.</param>
     /// <param name="onRead">Told after each whole line.</param>
     /// <param name="cancellationToken">Ends it.</param>
     internal async IAsyncEnumerable<BatchResult> ReadAsync(
-        Stream stream, string? batchId, Func<bool> isBeingWritten, Action<LineReader>? onRead, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Stream stream, string? batchId, string? endpoint, Func<bool> isBeingWritten, Action<LineReader>? onRead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var lines = new LineReader(stream, leaveOpen: true, LongestResult);
         bool isFirst = onRead is not null;
@@ -128,7 +138,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
             }
 
             isFirst = false;
-            BatchResult? result = Read(lines, batchId, isBeingWritten);
+            BatchResult? result = Read(lines, batchId, endpoint, isBeingWritten);
             onRead?.Invoke(lines);
             if (result is not null)
             {
@@ -144,7 +154,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
         {
             var stream = new ContentStream(client, fileId);
             await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
-            IAsyncEnumerator<BatchResult> results = ReadAsync(stream, batch.Id, () => true, null, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            IAsyncEnumerator<BatchResult> results = ReadAsync(stream, batch.Id, batch.Endpoint, () => true, null, cancellationToken).GetAsyncEnumerator(cancellationToken);
             await using ConfiguredAsyncDisposable ending = results.ConfigureAwait(false);
             while (await MoveAsync(results).ConfigureAwait(false))
             {
@@ -168,7 +178,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
         }
     }
 
-    private BatchResult? Read(LineReader lines, string? batchId, Func<bool> isBeingWritten)
+    private BatchResult? Read(LineReader lines, string? batchId, string? endpoint, Func<bool> isBeingWritten)
     {
         ReadOnlySpan<byte> line = lines.Line.Span;
         if (line.IndexOfAnyExcept(" \t\r"u8) < 0)
@@ -178,7 +188,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
 
         try
         {
-            BatchResult result = IdsOnly ? ResultLineReader.ReadId(lines.Line) : ResultLineReader.Read(line, batchId, valueReader);
+            BatchResult result = IdsOnly ? ResultLineReader.ReadId(lines.Line) : ResultLineReader.Read(line, batchId, valueReader, endpoint);
             (result.Offset, result.LineLength) = (lines.Offset, line.Length);
             return result;
         }

@@ -14,29 +14,29 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
 {
     private readonly LinePlace[] _places = new LinePlace[count];
     private readonly LineFiles _files = new();
-    private readonly List<string?> _batchIds = [];
+    private readonly List<(string? BatchId, string? Endpoint)> _sources = [];
     private DiskStream? _copies;
     private bool _isCopying;
 
     /// <summary>Whether it was told where results come from.</summary>
-    internal bool HasSource => _batchIds.Count > 0;
+    internal bool HasSource => _sources.Count > 0;
 
     /// <summary>Says that the results added from now on were read from a file that stays as it is.</summary>
     /// <exception cref="IOException">It cannot be opened.</exception>
-    public void TakeFrom(string path, string? batchId)
+    public void TakeFrom(string path, string? batchId, string? endpoint = null)
     {
         _files.Open(path);
-        _batchIds.Add(batchId);
+        _sources.Add((batchId, endpoint));
         _isCopying = false;
     }
 
     /// <summary>Says that the results added from now on stand in no file.</summary>
     /// <exception cref="FileUnwritableException">No temporary file can be made.</exception>
-    public void CopyFrom(string? batchId)
+    public void CopyFrom(string? batchId, string? endpoint = null)
     {
         _copies ??= Create();
         _files.Add(_copies.SafeFileHandle);
-        _batchIds.Add(batchId);
+        _sources.Add((batchId, endpoint));
         _isCopying = true;
     }
 
@@ -70,11 +70,11 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     internal BatchResult Read(LinePlace line)
     {
         _copies?.Flush();
-        return ResultLineReader.Read(_files.Read(line), _batchIds[line.File], valueReader);
+        return ResultLineReader.Read(_files.Read(line), _sources[line.File].BatchId, valueReader, _sources[line.File].Endpoint);
     }
 
     /// <summary>Reads the whole of a result that was just read for its id alone, and is not kept.</summary>
-    internal BatchResult ReadWhole(BatchResult result) => ResultLineReader.Read(result.JsonUtf8.Span, _batchIds[^1], valueReader);
+    internal BatchResult ReadWhole(BatchResult result) => ResultLineReader.Read(result.JsonUtf8.Span, _sources[^1].BatchId, valueReader, _sources[^1].Endpoint);
 
     public void Dispose()
     {

@@ -29,8 +29,11 @@ public sealed class BatchRunSummary
     /// <summary>How many of them were created now; the others an earlier process had created.</summary>
     public required int BatchesCreated { get; init; }
 
-    /// <summary>How often requests were sent: 1 where none had to be sent again.</summary>
-    public required int Attempts { get; init; }
+    /// <summary>
+    /// The rounds of the run, those of an earlier process included: the first sends all requests, each other one those that
+    /// are sent again.
+    /// </summary>
+    public required int Rounds { get; init; }
 
     /// <summary>How often a local service sent lines of these batches again, by reason; null where the service does not say.</summary>
     public RetryCounts? Retries { get; init; }
@@ -45,7 +48,7 @@ public sealed class BatchRunSummary
     public string WithoutAnswer => string.Join(", ", new (long Count, string What)[]
     {
         (Results.Failed, "failed"), (Results.Expired, "expired"), (Results.Cancelled, "cancelled"),
-        (Results.Missing, "missing"), (LeftOut, "left out"), (Unanswered, "without a result"),
+        (Results.Missing, "missing"), (LeftOut, "left out"), (Unanswered, "still open"),
     }.Where(one => one.Count > 0).Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Count:N0} {one.What}")));
 
     /// <summary>All of it on one line, for a log.</summary>
@@ -56,7 +59,7 @@ public sealed class BatchRunSummary
     private string Failed()
     {
         const int CodesShown = 5;
-        string codes = string.Join(", ", Results.Failures.Take(CodesShown).Select(failure => string.Create(CultureInfo.InvariantCulture, $"{failure.Count:N0} × {TextCut.Start(failure.Code, 30)}")));
+        string codes = string.Join(", ", Results.Failures.Take(CodesShown).Select(failure => string.Create(CultureInfo.InvariantCulture, $"{failure.Count:N0} × {new ServiceError(TextCut.Start(failure.Code, 30), "").CodeWithStatus(failure.StatusCode)}")));
         return (IsStopped ? ", stopped early" : "") + (WithoutAnswer.Length > 0 ? ", " + WithoutAnswer : "")
             + (codes.Length > 0 ? $" ({codes}{(Results.Failures.Count > CodesShown ? ", …" : "")})" : "")
             + (Retries is { Total: > 0 } ? $"; {Retries}" : "")

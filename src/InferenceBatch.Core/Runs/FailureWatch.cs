@@ -9,7 +9,8 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     private const int FirstResults = 20;
 
     private int _first;
-    private ServiceError? _cause;
+    private BatchResult? _cause;
+    private long _toSendAgain;
 
     /// <summary>Final results so far that count for the limit.</summary>
     public long Results { get; private set; }
@@ -21,18 +22,20 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     public bool IsLimitReached => limit?.IsReached(Failed, Results) == true;
 
     /// <summary>Takes a result as it comes from the service, final or not.</summary>
-    public void Observe(BatchResult result)
+    /// <param name="result">The result.</param>
+    /// <param name="isResumed">Whether the run has others, of an earlier process, which are not shown here.</param>
+    public void Observe(BatchResult result, bool isResumed)
     {
         if (_first >= FirstResults)
         {
             return;
         }
 
-        bool isSame = HasFailed(result) && result.Error is { } error && error.Code == (_cause ??= error).Code;
+        bool isSame = HasFailed(result) && result.Error?.Code == (_cause ??= result).Error?.Code;
         _first = isSame ? _first + 1 : FirstResults + 1;
         if (_first == FirstResults)
         {
-            observer.OnAllFailed(FirstResults, _cause!);
+            observer.OnAllFailed(FirstResults, _cause!, isResumed);
         }
     }
 
@@ -41,6 +44,23 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     {
         Results++;
         Failed += HasFailed(result) ? 1 : 0;
+    }
+
+    /// <summary>Takes a failure whose request will be sent again: it has not failed yet.</summary>
+    public void WillBeSentAgain() => _toSendAgain++;
+
+    /// <summary>
+    /// Ends an attempt, before anything is sent again. Where nothing has succeeded, that would only pay for the same
+    /// failures: then all of them count.
+    /// </summary>
+    public void EndAttempt()
+    {
+        if (Results == Failed && limit?.IsReached(Failed + _toSendAgain, Results + _toSendAgain) == true)
+        {
+            (Failed, Results) = (Failed + _toSendAgain, Results + _toSendAgain);
+        }
+
+        _toSendAgain = 0;
     }
 
     /// <summary>Whether a request has no answer though nobody cancelled it.</summary>

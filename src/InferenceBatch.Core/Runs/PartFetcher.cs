@@ -53,9 +53,10 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
         long answers = waiting.Answers;
         ServiceException? problem = waiting.Problem;
         bool isShort = BatchFate.IsShort(batch, answers, requests);
-        bool isLate = problem is null ? isShort : LateVisibility.IsNotFound(problem);
+        bool isLate = problem is null ? isShort : LateVisibility.IsNotFound(problem) || AsksForLongPause(problem);
         if (answers < requests && isLate && mayWait && waiting.Visibility.NextWait() is { } wait)
         {
+            wait = problem is not null && AsksForLongPause(problem) ? problem.RetryAfter!.Value : wait;
             Prepare(batch, answers, waiting, wait);
             return new FetchOutcome(wait, null);
         }
@@ -88,6 +89,9 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
         batch is { OutputFileId: null, ErrorFileId: null } ? Messages.Text("DownloadIncomplete.NoFile", batch.Id, batch.RawStatus)
             : batch.RequestCounts.Total > 0 && batch.RequestCounts.Done > 0 ? Messages.Text("DownloadIncomplete.TooFew", batch.Id, batch.RequestCounts.Done, lines)
             : Messages.Text("DownloadIncomplete.Empty", batch.Id));
+
+    /// <summary>Whether a call ended at its first try because the service asked for a pause that no single call waits for.</summary>
+    private static bool AsksForLongPause(ServiceException problem) => problem.IsTransient && problem.RetryAfter > RetryPolicy.LongestPause;
 
     /// <summary>Fetches one file, again where it comes broken; what can be read of it is on disk afterwards.</summary>
     private async Task FetchFileAsync(FetchedFile file, string? fileId, string path, RetryPolicy policy, CancellationToken cancellationToken)

@@ -115,12 +115,15 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     public static bool IsWorthAnotherTry(BatchResult result) => result switch
     {
         { Status: ResultStatus.Expired } => true,
-        { Status: ResultStatus.Missing } => result.Error?.Code is not (GoneCode or ResultJoiner.UnavailableCode),
+        { Status: ResultStatus.Missing } => !IsPerhapsPaid(result),
         { Status: not ResultStatus.Failed } => false,
         _ when RetryRules.IsFinal(result.Error?.Code) => false,
-        { StatusCode: { } status } when status == 0 || RetryRules.IsTransient(status) => true,
+        { JudgedStatus: { } status } when status == 0 || RetryRules.IsTransient(status) => true,
         _ => result.Error?.Code is "inference_failed" or "request_timeout" or "no_response" or AnswerProblem.NoAnswerCode,
     };
+
+    /// <summary>Whether a request without an answer may have been answered and billed all the same.</summary>
+    public static bool IsPerhapsPaid(BatchResult result) => result.Error?.Code is GoneCode or ResultJoiner.UnavailableCode;
 
     private async Task<bool> MoveAsync(IAsyncEnumerator<BatchResult> results)
     {
@@ -146,6 +149,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
                 yield return result;
             }
 
+            _stop.Failures.EndAttempt();
             int[] again = store.PartsOf(Attempts + 1).Count > 0 ? []
                 : [.. Enumerable.Range(0, _states.Length).Where(place => _states[place] == State.ToSendAgain)];
             if (again.Length > 0 && !await _stop.CheckAsync(cancellationToken).ConfigureAwait(false))
@@ -296,10 +300,10 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         var failed = new FailedLines(spool);
         foreach (string path in new[] { part.OutputPath, part.ErrorPath }.Where(File.Exists))
         {
-            spool.TakeFrom(path, batch.Id);
+            spool.TakeFrom(path, batch.Id, part.File.Endpoint);
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
             await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
-            await foreach (BatchResult line in reader.ReadAsync(stream, batch.Id, cancellationToken).ConfigureAwait(false))
+            await foreach (BatchResult line in reader.ReadAsync(stream, batch.Id, part.File.Endpoint, cancellationToken).ConfigureAwait(false))
             {
                 foreach (BatchResult result in Take(line, failed))
                 {
@@ -420,7 +424,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         bool isKnown = _current is not null && _known.Contains(_current);
         if (_current is not null && !isKnown && !_isClosing)
         {
-            _stop.Failures.Observe(result);
+            _stop.Failures.Observe(result, isResumed: _known.Count > 0);
         }
 
         if (IsSentAgain(place, result, isKnown))
@@ -466,9 +470,20 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         }
 
         bool isResumed = result.Status == ResultStatus.Cancelled && _current is { WasStopped: true } && !IsStopped;
-        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || result.Error?.Code is GoneCode or ResultJoiner.UnavailableCode);
+        bool isRetried = options.RetryFailed && Attempts <= _attempts.AtStart && FailureWatch.HasFailed(result) && (isKnown || IsPerhapsPaid(result));
         _isRetry |= isResumed || isRetried;
-        return isResumed || isRetried || (_attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result));
+        if (isResumed || isRetried)
+        {
+            return true;
+        }
+
+        bool isSentAgain = _attempts.TryOf(Attempts) < options.MaxAttempts && IsWorthAnotherTry(result);
+        if (isSentAgain && _current is not { EndedBeforeStop: true })
+        {
+            _stop.Failures.WillBeSentAgain();
+        }
+
+        return isSentAgain;
     }
 
     private void Leave(IReadOnlyList<int> places)

@@ -88,10 +88,11 @@ public class RunObserver
     {
     }
 
-    /// <summary>The first results that came have all failed, with one cause.</summary>
+    /// <summary>The first results that came from the service in this process have all failed, with one cause.</summary>
     /// <param name="count">How many.</param>
-    /// <param name="cause">The error of the first of them.</param>
-    public virtual void OnAllFailed(int count, ServiceError cause)
+    /// <param name="first">The first of them.</param>
+    /// <param name="isResumed">Whether the run has results of an earlier process, which do not count here.</param>
+    public virtual void OnAllFailed(int count, BatchResult first, bool isResumed)
     {
     }
 

@@ -158,7 +158,8 @@ public sealed class BatchClient
             }
             catch (ServiceException exception) when (exception.IsAmbiguous)
             {
-                await Task.Delay(RetryPolicy.DelayAfter(attempt, exception.RetryAfter), _time, cancellationToken).ConfigureAwait(false);
+                bool isLongPause = exception.RetryAfter > RetryPolicy.LongestPause;
+                await Task.Delay(RetryPolicy.DelayAfter(attempt, isLongPause ? null : exception.RetryAfter), _time, cancellationToken).ConfigureAwait(false);
                 foreach (TimeSpan wait in s_looks)
                 {
                     await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
@@ -169,7 +170,7 @@ public sealed class BatchClient
                 }
 
                 // What was accepted is most likely made, and would be made and billed again.
-                if (!exception.IsTransient || exception.WasAccepted || attempt >= policy.MaxAttempts)
+                if (!exception.IsTransient || exception.WasAccepted || isLongPause || attempt >= policy.MaxAttempts)
                 {
                     throw Unknown(exception, exception, request.InputFileId);
                 }

@@ -74,7 +74,8 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
                 continue; // Another call turned there meanwhile.
             }
 
-            if (!problem.IsTransient || (call.IsOnceOnly && problem.IsAmbiguous) || attempt >= policy.MaxAttempts)
+            if (!problem.IsTransient || (call.IsOnceOnly && problem.IsAmbiguous) || attempt >= policy.MaxAttempts
+                || problem.RetryAfter > RetryPolicy.LongestPause)
             {
                 throw IsUnknownBatch(call, problem) && attempt > 1 ? NotFound(problem) : problem;
             }
@@ -257,13 +258,14 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
             _ => ServiceErrorKind.ServiceRejected,
         };
         string? requestId = SecretMask.Of(response.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids) ? ids.FirstOrDefault() : null);
-        return new ServiceException(kind, Describe(status, error, requestId, Advice(kind)))
+        TimeSpan? retryAfter = RetryPolicy.ReadRetryAfter(response.Headers, time.GetUtcNow());
+        return new ServiceException(kind, Describe(status, error, requestId, Advice(kind, error?.Code, retryAfter)))
         {
             StatusCode = status,
             Error = error,
             RequestId = requestId,
-            IsTransient = RetryPolicy.IsTransient(status, response.Headers) && kind != ServiceErrorKind.BatchNotCancellable,
-            RetryAfter = RetryPolicy.ReadRetryAfter(response.Headers, time.GetUtcNow()),
+            IsTransient = RetryPolicy.IsTransient(status, response.Headers, error?.Code) && kind != ServiceErrorKind.BatchNotCancellable,
+            RetryAfter = retryAfter,
         };
     }
 
@@ -285,8 +287,11 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
         return text.Append(advice).ToString().TrimEnd();
     }
 
-    private static string Advice(ServiceErrorKind kind) => kind switch
+    private static string Advice(ServiceErrorKind kind, string? code, TimeSpan? retryAfter) => kind switch
     {
+        ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable when RetryRules.IsFinal(code) => Messages.Text("RateLimited.FinalAdvice"),
+        ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable when retryAfter > RetryPolicy.LongestPause =>
+            Messages.Text("RateLimited.LongPause", Math.Ceiling(retryAfter.Value.TotalSeconds)),
         ServiceErrorKind.Unauthorized => Messages.Text("Unauthorized.Advice"),
         ServiceErrorKind.PermissionDenied => Messages.Text("PermissionDenied.Advice"),
         ServiceErrorKind.RateLimited => Messages.Text("RateLimited.Advice"),
@@ -300,12 +305,12 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
     private ServiceException Unreachable(Exception cause, bool wasAccepted) => new(
         ServiceErrorKind.ServiceUnavailable,
-        cause is OperationCanceledException ? Messages.Text("ServiceUnavailable.Silent", connection.BaseUri, s_patience.TotalSeconds)
-            : Messages.Text("ServiceUnavailable.Unreachable", connection.BaseUri, Innermost(cause).Message.TrimEnd('.'), LocalAdvice()),
+        cause is OperationCanceledException && !ConnectionFault.IsConnectTimeout(cause) ? Messages.Text("ServiceUnavailable.Silent", connection.BaseUri, s_patience.TotalSeconds)
+            : Messages.Text("ServiceUnavailable.Unreachable", connection.BaseUri, ConnectionFault.Describe(cause, connection.BaseUri), LocalAdvice()),
         cause)
     {
         WasAccepted = wasAccepted,
-        NeverSent = cause is HttpRequestException
+        NeverSent = ConnectionFault.IsConnectTimeout(cause) || cause is HttpRequestException
         {
             HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
                 or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError,
@@ -342,9 +347,6 @@ internal sealed class HttpCaller(ServiceConnection connection, HttpMessageInvoke
 
     private static bool LooksLikeJson(ReadOnlySpan<byte> body) =>
         body.TrimStart(" \t\r\n"u8) is [(byte)'{' or (byte)'[', ..];
-
-    private static Exception Innermost(Exception exception) =>
-        exception.InnerException is { } inner ? Innermost(inner) : exception;
 
     private static IOException? FindFault(Exception? exception) => exception switch
     {

@@ -16,9 +16,15 @@ public sealed record RetryPolicy
     /// <summary>Tries in all.</summary>
     public int MaxAttempts { get; init; }
 
+    /// <summary>The longest pause that a call waits by itself because the service asks for it.</summary>
+    public static TimeSpan LongestPause { get; } = TimeSpan.FromMinutes(2);
+
     /// <summary>Whether the next try may get another answer.</summary>
-    public static bool IsTransient(HttpStatusCode status, HttpResponseHeaders headers) =>
-        RetryRules.IsTransient((int)status, RetryRules.ReadShouldRetry(First(headers, "x-should-retry")));
+    /// <param name="status">The answer's status.</param>
+    /// <param name="headers">Its headers.</param>
+    /// <param name="code">The service's code; null where it gave none.</param>
+    public static bool IsTransient(HttpStatusCode status, HttpResponseHeaders headers, string? code) =>
+        !RetryRules.IsFinal(code) && RetryRules.IsTransient((int)status, RetryRules.ReadShouldRetry(First(headers, "x-should-retry")));
 
     /// <summary>How long the service asks the caller to wait; null when it does not say.</summary>
     public static TimeSpan? ReadRetryAfter(HttpResponseHeaders headers, DateTimeOffset now) =>
@@ -26,9 +32,8 @@ public sealed record RetryPolicy
 
     /// <summary>The wait after a failed try.</summary>
     /// <param name="attempt">The try that failed, counted from 1.</param>
-    /// <param name="asked">What the service asked for; more than two minutes is not waited for.</param>
-    public static TimeSpan DelayAfter(int attempt, TimeSpan? asked) =>
-        asked is { TotalSeconds: <= 120 } wait ? wait : RetryRules.Backoff(attempt);
+    /// <param name="asked">What the service asked for; not more than <see cref="LongestPause"/>.</param>
+    public static TimeSpan DelayAfter(int attempt, TimeSpan? asked) => asked ?? RetryRules.Backoff(attempt);
 
     private static string? First(HttpResponseHeaders headers, string name) =>
         headers.TryGetValues(name, out IEnumerable<string>? values) ? values.FirstOrDefault() : null;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using InferenceBatch.Http;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 
@@ -327,7 +328,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         {
             // The service stalls.
         }
-        catch (ServiceException exception) when (exception.IsTransient)
+        catch (ServiceException exception) when (exception.IsTransient || IsOfAccount(exception))
         {
             watched.Failed(exception, ClientFor(watched.Id).Connection.Profile);
             Note(exception, _time.GetElapsedTime(began));
@@ -358,6 +359,10 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
 
         return null;
     }
+
+    /// <summary>A used-up quota, or another state of the account that comes as 429 or 5xx, refuses the look and not the batch, which continues.</summary>
+    private static bool IsOfAccount(ServiceException exception) =>
+        exception.Kind is ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable && RetryRules.IsFinal(exception.Error?.Code);
 
     /// <summary>A local service says what its batches wait for; other services have no place to say it.</summary>
     private async Task AskWhyAsync(WatchedBatch watched, Batch batch, CancellationToken cancellationToken)

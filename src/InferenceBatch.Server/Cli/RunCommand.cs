@@ -19,7 +19,7 @@ internal static class RunCommand
         command.Add(input);
         var options = new Settings(command);
         options.Add("output", "OUT.jsonl", "Where answers go. Default: INPUT.output.jsonl.");
-        options.Add("errors", "ERR.jsonl", "Where failed lines go. Default: INPUT.errors.jsonl.");
+        options.Add("errors", "ERR.jsonl", "Where failed lines go. Default: OUT.errors.jsonl with --output OUT.jsonl, else INPUT.errors.jsonl.");
         options.Add("endpoint", "PATH", "The endpoint every line must name, such as /v1/chat/completions. Default: that of the first line.");
         EngineOptions.Add(options);
         LogOptions.Add(options);
@@ -93,6 +93,7 @@ internal static class RunCommand
                     .Select(issue => $"{paths.Input}: {issue}"));
             }
 
+            RunProgress.KeepTextAboveBar();
             using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
             using ILoggerFactory loggers = LoggerFactory.Create(logging);
             ILogger logger = loggers.CreateLogger("inference-batch");

@@ -17,8 +17,20 @@ internal static class RunProgress
 
     private static readonly TimeSpan s_refresh = TimeSpan.FromMilliseconds(200);
 
-    public static Task<T> ShowAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work) => Console.IsErrorRedirected
-        ? WriteLinesAsync(counts, waiting, work, Console.Error, TimeProvider.System) : DrawAsync(counts, waiting, work);
+    private static IAnsiConsole? s_terminal;
+
+    /// <summary>Where standard error is a terminal, has what is written there from now on stand above the bar; to be called before anything logs.</summary>
+    public static void KeepTextAboveBar()
+    {
+        if (!Console.IsErrorRedirected)
+        {
+            s_terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+            Console.SetError(new TextAboveBar(s_terminal));
+        }
+    }
+
+    public static Task<T> ShowAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work) => s_terminal is null
+        ? WriteLinesAsync(counts, waiting, work, Console.Error, TimeProvider.System) : DrawAsync(counts, waiting, work, s_terminal);
 
     public static async Task<T> WriteLinesAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work, TextWriter writer, TimeProvider time)
     {
@@ -38,9 +50,8 @@ internal static class RunProgress
         return await work;
     }
 
-    private static async Task<T> DrawAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work)
+    private static async Task<T> DrawAsync<T>(Func<RequestCounts> counts, Func<string?> waiting, Task<T> work, IAnsiConsole console)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         Progress progress = console.Progress().AutoClear(true).Columns(
             new ProgressBarColumn(), new PercentageColumn(), new TaskDescriptionColumn(), new RemainingTimeColumn());
         return await progress.StartAsync(async context =>

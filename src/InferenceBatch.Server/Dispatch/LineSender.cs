@@ -118,8 +118,8 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
     {
         bool isJson = LineUsage.TryReadBody(answer.Body, run.Endpoint, out LineUsage usage, out AnswerProblem? problem);
         problem = answer.IsSuccess ? problem : null;
-        // An error inside a success is kept as what it is: 502 where it names no status of its own.
-        int statusCode = problem is null ? answer.StatusCode : problem.StatusCode ?? 502;
+        // An error inside a success is kept as what it is.
+        int statusCode = problem?.EffectiveStatus ?? answer.StatusCode;
         bool isAnswer = isJson ? problem is null : !answer.IsSuccess;
         Attempt attempt = Attempt.Of(answer, problem?.StatusCode ?? answer.StatusCode, isAnswer);
         Verdict verdict = upstream.End(ticket, attempt, history);

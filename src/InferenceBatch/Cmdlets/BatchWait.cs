@@ -87,7 +87,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         {
             foreach (string id in _watcher.Waiting)
             {
-                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, shown.Last(id), _watcher.Trouble));
+                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, shown.Last(id), _watcher.Trouble, Messages.Text("WaitTimeout.Again", ResumeLine([id]))));
             }
         }
     }

@@ -139,9 +139,14 @@ internal static class ErrorRecords
     /// <param name="waited">How long it was waited for.</param>
     /// <param name="last">The batch as it was last seen; the error's target, else the id is.</param>
     /// <param name="trouble">Why the service could not be asked at last; null where it could.</param>
-    public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last, ServiceException? trouble) => trouble is null
-        ? Of("WaitTimeout", last ?? (object)id, id, last is null ? Messages.Text("WaitTimeout.NotFinished") : ViewText.Status(last), waited.TotalSeconds, BatchWait.ResumeLine([id]))
-        : Of("WaitTimeout.Unreachable", last ?? (object)id, id, last is null ? Messages.Text("WaitTimeout.NotFinished") : ViewText.Status(last), waited.TotalSeconds, trouble.Message, BatchWait.ResumeLine([id]));
+    /// <param name="howToGoOn">What gives the results later.</param>
+    public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last, ServiceException? trouble, string howToGoOn)
+    {
+        string status = last is null ? Messages.Text("WaitTimeout.NotFinished") : ViewText.Status(last);
+        return trouble is null
+            ? Of("WaitTimeout", last ?? (object)id, id, status, waited.TotalSeconds, howToGoOn)
+            : Of("WaitTimeout.Unreachable", last ?? (object)id, id, status, waited.TotalSeconds, trouble.Message, howToGoOn);
+    }
 
     /// <summary>A batch file that was not sent, with the first of its errors.</summary>
     public static ErrorRecord InvalidBatchFile(BatchFileReport report, string name)

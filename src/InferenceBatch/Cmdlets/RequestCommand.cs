@@ -21,6 +21,7 @@ public abstract class RequestCommand : BatchCommand
     private RequestTemplate? _template;
     private bool _emptyIdWasTold;
     private bool _hasKeys;
+    private bool _isPromptNull;
 
     /// <summary>What a request is made from: a text is its prompt; of another object the parameters name the parts.</summary>
     [Parameter(ValueFromPipeline = true)]
@@ -122,6 +123,8 @@ public abstract class RequestCommand : BatchCommand
         RefuseWhatTheEndpointLacks();
         SessionMemory.NoteModels([Model]);
         _firstRows = new PromptMistakeDetector(WriteWarning);
+        // What the pipeline binds, and script blocks, are bound for each object later.
+        _isPromptNull = MyInvocation.BoundParameters.TryGetValue(nameof(Prompt), out object? given) && given is null;
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }
@@ -145,6 +148,11 @@ public abstract class RequestCommand : BatchCommand
         string? prompt = Prompt ?? input as string;
         if (Check(input, prompt) is { } problem)
         {
+            if (_isPromptNull && problem.FullyQualifiedErrorId == "PromptMissing")
+            {
+                ThrowTerminatingError(ErrorRecords.Of("PromptMissing.Null", input));
+            }
+
             _firstRows!.Take(input, hasPrompt: problem.FullyQualifiedErrorId != "PromptMissing");
             WriteError(problem);
             return null;

@@ -15,6 +15,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     private static readonly Func<string, object?> s_readValue = JsonValue.ObjectOrArray;
 
     private readonly ResultSpool? _spool = ordered ? new ResultSpool(requests!.Count, s_readValue) : null;
+    private readonly SemaphoreSlim _turn = new(1);
     private ResultJoiner? _joiner;
     private string? _reason;
 
@@ -23,13 +24,29 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
     private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool, s_readValue);
 
-    /// <summary>Writes the results of a batch; of one that still runs, what there is so far. Returns whether they are all that will ever come.</summary>
+    /// <summary>
+    /// Writes the results of a batch; of one that still runs, what there is so far. Returns whether they are all that will
+    /// ever come. Of several calls at a time one reads; one that waits for results that come late lets the others read.
+    /// </summary>
     public async Task<bool> WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await WriteInTurnAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task<bool> WriteInTurnAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
     {
         using var progress = new ProgressReporter(Messages.Text("Progress.Reading", batch.Id), pump.WriteProgress);
         long lines = 0;
-        _spool?.CopyFrom(batch.Id);
-        ResultReader reader = ReaderFor(pump, batch.Id);
+        _spool?.CopyFrom(batch.Id, batch.Endpoint);
+        ResultReader reader = ReaderFor(pump, batch.Id, wait => LetOthersReadAsync(batch, wait));
         try
         {
             await foreach (BatchResult result in reader.ReadAsync(client, batch, cancellationToken).ConfigureAwait(false))
@@ -119,19 +136,36 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
 
     public void Dispose()
     {
+        _turn.Dispose();
         _joiner?.Dispose();
         _spool?.Dispose();
         (requests as IDisposable)?.Dispose();
     }
 
-    private ResultReader ReaderFor(PipelinePump pump, string source) => new(s_readValue)
+    private ResultReader ReaderFor(PipelinePump pump, string source, Func<Func<Task>, Task>? pause = null) => new(s_readValue)
     {
+        Pause = pause,
         IdsOnly = _spool is not null,
         IsComplete = Joiner is null ? null : () => Joiner.Missing == 0,
         Duplicates = Joiner is null ? null : () => Joiner.Duplicates,
         OnLate = batch => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id)),
         OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Of("DownloadIncomplete", source, line, source, why)),
     };
+
+    private async Task LetOthersReadAsync(Batch batch, Func<Task> wait)
+    {
+        _turn.Release();
+        try
+        {
+            await wait().ConfigureAwait(false);
+        }
+        finally
+        {
+            await _turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
+        _spool?.CopyFrom(batch.Id, batch.Endpoint);
+    }
 
     private ValueTask WriteAsync(BatchResult result, PipelinePump pump)
     {

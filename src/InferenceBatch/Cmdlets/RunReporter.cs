@@ -9,7 +9,8 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>A run as a person sees it: one progress bar through its phases, an error for each part that went wrong.</summary>
-internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds, FailureLimit? maxFailed) : RunObserver, IDisposable
+internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds, FailureLimit? maxFailed, string? checkpoint)
+    : RunObserver, IDisposable
 {
     private const int LongestReason = 300;
 
@@ -47,7 +48,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) =>
         pump.WriteError(why is null
-            ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble)
+            ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble, HowToGoOn(batchId))
             : ErrorRecords.From(why, batchId));
 
     public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));
@@ -62,8 +63,13 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
     public override void OnQueueFull(int parts, ServiceException reason) =>
         pump.WriteWarning(Messages.Text("Warning.QueueFull", parts, PlainText.OneLine(reason.Error?.Message is { Length: > 0 } text ? text : reason.Message, LongestReason)));
 
-    public override void OnAllFailed(int count, ServiceError cause) =>
-        pump.WriteWarning(Messages.Text("Warning.AllFailed", count, PlainText.OneLine(cause.Code, 60), PlainText.OneLine(cause.Message, LongestReason).TrimEnd('.')));
+    public override void OnAllFailed(int count, BatchResult first, bool isResumed)
+    {
+        ServiceError cause = first.Error!;
+        string which = isResumed ? Messages.Text("Warning.AllFailedNow") : "";
+        pump.WriteWarning(Messages.Text(
+            "Warning.AllFailed", count, PlainText.OneLine(cause.CodeWithStatus(first.StatusCode), 80), PlainText.OneLine(cause.Message, LongestReason).TrimEnd('.'), which));
+    }
 
     public override void OnStopped(long failed, long results, int batches) => pump.WriteWarning(Messages.Text("Warning.Stopped", failed, results, maxFailed, batches));
 
@@ -72,10 +78,13 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         Waiting.Clear();
         if (attempt > 1)
         {
-            Waiting.Lead = Messages.Text("Progress.Attempt", attempt);
-            pump.WriteVerbose(Messages.Text("Verbose.Attempt", attempt, requests));
+            Waiting.Lead = Messages.Text("Progress.Round", attempt);
+            pump.WriteVerbose(Messages.Text("Verbose.Round", attempt, requests));
         }
     }
 
     public void Dispose() => _progress.Dispose();
+
+    private string HowToGoOn(string batchId) => checkpoint is null
+        ? Messages.Text("WaitTimeout.Results", BatchWait.ResumeLine([batchId])) : Messages.Text("WaitTimeout.Checkpoint", checkpoint);
 }

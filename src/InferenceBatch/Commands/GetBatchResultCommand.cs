@@ -109,21 +109,36 @@ public sealed class GetBatchResultCommand : BatchInputCommand
 
     private async Task WriteAsTheyEndAsync(BatchWait wait, PipelinePump pump, CancellationToken cancellationToken)
     {
-        int complete = 0;
-        await foreach (Batch batch in wait.WaitAsync(_waiting, pump, cancellationToken).ConfigureAwait(false))
+        var reading = new List<Task<bool>>();
+        try
         {
-            try
+            await foreach (Batch batch in wait.WaitAsync(_waiting, pump, cancellationToken).ConfigureAwait(false))
             {
-                complete += await WriteBatchAsync(SessionMemory.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false) ? 1 : 0;
-            }
-            catch (Exception exception) when (exception is ServiceException or IOException)
-            {
-                // The results of the others are still to come.
-                pump.WriteError(ErrorRecords.From(exception, batch.Id));
+                // Not awaited: while one batch shows its results late, others end.
+                reading.Add(TryWriteBatchAsync(batch, pump, cancellationToken));
             }
         }
+        finally
+        {
+            await Task.WhenAll(reading).ConfigureAwait(false);
+        }
 
+        int complete = reading.Count(task => task.Result);
         _results!.IsIncomplete |= complete < _waiting.Select(batch => batch.Id).Distinct().Count();
+    }
+
+    private async Task<bool> TryWriteBatchAsync(Batch batch, PipelinePump pump, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await WriteBatchAsync(SessionMemory.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is ServiceException or IOException)
+        {
+            // The results of the others are still to come.
+            pump.WriteError(ErrorRecords.From(exception, batch.Id));
+            return false;
+        }
     }
 
     /// <summary>Writes the results of one batch; false when they are not all that will ever come.</summary>

@@ -39,6 +39,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     private RunInput? _input;
     private ResultMeasure? _measure;
     private int _leftOut;
+    private int _perhapsPaid;
     private bool _ignoredWereTold;
 
     /// <inheritdoc cref="ServiceCommand.Connection"/>
@@ -66,7 +67,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     [Parameter]
     public SwitchParameter Ordered { get; set; }
 
-    /// <summary>Seconds to wait for the batches of one attempt, and for a service that cannot be reached; as long as it takes when not given.</summary>
+    /// <summary>Seconds to wait for the batches of one round, and for a service that cannot be reached; as long as it takes when not given.</summary>
     [Parameter]
     [Alias("TimeoutSec")]
     [SecondsTransformation]
@@ -215,7 +216,7 @@ public sealed class InvokeBatchCommand : RequestCommand
 
         async Task<BatchRunSummary> RunAsync(PipelinePump pump, CancellationToken cancellationToken)
         {
-            using var reporter = new RunReporter(pump, _connection!, Timeout, MaxFailed);
+            using var reporter = new RunReporter(pump, _connection!, Timeout, MaxFailed, CheckpointPath);
             using RunRequests requests = _input.Complete();
             _input = null; // What it kept to compare by is no longer needed.
             engine = new RunEngine(new BatchClient(_connection!, warn: pump.WriteWarning), _store!, requests, Options(), reporter);
@@ -224,6 +225,7 @@ public sealed class InvokeBatchCommand : RequestCommand
                 await foreach (BatchResult result in engine.RunAsync(cancellationToken).ConfigureAwait(false))
                 {
                     _measure!.Add(result);
+                    _perhapsPaid += RunEngine.IsPerhapsPaid(result) ? 1 : 0;
                     await pump.WriteObjectAsync(result).ConfigureAwait(false);
                 }
             }
@@ -272,9 +274,27 @@ public sealed class InvokeBatchCommand : RequestCommand
 
         if (summary.WithoutAnswer is { Length: > 0 } unanswered)
         {
-            bool mayRetry = CheckpointPath is not null && summary.Results.Failed + summary.Results.Expired + summary.Results.Missing > 0;
-            WriteWarning(Messages.Text(
-                mayRetry ? "Warning.RowsWithoutAnswerInCheckpoint" : "Warning.RowsWithoutAnswer", summary.Rows - summary.Results.Succeeded, summary.Rows, unanswered));
+            string text = Messages.Text("Warning.RowsWithoutAnswer", summary.Rows - summary.Results.Succeeded, summary.Rows, unanswered);
+            WriteWarning(CheckpointPath is null ? text : string.Join(' ', WhatTheSameCommandDoes(summary).Prepend(text)));
+        }
+    }
+
+    /// <summary>What the same command does with the rows of the checkpoint that have no answer.</summary>
+    private IEnumerable<string> WhatTheSameCommandDoes(BatchRunSummary summary)
+    {
+        if (summary.Unanswered > 0)
+        {
+            yield return Messages.Text("Warning.RowsStillOpen", summary.Unanswered);
+        }
+
+        if (summary.Results.Failed + summary.Results.Expired + summary.Results.Missing > 0)
+        {
+            yield return Messages.Text("Warning.RowsToRetry");
+        }
+
+        if (_perhapsPaid > 0)
+        {
+            yield return Messages.Text("Warning.RowsPerhapsPaid", _perhapsPaid);
         }
     }
 
@@ -286,7 +306,7 @@ public sealed class InvokeBatchCommand : RequestCommand
         Results = _measure!.Sum(),
         BatchIds = engine?.BatchIds ?? [],
         BatchesCreated = created,
-        Attempts = engine?.Attempts ?? 0,
+        Rounds = engine?.Attempts ?? 0,
         IsStopped = engine?.IsStopped == true,
         Retries = retries,
         Elapsed = TimeProvider.System.GetElapsedTime(_began),

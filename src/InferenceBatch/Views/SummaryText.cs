@@ -21,7 +21,7 @@ public static class SummaryText
         yield return Text($"{summary.Rows:N0} {summary.Rows:row|rows}: ") + string.Join(", ", new[] { succeeded, summary.WithoutAnswer, noJson }.Where(part => part.Length > 0));
         foreach (FailureCount failure in results.Failures.Take(FailuresShown))
         {
-            yield return Text($"  {failure.Count:N0} × {PlainText.OneLine(failure.Code, 30)}: {PlainText.OneLine(failure.Message, LongestMessage)}");
+            yield return Text($"  {failure.Count:N0} × {new ServiceError(PlainText.OneLine(failure.Code, 30), "").CodeWithStatus(failure.StatusCode)}: {PlainText.OneLine(failure.Message, LongestMessage)}");
         }
 
         if (results.Failures.Count > FailuresShown)
@@ -41,7 +41,7 @@ public static class SummaryText
         }
 
         yield return Text($"{summary.Requests:N0} {summary.Requests:request|requests}, ")
-            + Text($"{summary.BatchIds.Count:N0} {summary.BatchIds.Count:batch|batches}, {ViewText.Plural(summary.Attempts, "attempt")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all of an earlier start, nothing was sent now" : "")}");
+            + Text($"{summary.BatchIds.Count:N0} {summary.BatchIds.Count:batch|batches}, {ViewText.Plural(summary.Rounds, "round")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all of an earlier start, nothing was sent now" : "")}");
         if (summary.Retries is { Total: > 0 } retries)
         {
             yield return $"The service sent lines again: {retries}";

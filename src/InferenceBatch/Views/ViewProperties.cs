@@ -62,7 +62,7 @@ public static class ViewProperties
 
     public static object? ResultFullText(PSObject result) => PlainText.Of(Of<BatchResult>(result).Text);
 
-    public static object? ResultErrorText(PSObject result) => PlainText.Of(Of<BatchResult>(result).Error?.ToString());
+    public static object? ResultErrorText(PSObject result) => PlainText.Of(Of<BatchResult>(result).Error?.ToString(Of<BatchResult>(result).StatusCode));
 
     public static object ResultTokens(PSObject result) => Of<BatchResult>(result) switch
     {

@@ -1,4 +1,7 @@
+using System.Text;
+using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Support;
 
 namespace InferenceBatch.Results;
 
@@ -109,4 +112,35 @@ public sealed class AnswerCheckTests
 
     private static BatchResult Read(string body) =>
         ResultLineReader.Read(System.Text.Encoding.UTF8.GetBytes($$"""{"custom_id":"a","response":{"status_code":200,"body":{{body}}},"error":null}"""));
+
+    /// <summary>Whether such bodies are answers depends on what was asked.</summary>
+    [Theory]
+    [InlineData("/v1/embeddings", """{"data":[],"model":"m"}""", "The answer has no 'data'.")]
+    [InlineData("/v1/moderations", """{"results":[]}""", "The answer has no 'results'.")]
+    [InlineData("/v1/responses", """{"status":"queued","output":[]}""", "The response has not ended: a batch cannot wait for a background response.")]
+    public void The_endpoint_decides_where_it_is_known(string endpoint, string body, string message)
+    {
+        byte[] line = Encoding.UTF8.GetBytes($$"""{"custom_id":"a","response":{"status_code":200,"body":{{body}}},"error":null}""");
+        Assert.Equal(message, ResultLineReader.Read(line, endpoint: endpoint).Error?.Message);
+        Assert.Equal(ResultStatus.Succeeded, ResultLineReader.Read(line, endpoint: "/v1/other").Status);
+        Assert.Equal(ResultStatus.Succeeded, ResultLineReader.Read(line).Status);
+    }
+
+    /// <summary>A failure is held back and read a second time: by the same rule.</summary>
+    [Fact]
+    public async Task A_batch_tells_its_endpoint_and_a_result_that_was_held_back_keeps_it()
+    {
+        using var server = new FaultServer();
+        server.On("GET /v1/files/out/content", Answer.File("{\"custom_id\":\"a\",\"response\":{\"status_code\":200,\"body\":{\"data\":[]}},\"error\":null}\n"u8.ToArray()));
+        var batch = new Batch { Id = "b", Status = BatchStatus.Completed, OutputFileId = "out", Endpoint = "/v1/embeddings", RequestCounts = new RequestCounts(1, 1, 0) };
+        var requests = new RequestList();
+        requests.Add(new BatchRequest { CustomId = "a", Url = "/v1/embeddings", BodyUtf8 = "{}"u8.ToArray() });
+        using var joiner = new ResultJoiner(requests);
+        await foreach (BatchResult result in new ResultReader().ReadAsync(Clients.For(server, new FakeTime()), batch))
+        {
+            Assert.Null(joiner.Take(result));
+        }
+
+        Assert.Equal("no_answer", Assert.Single(joiner.Finish(listMissing: true, null)).Error?.Code);
+    }
 }

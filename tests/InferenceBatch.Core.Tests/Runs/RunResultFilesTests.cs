@@ -40,6 +40,22 @@ public sealed class RunResultFilesTests : IDisposable
 
     public static TheoryData<string> Faults => ["404", "404 html", "403", "410", "500", "drop", "empty", "html", "cut"];
 
+    /// <summary>No single call waits for so long; the run does, as for a file that is shown late.</summary>
+    [Theory]
+    [InlineData(503)]
+    [InlineData(429)]
+    public async Task A_long_pause_that_the_service_asks_for_is_waited_for(int status)
+    {
+        Batches(Ended("completed", Both, Counts));
+        int calls = 0;
+        Content("out", Answer.Choose(_ => ++calls == 1 ? Answer.Empty(status, "Retry-After: 200") : Lines("r1", "r2", "r3")));
+        Content("err", Lines());
+        Assert.Equal(["r1 Succeeded", "r2 Succeeded", "r3 Succeeded"], Outcomes(await RunAsync()));
+        Assert.Equal(2, calls);
+        Assert.Contains(_time.Waits, wait => wait >= TimeSpan.FromSeconds(190));
+        Assert.Equal(3, _sent.Count);
+    }
+
     /// <summary>The output file answers all requests: what is wrong with the other file is a warning, at once.</summary>
     [Theory]
     [MemberData(nameof(Faults))]

@@ -124,6 +124,45 @@ public sealed class RunStopTests
         Assert.Equal(3, bench.Service.Creates);
     }
 
+    /// <summary>Every row fails for a reason that may pass: to send them again would pay for the same failures.</summary>
+    [Theory]
+    [InlineData(429, "rate_limit_exceeded", "20")]
+    [InlineData(500, "server_error", "100%")]
+    [InlineData(503, "busy", "1")]
+    public async Task Where_all_rows_fail_the_run_stops_before_it_sends_any_again(int status, string code, string limit)
+    {
+        using var bench = new RunBench { Count = 40, PartSize = 20 };
+        bool isRepaired = false;
+        bench.Service.AnswerOf = (_, id) => isRepaired ? BatchService.Good(id) : BatchService.Failed(id, status, code);
+        var options = new RunOptions { MaxFailed = Limit(limit) };
+        Dictionary<string, BatchResult> results = await bench.RunAsync(options);
+        Assert.True(bench.Engine!.IsStopped);
+        Assert.Equal((40, 2), (results.Values.Count(result => result.Error?.Code == code), bench.Service.Creates));
+        Assert.Equal([(40L, 40L, 0)], bench.Seen.Stops);
+
+        isRepaired = true; // What had failed before the stop does not count again.
+        Assert.All((await bench.RunAsync(options)).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+    }
+
+    [Theory]
+    [InlineData("5", "r40")]
+    [InlineData("50%", "r1")]
+    public async Task One_row_that_succeeded_is_a_reason_to_send_the_others_again(string limit, string good)
+    {
+        using var bench = new RunBench { Count = 40, PartSize = 20 };
+        bench.Service.AnswerOf = (tries, id) => id == good || tries > 1 ? BatchService.Good(id) : BatchService.Failed(id, 429);
+        Assert.All((await bench.RunAsync(new RunOptions { MaxFailed = Limit(limit) })).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+        Assert.False(bench.Engine!.IsStopped);
+    }
+
+    [Fact]
+    public async Task A_batch_of_rows_that_will_be_sent_again_cancels_no_other()
+    {
+        using var bench = new RunBench { Count = 40, PartSize = 20 };
+        bench.Service.AnswerOf = (tries, id) => tries == 1 && bench.Ids.Take(20).Contains(id) ? BatchService.Failed(id, 429) : BatchService.Good(id);
+        Assert.All((await bench.RunAsync(new RunOptions { MaxFailed = Limit("20") })).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

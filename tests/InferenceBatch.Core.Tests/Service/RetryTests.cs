@@ -1,5 +1,9 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using InferenceBatch.Model;
 using InferenceBatch.Support;
 
@@ -70,21 +74,64 @@ public sealed class RetryTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Retry-After: 121")]
     [InlineData("Retry-After: -5")]
-    [InlineData("Retry-After: 1e300")]
     [InlineData("Retry-After: NaN")]
     [InlineData("retry-after-ms: NaN")]
     [InlineData("retry-after-ms: -1")]
     [InlineData("Retry-After: later")]
     [InlineData("Retry-After: Wed, 31 Dec 2025 00:00:00 GMT")]
-    [InlineData("Retry-After: Thu, 01 Jan 2026 01:00:00 GMT")]
     [InlineData("Retry-After: ")]
     public async Task A_wait_that_makes_no_sense_is_replaced_by_ones_own(string header)
     {
         _server.On("GET /v1/batches/b", Answer.Empty(503, header), Answer.Json(Good));
         await Clients.For(_server, _time).GetBatchAsync("b");
         Assert.InRange(Assert.Single(_time.Waits).TotalSeconds, 0.375, 0.5);
+    }
+
+    /// <summary>Nobody sits before a command for so long, and to try sooner is what the service asks not to do.</summary>
+    [Theory]
+    [InlineData(429, "Retry-After: 121", "121")]
+    [InlineData(503, "Retry-After: 300", "300")]
+    [InlineData(503, "retry-after-ms: 120001", "121")]
+    [InlineData(503, "Retry-After: Thu, 01 Jan 2026 01:00:00 GMT", "3,600")]
+    [InlineData(503, "Retry-After: 1e300", "3,600")]
+    public async Task A_pause_of_more_than_two_minutes_ends_the_call_and_is_named(int status, string header, string seconds)
+    {
+        _server.On("GET /v1/batches/b", Answer.Empty(status, header));
+        _server.On("POST /v1/files", Answer.Empty(status, header));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
+        Assert.Contains($"asks for a pause of {seconds} seconds", exception.Message, StringComparison.Ordinal);
+        Assert.True(exception.IsTransient);
+        Assert.Single(_server.Requests);
+        Assert.Empty(_time.Waits);
+    }
+
+    [Fact]
+    public async Task A_create_whose_answer_asks_for_a_long_pause_is_looked_for_and_not_made_again()
+    {
+        _server.On("POST /v1/batches", Answer.Empty(503, "Retry-After: 300"));
+        _server.On("GET /v1/batches", Answer.Json("""{"object":"list","data":[],"has_more":false}"""));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).CreateBatchAsync(
+            new NewBatch { InputFileId = "f", Endpoint = "/v1/embeddings", CompletionWindow = "24h" }));
+        Assert.True(exception.IsOutcomeUnknown);
+        Assert.Contains("300 seconds", exception.Message, StringComparison.Ordinal);
+        Assert.Single(_server.Requests, call => call.Method == "POST");
+    }
+
+    /// <summary>Only a person can change these: whatever the status, another try costs time alone.</summary>
+    [Theory]
+    [InlineData(429, "insufficient_quota")]
+    [InlineData(429, "billing_hard_limit_reached")]
+    [InlineData(500, "insufficient_quota")]
+    [InlineData(503, "account_deactivated")]
+    public async Task What_only_a_person_can_change_is_not_tried_again(int status, string code)
+    {
+        _server.On("GET /v1/batches/b", Answer.Json($$$"""{"error":{"message":"The words.","code":"{{{code}}}"}}""", status));
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
+        Assert.False(exception.IsTransient);
+        Assert.Contains("Waiting does not help", exception.Message, StringComparison.Ordinal);
+        Assert.Single(_server.Requests);
+        Assert.Empty(_time.Waits);
     }
 
     [Fact]
@@ -168,6 +215,53 @@ public sealed class RetryTests : IDisposable
         Assert.Null(exception.StatusCode);
         Assert.True(exception.NeverSent);
         Assert.Equal(4, _time.Waits.Count);
+        Assert.Contains($"127.0.0.1:{address.Port}/v1", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("cannot be reached: connection refused.", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http://no-such-host.invalid/v1", "host not found (no-such-host.invalid:80)")]
+    [InlineData("https://no-such-host.invalid:8443/v1", "host not found.")]
+    public async Task A_host_that_is_not_found_is_named_with_its_port(string address, string said)
+    {
+        var client = new BatchClient(new ServiceConnection(new Uri(address), ServiceProfile.Generic, "key-of-nobody-4711"), _time);
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => client.GetBatchAsync("b"));
+        Assert.Contains(said, exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("4711", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_dropped_is_described()
+    {
+        _server.On("GET /v1/batches/b", Answer.Drop);
+        ServiceException dropped = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
+        Assert.Contains("cannot be reached: the connection ", dropped.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_certificate_that_is_not_trusted_is_called_so()
+    {
+        using var key = RSA.Create(2048);
+        var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        Task serving = Task.Run(async () =>
+        {
+            using TcpClient caller = await listener.AcceptTcpClientAsync();
+            using var tls = new SslStream(caller.GetStream());
+            await Assert.ThrowsAnyAsync<Exception>(async () =>
+            {
+                await tls.AuthenticateAsServerAsync(certificate);
+                await tls.ReadExactlyAsync(new byte[1]);
+            });
+        });
+        var address = new Uri($"https://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}/v1");
+        ServiceException exception = await Assert.ThrowsAsync<ServiceException>(
+            () => new BatchClient(new ServiceConnection(address, ServiceProfile.Generic, null), _time).GetBatchAsync("b", RetryPolicy.Once));
+        Assert.Contains("TLS certificate not trusted: ", exception.Message, StringComparison.Ordinal);
+        Assert.True(exception.NeverSent);
+        await serving.WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     [Theory]

@@ -75,7 +75,7 @@ internal sealed class RunRecorder : RunObserver
 
     public List<(int Parts, string Text)> Queues { get; } = [];
 
-    public List<(int Count, ServiceError Cause)> AllFailed { get; } = [];
+    public List<(int Count, ServiceError Cause, bool IsResumed)> AllFailed { get; } = [];
 
     public List<(long Failed, long Results, int Batches)> Stops { get; } = [];
 
@@ -89,7 +89,7 @@ internal sealed class RunRecorder : RunObserver
 
     public override void OnQueueFull(int parts, ServiceException reason) => Queues.Add((parts, reason.Message));
 
-    public override void OnAllFailed(int count, ServiceError cause) => AllFailed.Add((count, cause));
+    public override void OnAllFailed(int count, BatchResult first, bool isResumed) => AllFailed.Add((count, first.Error!, isResumed));
 
     public override void OnStopped(long failed, long results, int batches) => Stops.Add((failed, results, batches));
 

@@ -90,7 +90,7 @@ internal sealed class HttpUpstream : IUpstream
         {
             UpstreamFault fault = exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
                 or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError ? UpstreamFault.Unreachable : UpstreamFault.Broken;
-            throw new UpstreamException(fault, $"The connection to the upstream failed ({exception.HttpRequestError}).", exception);
+            throw new UpstreamException(fault, $"The connection to the upstream failed: {ConnectionFault.Reason(exception)}.", exception);
         }
         catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException && !cancellationToken.IsCancellationRequested)
         {
