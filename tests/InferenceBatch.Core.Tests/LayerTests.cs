@@ -17,7 +17,7 @@ public sealed partial class LayerTests
         ["src/InferenceBatch.Core/Lines"] = ["Model", "Wire"],
         ["src/InferenceBatch.Core/Service"] = ["Model", "Http", "Wire", "Lines"],
         ["src/InferenceBatch.Core/Results"] = ["Model", "Http", "Wire", "Lines", "Service"],
-        ["src/InferenceBatch.Core/Waiting"] = ["Model", "Service"],
+        ["src/InferenceBatch.Core/Waiting"] = ["Model", "Http", "Service"],
         ["src/InferenceBatch.Core/Runs"] = ["Model", "Http", "Wire", "Lines", "Service", "Results", "Waiting"],
         ["src/InferenceBatch.Core/Webhooks"] = ["Model", "Wire"],
         ["src/InferenceBatch.Server"] = ["Server.Cli"],

@@ -34,7 +34,7 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
     /// <summary>Where a running batch's <see cref="LineIndex"/> stands.</summary>
     public string IndexOf(BatchRecord batch) => Path.Combine(folder.BatchesPath, batch.Id + ".lines");
 
-    /// <summary>Gives the files of a log that is whole and synced their final place; an empty one is deleted.</summary>
+    /// <summary>Gives the result files, whole and synced, their final place; an empty one is deleted.</summary>
     public List<FileRecord> Keep(BatchRecord batch, ResultFilePair results, DateTimeOffset now)
     {
         var kept = new List<FileRecord>(2);
@@ -107,7 +107,7 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
         });
     }
 
-    /// <summary>A crash may have come after the rename: then the log stands where it was to go.</summary>
+    /// <summary>A crash may have come after the rename: then the file stands where it was to go.</summary>
     private string Current(BatchRecord batch, string kind, string fileId)
     {
         string partial = Path.Combine(folder.BatchesPath, $"{batch.Id}.{kind}.partial");

@@ -11,7 +11,7 @@ namespace InferenceBatch.Server.Dispatch;
 
 /// <summary>
 /// The lines of one input file on their way through the dispatcher: where each stands in the file, which ones have
-/// an answer, and the log that the answers go to. About 32 bytes a line.
+/// an answer, and the result files that the answers go to. About 32 bytes a line.
 /// </summary>
 internal sealed class LineRun : IDisposable
 {
@@ -29,9 +29,9 @@ internal sealed class LineRun : IDisposable
     /// <param name="endpoint">Where the lines are sent.</param>
     /// <param name="inputPath">The file the spans point into.</param>
     /// <param name="spans">The file's requests, in its order.</param>
-    /// <param name="openResults">Opens the log; is told what is done already.</param>
-    /// <exception cref="IOException">The input or the log cannot be opened.</exception>
-    /// <exception cref="InvalidDataException">The log is another input's.</exception>
+    /// <param name="openResults">Opens the result files; is told what is done already.</param>
+    /// <exception cref="IOException">The input or a result file cannot be opened.</exception>
+    /// <exception cref="InvalidDataException">The result files are another input's.</exception>
     public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Func<int, LineOutcome, bool>, ResultFilePair> openResults)
     {
         Endpoint = endpoint;
@@ -66,7 +66,7 @@ internal sealed class LineRun : IDisposable
     /// <summary>What the dispatcher keeps about this run; guarded by its lock.</summary>
     public RunQueue Queue { get; }
 
-    /// <summary>Ends when every line has an answer in the log; fails when that can never be.</summary>
+    /// <summary>Ends when every line has an answer in the result files; fails when that can never be.</summary>
     public Task Finished => _finished.Task;
 
     /// <summary>Set when lines in flight are to be given up.</summary>
@@ -106,7 +106,7 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    /// <summary>Adds what was kept before the run was opened and is not in the log: latencies and retries.</summary>
+    /// <summary>Adds what was kept before the run was opened and is not in the result files: latencies and retries.</summary>
     public void AddKept(string json)
     {
         lock (_gate)
@@ -155,12 +155,12 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    /// <summary>Writes an answer to the log and counts it.</summary>
+    /// <summary>Writes an answer to its result file and counts it.</summary>
     /// <exception cref="IOException">It could not be written; it can be tried again.</exception>
     public ValueTask AddAnswerAsync(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineOutcome outcome) =>
         CountAsync(Results.AppendAnswerAsync(_spans[index].Line, customIdJson, statusCode, requestId, body), index, outcome);
 
-    /// <summary>Writes that a line got no answer to the log and counts it.</summary>
+    /// <summary>Writes that a line got no answer to the error file and counts it.</summary>
     /// <inheritdoc cref="AddAnswerAsync"/>
     public ValueTask AddErrorAsync(int index, ReadOnlyMemory<byte> customIdJson, string code, string message) =>
         CountAsync(Results.AppendErrorsAsync([(_spans[index].Line, customIdJson)], code, message), index, LineOutcome.OfNoAnswer(code, message));

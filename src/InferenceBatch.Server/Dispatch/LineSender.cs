@@ -9,7 +9,7 @@ using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Dispatch;
 
-/// <summary>Sends one line once, and either writes what became of it to the run's log or says when to send it again.</summary>
+/// <summary>Sends one line once, and either writes what became of it to the run's result files or says when to send it again.</summary>
 internal sealed class LineSender(UpstreamControl upstream, EngineSettings settings, TimeProvider time, HealthIssues issues, ILogger logger)
 {
     /// <summary>The code of a line that was sent as often as it may be and got no answer.</summary>

@@ -36,7 +36,7 @@ internal sealed class ResultFilePair : IDisposable
     /// <summary>Bytes that were torn or damaged when it was opened; their lines are to be run again.</summary>
     public long Dropped => Output.Dropped + Errors.Dropped;
 
-    /// <summary>Opens the log of one batch, or makes it.</summary>
+    /// <summary>Opens the result files of one batch, or makes them.</summary>
     /// <param name="key">Names the batch in line ids.</param>
     /// <param name="outputPath">The output so far, or to be.</param>
     /// <param name="errorPath">The errors so far, or to be.</param>

@@ -48,11 +48,11 @@ internal sealed class ResultFileWriter : IDisposable
     /// <summary>Bytes that were torn or damaged when it was opened, and are not believed.</summary>
     public long Dropped { get; private set; }
 
-    /// <summary>Opens a log, or makes it; every whole line is shown to <paramref name="onLine"/>, all else is dropped.</summary>
+    /// <summary>Opens a file, or makes it; every whole line is shown to <paramref name="onLine"/>, all else is dropped.</summary>
     /// <param name="path">The file.</param>
     /// <param name="flush">Brings what was written to the disk.</param>
-    /// <param name="onLine">Told each line; false where it is another log's, <see cref="JsonException"/> where it is none.</param>
-    /// <exception cref="InvalidDataException">It is somebody else's file: nothing in it is this log's.</exception>
+    /// <param name="onLine">Told each line; false where it is another file's, <see cref="JsonException"/> where it is none.</param>
+    /// <exception cref="InvalidDataException">It is somebody else's file: nothing in it is this batch's.</exception>
     public static ResultFileWriter Open(string path, Action<SafeFileHandle> flush, Func<ReadOnlySpan<byte>, bool> onLine)
     {
         (List<(long Start, long End)> whole, long lines, long size) = Recover(path, onLine);

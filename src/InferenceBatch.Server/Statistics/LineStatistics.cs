@@ -7,7 +7,7 @@ namespace InferenceBatch.Server.Statistics;
 
 /// <summary>
 /// What the lines of one batch add up to: latencies, tokens, errors, retries. All but latencies and retries can be
-/// counted again from the result log.
+/// counted again from the result files.
 /// </summary>
 /// <remarks>Not safe for several threads: the run's lock guards it.</remarks>
 internal sealed class LineStatistics
