@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using InferenceBatch.Lines;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Statistics;
 
 namespace InferenceBatch.Server.Tests;
 

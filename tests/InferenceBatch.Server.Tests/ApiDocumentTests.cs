@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using InferenceBatch.Server.Api;
-using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Tests.Support;
 using Microsoft.AspNetCore.Routing;
 

@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Diagnostics;
+using InferenceBatch.Server.Statistics;
 using InferenceBatch.Server.Tests.Support;
 using Microsoft.AspNetCore.Http;
 

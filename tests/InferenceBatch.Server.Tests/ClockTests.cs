@@ -1,5 +1,4 @@
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;

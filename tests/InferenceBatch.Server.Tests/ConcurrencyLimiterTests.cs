@@ -1,4 +1,5 @@
-using InferenceBatch.Server.Execution.Upstreams;
+
+using InferenceBatch.Server.Dispatch.Upstreams;
 
 namespace InferenceBatch.Server.Tests;
 

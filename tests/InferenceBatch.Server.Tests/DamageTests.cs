@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;

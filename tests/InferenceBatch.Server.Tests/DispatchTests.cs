@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
@@ -158,7 +157,7 @@ public sealed class DispatchTests
     [Fact]
     public async Task Two_large_answers_are_read_at_a_time()
     {
-        using var large = new InferenceBatch.Server.Execution.Upstreams.LargeAnswers();
+        using var large = new InferenceBatch.Server.Dispatch.Upstreams.LargeAnswers();
         IDisposable first = await large.TakeAsync(default);
         using IDisposable second = await large.TakeAsync(default);
         Task<IDisposable> third = large.TakeAsync(default);

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using InferenceBatch.Lines;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
 using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;

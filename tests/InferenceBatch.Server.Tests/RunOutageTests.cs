@@ -1,6 +1,6 @@
 using InferenceBatch.Lines;
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Tests.Support;
 using Microsoft.Extensions.Logging;
 

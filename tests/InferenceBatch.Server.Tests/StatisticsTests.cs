@@ -1,5 +1,6 @@
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Statistics;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Server.Tests.Support;
 
@@ -107,7 +108,7 @@ public sealed class StatisticsTests
             statistics.Add(i, LineOutcome.OfAnswer(400, JsonSerializer.SerializeToUtf8Bytes(new { error = new { code = $"code_{i}" } }), default, TimeSpan.Zero));
         }
 
-        statistics.Add(61, LineOutcome.OfNoAnswer(LocalBatch.CancelledCode, LocalBatch.CancelledMessage));
+        statistics.Add(61, LineOutcome.OfNoAnswer(LineOutcome.CancelledCode, LocalBatch.CancelledMessage));
         JsonElement json = JsonDocument.Parse(statistics.ToJson()).RootElement;
         var codes = Errors(json, "error_codes", "count").ToList();
         Assert.Equal(51, codes.Count);

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Diagnostics;
+using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;

@@ -7,7 +7,7 @@ BeforeAll {
     $script:root = Join-Path $PSScriptRoot ../..
     $script:assembly = (Get-Command Get-Batch -Module InferenceBatch).ImplementingType.Assembly
     $script:hidden = [Reflection.BindingFlags]'NonPublic, Static'
-    $script:ids = @($assembly.GetType('InferenceBatch.Pipeline.ErrorRecords').GetField('s_categories', $hidden).GetValue($null).Keys)
+    $script:ids = @($assembly.GetType('InferenceBatch.Cmdlets.ErrorRecords').GetField('s_categories', $hidden).GetValue($null).Keys)
     $script:texts = @{}
     foreach ($entry in [Resources.ResourceReader]::new([InferenceBatch.Model.Messages].Assembly.GetManifestResourceStream('InferenceBatch.Messages.resources'))) { $texts[$entry.Key] = $entry.Value }
     $script:namesOfErrors = @($texts.Keys) -notmatch '^(Action|Answer|Argument|Input|Progress|Target|Unwritable|Verbose|Warning)\b'

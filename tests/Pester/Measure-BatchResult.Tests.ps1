@@ -18,7 +18,7 @@ AfterAll { $env:XDG_CONFIG_HOME = $OldConfig }
 Describe 'Measure-BatchResult' {
     It 'adds up what comes from the pipeline' {
         $sum = Get-BatchResult -Path $path | Measure-BatchResult -InputPrice 1000000 -OutputPrice 2000000
-        $sum | Should -BeOfType InferenceBatch.Runs.BatchResultMeasure
+        $sum | Should -BeOfType InferenceBatch.Results.BatchResultMeasure
         $sum.Count, $sum.Succeeded, $sum.Failed, $sum.Expired, $sum.Cancelled, $sum.Missing, $sum.ValueErrors | Should -Be 4, 2, 1, 1, 0, 0, 1
         $sum.InputTokens, $sum.OutputTokens, $sum.TotalTokens, $sum.Cost | Should -Be 6, 8, 14, 22
         $sum.Failures[0].Code, $sum.Failures[0].Count, $sum.Failures[0].Message | Should -Be 'rate_limit', 1, 'slow down'

@@ -12,7 +12,7 @@ Describe 'Start-BatchServer' {
     Context 'what it starts' {
         It 'a service on a free port of this machine alone, ready to be called' {
             $server = Start-BatchServer -DataPath (New-DataPath)
-            $server | Should -BeOfType ([InferenceBatch.Pipeline.BatchServer])
+            $server | Should -BeOfType ([InferenceBatch.LocalServer.BatchServer])
             $server.Uri | Should -Match '^http://127\.0\.0\.1:\d+/v1$'
             $server.Upstream | Should -Be 'echo'
             Test-Alive $server.ProcessId | Should -BeTrue

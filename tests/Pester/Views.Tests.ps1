@@ -37,7 +37,7 @@ BeforeAll {
         BatchFileMeasure   = & { New-BatchRequest 'hello' -Model m | Export-BatchFile (Join-Path $TestDrive two.jsonl) -Force; Measure-BatchFile (Join-Path $TestDrive two.jsonl) }
         BatchResultMeasure = @() | Measure-BatchResult
         ServiceConnection  = [InferenceBatch.Service.ServiceConnection]::new('https://a-rather-long-resource-name.openai.azure.com/openai/v1', [InferenceBatch.Service.ServiceProfile]::Find('azureopenai'), 'some-key')
-        BatchServer        = [InferenceBatch.Pipeline.BatchServer]::new('http://127.0.0.1:58421/v1', 1234567, '/home/somebody/.local/state/InferenceBatch/server', 'http://127.0.0.1:11434/v1', $now.AddHours(-5))
+        BatchServer        = [InferenceBatch.LocalServer.BatchServer]::new('http://127.0.0.1:58421/v1', 1234567, '/home/somebody/.local/state/InferenceBatch/server', 'http://127.0.0.1:11434/v1', $now.AddHours(-5))
         WebhookEvent       = [InferenceBatch.Webhooks.WebhookEvent]@{ Id = 'evt_1'; Type = 'batch.in_progress'; BatchId = $running.Id; ReceivedAt = $now; IsVerified = $true }
     }
 }

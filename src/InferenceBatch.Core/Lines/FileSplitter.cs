@@ -15,7 +15,7 @@ public sealed class FileSplitter : IDisposable
     private readonly int _maxRequests;
     private readonly long _maxBytes;
     private readonly string _token = Guid.NewGuid().ToString("N")[..8];
-    private readonly IdIndex? _ids;
+    private readonly Utf8KeyMap? _ids;
     private readonly List<FilePart> _parts = [];
     private LineWriter? _writer;
     private string _endpoint = "";
@@ -32,7 +32,7 @@ public sealed class FileSplitter : IDisposable
         _path = Path.GetFullPath(path);
         _maxRequests = maxRequests;
         _maxBytes = maxBytes;
-        _ids = checkIds ? new IdIndex() : null;
+        _ids = checkIds ? new Utf8KeyMap() : null;
     }
 
     /// <summary>Requests written so far.</summary>
@@ -129,7 +129,7 @@ public sealed class FileSplitter : IDisposable
             return;
         }
 
-        if (!IdIndex.IsWritable(request.CustomId))
+        if (!Utf8KeyMap.IsWritable(request.CustomId))
         {
             throw RequestRefusedException.Unwritable(request.CustomId, _position);
         }

@@ -22,7 +22,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
     /// <summary>How much of a name from the file a message repeats.</summary>
     private const int LongestQuote = 100;
 
-    private readonly IdIndex _ids = new();
+    private readonly Utf8KeyMap _ids = new();
     private readonly IssueList _issues = new(rules.MaxIssues);
     private readonly List<string> _models = [];
     private byte[] _lastModel = [];

@@ -1,5 +1,6 @@
 using System.Globalization;
 using InferenceBatch.Model;
+using InferenceBatch.Results;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Runs;

@@ -1,4 +1,3 @@
-using InferenceBatch.Model;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;

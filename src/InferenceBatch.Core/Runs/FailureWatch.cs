@@ -24,7 +24,7 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     /// <summary>Takes a result as it comes from the service, final or not.</summary>
     /// <param name="result">The result.</param>
     /// <param name="isResumed">Whether the run has others, of an earlier process, which are not shown here.</param>
-    public void Saw(BatchResult result, bool isResumed)
+    public void Observe(BatchResult result, bool isResumed)
     {
         if (_first >= FirstResults)
         {

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using InferenceBatch.Lines;
-using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
 

@@ -1,5 +1,6 @@
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;

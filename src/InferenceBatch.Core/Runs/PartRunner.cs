@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
+using InferenceBatch.Waiting;
 
 namespace InferenceBatch.Runs;
 

@@ -94,7 +94,7 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
 
     private int[] PlacesOf(RunPart part)
     {
-        using var kept = new KeptRequests([part]);
+        using var kept = new StoredRequestReader([part]);
         var places = new List<int>(part.File.RequestCount);
         for (; kept.Peek() is { } next; kept.Take())
         {

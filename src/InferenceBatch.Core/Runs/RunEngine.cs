@@ -3,6 +3,7 @@ using System.Runtime.ExceptionServices;
 using InferenceBatch.Http;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;
@@ -423,7 +424,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
         bool isKnown = _current is not null && _known.Contains(_current);
         if (_current is not null && !isKnown && !_isClosing)
         {
-            _stop.Failures.Saw(result, isResumed: _known.Count > 0);
+            _stop.Failures.Observe(result, isResumed: _known.Count > 0);
         }
 
         if (IsSentAgain(place, result, isKnown))

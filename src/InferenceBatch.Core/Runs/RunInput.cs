@@ -18,8 +18,8 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
 {
     private readonly RunRequests _requests = new();
     private readonly FileSplitter? _splitter = store.IsSpooled ? null : new FileSplitter(Path.Combine(store.Folder, "part.jsonl"), maxRequests, maxBytes, checkIds: false);
-    private readonly KeptRequests? _kept = store.IsSpooled ? new KeptRequests(store.PartsOf(1)) : null;
-    private readonly IdIndex? _bodies = deduplicate ? new IdIndex() : null;
+    private readonly StoredRequestReader? _kept = store.IsSpooled ? new StoredRequestReader(store.PartsOf(1)) : null;
+    private readonly Utf8KeyMap? _bodies = deduplicate ? new Utf8KeyMap() : null;
     private bool _isComplete;
 
     /// <summary>The rows taken so far.</summary>
@@ -31,7 +31,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
     /// <exception cref="IOException">The disk.</exception>
     public void Add(BatchRequest request)
     {
-        if (!IdIndex.IsWritable(request.CustomId))
+        if (!Utf8KeyMap.IsWritable(request.CustomId))
         {
             throw RequestRefusedException.Unwritable(request.CustomId, Count + 1);
         }
@@ -97,7 +97,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
     }
 
     /// <summary>Holds a request to the one that the store has in its place; gives where that stands.</summary>
-    private LinePlace Compare(BatchRequest request, KeptRequests requests)
+    private LinePlace Compare(BatchRequest request, StoredRequestReader requests)
     {
         if (requests.Peek() is not var (kept, line))
         {

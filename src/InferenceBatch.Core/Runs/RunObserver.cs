@@ -1,6 +1,7 @@
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
+using InferenceBatch.Waiting;
 
 namespace InferenceBatch.Runs;
 

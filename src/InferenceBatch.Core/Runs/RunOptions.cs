@@ -3,8 +3,11 @@ namespace InferenceBatch.Runs;
 /// <summary>How a <see cref="RunEngine"/> goes about a run.</summary>
 public sealed record RunOptions
 {
+    /// <summary>What <see cref="MaxAttempts"/> is unless it is set.</summary>
+    public const int DefaultMaxAttempts = 3;
+
     /// <summary>How often a request is sent in all.</summary>
-    public int MaxAttempts { get; init; } = 3;
+    public int MaxAttempts { get; init; } = DefaultMaxAttempts;
 
     /// <summary>Whether results come in the order of the requests, at the end, instead of as they come.</summary>
     public bool Ordered { get; init; }

@@ -1,5 +1,6 @@
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Results;
 
 namespace InferenceBatch.Runs;
 
@@ -10,9 +11,9 @@ namespace InferenceBatch.Runs;
 public sealed class RunRequests : IDisposable
 {
     private readonly RequestIndex _index = new();
-    private readonly Segments<object?> _inputs = new();
-    private readonly IdIndex _copyIds = new();
-    private readonly Segments<Copy> _copies = new();
+    private readonly ChunkedList<object?> _inputs = new();
+    private readonly Utf8KeyMap _copyIds = new();
+    private readonly ChunkedList<Copy> _copies = new();
     private ILookup<int, int>? _copiesOf;
 
     /// <summary>Requests sent.</summary>

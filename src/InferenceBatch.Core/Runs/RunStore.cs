@@ -4,7 +4,6 @@ using System.Text.RegularExpressions;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
-using InferenceBatch.Wire;
 
 namespace InferenceBatch.Runs;
 

@@ -69,7 +69,7 @@ public sealed class BatchClient
 
         var call = new ServiceCall(HttpMethod.Post, Profile.UploadPath)
         {
-            Content = alive => new UploadContent(path, fileName, fields, new Touch(alive, progress), offset),
+            Content = alive => new UploadContent(path, fileName, fields, new ActivityProgress(alive, progress), offset),
         };
         return _caller.CallAsync(call, policy ?? RetryPolicy.Interactive, BatchFileReader.Read, cancellationToken);
     }
@@ -378,7 +378,7 @@ public sealed class BatchClient
         return new ByteArrayContent(buffer.WrittenMemory.ToArray()) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
     }
 
-    private sealed class Touch(Action alive, IProgress<long>? progress) : IProgress<long>
+    private sealed class ActivityProgress(Action alive, IProgress<long>? progress) : IProgress<long>
     {
         public void Report(long value)
         {

@@ -1,4 +1,4 @@
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Page;
 using InferenceBatch.Server.Storage;
 using Microsoft.Data.Sqlite;
@@ -31,13 +31,13 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
             CheckHead(context.Request);
             if (!keys.AreNeeded)
             {
-                ForeignPages.Check(context.Request);
+                CrossOriginGuard.Check(context.Request);
             }
 
             Authenticate(context);
             if (IsPathWithoutId(context.Request))
             {
-                throw Answers.ErrorOf(context, StatusCodes.Status404NotFound);
+                throw JsonResponses.ErrorOf(context, StatusCodes.Status404NotFound);
             }
 
             await next(context);
@@ -49,7 +49,7 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
 
             if (!context.Response.HasStarted && context.Response is { StatusCode: >= 400, ContentLength: null, ContentType: null })
             {
-                await Answers.WriteErrorAsync(context, Answers.ErrorOf(context, context.Response.StatusCode));
+                await JsonResponses.WriteErrorAsync(context, JsonResponses.ErrorOf(context, context.Response.StatusCode));
             }
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
@@ -70,7 +70,7 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
                 context.Response.Headers["x-should-retry"] = "false";
             }
 
-            await Answers.WriteErrorAsync(context, error);
+            await JsonResponses.WriteErrorAsync(context, error);
         }
     }
 
@@ -115,10 +115,10 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
             case ApiException error:
                 return error;
             case BadHttpRequestException bad:
-                return Answers.ErrorOf(context, bad.StatusCode);
+                return JsonResponses.ErrorOf(context, bad.StatusCode);
             case IOException or SqliteException or UnauthorizedAccessException:
                 Log.RequestFailed(logger, context.Request.Method, RouteOf(context), exception.Message);
-                return Answers.StorageFailed();
+                return JsonResponses.StorageFailed();
             default:
                 Log.RequestBroke(logger, context.Request.Method, RouteOf(context), exception);
                 return new ApiException(500, "The service failed to answer; its log says more.", null, "internal_error");

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using InferenceBatch.Model;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Server.Webhooks;
 using InferenceBatch.Wire;
@@ -8,7 +8,7 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>The routes of batches.</summary>
-internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler, WebhookTargets webhookTargets)
+internal sealed class BatchRoutes(EngineServices engine, Scheduler scheduler, WebhookTargets webhookTargets)
 {
     private const int PageSize = 20;
     private const int MaxPage = 100;
@@ -21,8 +21,8 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler, Webho
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/batches", PostAsync);
-        routes.MapMethods("/v1/batches", Answers.Reading, ListAsync);
-        routes.MapMethods("/v1/batches/{id}", Answers.Reading, GetAsync);
+        routes.MapMethods("/v1/batches", JsonResponses.Reading, ListAsync);
+        routes.MapMethods("/v1/batches/{id}", JsonResponses.Reading, GetAsync);
         routes.MapPost("/v1/batches/{id}/cancel", CancelAsync);
     }
 
@@ -68,7 +68,7 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler, Webho
     {
         int limit = PageQuery.Limit(context.Request, PageSize, MaxPage);
         (List<BatchRecord> page, bool hasMore) = Page(ApiPipeline.OwnerOf(context), PageQuery.Text(context.Request, "after"), limit);
-        return Answers.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
+        return JsonResponses.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
             json, page, hasMore, batch => batch.Id, (writer, batch) => WireWriter.WriteBatch(writer, batch.ToBatch())));
     }
 
@@ -119,5 +119,5 @@ internal sealed class BatchRoutes(BatchEngine engine, Scheduler scheduler, Webho
     }
 
     private static Task WriteAsync(HttpContext context, BatchRecord batch) =>
-        Answers.WriteJsonAsync(context, 200, json => WireWriter.WriteBatch(json, batch.ToBatch()));
+        JsonResponses.WriteJsonAsync(context, 200, json => WireWriter.WriteBatch(json, batch.ToBatch()));
 }

@@ -1,27 +1,28 @@
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.ResultFiles;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Api;
 
 /// <summary>The routes of files.</summary>
-internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
+internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
 {
     private const int MaxPage = 10_000;
 
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/files", PostAsync);
-        routes.MapMethods("/v1/files", Answers.Reading, ListAsync);
-        routes.MapMethods("/v1/files/{id}", Answers.Reading, GetAsync);
+        routes.MapMethods("/v1/files", JsonResponses.Reading, ListAsync);
+        routes.MapMethods("/v1/files/{id}", JsonResponses.Reading, GetAsync);
         routes.MapDelete("/v1/files/{id}", DeleteAsync);
-        routes.MapMethods("/v1/files/{id}/content", Answers.Reading, ContentAsync);
+        routes.MapMethods("/v1/files/{id}/content", JsonResponses.Reading, ContentAsync);
     }
 
     private async Task PostAsync(HttpContext context)
     {
         FileRecord file = await new FileUpload(engine, context).ReceiveAsync();
-        await Answers.WriteJsonAsync(context, 200, json => WireWriter.WriteFile(json, file.ToFile()));
+        await JsonResponses.WriteJsonAsync(context, 200, json => WireWriter.WriteFile(json, file.ToFile()));
     }
 
     private Task ListAsync(HttpContext context)
@@ -34,14 +35,14 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
             PageQuery.NewestFirst(context.Request),
             PageQuery.Text(context.Request, "after"),
             limit + 1) ?? throw PageQuery.UnknownAfter();
-        return Answers.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
+        return JsonResponses.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
             json, [.. files.Take(limit)], files.Count > limit, file => file.Id, (writer, file) => WireWriter.WriteFile(writer, file.ToFile())));
     }
 
     private Task GetAsync(HttpContext context)
     {
         FileRecord file = Find(context);
-        return Answers.WriteJsonAsync(context, 200, json => WireWriter.WriteFile(json, file.ToFile()));
+        return JsonResponses.WriteJsonAsync(context, 200, json => WireWriter.WriteFile(json, file.ToFile()));
     }
 
     private Task DeleteAsync(HttpContext context)
@@ -52,7 +53,7 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
             throw new ApiException(409, $"The file '{file.Id}' belongs to a batch that has not finished.", "id", "file_in_use");
         }
 
-        return Answers.WriteJsonAsync(context, 200, json =>
+        return JsonResponses.WriteJsonAsync(context, 200, json =>
         {
             json.WriteStartObject();
             json.WriteString("id", file.Id);
@@ -64,15 +65,15 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
 
     private async Task ContentAsync(HttpContext context)
     {
-        if (FindPartial(context) is (_, { } log))
+        if (FindPartial(context) is (_, { } partial))
         {
             // Lines before length: the file grows between the two reads, and must not show lines it does not count.
-            long lines = log.Lines;
-            foreach (string path in new[] { log.Path, engine.Files.PathOf((string)context.Request.RouteValues["id"]!) })
+            long lines = partial.Lines;
+            foreach (string path in new[] { partial.Path, engine.Files.PathOf((string)context.Request.RouteValues["id"]!) })
             {
                 try
                 {
-                    await new FileContent(path, log.Length, lines, etag: null).SendAsync(context);
+                    await new FileContent(path, partial.Length, lines, etag: null).SendAsync(context);
                     return;
                 }
                 catch (FileNotFoundException)
@@ -90,20 +91,20 @@ internal sealed class FileRoutes(BatchEngine engine, Scheduler scheduler)
     {
         // In this order: a running batch's file has a record before it stops to be one.
         string id = (string)context.Request.RouteValues["id"]!;
-        return FindPartial(context) is ({ } batch, { } log)
+        return FindPartial(context) is ({ } batch, { } partial)
             ? new FileRecord
             {
                 Id = id,
                 Owner = batch.Owner,
-                Name = ResultFiles.NameOf(batch, id),
+                Name = ResultFileStore.NameOf(batch, id),
                 Purpose = "batch_output",
-                Bytes = log.Length,
+                Bytes = partial.Length,
                 CreatedAt = batch.InProgressAt ?? batch.CreatedAt,
             }
             : engine.Files.Find(id, ApiPipeline.OwnerOf(context)) ?? throw ApiException.NotFound("file", id);
     }
 
-    private (BatchRecord Batch, LogFile File)? FindPartial(HttpContext context) =>
+    private (BatchRecord Batch, ResultFileWriter File)? FindPartial(HttpContext context) =>
         scheduler.FindPartial((string)context.Request.RouteValues["id"]!) is { } found && found.Batch.Owner == ApiPipeline.OwnerOf(context)
             ? found : null;
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Wire;
 using Microsoft.AspNetCore.WebUtilities;
@@ -12,7 +13,7 @@ namespace InferenceBatch.Server.Api;
 /// Takes one <c>POST /files</c>: the multipart body goes to the disk as it arrives, fields in any order, and is
 /// refused as soon as it is over the limit.
 /// </summary>
-internal sealed class FileUpload(BatchEngine engine, HttpContext context)
+internal sealed class FileUpload(EngineServices engine, HttpContext context)
 {
     private const int ChunkSize = 128 * 1024;
     private const int MaxFieldBytes = 1024;
@@ -210,7 +211,7 @@ internal sealed class FileUpload(BatchEngine engine, HttpContext context)
     private ApiException StorageFailed(Exception exception)
     {
         Log.RequestFailed(engine.Logger, context.Request.Method, ApiPipeline.RouteOf(context), exception.Message);
-        return Answers.StorageFailed();
+        return JsonResponses.StorageFailed();
     }
 
     private ApiException TooLarge() =>

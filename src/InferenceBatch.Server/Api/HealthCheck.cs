@@ -1,5 +1,6 @@
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Diagnostics;
+using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Api;
@@ -8,7 +9,7 @@ namespace InferenceBatch.Server.Api;
 /// Finds out how the service is: what running batches have met, whether the data folder can be written, and how the
 /// upstream last did. Anybody may ask, so a look serves for some seconds, and an upstream that lines go to is not asked at all.
 /// </summary>
-internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, UpstreamControl upstream, Troubles troubles, TimeProvider time)
+internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, UpstreamControl upstream, HealthIssues issues, TimeProvider time)
 {
     private static readonly TimeSpan s_serves = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_upstreamServes = TimeSpan.FromSeconds(30);
@@ -26,10 +27,10 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Upstre
         }
 
         bool canWrite = await ProbeAsync();
-        List<Trouble> all = [.. troubles.Now];
-        if (!canWrite && !all.Exists(trouble => trouble.Kind == Troubles.Storage))
+        List<HealthIssue> all = [.. issues.Now];
+        if (!canWrite && !all.Exists(issue => issue.Kind == HealthIssues.Storage))
         {
-            all.Add(new Trouble(Troubles.Storage, "The data folder cannot be written: its disk is full or failing, or it was moved away.", _probedAt));
+            all.Add(new HealthIssue(HealthIssues.Storage, "The data folder cannot be written: its disk is full or failing, or it was moved away.", _probedAt));
         }
 
         bool waits = all.Count > 0;
@@ -37,7 +38,7 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Upstre
         {
             // An upstream that limits requests and answers some is no reason for an alarm.
             waits |= status.State != UpstreamState.Limited || status.IsHeld;
-            all.Add(new Trouble(Troubles.Upstream, status.Message, status.Since) { State = status.State.ToString().ToLowerInvariant() });
+            all.Add(new HealthIssue(HealthIssues.Upstream, status.Message, status.Since) { State = status.State.ToString().ToLowerInvariant() });
         }
 
         return new Health(!canWrite ? "not_ready" : waits ? "degraded" : "ready", all);

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Page;
 using InferenceBatch.Server.Storage;
 using InferenceBatch.Server.Webhooks;
@@ -17,13 +17,13 @@ internal sealed class ServiceHost : IAsyncDisposable
     private static readonly TimeSpan s_longestStop = TimeSpan.FromSeconds(5);
 
     private readonly WebApplication _app;
-    private readonly BatchEngine _engine;
+    private readonly EngineServices _engine;
     private readonly Scheduler _scheduler;
     private readonly WebhookTargets _webhookTargets;
     private readonly WebhookDeliveries _webhooks;
     private readonly IDisposable _refusals;
 
-    private ServiceHost(WebApplication app, BatchEngine engine, Scheduler scheduler, WebhookSettings webhooks)
+    private ServiceHost(WebApplication app, EngineServices engine, Scheduler scheduler, WebhookSettings webhooks)
     {
         _app = app;
         _engine = engine;
@@ -31,7 +31,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         _webhookTargets = new WebhookTargets(webhooks.AllowInsecure);
         _webhooks = new WebhookDeliveries(
             engine.Database, new WebhookSender(webhooks, _webhookTargets, engine.Time), engine.Time, engine.Settings.StopGrace, engine.Logger);
-        _refusals = RefusedConnections.Watch(app.Services.GetRequiredService<DiagnosticListener>());
+        _refusals = BadRequestRewriter.Watch(app.Services.GetRequiredService<DiagnosticListener>());
     }
 
     /// <summary>Where it listens, with the ports it was given.</summary>
@@ -47,13 +47,13 @@ internal sealed class ServiceHost : IAsyncDisposable
     {
         DataFolder folder = DataFolder.Open(settings.DataPath, settings.IsDurable);
         WebApplication app;
-        BatchEngine engine;
+        EngineServices engine;
         try
         {
             app = Build(settings, configureLogging);
             ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("inference-batch");
             IUpstream upstream = UpstreamAddress.Create(settings.Upstream, settings.UpstreamKey, time);
-            engine = new BatchEngine(folder, new UpstreamControl(upstream, settings.Engine, time, logger), settings.Engine, time, logger);
+            engine = new EngineServices(folder, new UpstreamControl(upstream, settings.Engine, time, logger), settings.Engine, time, logger);
         }
         catch
         {
@@ -66,7 +66,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
         try
         {
-            host.Map(new ApiKeys(settings.ApiKeys), new HealthCheck(folder, scheduler, engine.Upstream, engine.Troubles, time));
+            host.Map(new ApiKeys(settings.ApiKeys), new HealthCheck(folder, scheduler, engine.Upstream, engine.HealthIssues, time));
             await app.StartAsync(cancellationToken);
             scheduler.Start();
             host._webhooks.Start();
@@ -127,7 +127,7 @@ internal sealed class ServiceHost : IAsyncDisposable
                 kestrel.Listen(address, listen =>
                 {
                     listen.Protocols = HttpProtocols.Http1;
-                    listen.Use(RefusedConnections.Prepare);
+                    listen.Use(BadRequestRewriter.Prepare);
                 });
             }
         });

@@ -1,18 +1,21 @@
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Diagnostics;
+using InferenceBatch.Server.Dispatch.Upstreams;
+using InferenceBatch.Server.Statistics;
 
 namespace InferenceBatch.Server.Api;
 
 /// <summary>The routes about the service itself: its upstream's models, and whether it is ready.</summary>
-internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
+internal sealed class ServiceRoutes(EngineServices engine, HealthCheck health)
 {
     private static readonly TimeSpan s_modelsTimeout = TimeSpan.FromSeconds(15);
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapMethods("/v1/models", Answers.Reading, ModelsAsync);
-        routes.MapMethods("/healthz", Answers.Reading, HealthAsync);
-        routes.MapMethods("/v1/healthz", Answers.Reading, HealthAsync);
+        routes.MapMethods("/v1/models", JsonResponses.Reading, ModelsAsync);
+        routes.MapMethods("/healthz", JsonResponses.Reading, HealthAsync);
+        routes.MapMethods("/v1/healthz", JsonResponses.Reading, HealthAsync);
     }
 
     private async Task ModelsAsync(HttpContext context)
@@ -28,7 +31,7 @@ internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
             }
 
             byte[] body = answer.Body.ToArray();
-            await Answers.WriteJsonAsync(context, 200, json => json.WriteRawValue(body, skipInputValidation: true));
+            await JsonResponses.WriteJsonAsync(context, 200, json => json.WriteRawValue(body, skipInputValidation: true));
         }
         catch (UpstreamException exception)
         {
@@ -43,22 +46,22 @@ internal sealed class ServiceRoutes(BatchEngine engine, HealthCheck health)
     private async Task HealthAsync(HttpContext context)
     {
         Health now = await health.CheckAsync();
-        await Answers.WriteJsonAsync(context, now.IsReady ? 200 : 503, json =>
+        await JsonResponses.WriteJsonAsync(context, now.IsReady ? 200 : 503, json =>
         {
             json.WriteStartObject();
             json.WriteString("status", now.Status);
             json.WriteStartArray("troubles");
-            foreach (Trouble trouble in now.Troubles)
+            foreach (HealthIssue issue in now.Issues)
             {
                 json.WriteStartObject();
-                json.WriteString("kind", trouble.Kind);
-                if (trouble.State is { } state)
+                json.WriteString("kind", issue.Kind);
+                if (issue.State is { } state)
                 {
                     json.WriteString("state", state);
                 }
 
-                json.WriteString("message", trouble.Message);
-                json.WriteNumber("since", trouble.Since.ToUnixTimeSeconds());
+                json.WriteString("message", issue.Message);
+                json.WriteNumber("since", issue.Since.ToUnixTimeSeconds());
                 json.WriteEndObject();
             }
 

@@ -1,5 +1,4 @@
 using System.Net;
-using InferenceBatch.Server.Execution;
 using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Api;
@@ -12,7 +11,7 @@ internal sealed record ServiceSettings
 
     public required string DataPath { get; init; }
 
-    /// <summary>As <see cref="Execution.Upstreams.UpstreamAddress"/> reads it.</summary>
+    /// <summary>As <see cref="Dispatch.Upstreams.UpstreamAddress"/> reads it.</summary>
     public string Upstream { get; init; } = "echo";
 
     public string? UpstreamKey { get; init; }

@@ -1,12 +1,12 @@
 using System.Text.Json;
-using InferenceBatch.Server.Execution;
+using InferenceBatch.Server.Batches;
 
 namespace InferenceBatch.Server.Api;
 
 /// <summary>The route of our own that the page draws from: what a batch's lines add up to.</summary>
 internal sealed class StatisticsRoutes(Scheduler scheduler)
 {
-    public void Map(IEndpointRouteBuilder routes) => routes.MapMethods("/v1/batches/{id}/statistics", Answers.Reading, GetAsync);
+    public void Map(IEndpointRouteBuilder routes) => routes.MapMethods("/v1/batches/{id}/statistics", JsonResponses.Reading, GetAsync);
 
     private Task GetAsync(HttpContext context)
     {
@@ -17,7 +17,7 @@ internal sealed class StatisticsRoutes(Scheduler scheduler)
         }
 
         string statistics = scheduler.FindStatistics(id);
-        return Answers.WriteJsonAsync(context, 200, json =>
+        return JsonResponses.WriteJsonAsync(context, 200, json =>
         {
             json.WriteStartObject();
             json.WriteString("object", "batch.statistics");

@@ -1,5 +1,5 @@
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+
+using InferenceBatch.Server.Dispatch.Upstreams;
 
 namespace InferenceBatch.Server.Cli;
 

@@ -3,8 +3,8 @@ using System.Diagnostics;
 using System.Globalization;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Server.Execution;
-using InferenceBatch.Server.Execution.Upstreams;
+using InferenceBatch.Server.Batches;
+using InferenceBatch.Server.Dispatch.Upstreams;
 
 namespace InferenceBatch.Server.Cli;
 

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using InferenceBatch.Server.Execution;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Cli;

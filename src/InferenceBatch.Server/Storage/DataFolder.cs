@@ -5,7 +5,7 @@ namespace InferenceBatch.Server.Storage;
 
 /// <summary>
 /// The folder the service keeps everything in, held by one process at a time:
-/// <c>batches.db</c> (records), <c>files/</c> (uploads and results), <c>batches/</c> (the logs of running batches),
+/// <c>batches.db</c> (records), <c>files/</c> (uploads and results), <c>batches/</c> (the result files of running batches),
 /// <c>temp/</c> (files on their way in or out).
 /// </summary>
 internal sealed class DataFolder : IDisposable

@@ -2,7 +2,6 @@ using System.Collections;
 using System.Management.Automation;
 using System.Text.Json;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Binding;

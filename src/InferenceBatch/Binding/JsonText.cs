@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 

@@ -8,7 +8,6 @@ using System.Security;
 using System.Text.Json;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 

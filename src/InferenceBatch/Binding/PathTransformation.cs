@@ -1,6 +1,5 @@
 using System.Management.Automation;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 

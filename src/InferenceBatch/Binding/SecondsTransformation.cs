@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Management.Automation;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 

@@ -1,5 +1,4 @@
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Binding;
 

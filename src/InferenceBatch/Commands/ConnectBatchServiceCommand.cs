@@ -1,8 +1,10 @@
 using System.Collections;
 using System.Management.Automation;
-using InferenceBatch.Binding;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -37,10 +39,10 @@ public sealed class ConnectBatchServiceCommand : ServiceCommand
     {
         bool isLocal = ServiceProfile.Local.Name.Equals(Provider, StringComparison.OrdinalIgnoreCase);
         BatchServer? server = Server ?? (isLocal && BaseUri is null && Connection is null && ServerRegistry.List() is [.., var last] ? last : null);
-        Session.Default = server?.Connect(ApiKey) ?? Choice.ResolveDefault(Provider, Header);
+        SessionMemory.Default = server?.Connect(ApiKey) ?? Choice.ResolveDefault(Provider, Header);
         if (PassThru)
         {
-            WriteObject(Session.Default);
+            WriteObject(SessionMemory.Default);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Management.Automation;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -8,5 +9,5 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(void))]
 public sealed class DisconnectBatchServiceCommand : BatchCommand
 {
-    protected override void EndProcessing() => Session.Default = null;
+    protected override void EndProcessing() => SessionMemory.Default = null;
 }

@@ -1,7 +1,7 @@
 using System.Management.Automation;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
 

@@ -1,8 +1,9 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -59,7 +60,7 @@ public sealed class GetBatchCommand : ServiceCommand
             ServiceConnection connection = Resolve(origin);
             if (TryRun((pump, token) => ClientFor(connection, pump).GetBatchAsync(id, cancellationToken: token), id, out Batch? batch))
             {
-                WriteObject(Session.Remember(batch, connection));
+                WriteObject(SessionMemory.Remember(batch, connection));
             }
         }
     }
@@ -77,7 +78,7 @@ public sealed class GetBatchCommand : ServiceCommand
 
             if (Status is null || Status.Contains(batch.Status))
             {
-                await pump.WriteObjectAsync(Session.Remember(batch, connection, isListed: true)).ConfigureAwait(false);
+                await pump.WriteObjectAsync(SessionMemory.Remember(batch, connection, isListed: true)).ConfigureAwait(false);
                 if (++given == First)
                 {
                     return;

@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;

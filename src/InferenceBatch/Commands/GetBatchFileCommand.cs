@@ -1,8 +1,9 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -41,7 +42,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
                 {
                     await foreach (BatchFile file in ClientFor(listed, pump).ListFilesAsync(Purpose, token).ConfigureAwait(false))
                     {
-                        await pump.WriteObjectAsync(Session.Remember(file, listed, isListed: true)).ConfigureAwait(false);
+                        await pump.WriteObjectAsync(SessionMemory.Remember(file, listed, isListed: true)).ConfigureAwait(false);
                     }
 
                     return true;
@@ -55,7 +56,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
             ServiceConnection connection = Resolve(origin);
             if (TryRun((pump, token) => ClientFor(connection, pump).GetFileAsync(id, token), id, out BatchFile? file))
             {
-                WriteObject(Session.Remember(file, connection));
+                WriteObject(SessionMemory.Remember(file, connection));
             }
         }
     }

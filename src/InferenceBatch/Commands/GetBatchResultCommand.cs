@@ -1,9 +1,9 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -131,7 +131,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
     {
         try
         {
-            return await WriteBatchAsync(Session.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false);
+            return await WriteBatchAsync(SessionMemory.OriginOf(batch)!, batch.Id, batch, pump, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is ServiceException or IOException)
         {
@@ -147,8 +147,8 @@ public sealed class GetBatchResultCommand : BatchInputCommand
     {
         BatchClient client = ClientFor(connection, pump);
         Batch batch = known is { IsFinished: true } && !BatchRefresh.IsNeeded(known) ? known
-            : known is { IsFinished: true } ? Session.Remember(await BatchRefresh.RefreshAsync(client, known, cancellationToken).ConfigureAwait(false), connection)
-            : Session.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
+            : known is { IsFinished: true } ? SessionMemory.Remember(await BatchRefresh.RefreshAsync(client, known, cancellationToken).ConfigureAwait(false), connection)
+            : SessionMemory.Remember(await client.GetBatchAsync(id, cancellationToken: cancellationToken).ConfigureAwait(false), connection);
         ReportFailure(pump, batch);
         return await _results!.WriteBatchAsync(client, batch, pump, cancellationToken).ConfigureAwait(false);
     }

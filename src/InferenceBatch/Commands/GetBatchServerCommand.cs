@@ -1,5 +1,6 @@
 using System.Management.Automation;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.LocalServer;
 
 namespace InferenceBatch.Commands;
 

@@ -1,9 +1,9 @@
 using System.Management.Automation;
 using System.Text;
 using System.Text.Json;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
 

@@ -2,12 +2,16 @@ using System.Collections;
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Http;
 using InferenceBatch.Lines;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Results;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 using InferenceBatch.Views;
 
 namespace InferenceBatch.Commands;
@@ -57,7 +61,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     /// <summary>How often a request is sent in all.</summary>
     [Parameter]
     [ValidateRange(1, 100)]
-    public int MaxAttempts { get; set; } = 3;
+    public int MaxAttempts { get; set; } = RunOptions.DefaultMaxAttempts;
 
     /// <summary>Give results in input order, when all are there.</summary>
     [Parameter]
@@ -250,7 +254,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     /// <summary>Where nothing says where calls go, a run that was begun at a service on this machine goes on there: never at one that bills.</summary>
     private Uri? LocalAddressOf(string? folder)
     {
-        bool isOpen = Connection is null && Session.Default is null && string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
+        bool isOpen = Connection is null && SessionMemory.Default is null && string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
         return isOpen && folder is not (null or "") && RunStore.ServiceOf(folder) is { } begun && Loopback.Is(begun.Address)
             ? Run((_, token) => LocalRun.FindAsync(begun, token)) ?? begun.Address : null;
     }

@@ -1,7 +1,8 @@
 using System.Management.Automation;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Session;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Commands;
@@ -59,7 +60,7 @@ public sealed class MeasureBatchFileCommand : BatchFileCommand
                     WriteWarning(Messages.Text("Warning.LinesUncounted", path, measure.UnreadableLines));
                 }
 
-                Session.NoteModels(measure.Models);
+                SessionMemory.NoteModels(measure.Models);
                 WriteObject(measure);
             }
             catch (Exception exception) when (exception is IOException or TextEncodingException)

@@ -1,7 +1,8 @@
 using System.Management.Automation;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -52,7 +53,7 @@ public sealed class MeasureBatchResultCommand : BatchCommand
     protected override void EndProcessing()
     {
         BatchResultMeasure sum = _measure!.Sum();
-        Session.NoteModels(sum.Models);
+        SessionMemory.NoteModels(sum.Models);
         WriteObject(sum);
     }
 }

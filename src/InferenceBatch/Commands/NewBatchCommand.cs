@@ -1,10 +1,12 @@
 using System.Collections;
 using System.Management.Automation;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Http;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -78,8 +80,8 @@ public sealed class NewBatchCommand : ServiceCommand
         var request = new NewBatch
         {
             InputFileId = id,
-            IsOnlyBatchOfFile = Session.IsFirstBatchOf(File),
-            FileSentAt = Session.SentAt(id),
+            IsOnlyBatchOfFile = SessionMemory.IsFirstBatchOf(File),
+            FileSentAt = SessionMemory.SentAt(id),
             Endpoint = Endpoint ?? File?.Endpoint ?? DefaultEndpoint,
             CompletionWindow = CompletionWindow ?? connection.Profile.CompletionWindows[0],
             Metadata = MetadataReader.Read(Metadata),
@@ -90,7 +92,7 @@ public sealed class NewBatchCommand : ServiceCommand
         {
             if (TryRun((pump, token) => ClientFor(connection, pump).CreateBatchAsync(request, null, token), id, out Batch? batch))
             {
-                WriteObject(Session.Remember(batch, connection));
+                WriteObject(SessionMemory.Remember(batch, connection));
             }
         }
         catch (PipelineStoppedException) when (Stopping)

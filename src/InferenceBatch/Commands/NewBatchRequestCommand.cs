@@ -1,7 +1,7 @@
 using System.Management.Automation;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 
 namespace InferenceBatch.Commands;
 
@@ -10,7 +10,7 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(BatchRequest))]
 public sealed class NewBatchRequestCommand : RequestCommand
 {
-    private readonly IdIndex _ids = new();
+    private readonly Utf8KeyMap _ids = new();
 
     protected override void ProcessRecord()
     {

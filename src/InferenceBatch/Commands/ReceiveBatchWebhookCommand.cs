@@ -1,7 +1,7 @@
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Commands;

@@ -1,8 +1,9 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -35,9 +36,9 @@ public sealed class RemoveBatchFileCommand : ServiceCommand
                     async (pump, token) =>
                     {
                         await ClientFor(connection, pump).DeleteFileAsync(id, token).ConfigureAwait(false);
-                        Session.NoteDeleted(id);
-                        Session.InputFiles.Remove(id);
-                        Session.OutputFiles.Remove(id);
+                        SessionMemory.NoteDeleted(id);
+                        SessionMemory.InputFiles.Remove(id);
+                        SessionMemory.OutputFiles.Remove(id);
                         return true;
                     },
                     id,

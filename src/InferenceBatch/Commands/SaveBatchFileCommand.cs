@@ -1,9 +1,10 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -80,7 +81,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
     {
         ServiceConnection connection = Resolve(batch);
         return !batch.IsFinished || !BatchRefresh.IsNeeded(batch) ? batch
-            : TryRun((pump, token) => BatchRefresh.RefreshAsync(ClientFor(connection, pump), batch, token), batch.Id, out Batch? news) ? Session.Remember(news, connection) : batch;
+            : TryRun((pump, token) => BatchRefresh.RefreshAsync(ClientFor(connection, pump), batch, token), batch.Id, out Batch? news) ? SessionMemory.Remember(news, connection) : batch;
     }
 
     private void SaveOf(Batch batch, string? fileId, string kind)

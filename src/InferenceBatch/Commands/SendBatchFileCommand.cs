@@ -1,10 +1,11 @@
 using System.Management.Automation;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Runs;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -169,8 +170,8 @@ public sealed class SendBatchFileCommand : ServiceCommand
         if (ShouldProcess(what, Messages.Text("Action.Send", connection))
             && TryRun((pump, token) => UploadAsync(connection, pump, path, name, offset, token), origin ?? path, out BatchFile? file))
         {
-            Session.NoteSent(file);
-            WriteObject(Session.Remember(
+            SessionMemory.NoteSent(file);
+            WriteObject(SessionMemory.Remember(
                 file with
                 {
                     Path = origin,
@@ -190,7 +191,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             WriteWarning(Messages.Text("Warning.Issue", name, issue));
         }
 
-        Session.NoteModels(report.Models);
+        SessionMemory.NoteModels(report.Models);
         if (!report.IsValid)
         {
             WriteError(ErrorRecords.InvalidBatchFile(report, name));

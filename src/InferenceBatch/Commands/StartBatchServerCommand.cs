@@ -3,9 +3,11 @@ using System.Globalization;
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -92,7 +94,7 @@ public sealed class StartBatchServerCommand : BatchCommand
         if (ServerRegistry.List().FirstOrDefault(server => SamePath(server.DataPath, dataPath)) is { } first)
         {
             // What follows in a script or a paste is meant for this service, and must not reach one that bills.
-            Session.Default = first.Connect(ApiKey);
+            SessionMemory.Default = first.Connect(ApiKey);
             WriteError(ErrorRecords.Of("ServerAlreadyRunning", first, dataPath, first.Uri, first.ProcessId));
             WriteObject(first);
             return;
@@ -112,7 +114,7 @@ public sealed class StartBatchServerCommand : BatchCommand
             },
         };
         BatchServer server = RunOrThrow((_, token) => StartAsync(options, Port > 0, token), dataPath);
-        Session.Default = server.Connect(ApiKey);
+        SessionMemory.Default = server.Connect(ApiKey);
         WriteObject(server);
         foreach (string trouble in RunOrThrow((_, token) => ServerHealth.TroublesAsync(server, token), dataPath))
         {

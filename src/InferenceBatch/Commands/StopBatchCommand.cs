@@ -1,8 +1,8 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -28,7 +28,7 @@ public sealed class StopBatchCommand : BatchInputCommand
                 continue;
             }
 
-            Session.Remember(batch, connection);
+            SessionMemory.Remember(batch, connection);
             if (Wait)
             {
                 _stopping.Add(new BatchInput(batch.Id, batch) { Connection = connection });

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Management.Automation;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.LocalServer;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -37,7 +39,7 @@ public sealed class StopBatchServerCommand : BatchCommand
         }
 
         IReadOnlyList<BatchServer> running = ServerRegistry.List();
-        if (running.FirstOrDefault(server => server.Uri == Session.Default?.BaseUri) is { } mine)
+        if (running.FirstOrDefault(server => server.Uri == SessionMemory.Default?.BaseUri) is { } mine)
         {
             return [mine];
         }

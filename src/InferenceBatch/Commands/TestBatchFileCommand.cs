@@ -1,9 +1,10 @@
 using System.Management.Automation;
-using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
+using InferenceBatch.Completion;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
 using InferenceBatch.Service;
+using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
@@ -29,7 +30,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
     public SwitchParameter Quiet { get; set; }
 
     private ServiceProfile Profile =>
-        Provider is null ? Session.Default?.Profile ?? ServiceProfile.Generic : ServiceProfile.Find(Provider)!;
+        Provider is null ? SessionMemory.Default?.Profile ?? ServiceProfile.Generic : ServiceProfile.Find(Provider)!;
 
     protected override void BeginProcessing()
     {
@@ -55,7 +56,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
             try
             {
                 BatchFileReport report = new FileValidator(Profile.RulesFor(Endpoint)).Validate(stream, path, bytes, StopToken);
-                Session.NoteModels(report.Models);
+                SessionMemory.NoteModels(report.Models);
                 WriteObject(Quiet ? report.IsValid : report);
             }
             catch (IOException exception)

@@ -1,10 +1,8 @@
 using System.Management.Automation;
 using System.Security;
 using InferenceBatch.Binding;
+using InferenceBatch.Cmdlets;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
-using InferenceBatch.Runs;
-using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
 

@@ -1,8 +1,7 @@
 using System.Management.Automation;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
-using InferenceBatch.Pipeline;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Webhooks;
 using InferenceBatch.Wire;
 

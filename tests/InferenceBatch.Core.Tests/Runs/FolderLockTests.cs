@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using InferenceBatch.Results;
 
 namespace InferenceBatch.Runs;
 

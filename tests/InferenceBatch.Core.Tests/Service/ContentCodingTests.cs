@@ -2,7 +2,7 @@ using System.Globalization;
 using System.IO.Compression;
 using System.Text;
 using InferenceBatch.Model;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using InferenceBatch.Model;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Support;
 using InferenceBatch.Webhooks;
 

@@ -1,7 +1,8 @@
 using System.Text;
 using InferenceBatch.Model;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Service;
+using InferenceBatch.Waiting;
 
 namespace InferenceBatch.Support;
 

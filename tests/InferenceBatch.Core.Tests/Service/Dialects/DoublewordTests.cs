@@ -1,6 +1,6 @@
 using System.Text;
 using InferenceBatch.Model;
-using InferenceBatch.Runs;
+using InferenceBatch.Results;
 using InferenceBatch.Support;
 
 namespace InferenceBatch.Service.Dialects;

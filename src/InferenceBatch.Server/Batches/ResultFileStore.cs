@@ -1,0 +1,117 @@
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Server.Dispatch;
+using InferenceBatch.Server.ResultFiles;
+using InferenceBatch.Server.Statistics;
+using InferenceBatch.Server.Storage;
+
+namespace InferenceBatch.Server.Batches;
+
+/// <summary>
+/// Where the two result files of a batch stand: under <c>batches/</c> while it runs, under <c>files/</c> once it ends.
+/// Each step can be done again after a crash.
+/// </summary>
+internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupSync sync)
+{
+    private const string OutputKind = "output";
+    private const string ErrorKind = "error";
+
+    /// <summary>What a result file is called, as its <c>filename</c>.</summary>
+    public static string NameOf(BatchRecord batch, string fileId) =>
+        $"{batch.Id}_{(fileId == batch.OutputFileId ? OutputKind : ErrorKind)}.jsonl";
+
+    /// <summary>Opens a batch's lines with what is done already.</summary>
+    /// <exception cref="IOException">A file cannot be opened.</exception>
+    /// <exception cref="InvalidDataException">A result file is another batch's.</exception>
+    public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans) =>
+        new(batch.Endpoint, input, spans, onLine => OpenResults(batch, onLine)) { Name = batch.Id };
+
+    /// <summary>Opens a batch's results alone.</summary>
+    /// <inheritdoc cref="Open"/>
+    private ResultFilePair OpenResults(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultFilePair.Open(
+        batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
+
+    /// <summary>Where a running batch's <see cref="LineIndex"/> stands.</summary>
+    public string IndexOf(BatchRecord batch) => Path.Combine(folder.BatchesPath, batch.Id + ".lines");
+
+    /// <summary>Gives the result files, whole and synced, their final place; an empty one is deleted.</summary>
+    public List<FileRecord> Keep(BatchRecord batch, ResultFilePair results, DateTimeOffset now)
+    {
+        var kept = new List<FileRecord>(2);
+        Keep(batch, results.Output, batch.OutputFileId!, now, kept);
+        Keep(batch, results.Errors, batch.ErrorFileId!, now, kept);
+        folder.Sync(folder.FilesPath);
+        folder.Sync(folder.BatchesPath);
+        return kept;
+    }
+
+    /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
+    /// <exception cref="IOException">The disk refused; it can be tried again.</exception>
+    public BatchResults KeepPartialResults(BatchRecord batch, DateTimeOffset now)
+    {
+        if (batch.OutputFileId is null)
+        {
+            return new BatchResults([], batch.Counts, null);
+        }
+
+        var lines = new HashSet<int>();
+        int completed = 0, failed = 0;
+        LineUsage sum = default;
+        try
+        {
+            using ResultFilePair results = OpenResults(batch, (line, outcome) =>
+            {
+                if (!lines.Add(line))
+                {
+                    return false;
+                }
+
+                completed += outcome.IsSuccess ? 1 : 0;
+                failed += outcome.IsSuccess ? 0 : 1;
+                sum += outcome.Usage;
+                return true;
+            });
+            results.Sync();
+            return new BatchResults(Keep(batch, results, now), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
+        }
+        catch (InvalidDataException)
+        {
+            return new BatchResults([], batch.Counts, null); // They are somebody else's.
+        }
+    }
+
+    private void Keep(BatchRecord batch, ResultFileWriter file, string fileId, DateTimeOffset now, List<FileRecord> kept)
+    {
+        if (file.Lines == 0)
+        {
+            File.Delete(file.Path);
+            return;
+        }
+
+        string path = files.PathOf(fileId);
+        if (file.Path != path)
+        {
+            File.Move(file.Path, path);
+        }
+
+        kept.Add(new FileRecord
+        {
+            Id = fileId,
+            Owner = batch.Owner,
+            Name = NameOf(batch, fileId),
+            Purpose = "batch_output",
+            Bytes = file.Length,
+            Lines = file.Lines,
+            CreatedAt = now,
+            ExpiresAt = now + batch.OutputExpiresAfter,
+        });
+    }
+
+    /// <summary>A crash may have come after the rename: then the file stands where it was to go.</summary>
+    private string Current(BatchRecord batch, string kind, string fileId)
+    {
+        string partial = Path.Combine(folder.BatchesPath, $"{batch.Id}.{kind}.partial");
+        string final = files.PathOf(fileId);
+        return !File.Exists(partial) && File.Exists(final) ? final : partial;
+    }
+}

@@ -1,0 +1,77 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Server.Statistics;
+
+/// <summary>
+/// What the lines of one batch add up to: latencies, tokens, errors, retries. All but latencies and retries can be
+/// counted again from the result files.
+/// </summary>
+/// <remarks>Not safe for several threads: the run's lock guards it.</remarks>
+internal sealed class LineStatistics
+{
+    private const string LatencyName = "latency_ms";
+    private const string RetriesName = "retries";
+
+    private readonly Histogram _latency = new();
+    private readonly Histogram _inputTokens = new();
+    private readonly Histogram _outputTokens = new();
+    private readonly ErrorTally _errors = new();
+
+    /// <summary>How often lines were sent again.</summary>
+    public RetryTally Retries { get; } = new();
+
+    /// <summary>What a batch has before its first line has ended.</summary>
+    public static string None { get; } = new LineStatistics().ToJson();
+
+    /// <param name="line">The input line's number.</param>
+    public void Add(int line, in LineOutcome outcome)
+    {
+        if (outcome.Latency is { } latency)
+        {
+            _latency.Add((long)Math.Ceiling(latency.TotalMilliseconds));
+        }
+
+        if (outcome.Usage.Any)
+        {
+            _inputTokens.Add(outcome.Usage.Input);
+            _outputTokens.Add(outcome.Usage.Output);
+        }
+
+        if (!outcome.IsSuccess)
+        {
+            _errors.Add(line, outcome);
+        }
+    }
+
+    /// <summary>Adds the latencies and retries of what <see cref="ToJson"/> gave.</summary>
+    public void AddKept(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        _latency.Add(document.RootElement.GetProperty(LatencyName));
+        if (document.RootElement.TryGetProperty(RetriesName, out JsonElement retries))
+        {
+            Retries.Add(retries);
+        }
+    }
+
+    /// <summary>A JSON object, as it is kept and as it is served.</summary>
+    public string ToJson()
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using (var json = new Utf8JsonWriter(buffer, LineJson.WriterOptions))
+        {
+            json.WriteStartObject();
+            _latency.Write(json, LatencyName);
+            _inputTokens.Write(json, "input_tokens");
+            _outputTokens.Write(json, "output_tokens");
+            _errors.Write(json);
+            Retries.Write(json, RetriesName);
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+}

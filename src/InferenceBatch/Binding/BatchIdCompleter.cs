@@ -1,9 +1,0 @@
-using InferenceBatch.Pipeline;
-
-namespace InferenceBatch.Binding;
-
-/// <summary>Completes the ids of batches this session has met, the latest first; the tooltip is the status.</summary>
-public sealed class BatchIdCompleter : Completer
-{
-    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => Session.Batches.All;
-}

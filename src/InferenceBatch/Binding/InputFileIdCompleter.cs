@@ -1,9 +1,0 @@
-using InferenceBatch.Pipeline;
-
-namespace InferenceBatch.Binding;
-
-/// <summary>Completes the ids of files that a batch can be made of.</summary>
-public sealed class InputFileIdCompleter : Completer
-{
-    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => Session.InputFiles.All;
-}

@@ -1,0 +1,28 @@
+using System.Management.Automation;
+using InferenceBatch.Model;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Cmdlets;
+
+/// <summary>Where prices come from: the parameters, then the file named, else the user's own where there is one.</summary>
+internal static class PriceChoice
+{
+    /// <summary>Reads the prices; a file that cannot be used is a terminating error.</summary>
+    public static PriceTable Read(PSCmdlet cmdlet, decimal? inputPrice, decimal? outputPrice, string? pricePath)
+    {
+        var given = new ModelPrice(inputPrice, outputPrice);
+        string? path = pricePath is not null
+            ? new PathResolver(cmdlet, cmdlet.ThrowTerminatingError).Files([pricePath], literal: true).FirstOrDefault()
+            : File.Exists(PriceTable.DefaultPath) ? PriceTable.DefaultPath : null;
+        try
+        {
+            return path is null ? new PriceTable(given) : PriceTable.Read(path, given);
+        }
+        catch (Exception exception) when (exception is FormatException or IOException or UnauthorizedAccessException)
+        {
+            cmdlet.ThrowTerminatingError(exception is FormatException
+                ? ErrorRecords.PassOn("InvalidPriceTable", path, exception) : ErrorRecords.From(exception, path));
+            throw;
+        }
+    }
+}

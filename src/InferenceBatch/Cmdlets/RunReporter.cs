@@ -1,0 +1,90 @@
+using InferenceBatch.Binding;
+using InferenceBatch.Lines;
+using InferenceBatch.Model;
+using InferenceBatch.Runs;
+using InferenceBatch.Service;
+using InferenceBatch.Session;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Cmdlets;
+
+/// <summary>A run as a person sees it: one progress bar through its phases, an error for each part that went wrong.</summary>
+internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds, FailureLimit? maxFailed, string? checkpoint)
+    : RunObserver, IDisposable
+{
+    private const int LongestReason = 300;
+
+    private readonly ProgressReporter _progress = new(Messages.Text("Progress.Running"), pump.WriteProgress, atOnce: true);
+    private WaitProgress? _waiting;
+
+    private WaitProgress Waiting => _waiting ??= new WaitProgress(_progress);
+
+    public override Task BeforeUploadAsync(FilePart part, int number, int count, CancellationToken cancellationToken) =>
+        UploadPace.WaitAsync(connection, _progress, cancellationToken);
+
+    public override void OnUpload(FilePart part, long bytes) =>
+        _progress.Report(bytes, part.Bytes, () => Messages.Text("Progress.SendingPart", Waiting.Lead, ByteProgress.Describe(bytes, part.Bytes)));
+
+    /// <summary>Batches created now, not by an earlier start.</summary>
+    public int Created { get; private set; }
+
+    public override void OnCreated(Batch batch)
+    {
+        Created++;
+        SessionMemory.Remember(batch, connection);
+        pump.WriteVerbose(Messages.Text("Verbose.Created", batch.Id));
+        OnLook(batch);
+    }
+
+    public override void OnLook(Batch batch) => Waiting.Show(batch);
+
+    public override void OnHeld(Batch batch, string reason) => pump.WriteWarning(WaitProgress.HeldText(batch, reason));
+
+    public override void OnStalled(Batch batch, TimeSpan unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged));
+
+    public override void OnBatchFailed(Batch batch) => pump.WriteError(ErrorRecords.BatchFailed(batch));
+
+    public override void OnTrouble(ServiceException trouble) => pump.WriteWarning(WaitProgress.TroubleText(trouble));
+
+    public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) =>
+        pump.WriteError(why is null
+            ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble, HowToGoOn(batchId))
+            : ErrorRecords.From(why, batchId));
+
+    public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));
+
+    public override void OnResultsLate(Batch batch) => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id));
+
+    public override void OnFileUnread(Batch batch, ServiceException problem) =>
+        pump.WriteWarning(Messages.Text("Warning.FileUnread", batch.Id, problem.Message));
+
+    public override void OnOutage(ServiceException trouble, TimeSpan since) => pump.WriteWarning(Messages.Text("Warning.SendingWaits", Math.Round(since.TotalSeconds), trouble.Message));
+
+    public override void OnQueueFull(int parts, ServiceException reason) =>
+        pump.WriteWarning(Messages.Text("Warning.QueueFull", parts, PlainText.OneLine(reason.Error?.Message is { Length: > 0 } text ? text : reason.Message, LongestReason)));
+
+    public override void OnAllFailed(int count, BatchResult first, bool isResumed)
+    {
+        ServiceError cause = first.Error!;
+        string which = isResumed ? Messages.Text("Warning.AllFailedNow") : "";
+        pump.WriteWarning(Messages.Text(
+            "Warning.AllFailed", count, PlainText.OneLine(cause.CodeWithStatus(first.StatusCode), 80), PlainText.OneLine(cause.Message, LongestReason).TrimEnd('.'), which));
+    }
+
+    public override void OnStopped(long failed, long results, int batches) => pump.WriteWarning(Messages.Text("Warning.Stopped", failed, results, maxFailed, batches));
+
+    public override void OnAttempt(int attempt, int requests)
+    {
+        Waiting.Clear();
+        if (attempt > 1)
+        {
+            Waiting.Lead = Messages.Text("Progress.Round", attempt);
+            pump.WriteVerbose(Messages.Text("Verbose.Round", attempt, requests));
+        }
+    }
+
+    public void Dispose() => _progress.Dispose();
+
+    private string HowToGoOn(string batchId) => checkpoint is null
+        ? Messages.Text("WaitTimeout.Results", BatchWait.ResumeLine([batchId])) : Messages.Text("WaitTimeout.Checkpoint", checkpoint);
+}

@@ -1,0 +1,10 @@
+using InferenceBatch.Lines;
+
+namespace InferenceBatch.Completion;
+
+/// <summary>Completes the endpoints a batch can be for, at the service at hand.</summary>
+public sealed class EndpointCompleter : Completer
+{
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>
+        ValidationRules.KnownEndpoints.Concat(command.Profile.MoreEndpoints).Select(endpoint => (endpoint, ""));
+}

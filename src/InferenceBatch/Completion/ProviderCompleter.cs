@@ -1,0 +1,10 @@
+using InferenceBatch.Service;
+
+namespace InferenceBatch.Completion;
+
+/// <summary>Completes the names of the profiles; the tooltip is the address.</summary>
+public sealed class ProviderCompleter : Completer
+{
+    private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>
+        ServiceProfile.All.Select(profile => (profile.Name, profile.BaseUri?.AbsoluteUri ?? "each customer has an address of their own: -BaseUri"));
+}

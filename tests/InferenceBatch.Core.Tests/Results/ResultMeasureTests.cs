@@ -1,0 +1,96 @@
+using System.Text;
+using InferenceBatch.Model;
+using InferenceBatch.Wire;
+
+namespace InferenceBatch.Results;
+
+/// <summary>What results add up to.</summary>
+public sealed class ResultMeasureTests
+{
+    [Fact]
+    public void Outcomes_failures_and_tokens_add_up()
+    {
+        BatchResultMeasure sum = Sum(
+            new PriceTable(new ModelPrice(1_000_000, 2_000_000)),
+            Answer(10, 5), Answer(1, 1), Failed("rate_limit"), Failed("bad"), Failed("bad"),
+            Of(ResultStatus.Expired), Of(ResultStatus.Cancelled), Of(ResultStatus.Missing), Of(ResultStatus.Succeeded));
+        Assert.Equal((9L, 3L, 3L, 1L, 1L, 1L), (sum.Count, sum.Succeeded, sum.Failed, sum.Expired, sum.Cancelled, sum.Missing));
+        Assert.Equal([new FailureCount("bad", 2, "no"), new FailureCount("rate_limit", 1, "no")], sum.Failures);
+        Assert.Equal((11L, 6L, 17L, 1L), (sum.InputTokens, sum.OutputTokens, sum.TotalTokens, sum.WithoutUsage));
+        Assert.Equal(23m, sum.Cost);
+        Assert.Equal(["m"], sum.Models);
+    }
+
+    [Fact]
+    public void Nothing_adds_up_to_nothing_known()
+    {
+        BatchResultMeasure sum = Sum(new PriceTable(new ModelPrice(1, 1)));
+        Assert.Equal((0L, null, null, null), (sum.Count, sum.InputTokens, sum.TotalTokens, sum.Cost));
+    }
+
+    /// <summary>A sum short of one model's tokens would be taken for the whole.</summary>
+    [Fact]
+    public void One_model_without_a_price_makes_the_cost_unknown_and_is_named()
+    {
+        string path = Path.GetTempFileName();
+        File.WriteAllText(path, """{"m":{"input":1,"output":1}}""");
+        try
+        {
+            BatchResultMeasure sum = Sum(PriceTable.Read(path), Answer(1, 1), Answer(1, 1, "other"));
+            Assert.Null(sum.Cost);
+            Assert.Equal(["other"], sum.UnpricedModels);
+            Assert.Equal(["m", "other"], sum.Models);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void A_dated_answer_is_priced_by_the_model_asked_for()
+    {
+        string path = Path.GetTempFileName();
+        File.WriteAllText(path, """{"m":{"input":1000000,"output":1000000}}""");
+        try
+        {
+            BatchResult result = Answer(1, 1, "m-2024-08-06");
+            result.Request = new BatchRequest { CustomId = "a", Url = "", BodyUtf8 = """{"model":"m"}"""u8.ToArray() };
+            Assert.Equal(2m, Sum(PriceTable.Read(path), result).Cost);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void Codes_without_end_do_not_fill_the_memory()
+    {
+        BatchResultMeasure sum = Sum(new PriceTable(), [.. Enumerable.Range(0, 1000).Select(i => Failed($"code-{i:0000}"))]);
+        Assert.Equal(101, sum.Failures.Count);
+        Assert.Equal(("other", 900L), (sum.Failures[0].Code, sum.Failures[0].Count));
+        Assert.Equal(1000, sum.Failed);
+    }
+
+    [Fact]
+    public void Answers_that_are_not_the_JSON_asked_for_are_counted()
+    {
+        var cut = new BatchResult { CustomId = "a", Status = ResultStatus.Succeeded, Text = "{\"a\":", FinishReason = "length" };
+        Assert.Equal(1, Sum(new PriceTable(), cut, Answer(1, 1)).ValueErrors);
+    }
+
+    private static BatchResultMeasure Sum(PriceTable prices, params BatchResult[] results)
+    {
+        var measure = new ResultMeasure(prices);
+        Array.ForEach(results, measure.Add);
+        return measure.Sum();
+    }
+
+    private static BatchResult Answer(int input, int output, string model = "m") => ResultLineReader.Read(Encoding.UTF8.GetBytes(
+        $$$"""{"custom_id":"a","response":{"status_code":200,"body":{"model":"{{{model}}}","choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":{{{input}}},"completion_tokens":{{{output}}} } } } }"""));
+
+    private static BatchResult Failed(string code) => new() { CustomId = "a", Status = ResultStatus.Failed, Error = new ServiceError(code, "no") };
+
+    private static BatchResult Of(ResultStatus status) => new() { CustomId = "a", Status = status };
+}

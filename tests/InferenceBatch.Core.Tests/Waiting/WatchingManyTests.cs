@@ -1,0 +1,129 @@
+using InferenceBatch.Model;
+using InferenceBatch.Support;
+
+namespace InferenceBatch.Waiting;
+
+/// <summary>What a wait does beside keeping the pace: hints, looks side by side, the end in sight, stalls.</summary>
+public sealed class WatchingManyTests : IDisposable
+{
+    private readonly FaultServer _server = new();
+    private readonly FakeTime _time = new();
+    private readonly List<double> _looks = [];
+    private readonly List<(string Id, double Minutes)> _stalls = [];
+    private readonly DateTimeOffset _began;
+
+    public WatchingManyTests() => _began = _time.GetUtcNow();
+
+    public void Dispose() => _server.Dispose();
+
+    [Fact]
+    public async Task A_look_that_stalls_holds_up_no_other()
+    {
+        _server.On("GET /v1/batches/stalls", Answer.Stall);
+        On("good", Repeat(5, "in_progress"), "completed");
+        var time = new FakeTime { SkipsWaits = false };
+        using var cancel = new CancellationTokenSource();
+        await using IAsyncEnumerator<Batch> watch = new BatchWatcher(Clients.For(_server, time), time)
+            .WatchAsync([("stalls", null), ("good", null)], cancel.Token).GetAsyncEnumerator();
+        Task<bool> first = watch.MoveNextAsync().AsTask();
+        await AdvanceUntilAsync(first, time);
+        Assert.Equal("good", watch.Current.Id);
+        Assert.Single(_server.Requests, request => request.Path.EndsWith("stalls", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_hint_brings_the_look_on()
+    {
+        On("b", ["in_progress"], "completed");
+        var time = new FakeTime { SkipsWaits = false };
+        var watcher = new BatchWatcher(Clients.For(_server, time), time) { PollingInterval = TimeSpan.FromHours(1) };
+        Task<List<Batch>> watching = watcher.WatchAsync([("b", null), ("b", null)]).ToListAsync();
+        await _server.ArrivalAsync();
+        watcher.LookNow("stranger");
+        watcher.LookNow("b");
+        await AdvanceUntilAsync(watching, time, TimeSpan.FromSeconds(0.5));
+        Assert.Equal(BatchStatus.Completed, Assert.Single(await watching).Status);
+        Assert.True(time.GetUtcNow() - _began < TimeSpan.FromMinutes(30), "The hint did not count.");
+        Assert.Equal(2, _server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task The_end_in_sight_brings_the_look_on()
+    {
+        // Two requests a second: the end is to be seen soon after it comes.
+        const int Total = 1000;
+        _server.On("GET /v1/batches/b", exchange =>
+        {
+            int done = Math.Min(Total, (int)((_time.GetUtcNow() - _began).TotalSeconds * 2));
+            return Answer.Json($$$"""{"id":"b","status":"{{{(done == Total ? "completed" : "in_progress")}}}","request_counts":{"total":{{{Total}}},"completed":{{{done}}},"failed":0}}""")(exchange);
+        });
+        Assert.Single(await Watcher().WatchAsync([("b", null)]).ToListAsync());
+        Assert.InRange(_looks[^1], 500, 503);
+        Assert.InRange(_looks.Count, 10, 25);
+    }
+
+    [Fact]
+    public async Task A_last_request_that_drags_on_is_not_hammered_at()
+    {
+        string[] all = [Counted(0), Counted(50), .. Enumerable.Repeat(Counted(99), 60)];
+        _server.On("GET /v1/batches/b", [.. all.Select(json => Answer.Json(json)), Answer.Json("""{"id":"b","status":"completed"}""")]);
+        Assert.Single(await Watcher().WatchAsync([("b", null)]).ToListAsync());
+        Assert.Equal(60, _looks[^1] - _looks[^2], 0.01);
+        Assert.InRange(_looks.Count(second => second < 120), 8, 14);
+    }
+
+    [Theory]
+    [InlineData("validating", 15, 16)]
+    [InlineData("in_progress", 30, 31)]
+    public async Task A_batch_that_does_not_move_is_told_of_once(string status, double from, double to)
+    {
+        On("b", Repeat(120, status), "completed");
+        await Watcher().WatchAsync([("b", null)]).ToListAsync();
+        (string id, double minutes) = Assert.Single(_stalls);
+        Assert.Equal("b", id);
+        Assert.InRange(minutes, from, to);
+    }
+
+    [Fact]
+    public async Task A_batch_that_moves_is_not_told_of()
+    {
+        _server.On("GET /v1/batches/b", [.. Enumerable.Range(0, 100).Select(done => Answer.Json(Counted(done / 10))), Answer.Json("""{"id":"b","status":"completed"}""")]);
+        await Watcher(TimeSpan.FromSeconds(100)).WatchAsync([("b", null)]).ToListAsync();
+        Assert.Empty(_stalls);
+    }
+
+    [Fact]
+    public async Task Many_are_not_looked_at_in_step()
+    {
+        string[] ids = [.. Enumerable.Range(1, 8).Select(i => $"b{i}")];
+        Array.ForEach(ids, id => On(id, Repeat(12, "in_progress"), "completed"));
+        await Watcher().WatchAsync(ids.Select(id => (id, (Batch?)null))).ToListAsync();
+        Assert.True(_looks.Distinct().Count() > 40, $"{_looks.Distinct().Count()} moments for {_looks.Count} looks");
+    }
+
+    private static string Counted(int done) => $$$"""{"id":"b","status":"in_progress","request_counts":{"total":100,"completed":{{{done}}},"failed":0}}""";
+
+    private static string[] Repeat(int times, string status) => [.. Enumerable.Repeat(status, times)];
+
+    private static async Task AdvanceUntilAsync(Task end, FakeTime time, TimeSpan? step = null)
+    {
+        for (int i = 0; i < 3000 && !end.IsCompleted; i++)
+        {
+            time.Advance(step ?? TimeSpan.FromSeconds(0.1));
+            await Task.WhenAny(end, Task.Delay(10));
+        }
+
+        Assert.True(end.IsCompleted);
+        await end;
+    }
+
+    private void On(string id, string[] statuses, string end) =>
+        _server.On($"GET /v1/batches/{id}", [.. statuses.Append(end).Select(status => Answer.Json($$"""{"id":"{{id}}","status":"{{status}}"}"""))]);
+
+    private BatchWatcher Watcher(TimeSpan? interval = null) => new(Clients.For(_server, _time), _time)
+    {
+        PollingInterval = interval,
+        OnLook = _ => _looks.Add((_time.GetUtcNow() - _began).TotalSeconds),
+        OnStalled = (batch, unchanged) => _stalls.Add((batch.Id, unchanged.TotalMinutes)),
+    };
+}
