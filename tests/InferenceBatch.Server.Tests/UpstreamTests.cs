@@ -34,6 +34,34 @@ public sealed class UpstreamTests
         Assert.Equal("/v1/chat/completions?api-version=2024-10-21", asked);
     }
 
+    /// <summary>A start without <c>--upstream</c> must not complete a model's batch with echoed prompts.</summary>
+    [Fact]
+    public async Task Unfinished_batches_of_a_model_are_not_completed_by_the_echo_model()
+    {
+        using var folder = new TempFolder();
+        string first, id;
+        await using (FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" ? call.AnswerAsync(503, "{}") : call.OkAsync()))
+        {
+            first = upstream.Address;
+            await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address + "?api-version=1" }, folder: folder);
+            id = await service.Api.SubmitAsync(Requests.File(2));
+            await service.Api.DoneAsync(id, 1);
+        }
+
+        InvalidDataException refusal = await Assert.ThrowsAsync<InvalidDataException>(() => TestService.StartAsync(folder: folder));
+        Assert.Contains($"1 unfinished batch of the upstream {first},", refusal.Message, StringComparison.Ordinal);
+
+        // Another model may complete it; that is said.
+        await using FaultUpstream other = await FaultUpstream.StartAsync(call => call.OkAsync());
+        await using (TestService service = await TestService.StartAsync(settings => settings with { Upstream = other.Address }, folder: folder))
+        {
+            await service.Api.EndAsync(id);
+            Assert.Contains(service.Log.Lines, line => line.Contains($"upstream {first}", StringComparison.Ordinal) && line.Contains(other.Address, StringComparison.Ordinal));
+        }
+
+        await using TestService echo = await TestService.StartAsync(folder: folder);
+    }
+
     [Theory]
     [InlineData(302, "https://elsewhere.example/v1/secret?key=secret", "(302) to https://elsewhere.example,")]
     [InlineData(307, "/other", "(307),")]

@@ -368,7 +368,8 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
     private async Task AskWhyAsync(WatchedBatch watched, Batch batch, CancellationToken cancellationToken)
     {
         BatchClient service = ClientFor(batch.Id);
-        if (OnHeld is null || service.Connection.Profile != ServiceProfile.Local)
+        // At another loopback address there may be one too; any other program answers 404.
+        if (OnHeld is null || (service.Connection.Profile != ServiceProfile.Local && !Loopback.Is(service.Connection.BaseUri)))
         {
             return;
         }

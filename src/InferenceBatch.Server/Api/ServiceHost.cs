@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using InferenceBatch.Model;
 using InferenceBatch.Server.Batches;
 using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Page;
@@ -61,6 +62,16 @@ internal sealed class ServiceHost : IAsyncDisposable
             throw;
         }
 
+        try
+        {
+            CheckUpstream(engine, UpstreamAddress.NameOf(settings.Upstream));
+        }
+        catch
+        {
+            engine.Dispose();
+            throw;
+        }
+
         HostLog.Starting(engine.Logger, typeof(ServiceHost).Assembly.GetName().Version?.ToString(3), Environment.ProcessId);
         var scheduler = new Scheduler(engine);
         var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
@@ -82,6 +93,28 @@ internal sealed class ServiceHost : IAsyncDisposable
         {
             await host.DisposeAsync();
             throw;
+        }
+    }
+
+    /// <summary>Echoed prompts among a model's answers would look like answers: no start without <c>--upstream</c> may complete a model's batches.</summary>
+    private static void CheckUpstream(EngineServices engine, string upstream)
+    {
+        string? before = UpstreamTable.Read(engine.Database);
+        int unfinished = before is null || before == upstream ? 0 : engine.Database.Batches.Unfinished().Count;
+        if (unfinished > 0 && upstream == UpstreamAddress.Echo)
+        {
+            throw new InvalidDataException(PluralFormat.Invariant(
+                $"The data folder has {unfinished:N0} unfinished {unfinished:batch|batches} of the upstream {before}, and this start would let the echo model answer the other lines. Start with --upstream {before} (Start-BatchServer -Upstream {before}). To drop the batches, cancel them then."));
+        }
+
+        if (unfinished > 0)
+        {
+            HostLog.OtherUpstream(engine.Logger, unfinished, before!, upstream);
+        }
+
+        if (before != upstream)
+        {
+            UpstreamTable.Write(engine.Database, upstream);
         }
     }
 

@@ -40,7 +40,7 @@ internal static class RunCommand
             CheckPaths(paths, options);
             return options.Problems.Count > 0
                 ? Output.Problems(options.Problems)
-                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), logging, cancellationToken);
+                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), upstream == UpstreamAddress.Echo, logging, cancellationToken);
         });
         return command;
     }
@@ -71,7 +71,7 @@ internal static class RunCommand
     }
 
     private static async Task<int> RunAsync(
-        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
+        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, bool isEcho, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
     {
         using var signals = new StopSignals(cancellationToken);
         try
@@ -91,6 +91,11 @@ internal static class RunCommand
                 return Output.Problems(report.Issues
                     .Where(issue => issue.Severity == IssueSeverity.Error)
                     .Select(issue => $"{paths.Input}: {issue}"));
+            }
+
+            if (isEcho)
+            {
+                Console.Error.WriteLine("The built-in echo model answers: each answer is its prompt. --upstream names a model server.");
             }
 
             RunProgress.KeepTextAboveBar();

@@ -10,6 +10,7 @@ namespace InferenceBatch.Server.Dispatch.Upstreams;
 internal sealed class RequestRate
 {
     private const int FewestMeasured = 20;
+    private const int FewestThrottled = 5;
     private const double MuchThrottled = 0.1;
     private const double HardlyThrottled = 0.05;
     private const double AboveAccepted = 1.2;
@@ -81,7 +82,7 @@ internal sealed class RequestRate
             PerSecond = PerSecond * Growth is { } more && more < 4 * sentRate ? more : null;
             InFlight = PerSecond is null ? null : (int)Math.Ceiling(InFlight!.Value * Growth);
         }
-        else if (share > MuchThrottled && _good > 0 && now >= _unrelatedUntil)
+        else if (share > MuchThrottled && _throttled >= FewestThrottled && _good > 0 && now >= _unrelatedUntil)
         {
             // The burst at the start of a quota looks like that too: once or twice.
             _sameShare = sentRate < FewerSent * _sentRateBefore && share > SameShare * _shareBefore ? _sameShare + 1 : 0;

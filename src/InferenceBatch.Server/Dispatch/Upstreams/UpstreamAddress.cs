@@ -8,6 +8,9 @@ namespace InferenceBatch.Server.Dispatch.Upstreams;
 /// </summary>
 internal static class UpstreamAddress
 {
+    /// <summary>The name of the built-in model.</summary>
+    public const string Echo = "echo";
+
     /// <summary>Makes the upstream that a text names.</summary>
     /// <exception cref="FormatException">It names none; the message says what is wrong, and holds no password.</exception>
     public static IUpstream Create(string text, string? key, TimeProvider time)
@@ -27,6 +30,9 @@ internal static class UpstreamAddress
             : address.Fragment.Length > 0 ? throw new FormatException("The address must have no fragment ('#…'): nothing would be sent of it.")
             : new HttpUpstream(address, key, time);
     }
+
+    /// <summary>What identifies an upstream that <see cref="Create"/> takes: <see cref="Echo"/>, or its address without the query.</summary>
+    public static string NameOf(string text) => text.StartsWith("http", StringComparison.OrdinalIgnoreCase) ? new Uri(text).GetLeftPart(UriPartial.Path).TrimEnd('/') : Echo;
 
     private static EchoSettings ReadEcho(string text)
     {
