@@ -456,7 +456,9 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $Faults.On('GET /v1/batches', @(New-Answer @{ data = @(); has_more = $false }))
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1' })))
             $Faults.On('GET /v1/files/out-b1/content', @(New-Answer ((New-WireLine 'request-1') + "`n")))
-            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint -ErrorAction SilentlyContinue -WarningAction SilentlyContinue).Error.Code | Should -Be 'not_sent'
+            ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint -ErrorAction SilentlyContinue -WarningAction SilentlyContinue -WarningVariable warned).Error.Code | Should -Be 'not_sent'
+            "$warned" | Should -BeLike '*The same command sends the 1 that was not sent.'
+            "$warned" | Should -Not -Match '-RetryFailed'
             ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint).Status | Should -Be 'Succeeded'
             @(Get-Upload).Count | Should -Be 2
             ($Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/batches' } | Select-Object -Last 1).Text | Should -Match '"in-2"'

@@ -42,7 +42,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
             observer.OnProblem(_queue.Reason!);
             foreach (PlacedPart one in unsent)
             {
-                yield return new PartNews(one, PartFate.NotSent, new ServiceError("not_sent", _queue.Reason!.Message), MayPass: true);
+                yield return new PartNews(one, PartFate.NotSent, new ServiceError(RunEngine.NotSentCode, _queue.Reason!.Message), MayPass: true);
             }
         }
     }

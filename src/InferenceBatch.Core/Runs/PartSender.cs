@@ -72,7 +72,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 observer.OnProblem(exception);
                 (string? created, _createdId) = (_createdId, null);
                 return new SendOutcome(null, created is null
-                    ? new ServiceError("not_sent", exception.Message)
+                    ? new ServiceError(RunEngine.NotSentCode, exception.Message)
                     : new ServiceError("outcome_unknown", $"The batch {created} was created and continues, but could not be noted: {exception.Message}"));
             }
 
@@ -105,7 +105,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
             if (!mayPass || !await _wait.WaitAsync(trouble, cancellationToken).ConfigureAwait(false))
             {
                 observer.OnProblem(trouble);
-                return new SendOutcome(null, new ServiceError(trouble.IsOutcomeUnknown ? "outcome_unknown" : "not_sent", trouble.Message), mayPass);
+                return new SendOutcome(null, new ServiceError(trouble.IsOutcomeUnknown ? "outcome_unknown" : RunEngine.NotSentCode, trouble.Message), mayPass);
             }
         }
     }

@@ -20,6 +20,9 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     /// <summary>The code of requests whose batch the service no longer knows.</summary>
     private const string GoneCode = "batch_not_found";
 
+    /// <summary>The code of requests that were not sent; the same run sends them when it is started again.</summary>
+    public const string NotSentCode = "not_sent";
+
     private readonly PartSender _sender = new(client, store, options, observer);
     private readonly PartFetcher _fetcher = new(client, store, observer);
     private readonly RunAttempts _attempts = new(store, requests);

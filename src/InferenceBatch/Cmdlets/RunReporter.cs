@@ -68,7 +68,8 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         ServiceError cause = first.Error!;
         string which = isResumed ? Messages.Text("Warning.AllFailedNow") : "";
         pump.WriteWarning(Messages.Text(
-            "Warning.AllFailed", count, PlainText.OneLine(cause.CodeWithStatus(first.StatusCode), 80), PlainText.OneLine(cause.Message, LongestReason).TrimEnd('.'), which));
+            "Warning.AllFailed", count, PlainText.OneLine(cause.CodeWithStatus(first.StatusCode), 80), PlainText.OneLine(cause.Message, LongestReason).TrimEnd('.'), which,
+            maxFailed is null ? Messages.Text("Warning.AllFailedAdvice") : Messages.Text("Warning.AllFailedLimit", maxFailed)));
     }
 
     public override void OnStopped(long failed, long results, int batches) => pump.WriteWarning(Messages.Text("Warning.Stopped", failed, results, maxFailed, batches));

@@ -40,6 +40,7 @@ public sealed class InvokeBatchCommand : RequestCommand
     private ResultMeasure? _measure;
     private int _leftOut;
     private int _perhapsPaid;
+    private int _notSent;
     private bool _ignoredWereTold;
 
     /// <inheritdoc cref="ServiceCommand.Connection"/>
@@ -226,6 +227,7 @@ public sealed class InvokeBatchCommand : RequestCommand
                 {
                     _measure!.Add(result);
                     _perhapsPaid += RunEngine.IsPerhapsPaid(result) ? 1 : 0;
+                    _notSent += result.Error?.Code == RunEngine.NotSentCode ? 1 : 0;
                     await pump.WriteObjectAsync(result).ConfigureAwait(false);
                 }
             }
@@ -287,7 +289,12 @@ public sealed class InvokeBatchCommand : RequestCommand
             yield return Messages.Text("Warning.RowsStillOpen", summary.Unanswered);
         }
 
-        if (summary.Results.Failed + summary.Results.Expired + summary.Results.Missing > 0)
+        if (_notSent > 0)
+        {
+            yield return Messages.Text("Warning.RowsNotSent", _notSent);
+        }
+
+        if (summary.Results.Failed + summary.Results.Expired + summary.Results.Missing > _notSent)
         {
             yield return Messages.Text("Warning.RowsToRetry");
         }
