@@ -40,7 +40,7 @@ internal static class RunCommand
             CheckPaths(paths, options);
             return options.Problems.Count > 0
                 ? Output.Problems(options.Problems)
-                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), upstream == UpstreamAddress.Echo, logging, cancellationToken);
+                : await RunAsync(paths, endpoint, settings, () => UpstreamAddress.Create(upstream, key, TimeProvider.System), options.Text("upstream") is null, logging, cancellationToken);
         });
         return command;
     }
@@ -71,7 +71,7 @@ internal static class RunCommand
     }
 
     private static async Task<int> RunAsync(
-        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, bool isEcho, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
+        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, bool isUnnamed, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
     {
         using var signals = new StopSignals(cancellationToken);
         try
@@ -93,16 +93,16 @@ internal static class RunCommand
                     .Select(issue => $"{paths.Input}: {issue}"));
             }
 
-            if (isEcho)
-            {
-                Console.Error.WriteLine("The built-in echo model answers: each answer is its prompt. --upstream names a model server.");
-            }
-
             RunProgress.KeepTextAboveBar();
             using FileRun run = FileRun.Open(paths, report.Endpoint!, spans, stamp, settings);
             using ILoggerFactory loggers = LoggerFactory.Create(logging);
             ILogger logger = loggers.CreateLogger("inference-batch");
             using var upstream = new UpstreamControl(createUpstream(), settings, TimeProvider.System, logger);
+            if (isUnnamed)
+            {
+                Console.Error.WriteLine("The built-in echo model answers: each answer is its prompt. --upstream names a model server.");
+            }
+
             return await RunLinesAsync(run, paths, upstream, logger, signals.Stop);
         }
         catch (OperationCanceledException) when (signals.Stop.IsCancellationRequested)

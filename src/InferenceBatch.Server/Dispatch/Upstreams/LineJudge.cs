@@ -50,9 +50,9 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
         }
 
         bool isLast;
-        // Whether a failure was one of many that failed together is known when the row of failures has ended.
-        int attempts = history.Attempts + (history.Row != 0 && (!watch.WasStrain(history.Row) || history.Attempts >= MostExcused) ? 1 : 0);
-        long row = 0;
+        // Whether a failure was one of many that failed together is known when its round has ended.
+        int attempts = history.Attempts + (history.Round != 0 && (!watch.WasStrain(history.Round) || history.Attempts >= MostExcused) ? 1 : 0);
+        long round = 0;
         switch (attempt.Kind)
         {
             case AttemptKind.Throttled or AttemptKind.Unreachable:
@@ -79,7 +79,7 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
                 isLast = false;
                 break;
             case AttemptKind.Failed:
-                row = watch.Row;
+                round = watch.Round;
                 isLast = IsLastFailure(attempts, othersSucceed);
                 break;
             default:
@@ -99,8 +99,8 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
         }
 
         bool isThrottled = attempt.Kind == AttemptKind.Throttled;
-        history = new LineHistory(attempts, watch.Newest, isThrottled ? history.Throttles + 1 : 0, row);
-        int tries = Math.Max(1, isThrottled ? history.Throttles : attempts + (row != 0 ? 1 : 0));
+        history = new LineHistory(attempts, watch.Newest, isThrottled ? history.Throttles + 1 : 0, round);
+        int tries = Math.Max(1, isThrottled ? history.Throttles : attempts + (round != 0 ? 1 : 0));
         TimeSpan wait = watch.IsHeld ? TimeSpan.Zero
             : attempt.RetryAfter is { } asked ? (asked < s_longestAsked ? asked : s_longestAsked)
             : attempt.Kind == AttemptKind.Failed ? WaitAfterFailure(tries, now)
@@ -131,8 +131,9 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
     /// <summary>At the end of a file only lines that have failed are left, and so far such lines have failed again.</summary>
     private bool AreOnlyBadOnesLeft => !watch.HasFresh && !RetriesHelp && watch.LinesFailedInARow <= FewLines;
 
-    private TimeSpan WaitAfterFailure(int tries, TimeSpan now) =>
+    /// <summary>Varied, so that lines that failed together are not sent together again.</summary>
+    private TimeSpan WaitAfterFailure(int tries, TimeSpan now) => (0.75 + (Random.Shared.NextDouble() / 2)) * (
         watch.IsFailing || AreOnlyBadOnesLeft || (watch.IsAnswering(now) && (tries < OwnFailures || !RetriesHelp)) ? s_shortWait * Math.Pow(2, tries - 1)
         // No other line shows whether it is an outage: it gets some time to pass.
-        : watch.HasFresh ? RetryRules.Backoff(tries) : s_alone * Math.Pow(2, tries - 1);
+        : watch.HasFresh ? RetryRules.Backoff(tries) : s_alone * Math.Pow(2, tries - 1));
 }

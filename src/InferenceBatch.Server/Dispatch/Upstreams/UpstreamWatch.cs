@@ -17,6 +17,9 @@ internal sealed class UpstreamWatch
     /// <summary>So many failures in a row are an outage, however short the time since the last answer.</summary>
     private const int SurelyInARow = 40;
 
+    /// <summary>Ends of lines in a round, at least: of fewer a share says little.</summary>
+    private const int FewestInRound = 8;
+
     private const int LeastInARow = 3;
     private const int MostInARow = 12;
 
@@ -44,7 +47,8 @@ internal sealed class UpstreamWatch
     private long _probe;
     private bool _wasHeard;
     private int _inARow;
-    private int _failedInARow;
+    private int _ends;
+    private int _failures;
     private int _mostFailed = LinesFailedAtFirst;
     private int _askedInVain;
     private bool _isOfFailures;
@@ -86,14 +90,14 @@ internal sealed class UpstreamWatch
     /// <summary>How many lines failed by themselves (500) for the first time one after another, with no answer between them.</summary>
     public int LinesFailedInARow { get; private set; }
 
-    /// <summary>The number of the row of failures (500) that has begun or will begin; an answer ends a row.</summary>
-    public long Row { get; private set; } = 1;
+    /// <summary>The number of the round: as many ends of lines as there are lines in flight.</summary>
+    public long Round { get; private set; } = 1;
 
     /// <summary>Whether nothing but 500 has come for so long that each line is given what it gets.</summary>
     public bool IsFailing { get; private set; }
 
-    /// <summary>Whether a row of failures was a strain: so many lines in flight failed together that too many were.</summary>
-    public bool WasStrain(long row) => _strains.Contains(row);
+    /// <summary>Whether at least half the lines of a round failed (500), so that too many may have been in flight.</summary>
+    public bool WasStrain(long round) => _strains.Contains(round);
 
     /// <summary>How many pauses there were since lines are held.</summary>
     public int Pauses { get; private set; }
@@ -152,8 +156,8 @@ internal sealed class UpstreamWatch
         if (!IsHeld)
         {
             IsFailing = false;
-            Row += _failedInARow > 0 ? 1 : 0;
-            (_inARow, _failedInARow, LinesFailedInARow) = (0, 0, 0);
+            _ends++;
+            (_inARow, LinesFailedInARow) = (0, 0);
         }
 
         return isRelease;
@@ -167,16 +171,22 @@ internal sealed class UpstreamWatch
     /// <param name="inFlight">Lines in flight, this one included.</param>
     /// <param name="limit">Lines that may be in flight.</param>
     /// <param name="mayPass">Whether lines that failed so far mostly succeeded later.</param>
-    /// <param name="isStrain">Whether half the lines in flight failed one after another: too many are in flight.</param>
+    /// <param name="isStrain">Whether half the lines of this round have failed: too many are in flight.</param>
     public void FailedByItself(long ticket, in Attempt attempt, bool isFirst, int inFlight, int limit, bool mayPass, TimeSpan now, out bool isStrain)
     {
         _wasHeard = true;
-        // Two bad lines in a row that happen to be the only ones in flight are no strain.
-        isStrain = ++_failedInARow >= Math.Max(2, inFlight / 2) && mayPass && inFlight > 1 && (!HasFresh || inFlight >= limit / 2) && !IsFailing;
+        int round = Math.Max(FewestInRound, inFlight);
+        if (++_ends > round)
+        {
+            (Round, _ends, _failures) = (Round + 1, 1, 0);
+        }
+
+        // A few bad lines that happen to be the only ones in flight are no strain.
+        isStrain = ++_failures >= round / 2 && mayPass && inFlight > 1 && (!HasFresh || inFlight >= limit / 2) && !IsFailing;
         if (isStrain)
         {
-            _strains.Add(Row++);
-            _failedInARow = 0;
+            _strains.Add(Round);
+            (Round, _ends, _failures) = (Round + 1, 0, 0);
         }
 
         LinesFailedInARow += isFirst ? 1 : 0;
@@ -191,7 +201,7 @@ internal sealed class UpstreamWatch
         {
             _probe = 0;
             IsFailing = _isOfFailures && now - _heldSince >= s_longestFailing;
-            Row += IsFailing ? 1 : 0;
+            Round += IsFailing ? 1 : 0;
             if (IsFailing || !_isOfFailures)
             {
                 Release(now); // It is there.
