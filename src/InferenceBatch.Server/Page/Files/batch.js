@@ -106,7 +106,7 @@ function showFacts(facts, batch, pace) {
   facts.update("Succeeded", total ? number(completed) : "");
   facts.update("Failed", total ? number(failed) : "");
   facts.update("Speed", batch.in_progress_at && perSecond > 0 ? rate(perSecond) : "");
-  facts.update("Time left", left === null ? "" : isWaiting() ? "waiting for the upstream" : span(left));
+  facts.update("Time left", isWaiting() && batch.status === "in_progress" ? "waiting for the upstream" : left === null ? "" : span(left));
   facts.update("Tokens in", batch.usage ? number(batch.usage.input_tokens) : "");
   facts.update("Tokens out", batch.usage ? number(batch.usage.output_tokens) : "");
 }

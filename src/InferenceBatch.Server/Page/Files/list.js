@@ -105,7 +105,9 @@ function createRow(batch) {
       const perSecond = pace.rate(next, now());
       setText(speed, next.in_progress_at && perSecond > 0 ? rate(perSecond) : "");
       const rest = pace.left(next, now());
-      setText(left, isFinished(next) ? `took ${span(endOf(next) - next.created_at)}` : rest === null ? "" : isWaiting() ? "waiting" : `${span(rest)} left`);
+      setText(left, isFinished(next) ? `took ${span(endOf(next) - next.created_at)}`
+        : isWaiting() && next.status === "in_progress" ? "waiting"
+        : rest === null ? "" : `${span(rest)} left`);
       setText(age, span(now() / 1000 - next.created_at));
       if (next.errors) {
         showErrors({ list: next.errors.data.slice(0, 1), count: next.errors.data.length });
