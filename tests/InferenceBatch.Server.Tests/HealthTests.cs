@@ -88,7 +88,9 @@ public sealed class HealthTests
         int requests = 0;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(
             call => Interlocked.Increment(ref requests) == 1 ? call.AnswerAsync(429, "{}", headers: ("Retry-After", "1")) : call.OkAsync());
-        await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address }, _time);
+        // One at a time: a 429 among good answers is no limit of the upstream.
+        await using TestService service = await TestService.StartAsync(
+            settings => settings with { Upstream = upstream.Address, Engine = settings.Engine with { Concurrency = 1 } }, _time);
         await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(5)), batch =>
         {
             _time.Move(TimeSpan.FromSeconds(0.1));
