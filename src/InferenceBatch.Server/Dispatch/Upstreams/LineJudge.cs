@@ -51,7 +51,7 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
 
         bool isLast;
         // Whether a failure was one of many that failed together is known when its round has ended.
-        int attempts = history.Attempts + (history.Round != 0 && (!watch.WasStrain(history.Round) || history.Attempts >= MostExcused) ? 1 : 0);
+        int attempts = history.Attempts + (history.Round != 0 && (!watch.Rounds.WasStrain(history.Round) || history.Attempts >= MostExcused) ? 1 : 0);
         long round = 0;
         switch (attempt.Kind)
         {
@@ -79,7 +79,7 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
                 isLast = false;
                 break;
             case AttemptKind.Failed:
-                round = watch.Round;
+                round = watch.Rounds.Number;
                 isLast = IsLastFailure(attempts, othersSucceed);
                 break;
             default:

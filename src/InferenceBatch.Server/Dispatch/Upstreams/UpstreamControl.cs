@@ -338,7 +338,7 @@ internal sealed class UpstreamControl : IDisposable
 
                 break;
             case AttemptKind.Failed:
-                _watch.FailedByItself(ticket, attempt, isFirst: history.FailedAt == 0, inFlight, _limiter.Limit, _judge.RetriesHelp, now, out bool isStrain);
+                bool isStrain = _watch.FailedByItself(ticket, attempt, isFirst: history.FailedAt == 0, inFlight, _limiter.Limit, _judge.RetriesHelp, now);
                 if (isStrain)
                 {
                     _limiter.Strained(ticket);

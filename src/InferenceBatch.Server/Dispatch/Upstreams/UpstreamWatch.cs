@@ -17,9 +17,6 @@ internal sealed class UpstreamWatch
     /// <summary>So many failures in a row are an outage, however short the time since the last answer.</summary>
     private const int SurelyInARow = 40;
 
-    /// <summary>Ends of lines in a round, at least: of fewer a share says little.</summary>
-    private const int FewestInRound = 8;
-
     private const int LeastInARow = 3;
     private const int MostInARow = 12;
 
@@ -40,15 +37,12 @@ internal sealed class UpstreamWatch
     private static readonly TimeSpan s_longestFailing = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan s_longestPauseOfFailures = TimeSpan.FromSeconds(2);
-    private readonly HashSet<long> _strains = [];
 
     private long _newestGood;
     private long _heldFrom;
     private long _probe;
     private bool _wasHeard;
     private int _inARow;
-    private int _ends;
-    private int _failures;
     private int _mostFailed = LinesFailedAtFirst;
     private int _askedInVain;
     private bool _isOfFailures;
@@ -90,14 +84,11 @@ internal sealed class UpstreamWatch
     /// <summary>How many lines failed by themselves (500) for the first time one after another, with no answer between them.</summary>
     public int LinesFailedInARow { get; private set; }
 
-    /// <summary>The number of the round: as many ends of lines as there are lines in flight.</summary>
-    public long Round { get; private set; } = 1;
+    /// <summary>Which failures (500) came together.</summary>
+    public FailureRounds Rounds { get; } = new();
 
     /// <summary>Whether nothing but 500 has come for so long that each line is given what it gets.</summary>
     public bool IsFailing { get; private set; }
-
-    /// <summary>Whether at least half the lines of a round failed (500), so that too many may have been in flight.</summary>
-    public bool WasStrain(long round) => _strains.Contains(round);
 
     /// <summary>How many pauses there were since lines are held.</summary>
     public int Pauses { get; private set; }
@@ -109,7 +100,7 @@ internal sealed class UpstreamWatch
     /// Whether it should be asked for its models before the next probe: the lines that fail may be the only ones that are
     /// left, and then no other line can show that the upstream is there.
     /// </summary>
-    public bool NeedsSecondOpinion => IsLone && _probe == 0;
+    public bool NeedsSecondOpinion => IsLone && _probe == 0 && !_isOfFailures;
 
     /// <summary>Whether all lines that are left have failed: no other line can show that the upstream is there.</summary>
     public bool IsLone => IsHeld && HasAnswered && !HasFresh && State != UpstreamState.Limited;
@@ -139,15 +130,14 @@ internal sealed class UpstreamWatch
     /// <summary>Whether lines that were sent after this one last failed have succeeded.</summary>
     public bool OthersSucceed(LineHistory history) => history.FailedAt > 0 && _newestGood > history.FailedAt;
 
-    /// <summary>The upstream answered a line; true when lines are no longer held.</summary>
-    public bool Answered(long ticket, TimeSpan now)
+    /// <summary>The upstream answered a line.</summary>
+    public void Answered(long ticket, TimeSpan now)
     {
         HasAnswered = _wasHeard = true;
         _askedInVain = 0;
         _answeredAt = now;
         _newestGood = Math.Max(_newestGood, ticket);
-        bool isRelease = IsHeld && ticket > _heldFrom;
-        if (isRelease)
+        if (IsHeld && ticket > _heldFrom)
         {
             _mostFailed *= _isOfFailures ? 2 : 1;
             Release(now);
@@ -156,11 +146,9 @@ internal sealed class UpstreamWatch
         if (!IsHeld)
         {
             IsFailing = false;
-            _ends++;
+            Rounds.Answered();
             (_inARow, LinesFailedInARow) = (0, 0);
         }
-
-        return isRelease;
     }
 
     /// <summary>
@@ -171,24 +159,12 @@ internal sealed class UpstreamWatch
     /// <param name="inFlight">Lines in flight, this one included.</param>
     /// <param name="limit">Lines that may be in flight.</param>
     /// <param name="mayPass">Whether lines that failed so far mostly succeeded later.</param>
-    /// <param name="isStrain">Whether half the lines of this round have failed: too many are in flight.</param>
-    public void FailedByItself(long ticket, in Attempt attempt, bool isFirst, int inFlight, int limit, bool mayPass, TimeSpan now, out bool isStrain)
+    /// <returns>Whether too many lines are in flight, see <see cref="FailureRounds"/>.</returns>
+    public bool FailedByItself(long ticket, in Attempt attempt, bool isFirst, int inFlight, int limit, bool mayPass, TimeSpan now)
     {
         _wasHeard = true;
-        int round = Math.Max(FewestInRound, inFlight);
-        if (++_ends > round)
-        {
-            (Round, _ends, _failures) = (Round + 1, 1, 0);
-        }
-
         // A few bad lines that happen to be the only ones in flight are no strain.
-        isStrain = ++_failures >= round / 2 && mayPass && inFlight > 1 && (!HasFresh || inFlight >= limit / 2) && !IsFailing;
-        if (isStrain)
-        {
-            _strains.Add(Round);
-            (Round, _ends, _failures) = (Round + 1, 0, 0);
-        }
-
+        bool isStrain = Rounds.Failed(inFlight, mayPass && inFlight > 1 && (!HasFresh || inFlight >= limit / 2) && !IsFailing);
         LinesFailedInARow += isFirst ? 1 : 0;
         bool isMany = !IsFailing && LinesFailedInARow >= Math.Max(_mostFailed, inFlight);
         if (!IsHeld && isMany)
@@ -201,7 +177,11 @@ internal sealed class UpstreamWatch
         {
             _probe = 0;
             IsFailing = _isOfFailures && now - _heldSince >= s_longestFailing;
-            Round += IsFailing ? 1 : 0;
+            if (IsFailing)
+            {
+                Rounds.Restart();
+            }
+
             if (IsFailing || !_isOfFailures)
             {
                 Release(now); // It is there.
@@ -211,6 +191,8 @@ internal sealed class UpstreamWatch
                 Hold(UpstreamState.Away, attempt, now);
             }
         }
+
+        return isStrain;
     }
 
     /// <summary>An attempt failed for a reason that may be the upstream's.</summary>
@@ -294,7 +276,7 @@ internal sealed class UpstreamWatch
                 Release(now);
             }
         }
-        else if (isThere && IsHeld && lines == 0 && _inARow == 0)
+        else if (isThere && IsHeld && !_isOfFailures && lines == 0 && _inARow == 0)
         {
             Release(now);
         }
