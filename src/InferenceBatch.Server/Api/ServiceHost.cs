@@ -62,21 +62,12 @@ internal sealed class ServiceHost : IAsyncDisposable
             throw;
         }
 
-        try
-        {
-            CheckUpstream(engine, UpstreamAddress.NameOf(settings.Upstream));
-        }
-        catch
-        {
-            engine.Dispose();
-            throw;
-        }
-
         HostLog.Starting(engine.Logger, typeof(ServiceHost).Assembly.GetName().Version?.ToString(3), Environment.ProcessId);
         var scheduler = new Scheduler(engine);
         var host = new ServiceHost(app, engine, scheduler, settings.Webhooks);
         try
         {
+            CheckUpstream(engine, UpstreamAddress.NameOf(settings.Upstream));
             host.Map(new ApiKeys(settings.ApiKeys), new HealthCheck(folder, scheduler, engine.Upstream, engine.HealthIssues, time));
             await app.StartAsync(cancellationToken);
             scheduler.Start();
