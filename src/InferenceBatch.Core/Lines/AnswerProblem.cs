@@ -11,12 +11,12 @@ public sealed record AnswerProblem(ServiceError Error, int? StatusCode)
     public const string NoAnswerCode = "no_answer";
 
     /// <summary>
-    /// The HTTP status that such a body stands for where it names none: Bad Gateway, which may pass. Clients and the local
+    /// The HTTP status of such a body if it names no status: Bad Gateway, which is temporary. Clients and the local
     /// service decide by it whether another try is worth it.
     /// </summary>
     private const int AssumedStatus = 502;
 
-    /// <summary>The HTTP status that the body stands for.</summary>
+    /// <summary>The HTTP status of the error in the body.</summary>
     public int EffectiveStatus => StatusCode ?? AssumedStatus;
 
     /// <summary>A problem that the service gives no code for.</summary>

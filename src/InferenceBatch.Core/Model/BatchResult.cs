@@ -23,7 +23,7 @@ public sealed class BatchResult
     /// <summary>The HTTP status of the line's own answer; null when there was none.</summary>
     public int? StatusCode { get; init; }
 
-    /// <summary>The status by which another try is worth it or not; that which the body stands for, where a success holds no answer.</summary>
+    /// <summary>The status that decides whether to retry: the HTTP status, or that of the error in the body if a 2xx response contains no answer.</summary>
     internal int? JudgedStatus { get; init; }
 
     /// <summary>Where the request was sent, as far as the reader of the line knew; it may decide what is an answer.</summary>

@@ -107,7 +107,7 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
         });
     }
 
-    /// <summary>A crash may have come after the rename: then the file stands where it was to go.</summary>
+    /// <summary>After a crash between the rename and the transaction, the file is already at its destination.</summary>
     private string Current(BatchRecord batch, string kind, string fileId)
     {
         string partial = Path.Combine(folder.BatchesPath, $"{batch.Id}.{kind}.partial");

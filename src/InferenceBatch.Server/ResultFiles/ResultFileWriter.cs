@@ -51,7 +51,7 @@ internal sealed class ResultFileWriter : IDisposable
     /// <summary>Opens a file, or makes it; every whole line is shown to <paramref name="onLine"/>, all else is dropped.</summary>
     /// <param name="path">The file.</param>
     /// <param name="flush">Brings what was written to the disk.</param>
-    /// <param name="onLine">Told each line; false where it is another file's, <see cref="JsonException"/> where it is none.</param>
+    /// <param name="onLine">Called with each line; returns false if the line belongs to another file, throws <see cref="JsonException"/> if it is not a result line.</param>
     /// <exception cref="InvalidDataException">It is somebody else's file: nothing in it is this batch's.</exception>
     public static ResultFileWriter Open(string path, Action<SafeFileHandle> flush, Func<ReadOnlySpan<byte>, bool> onLine)
     {
