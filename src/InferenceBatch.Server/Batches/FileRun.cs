@@ -64,8 +64,8 @@ internal sealed class FileRun : IDisposable
             string errors = FileRunPaths.Current(paths.Errors);
             CheckWhole(paths.Output);
             CheckWhole(paths.Errors);
-            var run = new LineRun(endpoint, paths.Input, spans, onLine => ResultFilePair.Open(
-                key, output, errors, sync, onLine));
+            var recovered = new RecoveredLines(spans);
+            var run = new LineRun(endpoint, paths.Input, spans, ResultFilePair.Open(key, output, errors, sync, recovered.Add), recovered);
             return new FileRun(paths, settings, sync, locks, run, stamp, key);
         }
         catch

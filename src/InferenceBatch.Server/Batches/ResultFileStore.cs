@@ -20,13 +20,16 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
     public static string NameOf(BatchRecord batch, string fileId) =>
         $"{batch.Id}_{(fileId == batch.OutputFileId ? OutputKind : ErrorKind)}.jsonl";
 
-    /// <summary>Opens a batch's lines with what is done already.</summary>
+    /// <summary>Opens the run of a batch with the results so far.</summary>
     /// <exception cref="IOException">A file cannot be opened.</exception>
-    /// <exception cref="InvalidDataException">A result file is another batch's.</exception>
-    public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans) =>
-        new(batch.Endpoint, input, spans, onLine => OpenResults(batch, onLine)) { Name = batch.Id };
+    /// <exception cref="InvalidDataException">A result file belongs to another batch.</exception>
+    public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans)
+    {
+        var recovered = new RecoveredLines(spans);
+        return new LineRun(batch.Endpoint, input, spans, OpenResults(batch, recovered.Add), recovered) { Name = batch.Id };
+    }
 
-    /// <summary>Opens a batch's results alone.</summary>
+    /// <summary>Opens only the result files of a batch.</summary>
     /// <inheritdoc cref="Open"/>
     private ResultFilePair OpenResults(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultFilePair.Open(
         batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
@@ -55,24 +58,22 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
         }
 
         var lines = new HashSet<int>();
-        int completed = 0, failed = 0;
-        LineUsage sum = default;
+        var statistics = new LineStatistics();
         try
         {
             using ResultFilePair results = OpenResults(batch, (line, outcome) =>
             {
-                if (!lines.Add(line))
+                bool isNew = lines.Add(line);
+                if (isNew)
                 {
-                    return false;
+                    statistics.Add(line, outcome);
                 }
 
-                completed += outcome.IsSuccess ? 1 : 0;
-                failed += outcome.IsSuccess ? 0 : 1;
-                sum += outcome.Usage;
-                return true;
+                return isNew;
             });
             results.Sync();
-            return new BatchResults(Keep(batch, results, now), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
+            var counts = new RequestCounts(batch.Counts.Total, statistics.Completed, statistics.Failed);
+            return new BatchResults(Keep(batch, results, now), counts, statistics.Usage.ToTokenUsage());
         }
         catch (InvalidDataException)
         {

@@ -20,7 +20,19 @@ internal sealed class LineStatistics
     private readonly Histogram _outputTokens = new();
     private readonly ErrorTally _errors = new();
 
-    /// <summary>How often lines were sent again.</summary>
+    /// <summary>Lines that succeeded.</summary>
+    public int Completed { get; private set; }
+
+    /// <summary>Lines that failed.</summary>
+    public int Failed { get; private set; }
+
+    /// <summary>Lines that have a result.</summary>
+    public int Done => Completed + Failed;
+
+    /// <summary>The sum of the tokens.</summary>
+    public LineUsage Usage { get; private set; }
+
+    /// <summary>How often lines were retried.</summary>
     public RetryTally Retries { get; } = new();
 
     /// <summary>What a batch has before its first line has ended.</summary>
@@ -29,6 +41,9 @@ internal sealed class LineStatistics
     /// <param name="line">The input line's number.</param>
     public void Add(int line, in LineOutcome outcome)
     {
+        Completed += outcome.IsSuccess ? 1 : 0;
+        Failed += outcome.IsSuccess ? 0 : 1;
+        Usage += outcome.Usage;
         if (outcome.Latency is { } latency)
         {
             _latency.Add((long)Math.Ceiling(latency.TotalMilliseconds));

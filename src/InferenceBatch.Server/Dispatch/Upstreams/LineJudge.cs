@@ -110,8 +110,8 @@ internal sealed class LineJudge(EngineSettings settings, UpstreamWatch watch, Re
         TimeSpan soonest = s_soon * (isThrottled && rate.PerSecond is not null ? 1 : Math.Pow(2, Math.Min(tries - 1, 6)));
         return new Verdict(history, wait, attempt.RetryReason)
         {
-            Soonest = watch.IsAnswering(now) && soonest < wait ? soonest : wait,
-            GivesUp = settings.GivesUpOnUpstream && watch.IsHopeless(now) ? UpstreamMessage.GivesUp(attempt, watch.LongestHold) : null,
+            MinWait = watch.IsAnswering(now) && soonest < wait ? soonest : wait,
+            RunError = settings.GivesUpOnUpstream && watch.IsHopeless(now) ? UpstreamMessage.GivesUp(attempt, watch.LongestHold) : null,
         };
     }
 
