@@ -58,8 +58,8 @@ internal sealed class LineDispatcher : IDisposable
     /// <summary>Sends no more lines of a run. The task ends when none of its lines is in flight.</summary>
     /// <param name="run">The run. It may be one that was not added.</param>
     /// <param name="grace">How long lines in flight may continue before they are given up.</param>
-    /// <param name="hurry">Ends the grace.</param>
-    public async Task StopAsync(LineRun run, TimeSpan grace, CancellationToken hurry = default)
+    /// <param name="skipGrace">Ends the grace.</param>
+    public async Task StopAsync(LineRun run, TimeSpan grace, CancellationToken skipGrace = default)
     {
         Task idle;
         lock (_gate)
@@ -70,7 +70,7 @@ internal sealed class LineDispatcher : IDisposable
 
         try
         {
-            await idle.WaitAsync(grace, _time, hurry);
+            await idle.WaitAsync(grace, _time, skipGrace);
         }
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {

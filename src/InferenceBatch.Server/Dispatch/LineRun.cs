@@ -102,11 +102,11 @@ internal sealed class LineRun : IDisposable
     }
 
     /// <summary>Adds the stored latencies and retries of earlier processes, which are not in the result files.</summary>
-    public void AddKept(string json)
+    public void AddStored(string json)
     {
         lock (_gate)
         {
-            _statistics.AddKept(json);
+            _statistics.AddStored(json);
         }
     }
 

@@ -6,7 +6,7 @@ namespace InferenceBatch.Server.Dispatch;
 /// The only place that knows the state of each line of a run: not sent yet, in flight, waiting for its retry, ready for its
 /// retry, or done. Retries that are ready are sent first, then the lines that were not sent yet, in the order of the file.
 /// </summary>
-/// <remarks>Guarded by the dispatcher's lock. Times are the dispatcher's.</remarks>
+/// <remarks>Guarded by the lock of the dispatcher while lines are in flight. Times are those of the dispatcher.</remarks>
 internal sealed class RunQueue
 {
     private readonly BitArray _done;
@@ -83,8 +83,8 @@ internal sealed class RunQueue
         }
     }
 
-    /// <summary>Makes a line ready for its retry at once.</summary>
-    /// <inheritdoc cref="Retry"/>
+    /// <summary>Makes a line ready for its retry at once. After <see cref="Stop"/> the line stays without a result.</summary>
+    /// <param name="line">The line with its history, including the last attempt.</param>
     public void RetryNow(QueuedLine line)
     {
         if (!_isStopped)
