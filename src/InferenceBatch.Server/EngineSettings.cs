@@ -1,32 +1,32 @@
 namespace InferenceBatch.Server;
 
-/// <summary>How lines are run.</summary>
+/// <summary>How lines are processed.</summary>
 internal sealed record EngineSettings
 {
-    /// <summary>The most lines in flight at once; null to find it out.</summary>
+    /// <summary>The most lines in flight; null to find the best number.</summary>
     public int? Concurrency { get; init; }
 
-    /// <summary>How often a line is sent at most.</summary>
+    /// <summary>How often a line is sent at most. Only attempts that count (<see cref="Dispatch.Upstreams.LineJudge"/>) use it up.</summary>
     public int MaxAttempts { get; init; } = 5;
 
-    /// <summary>Whether a run ends when its upstream has been away for <see cref="Dispatch.Upstreams.UpstreamWatch.Patience"/>; else its lines wait as long as it lasts.</summary>
+    /// <summary>Whether a run ends if its upstream is unavailable for <see cref="Dispatch.Upstreams.UpstreamWatch.MaxHold"/>. Otherwise its lines wait without a limit.</summary>
     public bool GivesUpOnUpstream { get; init; }
 
-    /// <summary>How long one attempt may take, its answer's last byte included.</summary>
+    /// <summary>How long an attempt may take, until the last byte of its response.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How long the API's "24h" lasts.</summary>
+    /// <summary>The length of the completion window "24h" of the API.</summary>
     public TimeSpan CompletionWindow { get; init; } = TimeSpan.FromHours(24);
 
-    /// <summary>How long lines in flight may go on after a cancel.</summary>
+    /// <summary>How long lines in flight may continue after a cancel.</summary>
     public TimeSpan CancelGrace { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long lines in flight may go on after a stop of the service.</summary>
+    /// <summary>How long lines in flight may continue when the service stops.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Requests in one input file, at most.</summary>
+    /// <summary>The most requests in an input file.</summary>
     public int MaxRequests { get; init; } = 50_000;
 
-    /// <summary>Bytes in one input file, at most.</summary>
+    /// <summary>The most bytes in an input file.</summary>
     public long MaxFileBytes { get; init; } = 200L * 1024 * 1024;
 }

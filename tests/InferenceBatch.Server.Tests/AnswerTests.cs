@@ -5,7 +5,7 @@ using InferenceBatch.Server.Statistics;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Which 2xx bodies are answers, and how the others are counted.</summary>
+/// <summary>Which bodies with a 2xx status are answers, and how the others are counted.</summary>
 public sealed class AnswerTests
 {
     private const string Chat = "/v1/chat/completions";
@@ -27,12 +27,12 @@ public sealed class AnswerTests
     [InlineData("/v1/embeddings", """{"data":[],"usage":{"prompt_tokens":3}}""", "no_answer", null)]
     [InlineData("/v1/moderations", """{"results":[]}""", "no_answer", null)]
     [InlineData("/v1/rerank", "{}", "no_answer", null)]
-    public void What_is_not_an_answer(string endpoint, string body, string code, int? status)
+    public void A_body_that_is_not_an_answer_has_a_problem(string endpoint, string body, string code, int? status)
     {
         Assert.True(LineUsage.TryReadBody(Encoding.UTF8.GetBytes(body), endpoint, out LineUsage usage, out AnswerProblem? problem));
         Assert.Equal((code, status), (problem?.Error.Code, problem?.StatusCode));
         Assert.NotEmpty(problem!.Error.Message);
-        Assert.Equal(body.Contains("prompt_tokens", StringComparison.Ordinal) ? 3 : 0, usage.Input); // What failed may have been billed.
+        Assert.Equal(body.Contains("prompt_tokens", StringComparison.Ordinal) ? 3 : 0, usage.Input); // A failed line may have been billed.
     }
 
     [Theory]
@@ -44,7 +44,7 @@ public sealed class AnswerTests
     [InlineData("/v1/embeddings", """{"object":"list","data":[{"embedding":[1]}]}""")]
     [InlineData("/v1/moderations", """{"results":[{"flagged":true}]}""")]
     [InlineData("/v1/search", """{"data":[],"results":[]}""")]
-    public void What_is_an_answer(string endpoint, string body)
+    public void An_answer_has_no_problem(string endpoint, string body)
     {
         Assert.True(LineUsage.TryReadBody(Encoding.UTF8.GetBytes(body), endpoint, out _, out AnswerProblem? problem));
         Assert.Null(problem);
@@ -54,11 +54,11 @@ public sealed class AnswerTests
     [InlineData(Chat, Good)]
     [InlineData("/v1/embeddings", """{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}],"model":"m","usage":{"prompt_tokens":3}}""")]
     [InlineData("/v1/responses", """{"id":"r","object":"response","status":"completed","error":null,"type":"x","message":null,"output":[{"type":"message"}]}""")]
-    public void A_good_answer_costs_no_allocation(string endpoint, string text)
+    public void Reading_an_answer_allocates_nothing(string endpoint, string text)
     {
         byte[] body = Encoding.UTF8.GetBytes(text);
         long allocated = 0;
-        for (int i = 0; i < 2; i++) // The first may compile.
+        for (int i = 0; i < 2; i++) // The first call may allocate for compilation.
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
             LineUsage.TryReadBody(body, endpoint, out _, out AnswerProblem? problem);
@@ -69,14 +69,14 @@ public sealed class AnswerTests
         Assert.Equal(0, allocated);
     }
 
-    /// <summary>The line is kept with the status its body stands for, 502 where it says none: a restart reads the same failure.</summary>
+    /// <summary>The line is stored with the status that its body names, or 502 if it names none, so that a restart reads the same failure.</summary>
     [Theory]
     [InlineData("""{"error":{"code":502,"message":"m"},"usage":{"prompt_tokens":3,"completion_tokens":1}}""")]
     [InlineData("""{"error":"in a sentence"}""")]
     [InlineData("""{"choices":null,"usage":{"prompt_tokens":7}}""")]
     [InlineData("""{"status":"failed","error":{"code":"a code that may quote the prompt","message":"m"}}""")]
     [InlineData("[]")]
-    public void A_restart_counts_a_line_as_it_was_counted(string text)
+    public void A_restart_counts_a_line_as_it_was_counted_before(string text)
     {
         byte[] body = Encoding.UTF8.GetBytes(text);
         Assert.True(LineUsage.TryReadBody(body, Chat, out LineUsage usage, out AnswerProblem? problem));

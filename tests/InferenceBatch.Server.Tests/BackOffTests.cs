@@ -8,19 +8,19 @@ using Microsoft.AspNetCore.Http;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>The upstream is away, limits requests or refuses them: no line pays for it, and the upstream is not flooded.</summary>
+/// <summary>If the upstream is unavailable, limits requests or refuses them, no line fails because of it, and the upstream is not flooded.</summary>
 public sealed class BackOffTests
 {
     private const string All = """{"total":60,"completed":60,"failed":0}""";
 
-    /// <summary>Statuses of a server that loads its model, of proxies in front of a dead one, and of overloaded ones.</summary>
+    /// <summary>Statuses of a server that loads its model, of proxies in front of a server that is down, and of overloaded servers.</summary>
     [Theory]
     [InlineData(502)]
     [InlineData(503)]
     [InlineData(504)]
     [InlineData(521)]
     [InlineData(529)]
-    public async Task An_upstream_that_is_unavailable_at_first_costs_no_attempt(int status)
+    public async Task An_upstream_that_is_unavailable_at_first_uses_no_attempt(int status)
     {
         int requests = 0;
         JsonElement batch = await RunAsync(
@@ -34,7 +34,7 @@ public sealed class BackOffTests
     [InlineData(402)]
     [InlineData(403)]
     [InlineData(407)]
-    public async Task An_upstream_that_refuses_every_line_at_first_costs_no_attempt(int status)
+    public async Task An_upstream_that_refuses_every_line_at_first_uses_no_attempt(int status)
     {
         int requests = 0;
         JsonElement batch = await RunAsync(
@@ -45,7 +45,7 @@ public sealed class BackOffTests
     [Theory]
     [InlineData("insufficient_quota")]
     [InlineData("billing_hard_limit_reached")]
-    public async Task A_quota_that_is_used_up_is_waited_for(string code)
+    public async Task Lines_wait_while_the_quota_is_exhausted(string code)
     {
         int requests = 0;
         JsonElement batch = await RunAsync(
@@ -55,11 +55,11 @@ public sealed class BackOffTests
         Assert.Equal(All, Counts(batch));
     }
 
-    /// <summary>What comes back in the middle of a run is met with few lines, and not with all that were in flight before.</summary>
+    /// <summary>After an outage during a run, few lines are sent at first, not as many as before.</summary>
     [Theory]
     [InlineData(null)]
     [InlineData(64)]
-    public async Task An_upstream_that_comes_back_is_sent_few_lines_at_first(int? concurrency)
+    public async Task After_an_outage_few_lines_are_sent_at_first(int? concurrency)
     {
         int requests = 0;
         int atOnce = 0;
@@ -96,7 +96,7 @@ public sealed class BackOffTests
     }
 
     [Fact]
-    public async Task While_it_is_away_one_line_at_a_time_asks_for_it()
+    public async Task During_an_outage_one_line_at_a_time_is_sent_as_a_probe()
     {
         int requests = 0;
         bool isBack = false;
@@ -116,17 +116,17 @@ public sealed class BackOffTests
             },
             new EngineSettings { MaxAttempts = 1, Concurrency = 64 }, assert: upstream => Assert.InRange(upstream.MostAtOnce, 1, 64));
         Assert.Equal(All, Counts(batch));
-        // 64 are under way when it is noticed; the others are probes, one by one.
+        // 64 are in flight when the outage is noticed. The others are probes, one by one.
         Assert.InRange(Volatile.Read(ref requests), 70, 72);
     }
 
-    /// <summary>Nothing else succeeds beside the last line: that the upstream is there then shows otherwise.</summary>
+    /// <summary>No other line succeeds after the last line, so the models are requested to learn whether the upstream is up.</summary>
     [Theory]
     [InlineData(503, "prompt 7", 4)]
     [InlineData(503, "prompt 60", 4)]
     [InlineData(502, "prompt 1", 4)]
     [InlineData(504, "prompt 30", null)]
-    public async Task A_line_that_alone_is_unavailable_fails_after_its_attempts(int status, string prompt, int? concurrency)
+    public async Task A_line_that_alone_gets_unavailable_fails_after_its_attempts(int status, string prompt, int? concurrency)
     {
         JsonElement batch = await RunAsync(
             call => call.Prompt == prompt ? call.AnswerAsync(status, """{"error":{"message":"no backend"}}""", headers: ("retry-after-ms", "20")) : call.OkAsync(),
@@ -137,7 +137,7 @@ public sealed class BackOffTests
 
     [Theory]
     [InlineData(403)]
-    public async Task A_refusal_of_single_lines_among_good_ones_is_their_answer(int status)
+    public async Task If_single_lines_are_refused_the_refusal_is_their_result(int status)
     {
         JsonElement batch = await RunAsync(
             call => call.Prompt is "prompt 7" or "prompt 33" ? call.AnswerAsync(status, """{"error":{"message":"flagged","code":"content_policy"}}""") : call.OkAsync(),
@@ -146,13 +146,13 @@ public sealed class BackOffTests
         Assert.Equal("""{"total":60,"completed":58,"failed":2}""", Counts(batch));
     }
 
-    /// <summary>A gateway that lacks the key of one backend. Where the list of models needs the key, the key is proven good.</summary>
+    /// <summary>A gateway that lacks the key of one backend. If the list of models requires the key, the key is proven valid.</summary>
     [Theory]
     [InlineData("prompt 7", 4)]
     [InlineData("prompt 60", 4)]
     [InlineData("prompt 60", null)]
     [InlineData("prompt 1", 1)]
-    public async Task A_401_for_a_single_line_is_its_answer_when_the_key_is_proven_good(string prompt, int? concurrency)
+    public async Task A_401_for_a_single_line_is_its_result_if_the_key_is_proven_valid(string prompt, int? concurrency)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(
             call => call.Prompt == prompt ? call.AnswerAsync(401, """{"error":{"message":"no backend key"}}""") : call.OkAsync(),
@@ -168,7 +168,7 @@ public sealed class BackOffTests
         Assert.InRange(upstream.Attempts[prompt], 5, 8);
     }
 
-    /// <summary>A key that expires while the last lines are in flight: they wait although the list of models is public.</summary>
+    /// <summary>If a key expires while the last lines are in flight, they wait, although the list of models is public.</summary>
     [Theory]
     [InlineData(401)]
     [InlineData(402)]
@@ -186,11 +186,11 @@ public sealed class BackOffTests
         Assert.Equal(All, Counts(await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(60)))));
     }
 
-    /// <summary>A login that expires: lines wait as for a key. An address that never answered is wrong instead (UpstreamTests).</summary>
+    /// <summary>If a login expires, lines wait as for a key. An address that never answered is wrong instead (UpstreamTests).</summary>
     [Theory]
     [InlineData(302)]
     [InlineData(307)]
-    public async Task A_redirect_after_good_answers_is_waited_for(int status)
+    public async Task Lines_wait_while_an_upstream_redirects_after_answers(int status)
     {
         int requests = 0;
         JsonElement batch = await RunAsync(
@@ -199,14 +199,14 @@ public sealed class BackOffTests
         Assert.Equal(All, Counts(batch));
     }
 
-    /// <summary>Several lines in a row that only they are refused or unavailable must not hold up the others.</summary>
+    /// <summary>Several lines in a row that alone are refused or unavailable must not delay the others.</summary>
     [Theory]
     [InlineData(403, 1, 3, 1)]
     [InlineData(403, 20, 24, 1)]
     [InlineData(503, 20, 24, 1)]
     [InlineData(403, 1, 6, null)]
     [InlineData(503, 57, 60, null)]
-    public async Task A_few_bad_lines_do_not_hold_up_the_others(int status, int first, int last, int? concurrency)
+    public async Task A_few_bad_lines_do_not_delay_the_others(int status, int first, int last, int? concurrency)
     {
         JsonElement batch = await RunAsync(
             call => int.Parse(call.Prompt[7..], System.Globalization.CultureInfo.InvariantCulture) is int number && number >= first && number <= last
@@ -215,9 +215,9 @@ public sealed class BackOffTests
         Assert.Equal(last - first + 1, batch.GetProperty("request_counts").GetProperty("failed").GetInt32());
     }
 
-    /// <summary>Every line gets a 500 for a while, as when a model cannot be loaded: that is no fault of the lines.</summary>
+    /// <summary>If every line gets a 500 for a while, for example because a model cannot be loaded, the lines are not at fault.</summary>
     [Fact]
-    public async Task Nothing_but_500_for_a_while_costs_few_lines()
+    public async Task Nothing_but_500_for_a_while_fails_no_line()
     {
         long start = Stopwatch.GetTimestamp();
         JsonElement batch = await RunAsync(
@@ -225,12 +225,12 @@ public sealed class BackOffTests
         Assert.Equal(300, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
     }
 
-    /// <summary>The same at the end of a file, where no other line can show that the upstream is there.</summary>
+    /// <summary>The same at the end of a file, where no other line can show that the upstream is up.</summary>
     [Theory]
     [InlineData(100, 64, 4)]
     [InlineData(100, 64, 12)]
     [InlineData(30, null, 4)]
-    public async Task Nothing_but_500_for_the_last_lines_costs_none(int lines, int? concurrency, double seconds)
+    public async Task Nothing_but_500_for_the_last_lines_fails_none_of_them(int lines, int? concurrency, double seconds)
     {
         long start = 0;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(
@@ -256,7 +256,7 @@ public sealed class BackOffTests
         Assert.Equal(lines, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
     }
 
-    /// <summary>A file whose lines are bad, all or from one on, ends: after a minute of nothing but 500, each line gets its result.</summary>
+    /// <summary>A file in which all lines are bad, or all after a certain one, ends: after a minute of nothing but 500, each line gets its result.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(61)]
@@ -283,16 +283,16 @@ public sealed class BackOffTests
         if (first == 1)
         {
             Assert.All(upstream.Attempts.Values, attempts => Assert.InRange(attempts, 5, 10));
-            Assert.True(time.GetUtcNow() - start >= TimeSpan.FromMinutes(1), "An outage of a minute was not waited for.");
+            Assert.True(time.GetUtcNow() - start >= TimeSpan.FromMinutes(1), "The lines did not wait for an outage of a minute.");
         }
     }
 
-    /// <summary>Many bad lines at the end of a file take little longer than one.</summary>
+    /// <summary>Many bad lines at the end of a file take only slightly longer than one.</summary>
     [Theory]
     [InlineData(503)]
     [InlineData(529)]
     [InlineData(403)]
-    public async Task Many_bad_lines_at_the_end_end_together(int status)
+    public async Task Many_bad_lines_at_the_end_of_a_file_end_together(int status)
     {
         long start = Stopwatch.GetTimestamp();
         JsonElement batch = await RunAsync(
@@ -303,12 +303,12 @@ public sealed class BackOffTests
         Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(20));
     }
 
-    /// <summary>A server that shares one context: when more lines than it has room for are in flight, all of them fail.</summary>
+    /// <summary>A server whose requests share one context: if more lines are in flight than fit, all of them fail.</summary>
     [Theory]
     [InlineData(1, 64)]
     [InlineData(2, 64)]
     [InlineData(3, 16)]
-    public async Task Good_lines_that_fail_together_are_sent_again_with_fewer_in_flight(int room, int concurrency)
+    public async Task Good_lines_that_fail_together_are_retried_with_fewer_in_flight(int room, int concurrency)
     {
         int active = 0;
         JsonElement batch = await RunAsync(
@@ -325,12 +325,12 @@ public sealed class BackOffTests
         Assert.Equal(120, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
     }
 
-    /// <summary>A pause of an hour, asked for by a server that is back a moment later, holds no single line for an hour.</summary>
+    /// <summary>If a server requests a pause of an hour but is up again a moment later, no line waits for an hour.</summary>
     [Theory]
     [InlineData(503)]
     [InlineData(500)]
     [InlineData(429)]
-    public async Task No_single_line_waits_for_longer_than_a_minute(int status)
+    public async Task No_line_waits_longer_than_a_minute(int status)
     {
         var time = new ManualTime();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(
@@ -348,14 +348,14 @@ public sealed class BackOffTests
     }
 
     [Fact]
-    public async Task An_answer_with_a_byte_order_mark_is_read()
+    public async Task A_response_with_a_byte_order_mark_is_read()
     {
         JsonElement batch = await RunAsync(call => call.AnswerAsync(200, "\uFEFF{\"choices\":[{\"message\":{\"content\":\"x\"}}]}"), new EngineSettings(), lines: 3);
         Assert.Equal("""{"total":3,"completed":3,"failed":0}""", Counts(batch));
     }
 
     [Fact]
-    public async Task Not_implemented_is_final_at_once()
+    public async Task Status_501_is_not_retried()
     {
         JsonElement batch = await RunAsync(
             call => call.Prompt == "prompt 5" ? call.AnswerAsync(501, """{"error":{"message":"no embeddings"}}""") : call.OkAsync(),
@@ -363,11 +363,11 @@ public sealed class BackOffTests
         Assert.Equal("""{"total":60,"completed":59,"failed":1}""", Counts(batch));
     }
 
-    /// <summary>A line that always gets a 500 costs the others nothing: as many stay in flight.</summary>
+    /// <summary>A line that always gets a 500 does not reduce the number of lines in flight.</summary>
     [Theory]
     [InlineData(500)]
     [InlineData(505)]
-    public async Task Lines_that_always_fail_cost_no_concurrency(int status)
+    public async Task Lines_that_always_fail_do_not_reduce_the_concurrency(int status)
     {
         int atOnce = 0;
         int most = 0;
@@ -390,17 +390,17 @@ public sealed class BackOffTests
         Assert.InRange(most, 12, 16);
     }
 
-    /// <summary>A quota over the last second, whichever second that is: it is not flooded.</summary>
+    /// <summary>A quota over a sliding second is not flooded.</summary>
     [Theory]
     [InlineData(null)]
     [InlineData("1")]
-    public async Task A_quota_over_the_last_second_is_not_flooded(string? retryAfter)
+    public async Task A_quota_over_a_sliding_second_is_not_flooded(string? retryAfter)
     {
         var accepted = new Queue<long>();
         JsonElement batch = await RunAsync(
             async call =>
             {
-                bool isThrough;
+                bool isAccepted;
                 lock (accepted)
                 {
                     while (accepted.TryPeek(out long first) && Stopwatch.GetElapsedTime(first) > TimeSpan.FromSeconds(1))
@@ -408,15 +408,15 @@ public sealed class BackOffTests
                         accepted.Dequeue();
                     }
 
-                    isThrough = accepted.Count < 100;
-                    if (isThrough)
+                    isAccepted = accepted.Count < 100;
+                    if (isAccepted)
                     {
                         accepted.Enqueue(Stopwatch.GetTimestamp());
                     }
                 }
 
-                await Task.Delay(isThrough ? 100 : 0);
-                await (isThrough ? call.OkAsync() : retryAfter is null ? call.AnswerAsync(429, "{}") : call.AnswerAsync(429, "{}", headers: ("Retry-After", retryAfter)));
+                await Task.Delay(isAccepted ? 100 : 0);
+                await (isAccepted ? call.OkAsync() : retryAfter is null ? call.AnswerAsync(429, "{}") : call.AnswerAsync(429, "{}", headers: ("Retry-After", retryAfter)));
             },
             new EngineSettings { MaxAttempts = 1 },
             lines: 500,
@@ -424,11 +424,11 @@ public sealed class BackOffTests
         Assert.Equal("""{"total":500,"completed":500,"failed":0}""", Counts(batch));
     }
 
-    /// <summary>A quota in a fixed window, and one that refills: no line fails, and it is used.</summary>
+    /// <summary>A quota that refills continuously: no line fails.</summary>
     [Theory]
     [InlineData(null)]
     [InlineData("1")]
-    public async Task No_line_fails_on_a_quota(string? retryAfter)
+    public async Task No_line_fails_because_of_a_quota(string? retryAfter)
     {
         var bucket = new Bucket(perSecond: 100);
         long start = Stopwatch.GetTimestamp();
@@ -441,7 +441,7 @@ public sealed class BackOffTests
     }
 
     [Fact]
-    public async Task When_only_429_comes_back_the_asked_wait_pauses_all_lines()
+    public async Task If_every_response_is_429_the_requested_wait_pauses_all_lines()
     {
         var times = new ConcurrentQueue<long>();
         int requests = 0;
@@ -454,7 +454,7 @@ public sealed class BackOffTests
             new EngineSettings { MaxAttempts = 1, Concurrency = 4 });
         Assert.Equal(All, Counts(batch));
         long[] all = [.. times];
-        Assert.True(Stopwatch.GetElapsedTime(all[3], all[4]) >= TimeSpan.FromSeconds(1.9), "The pause was cut short.");
+        Assert.True(Stopwatch.GetElapsedTime(all[3], all[4]) >= TimeSpan.FromSeconds(1.9), "The pause was too short.");
     }
 
     [Fact]
@@ -478,7 +478,7 @@ public sealed class BackOffTests
         Assert.Contains(service.Log.Lines, line => line.Contains($"{id}: 6 retries (429: 1, 5xx: 2, timeout: 1, connection: 1, refused: 1)", StringComparison.Ordinal));
     }
 
-    /// <summary>Gateways put errors into a success; their own code decides on a retry, and what stays bad is a failure with their words.</summary>
+    /// <summary>Gateways send errors with a success status. The code of the error determines the retry. A line that stays bad fails with the error of the gateway.</summary>
     [Theory]
     [InlineData("""{"error":{"code":502,"message":"Provider returned error"}}""", 502, "Provider returned error")]
     [InlineData("""{"error":{"code":400,"message":"bad prompt"}}""", 400, "bad prompt")]
@@ -491,7 +491,7 @@ public sealed class BackOffTests
     [InlineData("""{"id":"c-1","object":"chat.completion","usage":{"prompt_tokens":3}}""", 502, "c-1")]
     [InlineData("""{"error":"cut \ud83d"}""", 502, "cut")]
     [InlineData("""{"message":"too long","type":"BadRequestError","code":422}""", 422, "too long")]
-    public async Task A_success_that_is_no_answer_is_a_failed_line(string body, int status, string words)
+    public async Task A_success_that_is_not_an_answer_is_a_failed_line(string body, int status, string words)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 7" ? call.AnswerAsync(200, body) : call.OkAsync());
         using var folder = new TempFolder();
@@ -508,7 +508,7 @@ public sealed class BackOffTests
             Assert.Contains(words, error, StringComparison.Ordinal);
         }
 
-        // What a restart reads is what was counted.
+        // A restart reads the same outcome that was counted.
         Assert.False(LineOutcome.ReadResultLine(System.Text.Encoding.UTF8.GetBytes(error), isSuccess: false, out _).IsSuccess);
     }
 
@@ -517,7 +517,7 @@ public sealed class BackOffTests
     [InlineData("""{"error":{"code":"429","message":"slow down"}}""")]
     [InlineData("""{"error":{"type":"overloaded_error","message":"busy"}}""")]
     [InlineData("""{"choices":null}""")]
-    public async Task A_success_that_is_no_answer_is_retried(string body)
+    public async Task A_success_that_is_not_an_answer_is_retried(string body)
     {
         JsonElement batch = await RunAsync(call => call.Prompt == "prompt 7" && call.Attempt == 1 ? call.AnswerAsync(200, body) : call.OkAsync(), new EngineSettings());
         Assert.Equal(All, Counts(batch));
@@ -535,7 +535,7 @@ public sealed class BackOffTests
         return batch;
     }
 
-    /// <summary>Lets so many through each second, with a burst of ten.</summary>
+    /// <summary>A token bucket with the given rate and a burst of ten.</summary>
     private sealed class Bucket(double perSecond)
     {
         private readonly Lock _gate = new();
@@ -549,9 +549,9 @@ public sealed class BackOffTests
                 long now = Stopwatch.GetTimestamp();
                 _tokens = Math.Min(10, _tokens + (perSecond * Stopwatch.GetElapsedTime(_filled, now).TotalSeconds));
                 _filled = now;
-                bool isThrough = _tokens >= 1;
-                _tokens -= isThrough ? 1 : 0;
-                return isThrough;
+                bool isAccepted = _tokens >= 1;
+                _tokens -= isAccepted ? 1 : 0;
+                return isAccepted;
             }
         }
     }

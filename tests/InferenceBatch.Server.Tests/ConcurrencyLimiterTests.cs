@@ -3,10 +3,10 @@ using InferenceBatch.Server.Dispatch.Upstreams;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>How many lines are in flight, against model servers that are simulated without a clock.</summary>
+/// <summary>The number of lines in flight, with simulated model servers and a simulated clock.</summary>
 public sealed class ConcurrencyLimiterTests
 {
-    /// <summary>A server with some slots queues what is above them: more in flight only waits there.</summary>
+    /// <summary>A server queues the lines for which it has no slot, so more lines in flight only wait there.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -21,11 +21,11 @@ public sealed class ConcurrencyLimiterTests
         simulation.Run(lines: 60 * Math.Max(slots, 4));
         simulation.MeanInFlight(lines: 100 * slots, out double mean, out double rate);
         Assert.InRange(mean, slots * 2.0 / 3, slots * 4.0 / 3);
-        Assert.True(rate >= 0.85 * slots, $"{rate:0.0} answers in the time of one, of {slots}");
+        Assert.True(rate >= 0.85 * slots, $"{rate:0.0} answers per second with {slots} slots");
     }
 
     [Fact]
-    public void Grows_to_the_cap_where_more_in_flight_brings_more_answers()
+    public void Grows_to_the_cap_if_more_lines_in_flight_increase_the_throughput()
     {
         var limiter = new ConcurrencyLimiter(null);
         new Simulation(limiter, slots: 10_000).Run(lines: 3000);
@@ -45,7 +45,7 @@ public sealed class ConcurrencyLimiterTests
     }
 
     [Fact]
-    public void Begins_with_few_after_an_outage_and_doubles_each_round_trip()
+    public void Starts_low_after_an_outage_and_doubles_with_each_round_trip()
     {
         var limiter = new ConcurrencyLimiter(null);
         var simulation = new Simulation(limiter, slots: 10_000);
@@ -59,7 +59,7 @@ public sealed class ConcurrencyLimiterTests
     }
 
     [Fact]
-    public void A_number_that_was_given_is_used_from_the_start_and_never_passed()
+    public void A_configured_number_is_used_from_the_start_and_never_exceeded()
     {
         var limiter = new ConcurrencyLimiter(3);
         Assert.Equal(3, limiter.Limit);
@@ -68,7 +68,7 @@ public sealed class ConcurrencyLimiterTests
     }
 
     [Fact]
-    public void Strain_halves_once_a_round_trip_and_never_below_one()
+    public void Overload_halves_once_per_round_trip_and_never_below_one()
     {
         var limiter = new ConcurrencyLimiter(32);
         for (long ticket = 1; ticket <= 32; ticket++)
@@ -78,21 +78,21 @@ public sealed class ConcurrencyLimiterTests
 
         for (long ticket = 1; ticket <= 32; ticket++)
         {
-            limiter.Strained(ticket);
+            limiter.Overloaded(ticket);
         }
 
         Assert.Equal(16, limiter.Limit);
         for (long ticket = 33; ticket < 50; ticket++)
         {
             limiter.Started(ticket);
-            limiter.Strained(ticket);
+            limiter.Overloaded(ticket);
         }
 
         Assert.Equal(1, limiter.Limit);
     }
 
     [Fact]
-    public void Does_not_grow_while_the_limit_is_not_in_use()
+    public void Does_not_grow_while_the_limit_is_not_reached()
     {
         var limiter = new ConcurrencyLimiter(null);
         int first = limiter.Limit;
@@ -105,7 +105,7 @@ public sealed class ConcurrencyLimiterTests
         Assert.Equal(first, limiter.Limit);
     }
 
-    /// <summary>A server that works on some lines at once, for about a second each, and queues the others in their order.</summary>
+    /// <summary>A server that processes some lines at once, for about a second each, and queues the others in order.</summary>
     private sealed class Simulation(ConcurrencyLimiter limiter, int slots)
     {
         private readonly PriorityQueue<long, double> _working = new();

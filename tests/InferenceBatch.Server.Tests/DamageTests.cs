@@ -4,7 +4,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>What a power cut, a bad disk or a person may do to the data folder while the service is down: half of a batch is done.</summary>
+/// <summary>What a power cut, a bad disk or a user may do to the data folder while the service is down and half of a batch is done.</summary>
 public sealed class DamageTests : IAsyncDisposable
 {
     private const int Lines = 20;
@@ -25,17 +25,17 @@ public sealed class DamageTests : IAsyncDisposable
     [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0")]
     [InlineData("\0\0\0\0\n\0\0\0\0")]
     [InlineData("\u0001\u0002 what another program has left here \ufffd\n\n{{{\n")]
-    public async Task A_bad_end_of_the_log_is_dropped_and_nothing_before_it(string tail)
+    public async Task Only_the_damaged_end_of_a_result_file_is_dropped(string tail)
     {
         string id = await HalfDoneAsync();
-        string log = LogOf(id, "output");
-        await File.AppendAllTextAsync(log, tail);
-        JsonElement batch = await GoOnAsync(id);
-        await AssertWholeAsync(batch);
+        string file = PathOf(id, "output");
+        await File.AppendAllTextAsync(file, tail);
+        JsonElement batch = await ResumeAsync(id);
+        await AssertCompletedAsync(batch);
         Assert.All(Enumerable.Range(1, Done), line => Assert.Equal(1, _upstream.Attempts[$"prompt {line}"]));
     }
 
-    /// <summary>A line that is damaged anywhere is no result: it is run again, and costs no other its place.</summary>
+    /// <summary>A damaged line is not a result. It is run again, and the other lines are kept.</summary>
     [Theory]
     [InlineData("batch_req_", "batch_rex_")]
     [InlineData("{\"id\"", "{\"ix\"")]
@@ -52,14 +52,14 @@ public sealed class DamageTests : IAsyncDisposable
     public async Task A_damaged_line_is_run_again(string what, string becomes)
     {
         string id = await HalfDoneAsync();
-        string log = LogOf(id, "output");
-        string[] lines = [.. (await File.ReadAllLinesAsync(log)).Select(line => line + "\n")];
+        string file = PathOf(id, "output");
+        string[] lines = [.. (await File.ReadAllLinesAsync(file)).Select(line => line + "\n")];
         lines[4] = lines[4].Replace(what, becomes, StringComparison.Ordinal);
-        await File.WriteAllTextAsync(log, string.Concat(lines));
-        await AssertWholeAsync(await GoOnAsync(id));
+        await File.WriteAllTextAsync(file, string.Concat(lines));
+        await AssertCompletedAsync(await ResumeAsync(id));
     }
 
-    /// <summary>Neither shape nor encoding of an error line may break the service off.</summary>
+    /// <summary>A damaged error line must not stop the service, whatever its structure and encoding.</summary>
     [Theory]
     [InlineData("\"status_code\":400", "\"status_code\":4e99")]
     [InlineData("\"status_code\"", "\"statur_code\"")]
@@ -79,53 +79,53 @@ public sealed class DamageTests : IAsyncDisposable
             await service.Api.DoneAsync(id, 2);
         }
 
-        string log = LogOf(id, "error");
-        string line = await File.ReadAllTextAsync(log);
+        string file = PathOf(id, "error");
+        string line = await File.ReadAllTextAsync(file);
         Assert.Contains(what, line, StringComparison.Ordinal);
-        await File.WriteAllBytesAsync(log, Encoding.Latin1.GetBytes(line.Replace(what, becomes, StringComparison.Ordinal)));
+        await File.WriteAllBytesAsync(file, Encoding.Latin1.GetBytes(line.Replace(what, becomes, StringComparison.Ordinal)));
         refuses = false;
-        await AssertWholeAsync(await GoOnAsync(id));
+        await AssertCompletedAsync(await ResumeAsync(id));
     }
 
     [Fact]
-    public async Task A_line_that_stands_twice_counts_once()
+    public async Task A_duplicate_result_line_counts_once()
     {
         string id = await HalfDoneAsync();
-        string log = LogOf(id, "output");
-        await File.AppendAllTextAsync(log, (await File.ReadAllLinesAsync(log))[3] + "\n");
-        await AssertWholeAsync(await GoOnAsync(id));
+        string file = PathOf(id, "output");
+        await File.AppendAllTextAsync(file, (await File.ReadAllLinesAsync(file))[3] + "\n");
+        await AssertCompletedAsync(await ResumeAsync(id));
         Assert.All(Enumerable.Range(1, Done), line => Assert.Equal(1, _upstream.Attempts[$"prompt {line}"]));
     }
 
     [Fact]
-    public async Task An_input_that_was_cut_at_a_lines_end_is_noticed()
+    public async Task An_input_that_was_truncated_at_the_end_of_a_line_is_detected()
     {
         string id = await HalfDoneAsync();
         string input = Directory.GetFiles(Path.Combine(_folder.Path, "files")).Single();
         await File.WriteAllLinesAsync(input, (await File.ReadAllLinesAsync(input)).Take(Lines - 2));
-        await AssertFailedAsync(await GoOnAsync(id), "file_changed", "not the size any more");
+        await AssertFailedAsync(await ResumeAsync(id), "file_changed", "has changed since the upload");
     }
 
     [Fact]
-    public async Task Lines_that_were_not_on_the_disk_are_run_again_and_those_around_them_are_not()
+    public async Task Lines_that_were_not_synced_are_run_again_but_not_those_around_them()
     {
         string id = await HalfDoneAsync();
-        string log = LogOf(id, "output");
-        byte[] bytes = await File.ReadAllBytesAsync(log);
+        string file = PathOf(id, "output");
+        byte[] bytes = await File.ReadAllBytesAsync(file);
         string[] lines = Encoding.UTF8.GetString(bytes).Split('\n');
         int hole = Encoding.UTF8.GetByteCount(lines[0]) + 40; // Within the second line, into the third.
         bytes.AsSpan(hole, lines[1].Length).Clear();
-        await File.WriteAllBytesAsync(log, bytes);
+        await File.WriteAllBytesAsync(file, bytes);
         string[] lost = [PromptOf(lines[1]), PromptOf(lines[2])];
-        JsonElement batch = await GoOnAsync(id);
-        await AssertWholeAsync(batch);
+        JsonElement batch = await ResumeAsync(id);
+        await AssertCompletedAsync(batch);
         Assert.Equal(
             lost.Order(),
             Enumerable.Range(1, Done).Select(line => $"prompt {line}").Where(prompt => _upstream.Attempts[prompt] == 2).Order());
     }
 
     [Fact]
-    public async Task A_batch_that_was_ending_when_its_last_lines_were_lost_runs_them_again()
+    public async Task A_finalizing_batch_that_has_lost_its_last_lines_runs_them_again()
     {
         string id = await HalfDoneAsync();
         using (var database = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={_folder.Path}/batches.db;Pooling=False"))
@@ -136,11 +136,11 @@ public sealed class DamageTests : IAsyncDisposable
             Assert.Equal(1, command.ExecuteNonQuery());
         }
 
-        await AssertWholeAsync(await GoOnAsync(id));
+        await AssertCompletedAsync(await ResumeAsync(id));
     }
 
     [Fact]
-    public async Task A_batch_whose_input_is_gone_fails_says_why_and_keeps_what_it_had()
+    public async Task A_batch_without_its_input_file_fails_and_keeps_its_results()
     {
         string id = await HalfDoneAsync();
         await using (TestService service = await StartAsync())
@@ -149,12 +149,12 @@ public sealed class DamageTests : IAsyncDisposable
             File.Delete(Path.Combine(_folder.Path, "files", input));
         }
 
-        JsonElement batch = await GoOnAsync(id);
-        await AssertFailedAsync(batch, "file_not_found", "input file is gone");
+        JsonElement batch = await ResumeAsync(id);
+        await AssertFailedAsync(batch, "file_not_found", "input file does not exist any more");
     }
 
     [Fact]
-    public async Task A_batch_whose_input_was_overwritten_fails_with_the_lines_and_keeps_what_it_had()
+    public async Task A_batch_with_an_overwritten_input_fails_with_the_bad_lines_and_keeps_its_results()
     {
         string id = await HalfDoneAsync();
         string path;
@@ -163,16 +163,16 @@ public sealed class DamageTests : IAsyncDisposable
             path = Path.Combine(_folder.Path, "files", (await service.Api.GetAsync($"batches/{id}")).GetProperty("input_file_id").GetString()!);
         }
 
-        // While nobody reads it: a file that is shorter for a moment is another finding.
+        // The service must not read the file at this moment, because a truncated file is a different error.
         string content = await File.ReadAllTextAsync(path);
         await File.WriteAllTextAsync(path, content[..^10] + new string('#', 9) + "\n");
-        JsonElement batch = await GoOnAsync(id);
+        JsonElement batch = await ResumeAsync(id);
         await AssertFailedAsync(batch, "invalid_json_line", "JSON");
         Assert.Equal(Lines, batch.GetProperty("errors").GetProperty("data")[0].GetProperty("line").GetInt32());
     }
 
     [Fact]
-    public async Task An_input_that_is_cut_while_it_is_read_ends_the_batch()
+    public async Task An_input_that_is_truncated_while_it_is_read_ends_the_batch()
     {
         string id = await HalfDoneAsync();
         await using TestService service = await StartAsync();
@@ -191,7 +191,7 @@ public sealed class DamageTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task After_a_restart_a_batch_shows_how_far_it_is_before_it_has_read_its_log()
+    public async Task After_a_restart_a_batch_shows_its_progress_before_its_result_files_are_read()
     {
         string id = await HalfDoneAsync();
         string input;
@@ -207,7 +207,7 @@ public sealed class DamageTests : IAsyncDisposable
             }
         }
 
-        // A folder in the log's place cannot be read: the batch waits, and has nothing but its record to show.
+        // A folder with the name of the result file cannot be read, so the batch waits and shows only its record.
         string path = Path.Combine(_folder.Path, "batches", $"{id}.output.partial");
         File.Move(path, path + ".away");
         Directory.CreateDirectory(path);
@@ -220,10 +220,10 @@ public sealed class DamageTests : IAsyncDisposable
 
         Directory.Delete(path);
         File.Move(path + ".away", path);
-        await AssertWholeAsync(await GoOnAsync(id));
+        await AssertCompletedAsync(await ResumeAsync(id));
     }
 
-    /// <summary>A batch of 20 lines with answers to the first 10; the service is down.</summary>
+    /// <summary>Creates a batch of 20 lines with results for the first 10, and stops the service.</summary>
     private async Task<string> HalfDoneAsync()
     {
         _upstream = await FaultUpstream.StartAsync(async call =>
@@ -241,7 +241,7 @@ public sealed class DamageTests : IAsyncDisposable
         return id;
     }
 
-    private async Task<JsonElement> GoOnAsync(string id)
+    private async Task<JsonElement> ResumeAsync(string id)
     {
         _release.TrySetResult();
         await using TestService service = await StartAsync();
@@ -255,7 +255,7 @@ public sealed class DamageTests : IAsyncDisposable
         Engine = new EngineSettings { Concurrency = 1, StopGrace = TimeSpan.Zero },
     }, folder: _folder);
 
-    private async Task AssertWholeAsync(JsonElement batch)
+    private async Task AssertCompletedAsync(JsonElement batch)
     {
         Assert.Equal("completed", batch.GetProperty("status").GetString());
         Assert.Equal($$"""{"total":{{Lines}},"completed":{{Lines}},"failed":0}""", batch.GetProperty("request_counts").GetRawText());
@@ -280,7 +280,7 @@ public sealed class DamageTests : IAsyncDisposable
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_folder.Path, "batches")));
     }
 
-    private string LogOf(string id, string kind) => Path.Combine(_folder.Path, "batches", $"{id}.{kind}.partial");
+    private string PathOf(string id, string kind) => Path.Combine(_folder.Path, "batches", $"{id}.{kind}.partial");
 
     private static string PromptOf(string line) =>
         "prompt " + JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()![2..];

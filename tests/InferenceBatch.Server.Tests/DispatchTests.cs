@@ -4,13 +4,13 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Whose line is sent when, and what happens when the upstream is away or falls silent.</summary>
+/// <summary>In which order lines are sent, and what happens if the upstream is unavailable or stops responding.</summary>
 public sealed class DispatchTests
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task Three_lines_beside_fifty_thousand_have_every_second_turn()
+    public async Task A_batch_of_three_lines_takes_turns_with_a_batch_of_fifty_thousand()
     {
         const int Concurrency = 4;
         using var gate = new SemaphoreSlim(0);
@@ -27,15 +27,15 @@ public sealed class DispatchTests
         string small = await service.Api.SubmitAsync(string.Concat(Enumerable.Range(1, 3).Select(i => Requests.Chat($"s-{i}", $"small {i}") + "\n")));
         await service.Api.UntilAsync(small, batch => batch.GetProperty("status").GetString() == "in_progress");
 
-        // One answer at a time: each makes room for one line more.
-        int SmallOnes() => sent.Count(prompt => prompt.StartsWith("small", StringComparison.Ordinal));
-        for (int answers = 1; SmallOnes() < 3; answers++)
+        // One answer at a time: each makes room for one more line.
+        int SmallLines() => sent.Count(prompt => prompt.StartsWith("small", StringComparison.Ordinal));
+        for (int answers = 1; SmallLines() < 3; answers++)
         {
             gate.Release();
             await UntilAsync(() => sent.Count == Concurrency + answers);
         }
 
-        // It may come a few turns late, as it begins; from then on turns alternate.
+        // The small batch may start a few turns late. From then on turns alternate.
         string[] order = [.. sent.Select(prompt => prompt.StartsWith("small", StringComparison.Ordinal) ? "small" : "large")];
         Assert.InRange(Array.IndexOf(order, "small"), Concurrency, Concurrency + 5);
         Assert.Equal(["small", "large", "small", "large", "small"], order[Array.IndexOf(order, "small")..]);
@@ -43,9 +43,9 @@ public sealed class DispatchTests
         await service.Api.CancelAsync(large);
     }
 
-    /// <summary>A line in flight is held whole: what is in flight together is bounded in bytes, 32 MB, as well as in lines.</summary>
+    /// <summary>A line in flight is in memory completely, so the lines in flight are limited to 32 MB together.</summary>
     [Fact]
-    public async Task Large_lines_go_few_at_a_time_and_all_are_answered()
+    public async Task Few_large_lines_are_in_flight_together_and_all_are_answered()
     {
         using var gate = new SemaphoreSlim(0);
         int arrived = 0;
@@ -70,7 +70,7 @@ public sealed class DispatchTests
     }
 
     [Fact]
-    public async Task An_answer_that_stops_coming_is_given_up_after_two_minutes()
+    public async Task A_response_that_stalls_is_given_up_after_two_minutes()
     {
         var time = new ManualTime();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Attempt == 1 ? call.StallInsideAsync() : call.OkAsync());
@@ -86,7 +86,7 @@ public sealed class DispatchTests
     }
 
     [Fact]
-    public async Task An_upstream_that_is_away_is_waited_for_costs_no_attempt_and_is_told_of()
+    public async Task While_the_upstream_is_unavailable_lines_wait_use_no_attempt_and_healthz_says_so()
     {
         int port;
         await using (FaultUpstream once = await FaultUpstream.StartAsync(call => call.OkAsync()))
@@ -106,7 +106,7 @@ public sealed class DispatchTests
         }
 
         Assert.Equal("upstream", trouble[0].GetProperty("kind").GetString());
-        Assert.Contains("The upstream is away", trouble[0].GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("The upstream is unavailable", trouble[0].GetProperty("message").GetString(), StringComparison.Ordinal);
         JsonElement waiting = await service.Api.GetAsync($"batches/{id}");
         Assert.Equal("""{"total":50,"completed":0,"failed":0}""", waiting.GetProperty("request_counts").GetRawText());
 
@@ -117,7 +117,7 @@ public sealed class DispatchTests
     }
 
     [Fact]
-    public async Task An_answer_larger_than_can_be_kept_is_not_asked_for_again()
+    public async Task A_response_that_is_too_large_is_not_requested_again()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
         {
@@ -134,11 +134,11 @@ public sealed class DispatchTests
         Assert.Equal(0, (await service.Api.GetAsync("/healthz")).GetProperty("troubles").GetArrayLength());
     }
 
-    /// <summary>Each is held whole: so large ones are read two at a time, with or without a length that says so.</summary>
+    /// <summary>Each response is in memory completely, so only two large ones are read at a time, with or without a Content-Length.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Large_answers_wait_for_each_other_and_all_are_kept(bool hasLength)
+    public async Task Large_responses_wait_for_each_other_and_all_are_stored(bool hasLength)
     {
         string text = new('x', 3 * 1024 * 1024);
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
@@ -155,7 +155,7 @@ public sealed class DispatchTests
     }
 
     [Fact]
-    public async Task Two_large_answers_are_read_at_a_time()
+    public async Task Two_large_responses_are_read_at_a_time()
     {
         using var large = new InferenceBatch.Server.Dispatch.Upstreams.LargeAnswers();
         IDisposable first = await large.TakeAsync(default);
@@ -177,12 +177,12 @@ public sealed class DispatchTests
         return batch.GetProperty("status").GetString() is "completed" or "failed" or "expired";
     });
 
-    private static async Task UntilAsync(Func<bool> isSo)
+    private static async Task UntilAsync(Func<bool> condition)
     {
         using var patience = new CancellationTokenSource(s_patience);
-        while (!isSo())
+        while (!condition())
         {
-            Assert.False(patience.IsCancellationRequested, "It never became so.");
+            Assert.False(patience.IsCancellationRequested, "The condition did not become true in time.");
             await Task.Delay(5);
         }
     }

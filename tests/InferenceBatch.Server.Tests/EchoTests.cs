@@ -13,7 +13,7 @@ public sealed class EchoTests
     [InlineData("/v1/completions", """{"model":"m","prompt":"once upon"}""", "once upon")]
     [InlineData("/v1/responses", """{"model":"m","input":"plain"}""", "plain")]
     [InlineData("/v1/responses", """{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"parts"}]}]}""", "parts")]
-    public async Task Answers_with_the_prompt(string endpoint, string body, string text)
+    public async Task Responds_with_the_prompt(string endpoint, string body, string text)
     {
         JsonElement answer = await AnswerAsync(endpoint, body);
         string? content = endpoint switch
@@ -47,7 +47,7 @@ public sealed class EchoTests
     }
 
     [Fact]
-    public async Task Failures_on_purpose_end_in_the_error_file()
+    public async Task Configured_failures_are_in_the_error_file()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with
         {
@@ -58,7 +58,7 @@ public sealed class EchoTests
         Assert.Equal("completed", batch.GetProperty("status").GetString());
         Assert.Equal(JsonValueKind.Null, batch.GetProperty("output_file_id").ValueKind);
         List<JsonElement> errors = await service.Api.LinesAsync(batch.GetProperty("error_file_id"));
-        // A 429 is no attempt: such a line waits for its turn.
+        // A 429 uses no attempt: the line is retried.
         Assert.Equal([408, 500], errors.Select(line => line.GetProperty("response").GetProperty("status_code").GetInt32()).Distinct().Order());
     }
 

@@ -4,11 +4,11 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>How batches end other than by being done: cancel, expiry; and what can be read before the end.</summary>
+/// <summary>How batches end early, by cancellation or expiry, and what can be read before the end.</summary>
 public sealed class EndingTests
 {
     [Fact]
-    public async Task Cancel_keeps_what_is_done_and_names_the_rest()
+    public async Task Cancel_keeps_the_results_and_adds_an_error_for_each_other_line()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt is "prompt 1" or "prompt 2" ? call.OkAsync() : call.StallAsync());
         await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { Concurrency = 3, CancelGrace = TimeSpan.Zero });
@@ -23,7 +23,7 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task Cancel_lets_lines_in_flight_end_within_the_grace()
+    public async Task Cancel_lets_lines_in_flight_end_during_the_grace()
     {
         var release = new TaskCompletionSource();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
@@ -43,7 +43,7 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task Cancel_right_after_create_answers_every_line_with_it()
+    public async Task Cancel_right_after_create_adds_an_error_for_every_line()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         await using TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { CancelGrace = TimeSpan.Zero });
@@ -56,7 +56,7 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task A_stop_of_the_service_does_not_wait_for_a_cancels_grace()
+    public async Task A_stop_of_the_service_does_not_wait_for_the_grace_of_a_cancel()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         TestService service = await StartAsync(upstream, TimeProvider.System, new EngineSettings { CancelGrace = TimeSpan.FromHours(1) });
@@ -83,7 +83,7 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task A_line_that_waits_for_its_turn_again_expires_too()
+    public async Task A_line_that_waits_for_a_retry_expires_too()
     {
         var time = new ManualTime();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(429, "{}", headers: ("Retry-After", "60")));
@@ -125,7 +125,7 @@ public sealed class EndingTests
             Assert.Equal("r-2", JsonDocument.Parse(await part.Content.ReadAsStringAsync()).RootElement.GetProperty("custom_id").GetString());
         }
 
-        // Bytes that can still become more have no name: a caller's empty one is not it.
+        // A file that still grows has no ETag, so an empty ETag of the caller does not match.
         using (var conditional = new HttpRequestMessage(HttpMethod.Get, $"files/{output}/content") { Headers = { { "Range", "bytes=1-" }, { "If-Range", "\"\"" } } })
         using (HttpResponseMessage whole = await service.Api.Http.SendAsync(conditional))
         {
@@ -148,7 +148,7 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task Expired_files_are_gone()
+    public async Task Expired_files_are_deleted()
     {
         var time = new ManualTime();
         await using TestService service = await TestService.StartAsync(time: time);
@@ -168,7 +168,7 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task A_batch_that_is_overdue_at_the_start_expires_unsent()
+    public async Task A_batch_that_is_overdue_at_the_start_expires_without_sending_a_line()
     {
         var time = new ManualTime();
         using var folder = new TempFolder();
@@ -209,13 +209,13 @@ public sealed class EndingTests
         });
     }
 
-    private static async Task UntilAsync(Func<bool> isSo)
+    private static async Task UntilAsync(Func<bool> condition)
     {
-        for (int i = 0; i < 3000 && !isSo(); i++)
+        for (int i = 0; i < 3000 && !condition(); i++)
         {
             await Task.Delay(10);
         }
 
-        Assert.True(isSo());
+        Assert.True(condition());
     }
 }

@@ -5,14 +5,14 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>The service when its disk is full: a small one of its own, in memory.</summary>
+/// <summary>The service with a full disk: a small file system in memory.</summary>
 public sealed class FullDiskTests
 {
     private const int Concurrency = 8;
     private const int Megabyte = 1024 * 1024;
 
     [SmallDiskFact]
-    public async Task An_upload_that_does_not_fit_is_refused_and_leaves_nothing()
+    public async Task An_upload_that_does_not_fit_is_refused_and_leaves_no_file()
     {
         using var disk = new SmallDisk(4 * Megabyte);
         await using TestService service = await StartAsync(disk, "echo");
@@ -28,26 +28,26 @@ public sealed class FullDiskTests
         Assert.Empty(Directory.GetFiles(Path.Combine(service.DataPath, "temp")));
         Assert.Empty(Directory.GetFiles(Path.Combine(service.DataPath, "files")));
 
-        // What fits is still taken.
+        // A file that fits is still accepted.
         Assert.Equal("completed", (await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(3)))).GetProperty("status").GetString());
     }
 
     [SmallDiskFact]
-    public async Task A_running_batch_waits_says_so_and_goes_on_when_there_is_room()
+    public async Task A_running_batch_waits_says_so_and_resumes_when_there_is_room()
     {
         using var disk = new SmallDisk(4 * Megabyte);
         string answer = $$$"""{"text":"{{{new string('x', 100 * 1024)}}}","usage":{"prompt_tokens":1,"completion_tokens":1}}""";
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(200, answer));
         await using TestService service = await StartAsync(disk, upstream.Address);
         string id = await service.Api.SubmitAsync(Requests.File(100)); // 10 MB of answers.
-        JsonElement trouble = await TroubleAsync(service, "storage");
+        JsonElement trouble = await UntilIssueAsync(service, "storage");
         Assert.Contains("disk is full", trouble.GetProperty("message").GetString(), StringComparison.Ordinal);
         JsonElement waiting = await service.Api.GetAsync($"batches/{id}");
         Assert.Equal("in_progress", waiting.GetProperty("status").GetString());
         int done = waiting.GetProperty("request_counts").GetProperty("completed").GetInt32();
         Assert.InRange(done, 1, 99);
         Assert.Equal(0, waiting.GetProperty("request_counts").GetProperty("failed").GetInt32());
-        // What a torn write gave back may have been enough for another line.
+        // The space that an incomplete write freed may have been enough for another line.
         Assert.InRange((await service.Api.LinesAsync(waiting.GetProperty("output_file_id"))).Count, done, done + Concurrency);
 
         disk.Grow(64 * Megabyte);
@@ -68,7 +68,7 @@ public sealed class FullDiskTests
         await using (TestService service = await StartAsync(disk, upstream.Address))
         {
             id = await service.Api.SubmitAsync(Requests.File(60));
-            await TroubleAsync(service, "storage");
+            await UntilIssueAsync(service, "storage");
         }
 
         disk.Grow(64 * Megabyte);
@@ -78,7 +78,7 @@ public sealed class FullDiskTests
         Assert.InRange(upstream.Attempts.Values.Sum() - 60, 0, Concurrency);
     }
 
-    /// <summary>Who has filled a disk must be able to make room by the API.</summary>
+    /// <summary>A user who has filled the disk must be able to free space with the API.</summary>
     [SmallDiskFact]
     public async Task A_file_can_be_deleted_from_a_full_disk()
     {
@@ -100,9 +100,9 @@ public sealed class FullDiskTests
         await service.Api.UploadAsync(Requests.File(1));
     }
 
-    /// <summary>A start that finds no room says so, and not that somebody else holds the folder.</summary>
+    /// <summary>A start without disk space says so, and not that another process uses the folder.</summary>
     [SmallDiskFact]
-    public async Task A_start_on_a_full_disk_says_that_it_is_full()
+    public async Task A_start_with_a_full_disk_says_that_it_is_full()
     {
         using var disk = new SmallDisk(4 * Megabyte);
         await (await StartAsync(disk, "echo")).DisposeAsync();
@@ -133,20 +133,20 @@ public sealed class FullDiskTests
         Engine = new EngineSettings { Concurrency = Concurrency, StopGrace = TimeSpan.Zero },
     });
 
-    private static async Task<JsonElement> TroubleAsync(TestService service, string kind)
+    private static async Task<JsonElement> UntilIssueAsync(TestService service, string kind)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (true)
         {
             using HttpResponseMessage response = await service.Api.Http.GetAsync("/healthz");
-            JsonElement health = await ApiCaller.ReadAsync(response, response.IsSuccessStatusCode ? 200 : 503); // The latter where not even a probe fits.
+            JsonElement health = await ApiCaller.ReadAsync(response, response.IsSuccessStatusCode ? 200 : 503); // 503 if not even the file of the health check fits.
             if (health.GetProperty("troubles").EnumerateArray().FirstOrDefault(trouble => trouble.GetProperty("kind").GetString() == kind)
                 is { ValueKind: JsonValueKind.Object } found)
             {
                 return found;
             }
 
-            Assert.False(patience.IsCancellationRequested, $"There was no trouble with the {kind}.");
+            Assert.False(patience.IsCancellationRequested, $"/healthz reported no issue with {kind}.");
             await Task.Delay(10);
         }
     }

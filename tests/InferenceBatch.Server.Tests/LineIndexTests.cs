@@ -5,7 +5,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Where a running batch's lines stand, kept for a restart: relied on when it is whole and of this very file.</summary>
+/// <summary>The stored positions of the lines of a running batch: a restart uses them if they are intact and belong to the same file.</summary>
 public sealed class LineIndexTests : IDisposable
 {
     private const int Lines = 1500;
@@ -20,7 +20,7 @@ public sealed class LineIndexTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void What_was_kept_is_read_again()
+    public void A_written_index_is_read()
     {
         RequestSpan[] spans = [.. Enumerable.Range(1, Lines).Select(line => new RequestSpan(line, line * 5_000_000_000L, 400, 13, 8, 60, 300))];
         LineIndex.Write(Index, s_stamp, spans);
@@ -28,7 +28,7 @@ public sealed class LineIndexTests : IDisposable
     }
 
     [Fact]
-    public void What_is_torn_damaged_or_of_another_file_is_not()
+    public void A_missing_or_damaged_index_or_one_of_another_file_is_not_used()
     {
         Assert.Null(LineIndex.Read(Index, s_stamp));
         LineIndex.Write(Index, s_stamp, new RequestSpan[Lines]);
@@ -46,11 +46,11 @@ public sealed class LineIndexTests : IDisposable
         Assert.Null(LineIndex.Read(Index, s_stamp));
     }
 
-    /// <summary>A line that has become no JSON, in a file that looks untouched, shows whether the input was checked again.</summary>
+    /// <summary>A line that is no longer valid JSON, in a file with unchanged size and time, shows whether the input was validated again.</summary>
     [Theory]
     [InlineData(false, "completed")]
     [InlineData(true, "failed")]
-    public async Task A_restart_checks_the_input_again_only_where_the_index_is_damaged(bool isDamaged, string status)
+    public async Task A_restart_validates_the_input_again_only_if_the_index_is_damaged(bool isDamaged, string status)
     {
         bool isHeld = true;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
@@ -66,7 +66,7 @@ public sealed class LineIndexTests : IDisposable
         DateTime written = File.GetLastWriteTimeUtc(input);
         using (FileStream file = File.OpenWrite(input))
         {
-            file.WriteByte((byte)'#'); // Within the first line, which is done.
+            file.WriteByte((byte)'#'); // In the first line, which is done.
         }
 
         File.SetLastWriteTimeUtc(input, written);

@@ -3,14 +3,14 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>More batches than may run at a time: each that runs holds files open, those that wait must hold none.</summary>
+/// <summary>More batches than can run at the same time. Running batches have open files; waiting batches must not.</summary>
 public sealed class ManyBatchesTests
 {
-    private const int AtOnce = 128;
-    private const int Batches = AtOnce + 40;
+    private const int MaxRunning = 128;
+    private const int Batches = MaxRunning + 40;
 
     [Fact]
-    public async Task Those_that_wait_hold_no_files_can_be_cancelled_and_have_their_turn()
+    public async Task Waiting_batches_have_no_open_files_can_be_cancelled_and_run_later()
     {
         using var folder = new TempFolder();
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,7 +33,7 @@ public sealed class ManyBatchesTests
         }
 
         string[] open = [.. ids.Where(id => File.Exists(folder.File($"batches/{id}.output.partial")))];
-        Assert.Equal(AtOnce, open.Length);
+        Assert.Equal(MaxRunning, open.Length);
         string waiting = ids.Except(open).First();
         await service.Api.CancelAsync(waiting);
         JsonElement cancelled = await service.Api.EndAsync(waiting);
@@ -50,7 +50,7 @@ public sealed class ManyBatchesTests
     }
 
     [Fact]
-    public async Task A_stop_does_not_wait_for_those_that_wait_and_all_go_on_after_it()
+    public async Task A_stop_does_not_wait_for_waiting_batches_and_all_resume_after_it()
     {
         using var folder = new TempFolder();
         bool stalls = true;
@@ -73,9 +73,9 @@ public sealed class ManyBatchesTests
         }
     }
 
-    /// <summary>Whoever polls a file while its batch ends is never told that it is gone.</summary>
+    /// <summary>A client that polls a file while its batch ends never gets a 404.</summary>
     [Fact]
-    public async Task A_file_is_there_all_the_time_while_its_batch_ends()
+    public async Task A_result_file_is_always_available_while_its_batch_ends()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" ? Task.Delay(20).ContinueWith(_ => call.OkAsync(), TaskScheduler.Default).Unwrap() : call.OkAsync());
         await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });

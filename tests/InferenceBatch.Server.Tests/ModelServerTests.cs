@@ -3,16 +3,16 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Upstreams that behave as model servers do under load (docs/local-servers.md).</summary>
+/// <summary>Upstreams that behave like model servers under load (docs/local-servers.md).</summary>
 public sealed class ModelServerTests
 {
-    /// <summary>llama-server without <c>-np</c>: the lines are good, there are only too many of them at once.</summary>
+    /// <summary>llama-server without <c>-np</c>: the lines are good, but too many are in flight.</summary>
     [Theory]
     [InlineData(1, null)]
     [InlineData(4, null)]
     [InlineData(4, 16)]
     [InlineData(8, 12)]
-    public async Task Lines_that_fail_together_because_they_share_a_context_all_get_their_answer(int capacity, int? concurrency)
+    public async Task Lines_that_fail_together_because_they_share_a_context_all_succeed_later(int capacity, int? concurrency)
     {
         const int Lines = 100;
         var context = new SharedContext(capacity, TimeSpan.FromMilliseconds(10));
@@ -21,9 +21,9 @@ public sealed class ModelServerTests
         Assert.Equal(Lines, counts.GetProperty("completed").GetInt32());
     }
 
-    /// <summary>A llama-server in router mode whose model crashed: plain text, to all requests in flight, once.</summary>
+    /// <summary>A llama-server in router mode whose model crashed responds once with plain text to all requests in flight.</summary>
     [Fact]
-    public async Task Lines_that_fail_together_when_a_model_crashes_all_get_their_answer()
+    public async Task Lines_that_fail_together_when_a_model_crashes_all_succeed_later()
     {
         const int Lines = 40;
         const int AtTheCrash = 10;
@@ -37,9 +37,9 @@ public sealed class ModelServerTests
         Assert.Equal(Lines, counts.GetProperty("completed").GetInt32());
     }
 
-    /// <summary>What docs/local-servers.md advises: as many lines in flight as there are slots.</summary>
+    /// <summary>The advice of docs/local-servers.md: as many lines in flight as slots.</summary>
     [Fact]
-    public async Task With_as_many_lines_in_flight_as_slots_none_waits_in_the_servers_queue()
+    public async Task With_as_many_lines_in_flight_as_slots_no_line_waits_in_the_queue_of_the_server()
     {
         const int Slots = 3;
         const int Lines = 60;
@@ -51,9 +51,9 @@ public sealed class ModelServerTests
         Assert.Equal(0, queue.CutOff);
     }
 
-    /// <summary>Time in the server's queue counts: with more lines than slots, those behind a slow one are cut off and fail.</summary>
+    /// <summary>The timeout includes the time in the queue of the server. With more lines than slots, lines behind a slow one time out.</summary>
     [Fact]
-    public async Task Lines_that_wait_in_the_servers_queue_past_the_timeout_are_cut_off()
+    public async Task Lines_that_wait_in_the_queue_of_the_server_until_the_timeout_fail()
     {
         const int Lines = 4;
         using var queue = new SlotQueue(1, Timeout.InfiniteTimeSpan);

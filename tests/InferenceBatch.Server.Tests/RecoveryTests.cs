@@ -6,17 +6,17 @@ using Xunit.Abstractions;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>The service as a process that is killed, or told to stop, with a batch half done.</summary>
+/// <summary>The service as a process that is killed or stopped while a batch is half done.</summary>
 public sealed class RecoveryTests(ITestOutputHelper log)
 {
     private const int Lines = 300;
     private const int Concurrency = 8;
 
     [Fact]
-    public async Task After_kills_every_line_is_answered_once()
+    public async Task After_kills_every_line_has_one_result()
     {
         log.WriteLine(Seed.Hint);
-        Random dice = Seed.For("recovery");
+        Random random = Seed.For("recovery");
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
         {
             await Task.Delay(5);
@@ -36,7 +36,7 @@ public sealed class RecoveryTests(ITestOutputHelper log)
                 await api.DoneAsync(id, Math.Min(answered + before, Lines));
             }
 
-            await Task.Delay(dice.Next(20));
+            await Task.Delay(random.Next(20));
             await server.KillAsync();
             kills++;
         }
@@ -56,7 +56,7 @@ public sealed class RecoveryTests(ITestOutputHelper log)
     }
 
     [Fact]
-    public async Task Sigterm_lets_lines_in_flight_end_and_the_batch_goes_on()
+    public async Task After_SIGTERM_lines_in_flight_end_and_the_batch_resumes_at_the_next_start()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
         {
@@ -86,7 +86,7 @@ public sealed class RecoveryTests(ITestOutputHelper log)
     [InlineData("{\"id")]
     [InlineData("\0\0\0\0\0\0\0\0")]
     [InlineData("{\"id\":\"batch_req_x_7\",\"custom_id\":\0\0\0\n{\"id\":\"batch_req_x_8\"")]
-    public async Task A_torn_line_is_dropped_and_run_again(string torn)
+    public async Task An_incomplete_line_is_dropped_and_run_again(string torn)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Attempt == 1 && call.Prompt == "prompt 3" ? call.StallAsync() : call.OkAsync());
         using var folder = new TempFolder();
@@ -110,7 +110,7 @@ public sealed class RecoveryTests(ITestOutputHelper log)
     }
 
     [Fact]
-    public async Task A_cancel_that_was_answered_is_kept()
+    public async Task An_acknowledged_cancel_survives_a_kill()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         using var folder = new TempFolder();

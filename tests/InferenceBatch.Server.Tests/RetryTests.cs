@@ -14,7 +14,7 @@ public sealed class RetryTests
     [InlineData(429)]
     [InlineData(500)]
     [InlineData(503)]
-    public async Task A_passing_status_is_tried_again(int status)
+    public async Task A_temporary_status_is_retried(int status)
     {
         (JsonElement batch, FaultUpstream upstream, _) = await RunAsync(call => call.Attempt < 3
             ? call.AnswerAsync(status, """{"error":{"message":"later"}}""", headers: ("retry-after-ms", "1"))
@@ -27,7 +27,7 @@ public sealed class RetryTests
     [InlineData(400)]
     [InlineData(404)]
     [InlineData(422)]
-    public async Task Another_4xx_is_the_answer(int status)
+    public async Task Any_other_4xx_is_the_result(int status)
     {
         (_, FaultUpstream upstream, JsonElement line) = await RunAsync(call =>
             call.AnswerAsync(status, """{"error":{"message":"no","type":"t","param":null,"code":"c"}}""", headers: ("x-request-id", "req_up-1")));
@@ -39,7 +39,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task The_upstreams_word_on_trying_again_wins()
+    public async Task The_upstream_decides_with_x_should_retry()
     {
         (_, FaultUpstream never, JsonElement line) = await RunAsync(call =>
             call.AnswerAsync(500, "{}", headers: ("x-should-retry", "false")));
@@ -54,7 +54,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task The_last_attempts_answer_is_kept()
+    public async Task The_response_to_the_last_attempt_is_stored()
     {
         (_, FaultUpstream upstream, JsonElement line) = await RunAsync(call =>
             call.AnswerAsync(500, $$$"""{"error":{"message":"attempt {{{call.Attempt}}}"}}""", headers: ("retry-after-ms", "1")), attempts: 3);
@@ -64,7 +64,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task Retry_after_in_seconds_is_waited_for()
+    public async Task A_retry_waits_for_retry_after_in_seconds()
     {
         var waited = new ConcurrentQueue<long>();
         await RunAsync(call =>
@@ -84,7 +84,7 @@ public sealed class RetryTests
     [InlineData("html")]
     [InlineData("cut")]
     [InlineData("empty")]
-    public async Task An_answer_that_is_none_is_tried_again(string fault)
+    public async Task A_response_that_is_not_valid_is_retried(string fault)
     {
         (JsonElement batch, FaultUpstream upstream, _) = await RunAsync(
             call => call.Attempt == 1 ? FailAsync(call, fault) : call.OkAsync(), requestTimeout: TimeSpan.FromSeconds(fault == "stall" ? 0.3 : 30));
@@ -97,7 +97,7 @@ public sealed class RetryTests
     [InlineData("inside", "inference_failed")]
     [InlineData("stall", "request_timeout")]
     [InlineData("html", "inference_failed")]
-    public async Task A_line_that_never_gets_an_answer_says_why(string fault, string code)
+    public async Task A_line_without_a_response_says_why(string fault, string code)
     {
         (JsonElement batch, _, JsonElement line) = await RunAsync(call => FailAsync(call, fault), attempts: 1, requestTimeout: TimeSpan.FromSeconds(0.3));
         Assert.Equal("completed", batch.GetProperty("status").GetString());
@@ -107,7 +107,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task A_long_text_of_emoji_is_cut_between_two()
+    public async Task A_long_text_is_not_cut_inside_an_emoji()
     {
         (_, _, JsonElement line) = await RunAsync(call => call.AnswerAsync(
             400, "x" + string.Concat(Enumerable.Repeat("😀", 400)), "text/plain; charset=utf-8"));
@@ -125,7 +125,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task A_retry_after_that_is_a_date_is_read()
+    public async Task A_retry_after_date_is_read()
     {
         (_, FaultUpstream upstream, _) = await RunAsync(call => call.Attempt == 1
             ? call.AnswerAsync(503, "{}", headers: ("Retry-After", DateTimeOffset.UtcNow.AddSeconds(-5).ToString("R", CultureInfo.InvariantCulture)))
@@ -134,7 +134,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task Paths_key_and_usage()
+    public async Task The_path_and_the_key_are_sent_and_usage_is_added_up()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.OkAsync());
         await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address, UpstreamKey = "sk-up" });

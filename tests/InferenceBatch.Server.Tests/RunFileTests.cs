@@ -100,7 +100,7 @@ public sealed class RunFileTests : IDisposable
         Assert.Equal(0, (await RunAsync("in", "out", "err")).ExitCode);
         await File.AppendAllTextAsync(_folder.File("out"), notes);
         string before = await File.ReadAllTextAsync(_folder.File("out"));
-        await AssertRefusedAsync("something else than results in line", "in", "out", "err");
+        await AssertRefusedAsync("is not a result", "in", "out", "err");
         Assert.Equal(before, await File.ReadAllTextAsync(_folder.File("out")));
     }
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>A run without a service whose upstream is away: it ends by itself, and can be gone on with.</summary>
+/// <summary>A run without a service whose upstream is unavailable: it ends by itself and can be resumed.</summary>
 public sealed class RunOutageTests : IDisposable
 {
     private const int Lines = 40;
@@ -22,7 +22,7 @@ public sealed class RunOutageTests : IDisposable
     }
 
     [Fact]
-    public async Task One_that_was_never_there_is_given_up_after_half_a_minute_and_nothing_is_lost()
+    public async Task A_run_gives_up_after_30_s_if_the_upstream_never_responded_and_loses_nothing()
     {
         int port;
         await using (FaultUpstream once = await FaultUpstream.StartAsync(call => call.OkAsync()))
@@ -30,7 +30,7 @@ public sealed class RunOutageTests : IDisposable
             port = new Uri(once.Address).Port;
         }
 
-        await AssertAwayAsync($"http://127.0.0.1:{port}/v1", TimeSpan.FromSeconds(30), "30 s: The connection to the upstream failed: connection refused.");
+        await AssertGivesUpAsync($"http://127.0.0.1:{port}/v1", TimeSpan.FromSeconds(30), "30 s: The connection to the upstream failed: connection refused.");
         await using FaultUpstream back = await FaultUpstream.StartAsync(call => call.OkAsync(), port);
         (int exitCode, string output, _) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl"), "--upstream", back.Address]);
         Assert.Equal(0, exitCode);
@@ -38,7 +38,7 @@ public sealed class RunOutageTests : IDisposable
     }
 
     [Fact]
-    public async Task One_that_went_away_is_waited_for_longer_and_that_is_said()
+    public async Task A_run_waits_longer_for_an_upstream_that_has_responded_and_says_so()
     {
         FaultUpstream? upstream = null;
         upstream = await FaultUpstream.StartAsync(async call =>
@@ -49,16 +49,16 @@ public sealed class RunOutageTests : IDisposable
                 _ = upstream!.DisposeAsync().AsTask();
             }
         });
-        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: ");
+        await AssertGivesUpAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: ");
         Assert.NotEmpty(await File.ReadAllLinesAsync(_folder.File("in.output.jsonl.partial")));
         Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
     }
 
     [Fact]
-    public async Task One_that_breaks_every_connection_is_given_up_too()
+    public async Task A_run_gives_up_if_the_upstream_closes_every_connection()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Drop());
-        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: ", maxAttempts: 100);
+        await AssertGivesUpAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: ", maxAttempts: 100);
     }
 
     [Theory]
@@ -66,10 +66,10 @@ public sealed class RunOutageTests : IDisposable
     [InlineData(503)]
     [InlineData(504)]
     [InlineData(529)]
-    public async Task A_server_that_only_answers_that_it_is_unavailable_is_waited_for_and_costs_no_attempt(int status)
+    public async Task A_run_waits_for_an_unavailable_server_without_using_an_attempt(int status)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(status, """{"error":{"code":503,"message":"Loading model"}}"""));
-        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: It answers", maxAttempts: 1);
+        await AssertGivesUpAsync(upstream.Address, TimeSpan.FromMinutes(10), "600 s: It answers", maxAttempts: 1);
         Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
     }
 
@@ -78,24 +78,24 @@ public sealed class RunOutageTests : IDisposable
     [InlineData(403, "{}")]
     [InlineData(402, "{}")]
     [InlineData(429, """{"error":{"message":"no","type":"insufficient_quota","code":"insufficient_quota"}}""")]
-    public async Task A_server_that_refuses_the_key_or_the_account_is_waited_for_and_costs_no_attempt(int status, string body)
+    public async Task A_run_waits_while_the_key_or_the_account_is_refused_without_using_an_attempt(int status, string body)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(status, body));
-        await AssertAwayAsync(upstream.Address, TimeSpan.FromMinutes(10), $"600 s: It answers {status}", maxAttempts: 1, told: "until that is repaired, for 600 s at most");
+        await AssertGivesUpAsync(upstream.Address, TimeSpan.FromMinutes(10), $"600 s: It answers {status}", maxAttempts: 1, told: "until it accepts requests again, for at most 600 s");
         Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
     }
 
-    /// <summary>An address that only ever redirects is wrong: no wait helps.</summary>
+    /// <summary>An address that has only ever redirected is wrong, so it is useless to wait.</summary>
     [Fact]
-    public async Task One_that_redirects_is_given_up_at_once()
+    public async Task A_redirect_ends_the_run_at_once()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(302, "", headers: ("Location", "https://elsewhere.example/login")));
-        await AssertAwayAsync(upstream.Address, TimeSpan.Zero, "The upstream redirects (302)", told: "The upstream refuses every request");
+        await AssertGivesUpAsync(upstream.Address, TimeSpan.Zero, "The upstream redirects (302)", told: "The upstream refuses every request");
         Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
         Assert.InRange(_time.GetUtcNow() - new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), TimeSpan.Zero, TimeSpan.FromSeconds(20));
     }
 
-    private async Task AssertAwayAsync(string address, TimeSpan patience, string said, int maxAttempts = 5, string? told = null)
+    private async Task AssertGivesUpAsync(string address, TimeSpan minWait, string said, int maxAttempts = 5, string? told = null)
     {
         FileRunPaths paths = FileRunPaths.Of(_folder.File("in.jsonl", Requests.File(Lines)), null, null);
         var settings = new EngineSettings { Concurrency = 2, MaxAttempts = maxAttempts, GivesUpOnUpstream = true };
@@ -116,7 +116,7 @@ public sealed class RunOutageTests : IDisposable
         UpstreamException exception = await Assert.ThrowsAsync<UpstreamException>(() => ended);
         Assert.Contains(said, exception.Message, StringComparison.Ordinal);
         Assert.Contains("the same command resumes", exception.Message, StringComparison.Ordinal);
-        Assert.True(_time.GetUtcNow() - start >= patience);
-        Assert.Contains(_log.Lines, line => line.Contains(told ?? $"Lines wait for it, for {patience.TotalSeconds:0} s", StringComparison.Ordinal));
+        Assert.True(_time.GetUtcNow() - start >= minWait);
+        Assert.Contains(_log.Lines, line => line.Contains(told ?? $"Lines wait until it is available again, for at most {minWait.TotalSeconds:0} s", StringComparison.Ordinal));
     }
 }

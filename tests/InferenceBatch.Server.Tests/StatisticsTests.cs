@@ -6,11 +6,11 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>What the lines of a batch add up to, as <c>/v1/batches/{id}/statistics</c> says it.</summary>
+/// <summary>The statistics of a batch, as <c>/v1/batches/{id}/statistics</c> returns them.</summary>
 public sealed class StatisticsTests
 {
     [Fact]
-    public async Task Latencies_tokens_and_errors_of_a_known_run()
+    public async Task Latencies_tokens_and_errors_are_counted()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
         {
@@ -28,22 +28,22 @@ public sealed class StatisticsTests
         JsonElement statistics = await service.Api.GetAsync($"batches/{id}/statistics");
         Assert.Equal("batch.statistics", statistics.GetProperty("object").GetString());
         Assert.Equal(id, statistics.GetProperty("batch_id").GetString());
-        Assert.Equal(7, statistics.GetProperty("latency_ms").GetProperty("count").GetInt32()); // All but the one without an answer.
+        Assert.Equal(7, statistics.GetProperty("latency_ms").GetProperty("count").GetInt32()); // All except the line without a response.
         AssertHistogram(statistics.GetProperty("input_tokens"), "le 3: 3", 9, 3);
         AssertHistogram(statistics.GetProperty("output_tokens"), "le 2: 3", 6, 2);
         Assert.Equal(
             [
                 ("bad_thing", 400, 2, "The upstream answered 400 Bad Request."),
-                ("inference_failed", null, 1, "(the service's own words)"),
+                ("inference_failed", null, 1, "(the message of the service)"),
                 ("too_large_error", 413, 1, "The upstream answered 413 Payload Too Large."),
                 ("upstream_error", 505, 1, "The upstream answered 505 HTTP Version Not Supported."),
             ],
-            Errors(statistics, "error_codes", "count").Select(error => error.Status is null ? error with { Message = "(the service's own words)" } : error));
+            Errors(statistics, "error_codes", "count").Select(error => error.Status is null ? error with { Message = "(the message of the service)" } : error));
         Assert.Equal([6, 5, 4, 3, 2], Errors(statistics, "last_errors", "line").Select(error => error.Number));
     }
 
     [Fact]
-    public async Task The_echo_models_failures_are_all_counted()
+    public async Task All_failures_of_the_echo_model_are_counted()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with
         {
@@ -64,7 +64,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public async Task A_latency_is_that_of_the_last_attempt()
+    public async Task The_latency_is_that_of_the_last_attempt()
     {
         var time = new ManualTime();
         var release = new TaskCompletionSource();
@@ -83,7 +83,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public async Task Nothing_of_a_prompt_or_an_answer_is_shown()
+    public async Task Statistics_contain_nothing_of_a_prompt_or_a_response()
     {
         const string Secret = "planted-secret";
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(
@@ -100,7 +100,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public void Kinds_of_errors_are_bounded()
+    public void The_number_of_error_codes_is_limited()
     {
         var statistics = new LineStatistics();
         for (int i = 1; i <= 60; i++)
@@ -112,12 +112,12 @@ public sealed class StatisticsTests
         JsonElement json = JsonDocument.Parse(statistics.ToJson()).RootElement;
         var codes = Errors(json, "error_codes", "count").ToList();
         Assert.Equal(51, codes.Count);
-        Assert.Equal(("other", null, 11, "Errors of other kinds."), codes[0]);
+        Assert.Equal(("other", null, 11, "Other errors."), codes[0]);
         Assert.Equal([60, 59, 58, 57, 56], Errors(json, "last_errors", "line").Select(error => error.Number));
     }
 
     [Fact]
-    public void Histograms_hold_each_value_at_its_bound_and_add_up()
+    public void A_histogram_counts_values_at_bucket_bounds_and_can_be_added()
     {
         var statistics = new LineStatistics();
         foreach (double milliseconds in new[] { 0, 0.2, 1, 1.1, 10, 11, 1_000_000, 1_000_001 })
@@ -129,7 +129,7 @@ public sealed class StatisticsTests
         string json = statistics.ToJson();
         AssertHistogram(JsonDocument.Parse(json).RootElement.GetProperty("latency_ms"), Buckets, 2_000_026, 1_000_001);
         var again = new LineStatistics();
-        again.AddKept(json);
+        again.AddStored(json);
         Assert.Equal(json, again.ToJson());
     }
 
@@ -151,7 +151,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public async Task A_stopped_batch_goes_on_with_its_statistics()
+    public async Task A_resumed_batch_continues_its_statistics()
     {
         var time = new ManualTime();
         bool stalls = true;
@@ -181,7 +181,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public async Task Half_a_second_after_a_line_a_kill_costs_nothing()
+    public async Task Statistics_are_stored_half_a_second_after_a_line_ends()
     {
         var time = new ManualTime();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 1" ? call.OkAsync() : call.StallAsync());
@@ -197,7 +197,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public async Task After_a_kill_all_but_the_latest_latencies_are_whole()
+    public async Task After_a_kill_only_the_latest_latencies_are_missing()
     {
         bool stalls = true;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
@@ -230,7 +230,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public void A_database_of_an_earlier_version_gets_the_table()
+    public void A_database_of_an_earlier_version_gets_the_statistics_table()
     {
         using var folder = new TempFolder();
         string path = folder.File("batches.db");
@@ -245,7 +245,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public async Task A_batch_that_never_ran_has_empty_ones()
+    public async Task A_batch_that_never_ran_has_empty_statistics()
     {
         await using TestService service = await TestService.StartAsync();
         string id = await service.Api.SubmitAsync("no json\n");
@@ -259,7 +259,7 @@ public sealed class StatisticsTests
     }
 
     [Fact]
-    public async Task Another_keys_batch_has_none()
+    public async Task Statistics_of_a_batch_of_another_key_are_not_found()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1", "key-2"] });
         using var first = new ApiCaller(service.Address, "key-1");
@@ -296,13 +296,13 @@ public sealed class StatisticsTests
         Assert.Equal(max, histogram.GetProperty("max") is { ValueKind: JsonValueKind.Number } number ? number.GetInt64() : null);
     }
 
-    private static async Task UntilAsync(Func<bool> isSo)
+    private static async Task UntilAsync(Func<bool> condition)
     {
-        for (int i = 0; i < 3000 && !isSo(); i++)
+        for (int i = 0; i < 3000 && !condition(); i++)
         {
             await Task.Delay(10);
         }
 
-        Assert.True(isSo());
+        Assert.True(condition());
     }
 }

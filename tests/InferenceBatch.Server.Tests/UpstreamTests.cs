@@ -5,7 +5,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>What <c>--upstream</c> may be, and what an upstream's answers are taken for.</summary>
+/// <summary>The values of <c>--upstream</c>, and how the responses of an upstream are interpreted.</summary>
 public sealed class UpstreamTests
 {
     [Theory]
@@ -13,7 +13,7 @@ public sealed class UpstreamTests
     [InlineData("http://user:secret@h h/v1", "http(s)")]
     [InlineData("user:secret@h/v1", "http(s)")]
     [InlineData("http://h/v1#f", "fragment")]
-    public void An_address_that_would_not_be_sent_whole_is_refused_and_no_password_shown(string address, string said)
+    public void An_address_with_parts_that_are_not_sent_is_refused_without_showing_a_password(string address, string said)
     {
         FormatException exception = Assert.Throws<FormatException>(() => UpstreamAddress.Create(address, null, TimeProvider.System));
         Assert.Contains(said, exception.Message, StringComparison.Ordinal);
@@ -21,7 +21,7 @@ public sealed class UpstreamTests
     }
 
     [Fact]
-    public async Task A_query_goes_with_every_request()
+    public async Task The_query_of_the_address_is_added_to_every_request()
     {
         string? asked = null;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
@@ -34,7 +34,7 @@ public sealed class UpstreamTests
         Assert.Equal("/v1/chat/completions?api-version=2024-10-21", asked);
     }
 
-    /// <summary>A start without <c>--upstream</c> must not complete a model's batch with echoed prompts.</summary>
+    /// <summary>A start without <c>--upstream</c> must not complete the batch of a model with echoed prompts.</summary>
     [Fact]
     public async Task Unfinished_batches_of_a_model_are_not_completed_by_the_echo_model()
     {
@@ -51,7 +51,7 @@ public sealed class UpstreamTests
         InvalidDataException refusal = await Assert.ThrowsAsync<InvalidDataException>(() => TestService.StartAsync(folder: folder));
         Assert.Contains($"1 unfinished batch of the upstream {first},", refusal.Message, StringComparison.Ordinal);
 
-        // Another model may complete it; that is said.
+        // Another model may complete it, which is logged.
         await using FaultUpstream other = await FaultUpstream.StartAsync(call => call.OkAsync());
         await using (TestService service = await TestService.StartAsync(settings => settings with { Upstream = other.Address }, folder: folder))
         {
@@ -66,7 +66,7 @@ public sealed class UpstreamTests
     [InlineData(302, "https://elsewhere.example/v1/secret?key=secret", "(302) to https://elsewhere.example,")]
     [InlineData(307, "/other", "(307),")]
     [InlineData(304, null, "(304),")]
-    public async Task A_redirect_is_not_followed_and_said_at_once(int status, string? location, string said)
+    public async Task A_redirect_is_not_followed_and_reported_at_once(int status, string? location, string said)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
         {
@@ -75,7 +75,7 @@ public sealed class UpstreamTests
             return Task.CompletedTask;
         });
         await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });
-        // The lines wait: the address, or the login, can be repaired.
+        // The lines wait, because the address or the login can be corrected.
         string id = await service.Api.SubmitAsync(Requests.File(3));
         await service.Api.UntilAsync(id, _ => !upstream.Attempts.IsEmpty && service.Log.Lines.Any(line => line.Contains("redirects", StringComparison.Ordinal)));
         JsonElement health = await service.Api.GetAsync("/healthz");
@@ -89,7 +89,7 @@ public sealed class UpstreamTests
         Assert.Equal("""{"total":3,"completed":0,"failed":0}""", (await service.Api.GetAsync($"batches/{id}")).GetProperty("request_counts").GetRawText());
     }
 
-    /// <summary>Services repeat the key in their errors, whole or in part; results and logs must not hold it.</summary>
+    /// <summary>Services repeat the key in their errors, completely or in part. Results and logs must not contain it.</summary>
     [Theory]
     [InlineData(400, """{"error":{"message":"Incorrect API key provided: KEY."}}""", "application/json")]
     [InlineData(404, """{"error":{"message":"no access with KEY","code":"x"}}""", "application/json")]
@@ -111,7 +111,7 @@ public sealed class UpstreamTests
     [InlineData("gzip")]
     [InlineData("br")]
     [InlineData("deflate")]
-    public async Task An_answer_that_a_gateway_has_compressed_is_read(string coding)
+    public async Task A_response_that_a_gateway_has_compressed_is_read(string coding)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
         {
@@ -135,7 +135,7 @@ public sealed class UpstreamTests
     }
 
     [Fact]
-    public async Task Tokens_that_add_up_to_more_than_a_number_holds_stay_at_its_end()
+    public async Task A_sum_of_tokens_above_the_maximum_stays_at_the_maximum()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
             call.AnswerAsync(200, """{"usage":{"prompt_tokens":9223372036854775807,"completion_tokens":9223372036854775807}}"""));

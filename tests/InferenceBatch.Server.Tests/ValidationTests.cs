@@ -33,7 +33,7 @@ public sealed class ValidationTests
     }
 
     [Fact]
-    public async Task A_thousand_bad_lines_are_a_thousand_errors()
+    public async Task Every_bad_line_is_an_error()
     {
         await using TestService service = await TestService.StartAsync();
         JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(string.Concat(Enumerable.Repeat("x\n", 2000))));
@@ -43,7 +43,7 @@ public sealed class ValidationTests
     [Theory]
     [InlineData("", "empty_file")]
     [InlineData("\n \n", "empty_file")]
-    public async Task A_file_without_requests(string content, string code)
+    public async Task A_file_without_requests_fails(string content, string code)
     {
         await using TestService service = await TestService.StartAsync();
         JsonElement batch = await service.Api.EndAsync(await service.Api.SubmitAsync(content));
@@ -51,7 +51,7 @@ public sealed class ValidationTests
     }
 
     [Fact]
-    public async Task Too_many_requests()
+    public async Task Too_many_requests_fail_the_batch()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { Engine = new EngineSettings { MaxRequests = 2 } });
         Assert.Equal("completed", (await service.Api.EndAsync(await service.Api.SubmitAsync(Requests.File(2)))).GetProperty("status").GetString());
@@ -60,7 +60,7 @@ public sealed class ValidationTests
     }
 
     [Fact]
-    public async Task Bom_crlf_and_blank_lines_are_accepted()
+    public async Task Byte_order_mark_CRLF_and_blank_lines_are_accepted()
     {
         await using TestService service = await TestService.StartAsync();
         byte[] file = [0xEF, 0xBB, 0xBF, .. Encoding.UTF8.GetBytes($"{Requests.Chat("a", "1")}\r\n\r\n{Requests.Chat("b", "2")}")];
@@ -70,7 +70,7 @@ public sealed class ValidationTests
     }
 
     [Fact]
-    public async Task Utf16_is_refused_with_the_way_to_convert_it()
+    public async Task UTF_16_is_refused()
     {
         await using TestService service = await TestService.StartAsync();
         byte[] file = [.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes(Requests.File(1))];

@@ -243,7 +243,7 @@ Describe 'Start-BatchServer' {
             $server = Start-BatchServer http://127.0.0.1:1/v1 -DataPath (New-DataPath) -WarningVariable warnings -WarningAction SilentlyContinue
             Test-Alive $server.ProcessId | Should -BeTrue
             $warnings | Should -HaveCount 1
-            "$warnings" | Should -BeLike 'The service runs, but batches may have to wait (upstream http://127.0.0.1:1/v1): The upstream is away: The connection to the upstream failed*'
+            "$warnings" | Should -BeLike 'The service runs, but batches may have to wait (upstream http://127.0.0.1:1/v1): The upstream is unavailable: The connection to the upstream failed*'
             $null = Start-BatchServer -DataPath (New-DataPath) -WarningVariable warnings
             $warnings | Should -BeNullOrEmpty
         }

@@ -3,8 +3,8 @@ using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Batches;
 
-/// <summary>What a batch ends with.</summary>
-/// <param name="Files">Its result files that hold something.</param>
-/// <param name="Counts">Its lines.</param>
-/// <param name="Usage">The sum of what the upstream reported; null where it reported nothing.</param>
+/// <summary>The results of a batch at its end.</summary>
+/// <param name="Files">Its result files that are not empty.</param>
+/// <param name="Counts">The counts of its lines.</param>
+/// <param name="Usage">The sum of the usage that the upstream reported; null if it reported none.</param>
 internal sealed record BatchResults(IReadOnlyList<FileRecord> Files, RequestCounts Counts, TokenUsage? Usage);

@@ -9,8 +9,8 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>
-/// What a batch is, and what it can become. Every change of status is one transaction; nothing is shown that is not
-/// stored, but the progress of its run.
+/// The state of a batch and its transitions. Each change of status is one transaction. Except for the progress of the run,
+/// only stored data is shown.
 /// </summary>
 internal sealed class BatchState
 {
@@ -30,7 +30,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>As it is stored.</summary>
+    /// <summary>The batch as it is stored.</summary>
     public BatchRecord Record
     {
         get
@@ -42,15 +42,15 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>Ends when somebody has cancelled the batch.</summary>
+    /// <summary>Ends when the batch is cancelled.</summary>
     public Task Cancelled => _cancelled.Task;
 
-    /// <summary>The batch as it stands now, counts included.</summary>
+    /// <summary>Returns the current state of the batch with its counts.</summary>
     public BatchRecord Snapshot()
     {
         lock (_gate)
         {
-            // File ids are chosen early; they are shown once there is something to read under them.
+            // The IDs of the result files are chosen early, but shown only when the file has content.
             return _record.IsFinished ? _record
                 : _run is not { } run ? _record with { OutputFileId = null, ErrorFileId = null }
                 : _record with
@@ -63,7 +63,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>The result file of this id as it is so far; null where it is none of this batch's, or the batch has ended.</summary>
+    /// <summary>Returns a result file with the results so far; null if the file does not belong to this batch, or if the batch has ended.</summary>
     public ResultFileWriter? FindPartial(string fileId)
     {
         lock (_gate)
@@ -75,7 +75,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>Shows the progress of a run; with null, what the last one had reached.</summary>
+    /// <summary>Shows the progress of a run, or for null, the last progress of the previous run.</summary>
     public void Show(LineRun? run)
     {
         lock (_gate)
@@ -85,7 +85,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>validating or in_progress → cancelling; elsewhere nothing changes.</summary>
+    /// <summary>validating or in_progress → cancelling. Other states do not change.</summary>
     public void Cancel()
     {
         lock (_gate)
@@ -98,7 +98,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>validating → in_progress, unless it is there already or was cancelled meanwhile.</summary>
+    /// <summary>validating → in_progress, unless the batch is in progress already or was cancelled in the meantime.</summary>
     public BatchRecord Begin(BatchFileReport report)
     {
         lock (_gate)
@@ -121,7 +121,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>in_progress → finalizing; gives how it will end, which is "cancelled" where that was answered to somebody meanwhile.</summary>
+    /// <summary>in_progress → finalizing. Returns the final status, which is cancelled if a caller has cancelled the batch in the meantime.</summary>
     public BatchStatus BeginEnd(BatchStatus outcome)
     {
         lock (_gate)
@@ -140,7 +140,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>→ completed, expired, cancelled or failed, with the files it ends with, for good.</summary>
+    /// <summary>→ completed, expired, cancelled or failed: the final status, with the result files.</summary>
     public BatchRecord End(BatchStatus outcome, IReadOnlyList<ServiceError> errors, BatchResults results)
     {
         lock (_gate)
@@ -166,7 +166,7 @@ internal sealed class BatchState
         }
     }
 
-    /// <summary>The time, or the batch's latest one where the clock was set back: its times must not run backwards.</summary>
+    /// <summary>The time, or the latest time of the batch if the clock was set back: the times of a batch never decrease.</summary>
     private DateTimeOffset Now()
     {
         DateTimeOffset now = _engine.Time.GetUtcNow();

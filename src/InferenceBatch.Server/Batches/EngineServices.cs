@@ -6,10 +6,10 @@ using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Batches;
 
-/// <summary>What all batches share: the data folder, the upstream and the limits.</summary>
+/// <summary>The services that all batches share: the data folder, the upstream and the limits.</summary>
 internal sealed class EngineServices : IDisposable
 {
-    /// <summary>Batches that run at the same time: each holds three files open.</summary>
+    /// <summary>How many batches run at the same time. Each has three open files.</summary>
     private const int MaxRunning = 128;
 
     private readonly GroupSync _sync;
@@ -55,10 +55,10 @@ internal sealed class EngineServices : IDisposable
 
     public InputCheck Check { get; } = new();
 
-    /// <summary>Who may run; the others wait, first come first served.</summary>
+    /// <summary>Limits how many batches run. The others wait in order.</summary>
     public SemaphoreSlim Turns { get; } = new(MaxRunning);
 
-    /// <summary>Who may store a change of state.</summary>
+    /// <summary>Limits how many changes of state are stored at the same time.</summary>
     public SemaphoreSlim Saving { get; } = new(1);
 
     public void Dispose()

@@ -11,8 +11,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>
-/// A batch without a service: a file in, two files out. While it runs they are called <c>….partial</c>; started again
-/// it goes on where they end, and after its end it only says once more how it went.
+/// A batch without a service: it reads one file and writes two. During the run the names of the result files end with
+/// <c>.partial</c>. The same run resumes from them. After the end, it only reports the result again.
 /// </summary>
 internal sealed class FileRun : IDisposable
 {
@@ -39,15 +39,15 @@ internal sealed class FileRun : IDisposable
 
     public TokenUsage? Usage => _run.Usage;
 
-    /// <summary>How often lines were sent again since this process began.</summary>
+    /// <summary>How often this process retried lines.</summary>
     public RetryCounts Retries => _run.Retries;
 
-    /// <summary>Opens the files of a run whose input was found valid.</summary>
-    /// <param name="endpoint">Where the lines are sent.</param>
-    /// <param name="spans">The input's requests.</param>
-    /// <param name="stamp">The input's, from before it was checked.</param>
-    /// <exception cref="IOException">A file cannot be opened, or another process runs to the same output or errors.</exception>
-    /// <exception cref="InvalidDataException">An output is there already, and of another input.</exception>
+    /// <summary>Opens the files of a run. The input must be valid.</summary>
+    /// <param name="endpoint">The endpoint that the lines are sent to.</param>
+    /// <param name="spans">The requests of the input.</param>
+    /// <param name="stamp">The stamp of the input before it was validated.</param>
+    /// <exception cref="IOException">A file cannot be opened, or another process writes the same result files.</exception>
+    /// <exception cref="InvalidDataException">A result file exists and belongs to another input.</exception>
     public static FileRun Open(FileRunPaths paths, string endpoint, RequestSpan[] spans, FileStamp stamp, EngineSettings settings)
     {
         List<FileStream> locks = TakeLocks(paths);
@@ -57,15 +57,15 @@ internal sealed class FileRun : IDisposable
             string key = KeyOf(paths.Input, endpoint);
             if (FileStamp.Of(paths.Input) != stamp)
             {
-                throw new IOException($"'{paths.Input}' was changed while it was read.");
+                throw new IOException($"'{paths.Input}' was changed while it was validated. Run the command again.");
             }
 
             string output = FileRunPaths.Current(paths.Output);
             string errors = FileRunPaths.Current(paths.Errors);
-            CheckWhole(paths.Output);
-            CheckWhole(paths.Errors);
-            var run = new LineRun(endpoint, paths.Input, spans, onLine => ResultFilePair.Open(
-                key, output, errors, sync, onLine));
+            CheckIsOwn(paths.Output);
+            CheckIsOwn(paths.Errors);
+            var recovered = new RecoveredLines(spans);
+            var run = new LineRun(endpoint, paths.Input, spans, ResultFilePair.Open(key, output, errors, sync, recovered.Add), recovered);
             return new FileRun(paths, settings, sync, locks, run, stamp, key);
         }
         catch
@@ -77,10 +77,10 @@ internal sealed class FileRun : IDisposable
         }
     }
 
-    /// <summary>Runs the lines that have no answer yet; false when it was stopped before the end, and can be gone on with.</summary>
-    /// <exception cref="IOException">The disk refused, or a file of a result file's name has come to be.</exception>
-    /// <exception cref="UpstreamException">The upstream was away for too long; the run can be gone on with.</exception>
-    /// <exception cref="InvalidDataException">The input was changed meanwhile: nobody knows what the results answer.</exception>
+    /// <summary>Runs the lines that have no result. Returns false if it was stopped before the end; the run can be resumed then.</summary>
+    /// <exception cref="IOException">The disk is full or failing, or another program has created a file with the name of a result file.</exception>
+    /// <exception cref="UpstreamException">The upstream was unavailable for too long. The run can be resumed.</exception>
+    /// <exception cref="InvalidDataException">The input was changed during the run, so it is unknown which requests the results belong to.</exception>
     public async Task<bool> RunAsync(UpstreamControl upstream, TimeProvider time, ILogger logger, CancellationToken stop)
     {
         using var dispatcher = new LineDispatcher(upstream, _settings, time, new HealthIssues(time, logger), logger);
@@ -104,7 +104,7 @@ internal sealed class FileRun : IDisposable
 
         if (File.Exists(_paths.Input) && FileStamp.Of(_paths.Input) != _stamp && KeyOf(_paths.Input, _run.Endpoint) != _key)
         {
-            throw new InvalidDataException($"'{_paths.Input}' was changed while its lines ran; the results so far are left in '{_run.Results.Output.Path}'.");
+            throw new InvalidDataException($"'{_paths.Input}' was changed while its lines ran. The results so far are in '{_run.Results.Output.Path}'.");
         }
 
         Finish(_run.Results.Output.Path, _paths.Output);
@@ -119,8 +119,8 @@ internal sealed class FileRun : IDisposable
         _locks.ForEach(held => held.Dispose());
     }
 
-    /// <summary>A file has its own name when it is whole: what stands in it then and is no result was added by somebody, and is not to be cut.</summary>
-    private static void CheckWhole(string path)
+    /// <summary>A result file has its final name only when it is complete. If it contains anything else than results then, another program has added it, and it must not be removed.</summary>
+    private static void CheckIsOwn(string path)
     {
         if (!File.Exists(path))
         {
@@ -132,7 +132,7 @@ internal sealed class FileRun : IDisposable
         {
             if (!ResultFileWriter.IsOwn(reader.Line.Span))
             {
-                throw new InvalidDataException($"'{path}' holds something else than results in line {reader.Number}.");
+                throw new InvalidDataException($"Line {reader.Number} of '{path}' is not a result.");
             }
         }
     }
@@ -148,7 +148,7 @@ internal sealed class FileRun : IDisposable
             catch (IOException exception) when (File.Exists(to))
             {
                 throw new IOException(
-                    $"'{to}' was made by somebody else meanwhile: the results are in '{from}'. Move '{to}' away; the same command then ends the run, and sends nothing.", exception);
+                    $"Another program has created '{to}' during the run, so the results are in '{from}'. Move '{to}' away and run the same command again: it completes the run without sending anything.", exception);
             }
 
             FolderSync.Sync(Path.GetDirectoryName(to)!);
@@ -178,7 +178,7 @@ internal sealed class FileRun : IDisposable
     {
         if (new FileInfo(path) is { Exists: true, Length: > 0 })
         {
-            throw new InvalidDataException($"'{path}' is somebody's own: a run would take it for its lock, which holds nothing, and delete it.");
+            throw new InvalidDataException($"'{path}' is not empty, so it is not a lock file of a run, which would delete it.");
         }
 
         try
@@ -187,11 +187,11 @@ internal sealed class FileRun : IDisposable
         }
         catch (IOException exception) when (File.Exists(path))
         {
-            throw new IOException($"Another inference-batch is running to the same file ('{path}' is locked).", exception);
+            throw new IOException($"Another inference-batch process writes the same file ('{path}' is locked).", exception);
         }
     }
 
-    /// <summary>Names the input in line ids by its content, so that results are never taken for those of another.</summary>
+    /// <summary>Returns the part of the line IDs that identifies the input by its content, so that results are never assigned to another input.</summary>
     private static string KeyOf(string input, string endpoint)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -3,8 +3,8 @@ namespace InferenceBatch.Server.Batches;
 /// <summary>The files of a <see cref="FileRun"/>, as full paths.</summary>
 internal sealed record FileRunPaths
 {
-    private const string PartialEnd = ".partial";
-    private const string MendedEnd = ".mended";
+    private const string PartialSuffix = ".partial";
+    private const string RepairedSuffix = ".mended";
 
     public required string Input { get; init; }
 
@@ -12,16 +12,17 @@ internal sealed record FileRunPaths
 
     public required string Errors { get; init; }
 
-    /// <summary>Held while a run works, one a result file: another run may share only one of them.</summary>
+    /// <summary>The lock files during a run, one for each result file, because another run may share only one of the two.</summary>
     public IEnumerable<string> Locks => [Output + ".lock", Errors + ".lock"];
 
-    /// <summary>Every name that a run reads, writes or deletes.</summary>
+    /// <summary>Every path that a run reads, writes or deletes.</summary>
     public IEnumerable<string> All =>
-        [Input, .. Locks, .. new[] { Output, Errors }.SelectMany(path => new[] { path, path + MendedEnd, path + PartialEnd, path + PartialEnd + MendedEnd })];
+        [Input, .. Locks, .. new[] { Output, Errors }.SelectMany(path => new[] { path, path + RepairedSuffix, path + PartialSuffix, path + PartialSuffix + RepairedSuffix })];
 
     /// <summary>
-    /// Beside the input, unless they are named: <c>in.jsonl</c> gives <c>in.output.jsonl</c> and <c>in.errors.jsonl</c>. The
-    /// errors of a named output stand beside it: <c>out.jsonl</c> gives <c>out.errors.jsonl</c>.
+    /// Returns the paths of a run. Unless they are specified, the result files are in the folder of the input:
+    /// <c>in.output.jsonl</c> and <c>in.errors.jsonl</c> for <c>in.jsonl</c>. If only the output is specified, the errors file is
+    /// in its folder: <c>out.errors.jsonl</c> for <c>out.jsonl</c>.
     /// </summary>
     public static FileRunPaths Of(string input, string? output, string? errors)
     {
@@ -41,32 +42,32 @@ internal sealed record FileRunPaths
         };
     }
 
-    /// <summary>Where a result file stands now: under its own name once it is whole, before that as a partial one.</summary>
-    /// <exception cref="InvalidDataException">There are both: the end of the run could not give it its name.</exception>
+    /// <summary>Returns the current path of a result file: the final path if the file is complete, otherwise the partial path.</summary>
+    /// <exception cref="InvalidDataException">Both files exist, because the partial file could not be renamed at the end of the run.</exception>
     public static string Current(string path)
     {
-        string partial = path + PartialEnd;
+        string partial = path + PartialSuffix;
         return !File.Exists(path) ? partial : !File.Exists(partial) ? path
-            : throw new InvalidDataException($"Both '{path}' and '{partial}' are there, and one may hold results that the other has not.");
+            : throw new InvalidDataException($"Both '{path}' and '{partial}' exist, and each may contain results that the other does not.");
     }
 
     /// <summary>
-    /// The errors file of a named output. Earlier builds wrote it beside the input. A run that they began keeps
-    /// it there, because its failed lines would be sent again otherwise.
+    /// The errors file of a named output. Earlier builds wrote it to the folder of the input. A run that
+    /// they started keeps it there, because its failed lines would be sent again otherwise.
     /// </summary>
     private static string ErrorsOf(string output, string besideInput)
     {
-        const string End = ".jsonl";
-        string own = (output.EndsWith(End, StringComparison.OrdinalIgnoreCase) ? output[..^End.Length] : output) + ".errors" + End;
+        const string Extension = ".jsonl";
+        string own = (output.EndsWith(Extension, StringComparison.OrdinalIgnoreCase) ? output[..^Extension.Length] : output) + ".errors" + Extension;
         return Exists(output) && !Exists(own) && Exists(besideInput) ? besideInput : own;
     }
 
-    private static bool Exists(string path) => File.Exists(path) || File.Exists(path + PartialEnd);
+    private static bool Exists(string path) => File.Exists(path) || File.Exists(path + PartialSuffix);
 
-    /// <summary>Leaves nothing behind of a run that did not begin.</summary>
+    /// <summary>Deletes the empty files of a run that did not start.</summary>
     public void DeleteEmptyPartials()
     {
-        foreach (string path in new[] { Output + PartialEnd, Errors + PartialEnd })
+        foreach (string path in new[] { Output + PartialSuffix, Errors + PartialSuffix })
         {
             if (File.Exists(path) && new FileInfo(path).Length == 0)
             {

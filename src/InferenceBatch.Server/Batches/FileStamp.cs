@@ -2,10 +2,10 @@ using InferenceBatch.Lines;
 
 namespace InferenceBatch.Server.Batches;
 
-/// <summary>What shows at a glance that a file was changed.</summary>
+/// <summary>The size and time of a file, which show quickly whether it was changed.</summary>
 internal readonly record struct FileStamp(long Length, DateTime WrittenAt)
 {
-    /// <exception cref="IOException">There is no such file.</exception>
+    /// <exception cref="IOException">The file does not exist.</exception>
     public static FileStamp Of(string path)
     {
         var file = InputFile.Info(path);

@@ -2,22 +2,22 @@ using InferenceBatch.Lines;
 
 namespace InferenceBatch.Server.Batches;
 
-/// <summary>Validates an input file and notes where each request stands. Few at a time: it is all processor and disk.</summary>
+/// <summary>Validates input files and finds the position of each request. Only a few at a time, because it uses processor and disk fully.</summary>
 internal sealed class InputCheck : IDisposable
 {
-    private const int AtOnce = 2;
+    private const int MaxConcurrent = 2;
 
-    /// <summary>Checked within some milliseconds: too little to wait for large files, or for a thread.</summary>
-    private const int SmallFile = 1024 * 1024;
+    /// <summary>Files of this size are validated within milliseconds, so they do not wait for large files or for a thread.</summary>
+    private const int SmallFileBytes = 1024 * 1024;
 
-    private readonly SemaphoreSlim _slots = new(AtOnce);
-    private readonly SemaphoreSlim _smallSlots = new(AtOnce);
+    private readonly SemaphoreSlim _slots = new(MaxConcurrent);
+    private readonly SemaphoreSlim _smallSlots = new(MaxConcurrent);
 
-    /// <summary>Checks one file; the spans are those of its good lines.</summary>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Validates a file. Returns the spans of its valid lines too.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public async Task<(BatchFileReport Report, RequestSpan[] Spans)> RunAsync(string path, ValidationRules rules, CancellationToken cancellationToken)
     {
-        if (InputFile.Info(path).Length <= SmallFile)
+        if (InputFile.Info(path).Length <= SmallFileBytes)
         {
             await _smallSlots.WaitAsync(cancellationToken);
             try
@@ -33,7 +33,7 @@ internal sealed class InputCheck : IDisposable
         await _slots.WaitAsync(cancellationToken);
         try
         {
-            // A thread of its own: requests to the API must not wait for it in the pool.
+            // In a separate thread, so that requests to the API do not wait for a thread of the pool.
             return await Task.Factory.StartNew(
                 () => Run(path, rules, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }

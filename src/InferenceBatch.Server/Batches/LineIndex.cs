@@ -5,19 +5,19 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>
-/// Where the lines of a checked input file stand, kept beside a running batch, so that a restart need not check the file
-/// again. It is worth nothing by itself: where it is missing, torn or of another file, the input is checked as before.
+/// A file with the positions of the lines of a validated input file, so that a restart does not need to validate the input
+/// again. If it is missing, damaged or belongs to another file, the input is validated again.
 /// </summary>
 internal static class LineIndex
 {
-    /// <summary>Fewer are checked within some milliseconds.</summary>
+    /// <summary>The index is written only from this number of lines: fewer lines are validated within milliseconds.</summary>
     private const int MinLines = 1000;
 
-    /// <summary>To be counted up when <see cref="RequestSpan"/> changes.</summary>
+    /// <summary>The version of the format. Increase it when <see cref="RequestSpan"/> changes.</summary>
     private static ReadOnlySpan<byte> Layout => "lines 1"u8;
 
-    /// <summary>Keeps the lines of a file that had this stamp before it was checked.</summary>
-    /// <exception cref="IOException">The disk refused.</exception>
+    /// <summary>Writes the index of a file that had this stamp before it was validated.</summary>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(string path, FileStamp stamp, RequestSpan[] spans)
     {
         if (spans.Length < MinLines)
@@ -33,8 +33,8 @@ internal static class LineIndex
         File.Move(path + ".new", path, overwrite: true);
     }
 
-    /// <summary>The lines that were kept of a file with this stamp; null where there are none to rely on.</summary>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Reads the index of a file with this stamp; returns null if there is no valid index.</summary>
+    /// <exception cref="IOException">The index cannot be read.</exception>
     public static RequestSpan[]? Read(string path, FileStamp stamp)
     {
         if (!File.Exists(path))

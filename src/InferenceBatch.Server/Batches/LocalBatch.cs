@@ -9,8 +9,8 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>
-/// One batch from creation to its end. What is between two changes of its <see cref="State"/> can be done again from the
-/// files alone, so going on after a crash is the same path as going on at all.
+/// A batch from its creation to its end. Each step between two changes of its <see cref="State"/> can be repeated from the
+/// files alone, so a batch resumes after a crash in the same way as it starts.
 /// </summary>
 internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : IDisposable
 {
@@ -19,27 +19,27 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
 
     private const int MaxIssues = 10_000;
 
-    private static readonly TimeSpan s_retryWait = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_retryInterval = TimeSpan.FromSeconds(5);
 
-    /// <summary>How late it is noticed that the clock was set on, or that the machine has slept.</summary>
-    private static readonly TimeSpan s_clockLook = TimeSpan.FromSeconds(5);
+    /// <summary>How often to read the clock, which may be set forward or jump after the machine has slept.</summary>
+    private static readonly TimeSpan s_clockCheckInterval = TimeSpan.FromSeconds(5);
 
     private volatile LineRun? _run;
     private bool _hasTurn;
 
     public BatchState State { get; } = new(record, engine);
 
-    /// <summary>What its ended lines add up to, as JSON; null where they are not running.</summary>
+    /// <summary>Returns the statistics of the finished lines as JSON; null if the batch is not running.</summary>
     public string? Statistics() => _run?.Statistics;
 
-    /// <summary>Brings the batch to its end, or to where it can go on after a restart. Never throws.</summary>
+    /// <summary>Runs the batch to its end, or to a point where it can resume after a restart. Never throws.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         while (true)
         {
             try
             {
-                await GoOnAsync(stop);
+                await ResumeAsync(stop);
                 engine.HealthIssues.End(HealthIssues.Storage, record.Id);
                 return;
             }
@@ -50,12 +50,12 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
             catch (Exception exception)
             {
                 await CloseRunAsync();
-                if (!IsPassing(exception) && TryFail(exception))
+                if (!IsTemporary(exception) && TryFail(exception))
                 {
                     return;
                 }
 
-                // A full or failing disk: nothing is lost, the files say where to go on.
+                // The disk is full or failing. Nothing is lost, because the batch resumes from the files.
                 engine.HealthIssues.Begin(HealthIssues.Storage, record.Id, HealthIssues.StorageMessage, exception.Message);
             }
             finally
@@ -70,7 +70,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
 
             try
             {
-                await Task.Delay(s_retryWait, engine.Time, stop);
+                await Task.Delay(s_retryInterval, engine.Time, stop);
             }
             catch (OperationCanceledException)
             {
@@ -81,13 +81,13 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
 
     public void Dispose() => _run?.Dispose();
 
-    private async Task GoOnAsync(CancellationToken stop)
+    private async Task ResumeAsync(CancellationToken stop)
     {
         string input = engine.Files.PathOf(record.InputFileId);
         RequestSpan[]? spans = await ReadLinesAsync(input, stop);
         if (spans is not null && State.Record.Status == BatchStatus.InProgress && !(_hasTurn = engine.Turns.Wait(0, CancellationToken.None)))
         {
-            // Whoever waits holds neither files nor lines: there may be thousands.
+            // A waiting batch keeps neither files nor lines, because thousands may wait.
             spans = null;
             await WaitForTurnAsync(stop);
             spans = await ReadLinesAsync(input, stop);
@@ -109,7 +109,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         BatchStatus outcome = State.Record switch
         {
             { Status: BatchStatus.Cancelling } => BatchStatus.Cancelled,
-            // A power cut may have taken results that were thought to be whole.
+            // A power cut may have destroyed results after the batch was found complete.
             { Status: BatchStatus.Finalizing } ends when ends.Outcome != BatchStatus.Completed || run.Finished.IsCompleted => ends.Outcome,
             _ => await DispatchAsync(run, stop),
         };
@@ -121,12 +121,12 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         outcome = await SaveAsync(() => State.BeginEnd(outcome));
         await AddErrorToRestAsync(run, outcome);
         run.Results.Sync();
-        engine.Progress.Leave(record.Id);
+        engine.Progress.Remove(record.Id);
         var results = new BatchResults(engine.ResultFiles.Keep(State.Record, run.Results, engine.Time.GetUtcNow()), run.Counts, run.Usage);
         await SaveAsync(() => End(outcome, [], results));
     }
 
-    /// <summary>Returns when it is this batch's turn to run, or it needs none any more.</summary>
+    /// <summary>Waits until this batch may run, or is cancelled, expired or stopped.</summary>
     private async Task WaitForTurnAsync(CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -138,7 +138,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         stop.ThrowIfCancellationRequested();
     }
 
-    /// <summary>Stores a change of state. One at a time waits for the disk: thousands of batches must not hold a thread each.</summary>
+    /// <summary>Stores a change of state. Only one at a time waits for the disk, so that thousands of batches do not block a thread each.</summary>
     private async Task<T> SaveAsync<T>(Func<T> change)
     {
         await engine.Saving.WaitAsync();
@@ -152,7 +152,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         }
     }
 
-    /// <summary>Where the lines of the input stand; null where they are not valid, which ends the batch.</summary>
+    /// <summary>Returns the positions of the lines; null if the input is not valid, which ends the batch.</summary>
     private async Task<RequestSpan[]?> ReadLinesAsync(string input, CancellationToken stop)
     {
         BatchRecord before = State.Record;
@@ -160,7 +160,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         FileStamp stamp = FileStamp.Of(input);
         if (engine.Database.Files.Find(before.InputFileId) is { } file && file.Bytes != stamp.Length)
         {
-            throw new EndOfStreamException("The input file's size is another than that of the upload.");
+            throw new EndOfStreamException("The size of the input file differs from the size of the upload.");
         }
 
         if (before.OutputFileId is not null && LineIndex.Read(index, stamp) is { } known)
@@ -171,7 +171,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         ValidationRules rules = ValidationRules.LocalService with
         {
             Endpoint = before.Endpoint,
-            // A batch that was let in stays in, whatever limits a later start has.
+            // A batch that was accepted stays valid if the service is restarted with lower limits.
             MaxRequests = before.OutputFileId is null ? engine.Settings.MaxRequests : int.MaxValue,
             MaxBytes = before.OutputFileId is null ? engine.Settings.MaxFileBytes : long.MaxValue,
             MaxIssues = MaxIssues,
@@ -190,7 +190,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         return spans;
     }
 
-    /// <summary>Runs the lines until all are done, the window ends, somebody cancels or the service stops.</summary>
+    /// <summary>Runs the lines until all are done, the window ends, the batch is cancelled or the service stops.</summary>
     private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
     {
         if (record.ExpiresAt <= engine.Time.GetUtcNow())
@@ -211,7 +211,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
 
         bool isCancel = first == State.Cancelled;
         TimeSpan grace = stop.IsCancellationRequested ? engine.Settings.StopGrace : isCancel ? engine.Settings.CancelGrace : TimeSpan.Zero;
-        // A cancel's grace may be long; a stop of the service does not wait for it.
+        // The grace of a cancel may be long. A stop of the service does not wait for it.
         await engine.Dispatcher.StopAsync(run, grace, stop.IsCancellationRequested ? CancellationToken.None : stop);
         if (isCancel)
         {
@@ -232,12 +232,12 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         return BatchStatus.Expired;
     }
 
-    /// <summary>Ends with the window. A timer counts on while the clock is set or the machine sleeps: so the clock is looked at.</summary>
+    /// <summary>Ends with the window. It reads the clock repeatedly, because a timer does not notice that the clock was set or that the machine was asleep.</summary>
     private async Task WindowAsync(CancellationToken over)
     {
         while (record.ExpiresAt - engine.Time.GetUtcNow() is { Ticks: > 0 } left)
         {
-            await Task.Delay(left < s_clockLook ? left : s_clockLook, engine.Time, over);
+            await Task.Delay(left < s_clockCheckInterval ? left : s_clockCheckInterval, engine.Time, over);
         }
     }
 
@@ -248,10 +248,10 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
         _ => Task.CompletedTask,
     };
 
-    private static bool IsPassing(Exception exception) =>
+    private static bool IsTemporary(Exception exception) =>
         exception is IOException and not (FileNotFoundException or EndOfStreamException) or SqliteException or UnauthorizedAccessException;
 
-    /// <summary>One broken batch must not take the others down: it ends as failed, and says why.</summary>
+    /// <summary>Ends a batch that cannot continue as failed, so that it does not affect the others. Returns false if that failed too.</summary>
     private bool TryFail(Exception exception)
     {
         Log.BatchBroken(engine.Logger, record.Id, exception);
@@ -260,17 +260,17 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
             BatchResults reached = engine.ResultFiles.KeepPartialResults(State.Record, engine.Time.GetUtcNow());
             string message = exception switch
             {
-                FileNotFoundException => "The input file is gone.",
-                EndOfStreamException => "The input file has not the size any more that it had when it was uploaded.",
-                _ => "The batch could not go on; the service's log says why.",
+                FileNotFoundException => "The input file does not exist any more.",
+                EndOfStreamException => "The size of the input file has changed since the upload.",
+                _ => "The batch cannot continue because of an internal error. The log of the service has the details.",
             };
             string code = exception switch { FileNotFoundException => "file_not_found", EndOfStreamException => "file_changed", _ => "server_error" };
-            End(BatchStatus.Failed, [new ServiceError(code, reached.Files.Count > 0 ? message + " Results it had got are kept." : message)], reached);
+            End(BatchStatus.Failed, [new ServiceError(code, reached.Files.Count > 0 ? message + " The results so far are kept." : message)], reached);
             return true;
         }
         catch (Exception again)
         {
-            if (!IsPassing(again))
+            if (!IsTemporary(again))
             {
                 Log.BatchBroken(engine.Logger, record.Id, again);
             }
@@ -281,7 +281,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
 
     private BatchRecord End(BatchStatus outcome, IReadOnlyList<ServiceError> errors, BatchResults results)
     {
-        LineIndex.Delete(engine.ResultFiles.IndexOf(record)); // Before the end is stored: nobody would look for it after.
+        LineIndex.Delete(engine.ResultFiles.IndexOf(record)); // Before the end is stored, because a finished batch is not cleaned up again.
         return State.End(outcome, errors, results);
     }
 
@@ -292,7 +292,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
             State.Show(null);
             _run = null;
             await engine.Dispatcher.StopAsync(run, TimeSpan.Zero);
-            engine.Progress.Leave(record.Id);
+            engine.Progress.Remove(record.Id);
             run.Dispose();
         }
     }

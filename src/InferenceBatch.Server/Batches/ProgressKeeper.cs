@@ -5,51 +5,50 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>
-/// Keeps how far running batches are in the database, counts and statistics, every half second and all in one
-/// transaction: after a restart a batch must not look as if it began anew. A kill loses the latencies of the last half
-/// second, and nothing else.
+/// Stores the counts and statistics of all running batches in the database, every half second in one transaction, so that a
+/// batch shows its progress right after a restart. A kill loses only the latencies and retries of the last half second.
 /// </summary>
 internal sealed class ProgressKeeper : IDisposable
 {
-    private static readonly TimeSpan s_every = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(0.5);
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, Kept> _runs = [];
+    private readonly Dictionary<string, StoredRun> _runs = [];
     private readonly Database _database;
     private readonly ITimer _timer;
 
     public ProgressKeeper(Database database, TimeProvider time)
     {
         _database = database;
-        _timer = time.CreateTimer(_ => KeepAll(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = time.CreateTimer(_ => StoreAll(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Gives a run the latencies and retries that were kept of it, and keeps its progress from now on.</summary>
+    /// <summary>Adds the stored latencies and retries to a run, and stores its progress from now on.</summary>
     public void Add(string batchId, LineRun run)
     {
         if (_database.Statistics.Find(batchId) is { } json)
         {
-            run.AddKept(json);
+            run.AddStored(json);
         }
 
         lock (_gate)
         {
-            _runs.Add(batchId, new Kept(run));
+            _runs.Add(batchId, new StoredRun(run));
             if (_runs.Count == 1)
             {
-                _timer.Change(s_every, Timeout.InfiniteTimeSpan);
+                _timer.Change(s_interval, Timeout.InfiniteTimeSpan);
             }
         }
     }
 
-    /// <summary>Keeps a run a last time: before its last status is written, or where it breaks off.</summary>
-    public void Leave(string batchId)
+    /// <summary>Stores the progress of a run for the last time: before its final status is stored, or when it stops.</summary>
+    public void Remove(string batchId)
     {
         lock (_gate)
         {
-            if (_runs.TryGetValue(batchId, out Kept? kept))
+            if (_runs.TryGetValue(batchId, out StoredRun? stored))
             {
-                Keep([new(batchId, kept)]);
+                Store([new(batchId, stored)]);
                 _runs.Remove(batchId);
             }
         }
@@ -57,21 +56,21 @@ internal sealed class ProgressKeeper : IDisposable
 
     public void Dispose() => _timer.Dispose();
 
-    private void KeepAll()
+    private void StoreAll()
     {
         lock (_gate)
         {
-            Keep(_runs);
+            Store(_runs);
             if (_runs.Count > 0)
             {
-                _timer.Change(s_every, Timeout.InfiniteTimeSpan);
+                _timer.Change(s_interval, Timeout.InfiniteTimeSpan);
             }
         }
     }
 
-    private void Keep(IEnumerable<KeyValuePair<string, Kept>> runs)
+    private void Store(IEnumerable<KeyValuePair<string, StoredRun>> runs)
     {
-        List<(string BatchId, Kept Kept, long Done)> changed =
+        List<(string BatchId, StoredRun Stored, long Done)> changed =
             [.. runs.Select(run => (run.Key, run.Value, run.Value.Run.Counts.Done)).Where(run => run.Done != run.Value.Done)];
         if (changed.Count == 0)
         {
@@ -82,22 +81,22 @@ internal sealed class ProgressKeeper : IDisposable
         {
             _database.Write(() => changed.ForEach(run =>
             {
-                _database.Batches.UpdateProgress(run.BatchId, run.Kept.Run.Counts, run.Kept.Run.Usage);
-                _database.Statistics.Keep(run.BatchId, run.Kept.Run.Statistics);
+                _database.Batches.UpdateProgress(run.BatchId, run.Stored.Run.Counts, run.Stored.Run.Usage);
+                _database.Statistics.Keep(run.BatchId, run.Stored.Run.Statistics);
             }));
-            changed.ForEach(run => run.Kept.Done = run.Done);
+            changed.ForEach(run => run.Stored.Done = run.Done);
         }
         catch (SqliteException)
         {
-            // A full disk: the batch itself says so, and the next time comes soon.
+            // The disk is full. The batch itself reports it, and the next attempt follows soon.
         }
     }
 
-    private sealed class Kept(LineRun run)
+    private sealed class StoredRun(LineRun run)
     {
         public LineRun Run { get; } = run;
 
-        /// <summary>How many lines are in what is kept.</summary>
+        /// <summary>How many lines the stored progress includes.</summary>
         public long Done { get; set; } = run.Counts.Done;
     }
 }

@@ -8,33 +8,36 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Batches;
 
 /// <summary>
-/// Where the two result files of a batch stand: under <c>batches/</c> while it runs, under <c>files/</c> once it ends.
-/// Each step can be done again after a crash.
+/// The result files of batches: in <c>batches/</c> while a batch runs, in <c>files/</c> after its end. Each step can be repeated
+/// after a crash.
 /// </summary>
 internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupSync sync)
 {
     private const string OutputKind = "output";
     private const string ErrorKind = "error";
 
-    /// <summary>What a result file is called, as its <c>filename</c>.</summary>
+    /// <summary>Returns the <c>filename</c> of a result file.</summary>
     public static string NameOf(BatchRecord batch, string fileId) =>
         $"{batch.Id}_{(fileId == batch.OutputFileId ? OutputKind : ErrorKind)}.jsonl";
 
-    /// <summary>Opens a batch's lines with what is done already.</summary>
+    /// <summary>Opens the run of a batch with the results so far.</summary>
     /// <exception cref="IOException">A file cannot be opened.</exception>
-    /// <exception cref="InvalidDataException">A result file is another batch's.</exception>
-    public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans) =>
-        new(batch.Endpoint, input, spans, onLine => OpenResults(batch, onLine)) { Name = batch.Id };
+    /// <exception cref="InvalidDataException">A result file belongs to another batch.</exception>
+    public LineRun Open(BatchRecord batch, string input, RequestSpan[] spans)
+    {
+        var recovered = new RecoveredLines(spans);
+        return new LineRun(batch.Endpoint, input, spans, OpenResults(batch, recovered.Add), recovered) { Name = batch.Id };
+    }
 
-    /// <summary>Opens a batch's results alone.</summary>
+    /// <summary>Opens only the result files of a batch.</summary>
     /// <inheritdoc cref="Open"/>
     private ResultFilePair OpenResults(BatchRecord batch, Func<int, LineOutcome, bool> onLine) => ResultFilePair.Open(
         batch.Id["batch_".Length..], Current(batch, OutputKind, batch.OutputFileId!), Current(batch, ErrorKind, batch.ErrorFileId!), sync, onLine);
 
-    /// <summary>Where a running batch's <see cref="LineIndex"/> stands.</summary>
+    /// <summary>Returns the path of the <see cref="LineIndex"/> of a running batch.</summary>
     public string IndexOf(BatchRecord batch) => Path.Combine(folder.BatchesPath, batch.Id + ".lines");
 
-    /// <summary>Gives the result files, whole and synced, their final place; an empty one is deleted.</summary>
+    /// <summary>Moves the complete and synced result files to their final paths. Deletes empty ones.</summary>
     public List<FileRecord> Keep(BatchRecord batch, ResultFilePair results, DateTimeOffset now)
     {
         var kept = new List<FileRecord>(2);
@@ -45,8 +48,8 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
         return kept;
     }
 
-    /// <summary>What a batch that cannot go on has got already: it is paid for.</summary>
-    /// <exception cref="IOException">The disk refused; it can be tried again.</exception>
+    /// <summary>Keeps the results so far of a batch that cannot continue, because they are paid for.</summary>
+    /// <exception cref="IOException">The disk is full or failing. The call can be retried.</exception>
     public BatchResults KeepPartialResults(BatchRecord batch, DateTimeOffset now)
     {
         if (batch.OutputFileId is null)
@@ -55,28 +58,26 @@ internal sealed class ResultFileStore(DataFolder folder, FileStore files, GroupS
         }
 
         var lines = new HashSet<int>();
-        int completed = 0, failed = 0;
-        LineUsage sum = default;
+        var statistics = new LineStatistics();
         try
         {
             using ResultFilePair results = OpenResults(batch, (line, outcome) =>
             {
-                if (!lines.Add(line))
+                bool isNew = lines.Add(line);
+                if (isNew)
                 {
-                    return false;
+                    statistics.Add(line, outcome);
                 }
 
-                completed += outcome.IsSuccess ? 1 : 0;
-                failed += outcome.IsSuccess ? 0 : 1;
-                sum += outcome.Usage;
-                return true;
+                return isNew;
             });
             results.Sync();
-            return new BatchResults(Keep(batch, results, now), new RequestCounts(batch.Counts.Total, completed, failed), sum.ToTokenUsage());
+            var counts = new RequestCounts(batch.Counts.Total, statistics.Completed, statistics.Failed);
+            return new BatchResults(Keep(batch, results, now), counts, statistics.Usage.ToTokenUsage());
         }
         catch (InvalidDataException)
         {
-            return new BatchResults([], batch.Counts, null); // They are somebody else's.
+            return new BatchResults([], batch.Counts, null); // They do not belong to this batch.
         }
     }
 

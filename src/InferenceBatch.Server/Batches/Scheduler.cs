@@ -6,19 +6,19 @@ using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Batches;
 
-/// <summary>Holds the batches that have not ended: starts them, goes on with them after a restart, stops them.</summary>
+/// <summary>Starts, resumes and stops the batches that have not ended.</summary>
 internal sealed class Scheduler(EngineServices engine) : IAsyncDisposable
 {
-    private static readonly TimeSpan s_sweepEvery = TimeSpan.FromHours(1);
+    private static readonly TimeSpan s_sweepInterval = TimeSpan.FromHours(1);
 
     private readonly ConcurrentDictionary<string, (LocalBatch Batch, Task Ended)> _running = new();
     private readonly CancellationTokenSource _stop = new();
     private ITimer? _sweep;
 
-    /// <summary>Whether new batches are taken.</summary>
+    /// <summary>Whether new batches are accepted.</summary>
     public bool IsReady => _sweep is not null && !_stop.IsCancellationRequested;
 
-    /// <summary>Goes on with what the last process left.</summary>
+    /// <summary>Resumes the unfinished batches of the previous process.</summary>
     public void Start()
     {
         List<BatchRecord> unfinished = engine.Database.Batches.Unfinished();
@@ -28,10 +28,10 @@ internal sealed class Scheduler(EngineServices engine) : IAsyncDisposable
         }
 
         unfinished.ForEach(Launch);
-        _sweep = engine.Time.CreateTimer(_ => Sweep(), null, TimeSpan.Zero, s_sweepEvery);
+        _sweep = engine.Time.CreateTimer(_ => Sweep(), null, TimeSpan.Zero, s_sweepInterval);
     }
 
-    /// <summary>Keeps a new batch and starts it; false when its input file is gone.</summary>
+    /// <summary>Stores a new batch and starts it. Returns false if its input file does not exist any more.</summary>
     public bool Create(BatchRecord record)
     {
         bool hasInput = engine.Database.Batches.Insert(record);
@@ -43,21 +43,21 @@ internal sealed class Scheduler(EngineServices engine) : IAsyncDisposable
         return hasInput;
     }
 
-    /// <summary>A batch as it stands now, whoever's it is.</summary>
+    /// <summary>Returns the current state of a batch of any owner; null if there is none.</summary>
     public BatchRecord? Find(string id) =>
         _running.TryGetValue(id, out (LocalBatch Batch, Task) running) ? running.Batch.State.Snapshot() : engine.Database.Batches.Find(id);
 
-    /// <summary>What the ended lines of a batch add up to, as JSON, whoever's it is.</summary>
+    /// <summary>Returns the statistics of a batch of any owner, as JSON.</summary>
     public string FindStatistics(string id) =>
         (_running.TryGetValue(id, out (LocalBatch Batch, Task) running) ? running.Batch.Statistics() : null)
         ?? engine.Database.Statistics.Find(id) ?? LineStatistics.None;
 
-    /// <summary>One page of an owner's batches as they stand now; null when <paramref name="after"/> names none of them.</summary>
+    /// <summary>Returns one page of the batches of an owner in their current state; null if <paramref name="after"/> is not a batch of the owner.</summary>
     public List<BatchRecord>? List(string owner, string? after, int limit) =>
         engine.Database.Batches.List(owner, after, limit)?.ConvertAll(record =>
             !record.IsFinished && _running.TryGetValue(record.Id, out (LocalBatch Batch, Task) running) ? running.Batch.State.Snapshot() : record);
 
-    /// <summary>Asks a batch to end early; null where there is none of this id.</summary>
+    /// <summary>Cancels a batch; returns null if it does not exist.</summary>
     public BatchRecord? Cancel(string id)
     {
         if (_running.TryGetValue(id, out (LocalBatch Batch, Task) running))
@@ -68,7 +68,7 @@ internal sealed class Scheduler(EngineServices engine) : IAsyncDisposable
         return Find(id);
     }
 
-    /// <summary>The result file of a running batch as it is so far, with the batch it belongs to.</summary>
+    /// <summary>Returns a result file of a running batch and the batch; null if there is none with this ID.</summary>
     public (BatchRecord Batch, ResultFileWriter File)? FindPartial(string fileId)
     {
         foreach ((LocalBatch batch, _) in _running.Values)
@@ -82,7 +82,7 @@ internal sealed class Scheduler(EngineServices engine) : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Stops all batches where they can go on at the next start.</summary>
+    /// <summary>Stops all batches so that they can resume at the next start.</summary>
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
@@ -94,7 +94,7 @@ internal sealed class Scheduler(EngineServices engine) : IAsyncDisposable
         await StopAsync();
         if (_sweep is { } sweep)
         {
-            await sweep.DisposeAsync(); // Once it is back, none of its work is under way.
+            await sweep.DisposeAsync(); // It returns when no sweep is running.
         }
 
         _stop.Dispose();

@@ -4,23 +4,26 @@ using InferenceBatch.Server.Dispatch.Upstreams;
 namespace InferenceBatch.Server.Dispatch;
 
 /// <summary>
-/// Sends the lines of all runs to one upstream: as many at once as <see cref="UpstreamControl"/> allows, the runs taking
-/// turns line by line, so that a small batch does not wait behind a large one. Nothing here polls: the end of a line
-/// starts the next.
+/// Sends the lines of all runs to one upstream, as many at once as <see cref="UpstreamControl"/> allows. The runs take turns
+/// line by line, so that a small batch does not wait behind a large one. It does not poll: the end of one line starts the
+/// next one. Which line of a run is next is up to its <see cref="RunQueue"/>.
 /// </summary>
 internal sealed class LineDispatcher : IDisposable
 {
-    /// <summary>Bytes of lines that are in flight together, at most, unless it is one line: each is held whole, several times over on its way.</summary>
+    /// <summary>
+    /// The most bytes of lines in flight, unless a single line is larger: each line in flight is in memory completely, several
+    /// times over.
+    /// </summary>
     private const long MaxBytesInFlight = 32 * 1024 * 1024;
 
-    /// <summary>Among more waiting lines than this none is looked for that may be sent early: there is enough to do.</summary>
-    private const int MostEarly = 1000;
+    /// <summary>If more lines than this wait for a retry, none of them is sent early: some are due soon anyway.</summary>
+    private const int MaxEarly = 1000;
 
-    private static readonly TimeSpan s_shortestTimer = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan s_minTimer = TimeSpan.FromMilliseconds(1);
 
     private readonly Lock _gate = new();
+    private readonly HashSet<LineRun> _runs = [];
     private readonly Queue<LineRun> _round = new();
-    private readonly PriorityQueue<Work, TimeSpan> _waiting = new();
     private readonly UpstreamControl _upstream;
     private readonly LineSender _sender;
     private readonly TimeProvider _time;
@@ -40,31 +43,34 @@ internal sealed class LineDispatcher : IDisposable
         upstream.Changed = StartWorkers;
     }
 
-    /// <summary>Begins to send a run's lines.</summary>
+    /// <summary>Starts to send the lines of a run.</summary>
     public void Add(LineRun run)
     {
         lock (_gate)
         {
+            _runs.Add(run);
             JoinRound(run);
         }
 
         StartWorkers();
     }
 
-    /// <summary>Sends no more of a run's lines, and gives those in flight some time; the task ends when none is in flight.</summary>
-    /// <param name="grace">How long they may continue.</param>
-    /// <param name="hurry">Ends the grace.</param>
-    public async Task StopAsync(LineRun run, TimeSpan grace, CancellationToken hurry = default)
+    /// <summary>Sends no more lines of a run. The task ends when none of its lines is in flight.</summary>
+    /// <param name="run">The run. It may be one that was not added.</param>
+    /// <param name="grace">How long lines in flight may continue before they are given up.</param>
+    /// <param name="skipGrace">Ends the grace.</param>
+    public async Task StopAsync(LineRun run, TimeSpan grace, CancellationToken skipGrace = default)
     {
         Task idle;
         lock (_gate)
         {
+            _runs.Remove(run);
             idle = run.Queue.Stop();
         }
 
         try
         {
-            await idle.WaitAsync(grace, _time, hurry);
+            await idle.WaitAsync(grace, _time, skipGrace);
         }
         catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
         {
@@ -79,7 +85,7 @@ internal sealed class LineDispatcher : IDisposable
         _timer.Dispose();
     }
 
-    /// <summary>Time that no clock that is set can move.</summary>
+    /// <summary>The time since the start. Changes of the system clock do not affect it.</summary>
     private TimeSpan Now => _time.GetElapsedTime(_start);
 
     private void StartWorkers()
@@ -104,13 +110,13 @@ internal sealed class LineDispatcher : IDisposable
         bool hasNext;
         do
         {
-            Verdict verdict = await _sender.SendAsync(work.Run, work.Index, work.Ticket, work.History);
+            Verdict? verdict = await _sender.SendAsync(work.Run, work.Line, work.Ticket);
             bool hasMore;
             lock (_gate)
             {
                 _inFlight--;
                 _bytesInFlight -= work.Bytes;
-                TakeEnd(work, verdict);
+                EndAttempt(work, verdict);
                 hasNext = TryTake(out work);
                 hasMore = hasNext && _inFlight < _upstream.Limit && _round.Count > 0;
             }
@@ -123,42 +129,53 @@ internal sealed class LineDispatcher : IDisposable
         while (hasNext);
     }
 
-    private void TakeEnd(in Work work, in Verdict verdict)
+    private void EndAttempt(in Work work, in Verdict? outcome)
     {
-        if (verdict.Wait is { } wait)
+        (LineRun run, QueuedLine line) = (work.Run, work.Line);
+        if (outcome is { Wait: null })
+        {
+            run.Queue.MarkDone(line.Index);
+        }
+        else if (outcome is { Wait: { } wait } verdict)
         {
             Meters.Retries.Add(1);
-            if (verdict.History != work.History)
+            if (verdict.History != line.History)
             {
-                work.Run.AddRetry(verdict.Reason);
+                run.AddRetry(verdict.Reason);
             }
 
-            Work again = work with { History = verdict.History, Soonest = Now + verdict.Soonest };
+            line = line with { History = verdict.History };
             if (wait == TimeSpan.Zero)
             {
-                SendAgain(again);
+                run.Queue.RetryNow(line);
+                JoinRound(run);
             }
             else
             {
-                _waiting.Enqueue(again, Now + wait);
+                TimeSpan now = Now;
+                run.Queue.Retry(line, now + wait, now + verdict.MinWait);
+                SetTimer(now + wait);
+            }
+
+            if (verdict.RunError is { } message)
+            {
+                run.Break(new UpstreamException(UpstreamFault.Unreachable, message));
             }
         }
 
-        if (verdict.GivesUp is { } message)
-        {
-            work.Run.Break(new UpstreamException(UpstreamFault.Unreachable, message));
-        }
-
-        work.Run.Queue.Ended();
+        run.Queue.EndAttempt();
     }
 
-    /// <summary>Takes the next line, if there is one and the upstream takes it now; else sees to it that it is tried again in time.</summary>
+    /// <summary>
+    /// Takes the next line, if there is one and the upstream accepts it now. Otherwise an event or the timer causes the next
+    /// try.
+    /// </summary>
     private bool TryTake(out Work work)
     {
         work = default;
         if (_round.Count == 0)
         {
-            SendEarly();
+            ReleaseEarly();
         }
 
         while (_round.TryPeek(out LineRun? run))
@@ -171,10 +188,10 @@ internal sealed class LineDispatcher : IDisposable
             }
 
             bool isProbe = _upstream.IsHeld;
-            int bytes = run.SpanOf(run.Queue.Next(isProbe)).Length;
+            int bytes = run.SpanOf(run.Queue.Peek(isProbe)).Length;
             if (_bytesInFlight > 0 && _bytesInFlight + bytes > MaxBytesInFlight)
             {
-                return false; // The end of a line in flight comes here again.
+                return false; // The end of a line in flight tries again.
             }
 
             _upstream.HasFresh = HasFresh();
@@ -185,26 +202,20 @@ internal sealed class LineDispatcher : IDisposable
                     SetTimer(Now + wait);
                 }
 
-                break;
+                return false;
             }
 
             _round.Dequeue();
             run.Queue.IsInRound = false;
-            (int index, LineHistory history) = run.Queue.Take(isProbe);
-            work = new Work(run, index, bytes, ticket, history, default);
+            work = new Work(run, run.Queue.Take(isProbe), bytes, ticket);
             _inFlight++;
             _bytesInFlight += bytes;
             JoinRound(run);
             _upstream.HasFresh = HasFresh();
-            break;
+            return true;
         }
 
-        if (_waiting.TryPeek(out _, out TimeSpan due))
-        {
-            SetTimer(due);
-        }
-
-        return work.Run is not null;
+        return false;
     }
 
     private bool HasFresh()
@@ -220,41 +231,33 @@ internal sealed class LineDispatcher : IDisposable
         return false;
     }
 
-    /// <summary>No line is ready: those that wait may be sent as soon as their wait allows it.</summary>
-    private void SendEarly()
+    /// <summary>If no line is ready, waiting lines may be sent as soon as their shorter wait is over.</summary>
+    private void ReleaseEarly()
     {
-        if (_waiting.Count is 0 or > MostEarly)
+        int waiting = 0;
+        foreach (LineRun run in _runs)
+        {
+            waiting += run.Queue.Waiting;
+        }
+
+        if (waiting is 0 or > MaxEarly)
         {
             return;
         }
 
         TimeSpan now = Now;
-        TimeSpan first = _waiting.UnorderedItems.Min(item => item.Element.Soonest);
-        if (first > now)
+        TimeSpan earliest = _runs.Min(run => run.Queue.FindEarliest());
+        if (earliest > now)
         {
-            SetTimer(first);
+            SetTimer(earliest);
             return;
         }
 
-        (Work Element, TimeSpan Priority)[] all = [.. _waiting.UnorderedItems];
-        _waiting.Clear();
-        foreach ((Work element, TimeSpan due) in all)
+        foreach (LineRun run in _runs)
         {
-            if (element.Soonest <= now)
-            {
-                SendAgain(element);
-            }
-            else
-            {
-                _waiting.Enqueue(element, due);
-            }
+            run.Queue.ReleaseEarly(now);
+            JoinRound(run);
         }
-    }
-
-    private void SendAgain(in Work work)
-    {
-        work.Run.Queue.Again(work.Index, work.History);
-        JoinRound(work.Run);
     }
 
     private void JoinRound(LineRun run)
@@ -272,8 +275,8 @@ internal sealed class LineDispatcher : IDisposable
         {
             _timerDue = due;
             TimeSpan wait = due - Now;
-            // A timer may fire a little early; it must not fire in a tight loop.
-            _timer.Change(wait > s_shortestTimer ? wait : s_shortestTimer, Timeout.InfiniteTimeSpan);
+            // A timer may fire a little early, which must not cause a tight loop.
+            _timer.Change(wait > s_minTimer ? wait : s_minTimer, Timeout.InfiniteTimeSpan);
         }
     }
 
@@ -283,15 +286,20 @@ internal sealed class LineDispatcher : IDisposable
         {
             _timerDue = TimeSpan.MaxValue;
             TimeSpan now = Now;
-            while (_waiting.TryPeek(out Work work, out TimeSpan due) && due <= now)
+            TimeSpan next = TimeSpan.MaxValue;
+            foreach (LineRun run in _runs)
             {
-                _waiting.Dequeue();
-                SendAgain(work);
+                run.Queue.ReleaseDue(now);
+                JoinRound(run);
+                next = next < run.Queue.NextDue ? next : run.Queue.NextDue;
             }
+
+            SetTimer(next);
         }
 
         StartWorkers();
     }
 
-    private readonly record struct Work(LineRun Run, int Index, int Bytes, long Ticket, LineHistory History, TimeSpan Soonest);
+    /// <summary>A line in flight.</summary>
+    private readonly record struct Work(LineRun Run, QueuedLine Line, int Bytes, long Ticket);
 }

@@ -1,4 +1,3 @@
-using System.Collections;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Server.Diagnostics;
@@ -10,8 +9,8 @@ using Microsoft.Win32.SafeHandles;
 namespace InferenceBatch.Server.Dispatch;
 
 /// <summary>
-/// The lines of one input file on their way through the dispatcher: where each stands in the file, which ones have
-/// an answer, and the result files that the answers go to. About 32 bytes a line.
+/// The lines of one input file while they are dispatched: their requests, their results and their counts. The state of each
+/// line is in <see cref="Queue"/>. About 32 bytes per line.
 /// </summary>
 internal sealed class LineRun : IDisposable
 {
@@ -20,56 +19,52 @@ internal sealed class LineRun : IDisposable
     private readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SafeFileHandle _input;
     private readonly RequestSpan[] _spans;
-    private readonly BitArray _done;
-    private readonly LineStatistics _statistics = new();
-    private int _completed;
-    private int _failed;
-    private LineUsage _usage;
+    private readonly LineStatistics _statistics;
 
-    /// <param name="endpoint">Where the lines are sent.</param>
-    /// <param name="inputPath">The file the spans point into.</param>
-    /// <param name="spans">The file's requests, in its order.</param>
-    /// <param name="openResults">Opens the result files; is told what is done already.</param>
-    /// <exception cref="IOException">The input or a result file cannot be opened.</exception>
-    /// <exception cref="InvalidDataException">The result files are another input's.</exception>
-    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, Func<Func<int, LineOutcome, bool>, ResultFilePair> openResults)
+    /// <param name="endpoint">The endpoint that the lines are sent to.</param>
+    /// <param name="inputPath">The input file.</param>
+    /// <param name="spans">The requests of the input file, in its order.</param>
+    /// <param name="results">The result files. The run disposes them, also if this constructor throws.</param>
+    /// <param name="recovered">What the result files contain. It becomes the run's own.</param>
+    /// <exception cref="IOException">The input file cannot be opened.</exception>
+    public LineRun(string endpoint, string inputPath, RequestSpan[] spans, ResultFilePair results, RecoveredLines recovered)
     {
         Endpoint = endpoint;
+        Results = results;
+        Queue = new RunQueue(recovered.Done);
         _spans = spans;
-        _done = new BitArray(spans.Length);
-        _input = File.OpenHandle(inputPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        _statistics = recovered.Statistics;
         try
         {
-            Results = openResults(Recovered);
+            _input = File.OpenHandle(inputPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         }
         catch
         {
-            _input.Dispose();
+            results.Dispose();
             throw;
         }
 
-        Queue = new RunQueue(_done);
-        Meters.AddWaiting(spans.Length - _completed - _failed);
-        if (_completed + _failed == spans.Length)
+        Meters.AddWaiting(spans.Length - _statistics.Done);
+        if (_statistics.Done == spans.Length)
         {
             _finished.SetResult();
         }
     }
 
-    /// <summary>Whose lines they are, for messages.</summary>
+    /// <summary>The name of the run in messages.</summary>
     public string Name { get; init; } = "The run";
 
     public string Endpoint { get; }
 
     public ResultFilePair Results { get; }
 
-    /// <summary>What the dispatcher keeps about this run; guarded by its lock.</summary>
+    /// <summary>The state of the lines. Guarded by the lock of the dispatcher, unless no line is in flight.</summary>
     public RunQueue Queue { get; }
 
-    /// <summary>Ends when every line has an answer in the result files; fails when that can never be.</summary>
+    /// <summary>Ends when every line has a result in the result files. Fails if the run cannot be completed.</summary>
     public Task Finished => _finished.Task;
 
-    /// <summary>Set when lines in flight are to be given up.</summary>
+    /// <summary>Cancelled when the lines in flight must be given up.</summary>
     public CancellationToken Aborted => _abort.Token;
 
     public RequestCounts Counts
@@ -78,7 +73,7 @@ internal sealed class LineRun : IDisposable
         {
             lock (_gate)
             {
-                return new RequestCounts(_spans.Length, _completed, _failed);
+                return new RequestCounts(_spans.Length, _statistics.Completed, _statistics.Failed);
             }
         }
     }
@@ -89,12 +84,12 @@ internal sealed class LineRun : IDisposable
         {
             lock (_gate)
             {
-                return _usage.ToTokenUsage();
+                return _statistics.Usage.ToTokenUsage();
             }
         }
     }
 
-    /// <summary>What the ended lines add up to, as JSON.</summary>
+    /// <summary>The statistics of the finished lines, as JSON.</summary>
     public string Statistics
     {
         get
@@ -106,16 +101,16 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    /// <summary>Adds what was kept before the run was opened and is not in the result files: latencies and retries.</summary>
-    public void AddKept(string json)
+    /// <summary>Adds the stored latencies and retries of earlier processes, which are not in the result files.</summary>
+    public void AddStored(string json)
     {
         lock (_gate)
         {
-            _statistics.AddKept(json);
+            _statistics.AddStored(json);
         }
     }
 
-    /// <summary>How often lines were sent again.</summary>
+    /// <summary>How often lines were retried.</summary>
     public RetryCounts Retries
     {
         get
@@ -127,7 +122,7 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    /// <summary>Counts a line that is sent again.</summary>
+    /// <summary>Counts a retry.</summary>
     public void AddRetry(RetryReason reason)
     {
         lock (_gate)
@@ -136,37 +131,37 @@ internal sealed class LineRun : IDisposable
         }
     }
 
-    /// <summary>Gives up the lines in flight; they stay without an answer.</summary>
+    /// <summary>Gives up the lines in flight. They have no result then.</summary>
     public void Abort() => _abort.Cancel();
 
-    /// <summary>Ends the run as one that cannot go on.</summary>
+    /// <summary>Ends the run with an error, because it cannot be completed.</summary>
     public void Break(Exception reason) => _finished.TrySetException(reason);
 
     public RequestSpan SpanOf(int index) => _spans[index];
 
     /// <summary>Reads a line's bytes from the input file.</summary>
-    /// <exception cref="IOException">The file cannot be read, or has become shorter.</exception>
+    /// <exception cref="IOException">The file cannot be read, or was truncated.</exception>
     public void Read(in RequestSpan span, Span<byte> target)
     {
         for (int read = 0; read < span.Length;)
         {
             int count = RandomAccess.Read(_input, target[read..span.Length], span.Offset + read);
-            read += count > 0 ? count : throw new EndOfStreamException("The input file has become shorter while its lines were run.");
+            read += count > 0 ? count : throw new EndOfStreamException("The input file was truncated while its lines were in progress.");
         }
     }
 
-    /// <summary>Writes an answer to its result file and counts it.</summary>
-    /// <exception cref="IOException">It could not be written; it can be tried again.</exception>
+    /// <summary>Writes the response to a line to its result file and counts it.</summary>
+    /// <exception cref="IOException">The result was not written. The call can be retried.</exception>
     public ValueTask AddAnswerAsync(int index, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body, in LineOutcome outcome) =>
         CountAsync(Results.AppendAnswerAsync(_spans[index].Line, customIdJson, statusCode, requestId, body), index, outcome);
 
-    /// <summary>Writes that a line got no answer to the error file and counts it.</summary>
+    /// <summary>Writes an error instead of a response to the error file and counts it.</summary>
     /// <inheritdoc cref="AddAnswerAsync"/>
     public ValueTask AddErrorAsync(int index, ReadOnlyMemory<byte> customIdJson, string code, string message) =>
         CountAsync(Results.AppendErrorsAsync([(_spans[index].Line, customIdJson)], code, message), index, LineOutcome.OfNoAnswer(code, message));
 
-    /// <summary>Ends every line that has no answer, for one reason. Not while lines are in flight.</summary>
-    /// <exception cref="IOException">Not all could be written; it can be tried again.</exception>
+    /// <summary>Writes the same error for every line that has no result. No line may be in flight.</summary>
+    /// <exception cref="IOException">Not all errors were written. The call can be retried.</exception>
     public async Task AddErrorToRestAsync(string code, string message)
     {
         const int GroupSize = 1000;
@@ -174,7 +169,7 @@ internal sealed class LineRun : IDisposable
         var indexes = new List<int>(GroupSize);
         for (int i = 0; i < _spans.Length; i++)
         {
-            if (!_done[i])
+            if (!Queue.IsDone(i))
             {
                 RequestSpan span = _spans[i];
                 byte[] customId = new byte[span.IdLength];
@@ -186,7 +181,12 @@ internal sealed class LineRun : IDisposable
             if (group.Count == GroupSize || (i == _spans.Length - 1 && group.Count > 0))
             {
                 await Results.AppendErrorsAsync(group, code, message);
-                indexes.ForEach(index => Count(index, LineOutcome.OfNoAnswer(code, message)));
+                foreach (int index in indexes)
+                {
+                    Queue.MarkDone(index);
+                    Count(index, LineOutcome.OfNoAnswer(code, message));
+                }
+
                 group.Clear();
                 indexes.Clear();
             }
@@ -195,22 +195,10 @@ internal sealed class LineRun : IDisposable
 
     public void Dispose()
     {
-        Meters.AddWaiting(_completed + _failed - _spans.Length);
+        Meters.AddWaiting(_statistics.Done - _spans.Length);
         Results.Dispose();
         _input.Dispose();
         _abort.Dispose();
-    }
-
-    private bool Recovered(int line, LineOutcome outcome)
-    {
-        int index = IndexOf(line);
-        if (index < 0 || _done[index])
-        {
-            return false;
-        }
-
-        Mark(index, outcome);
-        return true;
     }
 
     private async ValueTask CountAsync(ValueTask written, int index, LineOutcome outcome)
@@ -225,40 +213,13 @@ internal sealed class LineRun : IDisposable
         bool isLast;
         lock (_gate)
         {
-            Mark(index, outcome);
-            isLast = _completed + _failed == _spans.Length;
+            _statistics.Add(_spans[index].Line, outcome);
+            isLast = _statistics.Done == _spans.Length;
         }
 
         if (isLast)
         {
             _finished.TrySetResult();
         }
-    }
-
-    private void Mark(int index, in LineOutcome outcome)
-    {
-        _done[index] = true;
-        _completed += outcome.IsSuccess ? 1 : 0;
-        _failed += outcome.IsSuccess ? 0 : 1;
-        _usage += outcome.Usage;
-        _statistics.Add(_spans[index].Line, outcome);
-    }
-
-    private int IndexOf(int line)
-    {
-        int low = 0;
-        int high = _spans.Length - 1;
-        while (low <= high)
-        {
-            int middle = (low + high) >>> 1;
-            if (_spans[middle].Line == line)
-            {
-                return middle;
-            }
-
-            (low, high) = _spans[middle].Line < line ? (middle + 1, high) : (low, middle - 1);
-        }
-
-        return -1;
     }
 }

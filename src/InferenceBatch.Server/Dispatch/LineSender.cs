@@ -9,28 +9,30 @@ using InferenceBatch.Server.Storage;
 
 namespace InferenceBatch.Server.Dispatch;
 
-/// <summary>Sends one line once, and either writes what became of it to the run's result files or says when to send it again.</summary>
+/// <summary>Sends a line once. Then it either writes the result to the result files of the run, or says when to retry the line.</summary>
 internal sealed class LineSender(UpstreamControl upstream, EngineSettings settings, TimeProvider time, HealthIssues issues, ILogger logger)
 {
-    /// <summary>The code of a line that was sent as often as it may be and got no answer.</summary>
+    /// <summary>The error code of a line that got no response in any of its attempts.</summary>
     public const string FailedCode = "inference_failed";
 
-    /// <summary>The code of a line whose last attempt took too long.</summary>
+    /// <summary>The error code of a line whose last attempt timed out.</summary>
     public const string TimeoutCode = "request_timeout";
 
-    private const int LongestForeignText = 500;
+    private const int MaxForeignText = 500;
 
-    private static readonly TimeSpan s_diskWait = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_diskRetryWait = TimeSpan.FromSeconds(1);
 
-    /// <summary>Sends one line. Never throws: a line that is given up stays without an answer.</summary>
+    /// <summary>Sends a line. Never throws.</summary>
+    /// <param name="run">The run of the line.</param>
+    /// <param name="queued">The line with its earlier attempts.</param>
     /// <param name="ticket">From <see cref="UpstreamControl.TryStart"/>.</param>
-    /// <param name="history">Attempts before this one.</param>
-    /// <returns>When to send it again; the default when it is done, or given up.</returns>
-    public async Task<Verdict> SendAsync(LineRun run, int index, long ticket, LineHistory history)
+    /// <returns>When to retry the line, without a wait if it has its result; null if it was given up without a result.</returns>
+    public async Task<Verdict?> SendAsync(LineRun run, QueuedLine queued, long ticket)
     {
+        (int index, LineHistory history) = queued;
         RequestSpan span = run.SpanOf(index);
         byte[] line = ArrayPool<byte>.Shared.Rent(span.Length);
-        bool isOurs = false;
+        bool isReturnable = false;
         try
         {
             run.Read(span, line);
@@ -44,7 +46,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             {
                 long start = time.GetTimestamp();
                 using UpstreamAnswer answer = await upstream.SendAsync(ticket, run.Endpoint, line.AsMemory(span.BodyStart, span.BodyLength), timeout);
-                isOurs = true;
+                isReturnable = true;
                 return await EndAsync(run, index, ticket, history, customId, answer, time.GetElapsedTime(start));
             }
             catch (UpstreamException exception)
@@ -53,16 +55,16 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             }
             catch (OutOfMemoryException)
             {
-                attempt = new Attempt(AttemptKind.TimedOut, "The service had no memory for the upstream's answer.");
+                attempt = new Attempt(AttemptKind.TimedOut, "The service had not enough memory for the upstream's response.");
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested && upstream.IsLost(ticket))
             {
-                attempt = new Attempt(AttemptKind.Unreachable, "The upstream went away before it answered.");
+                attempt = new Attempt(AttemptKind.Unreachable, "The upstream became unavailable before it responded.");
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested)
             {
                 code = TimeoutCode;
-                attempt = new Attempt(AttemptKind.TimedOut, $"The upstream did not answer within {settings.RequestTimeout.TotalSeconds:0.###} s.");
+                attempt = new Attempt(AttemptKind.TimedOut, $"The upstream did not respond within {settings.RequestTimeout.TotalSeconds:0.###} s.");
             }
 
             Verdict verdict = upstream.End(ticket, attempt, history);
@@ -75,38 +77,38 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
         }
         catch (OperationCanceledException)
         {
-            return default;
+            return null;
         }
         catch (EndOfStreamException exception)
         {
             run.Break(exception);
-            return default;
+            return null;
         }
         catch (IOException exception)
         {
             issues.Begin(HealthIssues.Storage, run.Name, HealthIssues.StorageMessage, exception.Message);
-            return new Verdict(history, s_diskWait) { Soonest = s_diskWait };
+            return new Verdict(history, s_diskRetryWait) { MinWait = s_diskRetryWait };
         }
         catch (Exception exception)
         {
-            // A fault of ours must not cost the line's place in flight, nor be repeated without end.
+            // An error of the service itself must not occupy a place in flight, nor be repeated forever.
             Log.LineBroke(logger, span.Line, exception);
             try
             {
-                await run.AddErrorAsync(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to run this line; its log says more.");
-                return default;
+                await run.AddErrorAsync(index, line.AsMemory(span.IdStart, span.IdLength), FailedCode, "The service failed to process this line. Its log has the details.");
+                return new Verdict(history, null);
             }
             catch (IOException)
             {
-                return new Verdict(history, s_diskWait) { Soonest = s_diskWait };
+                return new Verdict(history, s_diskRetryWait) { MinWait = s_diskRetryWait };
             }
         }
         finally
         {
             upstream.Abandon(ticket);
 
-            // A send that was broken off may still hold the buffer: then it is left to the collector.
-            if (isOurs)
+            // A cancelled send may still use the buffer. Then the garbage collector frees it.
+            if (isReturnable)
             {
                 ArrayPool<byte>.Shared.Return(line);
             }
@@ -118,7 +120,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
     {
         bool isJson = LineUsage.TryReadBody(answer.Body, run.Endpoint, out LineUsage usage, out AnswerProblem? problem);
         problem = answer.IsSuccess ? problem : null;
-        // An error inside a success is kept as what it is.
+        // An error in a response with a success status is stored with the status of the error.
         int statusCode = problem?.EffectiveStatus ?? answer.StatusCode;
         bool isAnswer = isJson ? problem is null : !answer.IsSuccess;
         Attempt attempt = Attempt.Of(answer, problem?.StatusCode ?? answer.StatusCode, isAnswer);
@@ -130,7 +132,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
 
         if (!isJson && answer.IsSuccess)
         {
-            await AddErrorAsync(run, index, customId, FailedCode, $"The upstream's answer (status {answer.StatusCode}) was not JSON.");
+            await AddErrorAsync(run, index, customId, FailedCode, $"The upstream's response (status {answer.StatusCode}) is not valid JSON.");
             return verdict;
         }
 
@@ -169,21 +171,21 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
         }
     }
 
-    /// <summary>The line keeps its place in flight: nothing more is sent than there is room to keep.</summary>
+    /// <summary>The line keeps its place in flight, so that no more lines are sent than can be stored.</summary>
     private async Task WaitForDiskAsync(LineRun run, IOException exception)
     {
         issues.Begin(HealthIssues.Storage, run.Name, HealthIssues.StorageMessage, exception.Message);
-        await Task.Delay(s_diskWait, time, run.Aborted);
+        await Task.Delay(s_diskRetryWait, time, run.Aborted);
     }
 
-    /// <summary>A result line holds JSON: a body that is HTML or text becomes the message of an error object.</summary>
+    /// <summary>A result line contains JSON, so a body that is HTML or text becomes the message of an error object.</summary>
     private static byte[] Wrap(ReadOnlySpan<byte> body)
     {
-        string text = Encoding.UTF8.GetString(body[..Math.Min(body.Length, LongestForeignText * 4)]);
+        string text = Encoding.UTF8.GetString(body[..Math.Min(body.Length, MaxForeignText * 4)]);
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, LineJson.WriterOptions))
         {
-            Wire.WireWriter.WriteError(json, Wire.TextCut.Start(text, LongestForeignText), "upstream_error", null, null);
+            Wire.WireWriter.WriteError(json, Wire.TextCut.Start(text, MaxForeignText), "upstream_error", null, null);
         }
 
         return buffer.WrittenSpan.ToArray();

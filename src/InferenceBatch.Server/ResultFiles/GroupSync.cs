@@ -6,14 +6,14 @@ using Microsoft.Win32.SafeHandles;
 namespace InferenceBatch.Server.ResultFiles;
 
 /// <summary>
-/// Brings written lines to the disk in groups, on a thread of its own: 50 ms after the first line, or with the 256th.
-/// One fsync then serves hundreds of lines, and no worker waits for the disk.
+/// Syncs written lines to the disk in groups, on a separate thread: 50 ms after the first line, or with the 256th. So one
+/// fsync serves hundreds of lines, and no worker waits for the disk.
 /// </summary>
 internal sealed class GroupSync : IDisposable
 {
     private const int MaxLines = 256;
 
-    private static readonly TimeSpan s_longest = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_maxDelay = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _fileLock = new();
     private readonly object _gate = new();
@@ -23,10 +23,10 @@ internal sealed class GroupSync : IDisposable
     private int _lines;
     private readonly bool _isDurable;
     private bool _isStopping;
-    private bool _isRefused;
+    private bool _hasFailed;
 
-    /// <param name="logger">Told when the disk begins to refuse.</param>
-    /// <param name="isDurable">False to sync nothing: it shows what durability costs.</param>
+    /// <param name="logger">Logs when the first sync fails.</param>
+    /// <param name="isDurable">False to sync nothing, to measure the cost of durability.</param>
     public GroupSync(ILogger logger, bool isDurable = true)
     {
         _logger = logger;
@@ -36,10 +36,10 @@ internal sealed class GroupSync : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Brings what was written to a file to the disk.</summary>
+    /// <summary>Syncs a file to the disk.</summary>
     public Action<SafeFileHandle> Flush { get; }
 
-    /// <summary>Says that lines were added to a file.</summary>
+    /// <summary>Call this when lines were added to a file.</summary>
     public void Written(ResultFileWriter file, int count)
     {
         lock (_gate)
@@ -55,7 +55,7 @@ internal sealed class GroupSync : IDisposable
         }
     }
 
-    /// <summary>Forgets a file that is about to be closed; returns once no sync of it is under way.</summary>
+    /// <summary>Removes a file before it is closed. Returns when no sync of it is running.</summary>
     public void Forget(ResultFileWriter file)
     {
         lock (_gate)
@@ -111,7 +111,7 @@ internal sealed class GroupSync : IDisposable
             }
 
             long start = Stopwatch.GetTimestamp();
-            while (_lines < MaxLines && !_isStopping && s_longest - Stopwatch.GetElapsedTime(start) is { Ticks: > 0 } left)
+            while (_lines < MaxLines && !_isStopping && s_maxDelay - Stopwatch.GetElapsedTime(start) is { Ticks: > 0 } left)
             {
                 Monitor.Wait(_gate, left);
             }
@@ -131,17 +131,17 @@ internal sealed class GroupSync : IDisposable
                 file.IsFolderSynced = true;
             }
 
-            _isRefused = false;
+            _hasFailed = false;
         }
         catch (IOException exception)
         {
-            // The batch syncs once more before it ends, and that one is not forgiven.
-            if (!_isRefused)
+            // The batch syncs once more before it ends. A failure of that sync is not ignored.
+            if (!_hasFailed)
             {
                 Log.SyncRefused(_logger, exception.Message);
             }
 
-            _isRefused = true;
+            _hasFailed = true;
         }
     }
 }

@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace InferenceBatch.Server.ResultFiles;
 
-/// <summary>Lines that wait to be written together. Guarded by the file's lock until it is taken to be written.</summary>
+/// <summary>Lines that wait to be written together. Guarded by the lock of the file until they are taken for the write.</summary>
 internal sealed class PendingWrite
 {
     private readonly ArrayBufferWriter<byte> _lines = new(4096);
@@ -12,15 +12,16 @@ internal sealed class PendingWrite
 
     public int Count { get; private set; }
 
-    /// <summary>Ends when they are written, or fails when they could not be.</summary>
+    /// <summary>Ends when the lines are written. Fails if the write fails.</summary>
     public Task Written => _written.Task;
 
-    public void Add(ReadOnlySpan<byte> wholeLines, int count)
+    public void Add(ReadOnlySpan<byte> completeLines, int count)
     {
-        _lines.Write(wholeLines);
+        _lines.Write(completeLines);
         Count += count;
     }
 
+    /// <param name="failure">Why the write failed; null if it succeeded.</param>
     public void End(Exception? failure)
     {
         if (failure is null)

@@ -9,8 +9,9 @@ using InferenceBatch.Server.Statistics;
 namespace InferenceBatch.Server.ResultFiles;
 
 /// <summary>
-/// The two files that the lines of one batch end in: successes in the output, all others in the errors. A line's id
-/// is <c>batch_req_KEY_NUMBER</c>, its number in the input file, so the files alone say what is done.
+/// The two result files of a batch: the output file for successes, and the error file for all other lines. The ID of a result
+/// line is <c>batch_req_KEY_NUMBER</c> with the number of the line in the input file, so the files alone show which lines are
+/// done.
 /// </summary>
 internal sealed class ResultFilePair : IDisposable
 {
@@ -33,16 +34,16 @@ internal sealed class ResultFilePair : IDisposable
 
     public ResultFileWriter Errors { get; private init; } = null!;
 
-    /// <summary>Bytes that were torn or damaged when it was opened; their lines are to be run again.</summary>
+    /// <summary>The number of damaged bytes that were dropped when the files were opened. Their lines must run again.</summary>
     public long Dropped => Output.Dropped + Errors.Dropped;
 
-    /// <summary>Opens the result files of one batch, or makes them.</summary>
-    /// <param name="key">Names the batch in line ids.</param>
-    /// <param name="outputPath">The output so far, or to be.</param>
-    /// <param name="errorPath">The errors so far, or to be.</param>
-    /// <param name="sync">Brings lines to the disk.</param>
-    /// <param name="onLine">Told each line that is there already, its number and how it ended; false where the input has no such line, or has it once.</param>
-    /// <exception cref="InvalidDataException">A file holds nothing but what this batch did not write.</exception>
+    /// <summary>Opens the result files of a batch, or creates them.</summary>
+    /// <param name="key">Identifies the batch in the IDs of the lines.</param>
+    /// <param name="outputPath">The path of the output file.</param>
+    /// <param name="errorPath">The path of the error file.</param>
+    /// <param name="sync">Syncs lines to the disk.</param>
+    /// <param name="onLine">Called for each existing result with the number of the line and its outcome. Returns false if the input does not have the line, or if the line has a result already.</param>
+    /// <exception cref="InvalidDataException">A file has content, but no result of this batch.</exception>
     /// <exception cref="IOException">A file cannot be opened or read.</exception>
     public static ResultFilePair Open(string key, string outputPath, string errorPath, GroupSync sync, Func<int, LineOutcome, bool> onLine)
     {
@@ -70,21 +71,21 @@ internal sealed class ResultFilePair : IDisposable
         }
     }
 
-    /// <summary>Adds an answer; it goes to the output when its status is 2xx.</summary>
-    /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
+    /// <summary>Adds a response: to the output file if its status is 2xx, otherwise to the error file.</summary>
+    /// <exception cref="IOException">Nothing was added. The call can be retried.</exception>
     public ValueTask AppendAnswerAsync(int line, ReadOnlySpan<byte> customIdJson, int statusCode, string requestId, ReadOnlySpan<byte> body)
     {
         Span<byte> requestIdBytes = stackalloc byte[256];
         requestIdBytes = requestIdBytes[..Encoding.ASCII.GetBytes(requestId, requestIdBytes)];
         Span<byte> id = stackalloc byte[_idStart.Length + 11];
-        // A large one grows to its size at once: doubling would take three times its memory.
+        // Allocates the memory for a large body at once, because doubling would need three times as much.
         ArrayBufferWriter<byte> buffer = body.Length > LargeBuffer ? new ArrayBufferWriter<byte>(body.Length + customIdJson.Length + 1024) : Buffer();
         ResultLine.WriteAnswer(buffer, Id(line, id), customIdJson, statusCode, requestIdBytes, body);
         return (statusCode is >= 200 and < 300 ? Output : Errors).AppendAsync(buffer.WrittenSpan, 1);
     }
 
-    /// <summary>Adds lines that got no answer, all for one reason.</summary>
-    /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
+    /// <summary>Adds the same error for lines that got no response.</summary>
+    /// <exception cref="IOException">Nothing was added. The call can be retried.</exception>
     public ValueTask AppendErrorsAsync(IReadOnlyList<(int Line, ReadOnlyMemory<byte> CustomIdJson)> lines, string code, string message)
     {
         byte[] codeBytes = Encoding.ASCII.GetBytes(code);
@@ -99,8 +100,8 @@ internal sealed class ResultFilePair : IDisposable
         return Errors.AppendAsync(buffer.WrittenSpan, lines.Count);
     }
 
-    /// <summary>Returns once every line added is on the disk.</summary>
-    /// <exception cref="IOException">The disk refused.</exception>
+    /// <summary>Returns when every added line is on the disk.</summary>
+    /// <exception cref="IOException">The sync failed.</exception>
     public void Sync()
     {
         Output.Sync();
@@ -115,7 +116,7 @@ internal sealed class ResultFilePair : IDisposable
         Errors.Dispose();
     }
 
-    /// <summary>This thread's buffer, empty; one that a large answer has stretched is not kept.</summary>
+    /// <summary>Returns the empty buffer of this thread. A buffer that has grown for a large response is replaced.</summary>
     private static ArrayBufferWriter<byte> Buffer()
     {
         if (t_buffer is not { Capacity: <= LargeBuffer })

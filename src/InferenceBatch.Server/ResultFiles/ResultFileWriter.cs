@@ -7,8 +7,8 @@ using Microsoft.Win32.SafeHandles;
 namespace InferenceBatch.Server.ResultFiles;
 
 /// <summary>
-/// One of the two files of a <see cref="ResultFilePair"/>: lines are only ever added at its end, whole ones by one write
-/// of the system, so that after a crash at most the last line is torn.
+/// One of the two files of a <see cref="ResultFilePair"/>. Lines are only appended, and only complete lines with one system
+/// call, so that after a crash at most the last line is incomplete.
 /// </summary>
 /// <remarks>Safe for several threads.</remarks>
 internal sealed class ResultFileWriter : IDisposable
@@ -34,34 +34,34 @@ internal sealed class ResultFileWriter : IDisposable
 
     public string Path { get; }
 
-    /// <summary>Bytes of whole lines.</summary>
+    /// <summary>The length of the complete lines in bytes.</summary>
     public long Length => Interlocked.Read(ref _length);
 
     public long Lines => Interlocked.Read(ref _lines);
 
-    /// <summary>Told each time that lines were added, and how many.</summary>
+    /// <summary>Called each time lines were added, with their number.</summary>
     public Action<ResultFileWriter, int>? OnWritten { get; set; }
 
-    /// <summary>Whether its name is on the disk too; the sync's own note.</summary>
+    /// <summary>Whether its folder entry is synced too. For <see cref="GroupSync"/>.</summary>
     public bool IsFolderSynced { get; set; }
 
-    /// <summary>Bytes that were torn or damaged when it was opened, and are not believed.</summary>
+    /// <summary>The number of damaged bytes that were dropped when the file was opened.</summary>
     public long Dropped { get; private set; }
 
-    /// <summary>Opens a file, or makes it; every whole line is shown to <paramref name="onLine"/>, all else is dropped.</summary>
+    /// <summary>Opens a file, or creates it. Calls <paramref name="onLine"/> for each complete line, and drops everything else.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="flush">Brings what was written to the disk.</param>
-    /// <param name="onLine">Called with each line; returns false if the line belongs to another file, throws <see cref="JsonException"/> if it is not a result line.</param>
-    /// <exception cref="InvalidDataException">It is somebody else's file: nothing in it is this batch's.</exception>
+    /// <param name="flush">Syncs the file to the disk.</param>
+    /// <param name="onLine">Called with each line. Returns false if the line does not belong to this file; throws <see cref="JsonException"/> if it is not a result line.</param>
+    /// <exception cref="InvalidDataException">The file has content, but no line of this batch.</exception>
     public static ResultFileWriter Open(string path, Action<SafeFileHandle> flush, Func<ReadOnlySpan<byte>, bool> onLine)
     {
-        (List<(long Start, long End)> whole, long lines, long size) = Recover(path, onLine);
-        if (whole is [.., ( > 0, _)])
+        (List<(long Start, long End)> valid, long lines, long size) = Recover(path, onLine);
+        if (valid is [.., ( > 0, _)])
         {
-            RemoveDamagedLines(path, whole);
+            RemoveDamagedLines(path, valid);
         }
 
-        var file = new ResultFileWriter(path, flush) { _length = whole.Sum(part => part.End - part.Start), _lines = lines };
+        var file = new ResultFileWriter(path, flush) { _length = valid.Sum(part => part.End - part.Start), _lines = lines };
         file.Dropped = size - file._length;
         try
         {
@@ -80,18 +80,18 @@ internal sealed class ResultFileWriter : IDisposable
     }
 
     /// <summary>
-    /// Adds whole lines; the task ends when the system has them. A write can take long while the disk is busy: what comes
-    /// meanwhile is gathered and written at once, and no thread waits for another's write.
+    /// Adds complete lines. The task ends when they are written to the file. A write can take long while the disk is busy: lines
+    /// that arrive during it are collected and written together, and no thread waits for the write of another one.
     /// </summary>
-    /// <exception cref="IOException">Nothing was added; it can be tried again.</exception>
-    public ValueTask AppendAsync(ReadOnlySpan<byte> wholeLines, int count)
+    /// <exception cref="IOException">Nothing was added. The call can be retried.</exception>
+    public ValueTask AppendAsync(ReadOnlySpan<byte> completeLines, int count)
     {
         lock (_gate)
         {
             if (_isWriting)
             {
                 _next ??= new PendingWrite();
-                _next.Add(wholeLines, count);
+                _next.Add(completeLines, count);
                 return new ValueTask(_next.Written);
             }
 
@@ -100,7 +100,7 @@ internal sealed class ResultFileWriter : IDisposable
 
         try
         {
-            Write(wholeLines, count);
+            Write(completeLines, count);
             return ValueTask.CompletedTask;
         }
         finally
@@ -112,8 +112,8 @@ internal sealed class ResultFileWriter : IDisposable
         }
     }
 
-    /// <summary>Returns once everything added is on the disk.</summary>
-    /// <exception cref="IOException">The disk refused; it can be tried again.</exception>
+    /// <summary>Returns when all added lines are on the disk.</summary>
+    /// <exception cref="IOException">The sync failed. The call can be retried.</exception>
     public void Sync()
     {
         long length = Length;
@@ -132,7 +132,8 @@ internal sealed class ResultFileWriter : IDisposable
         }
         catch (IOException)
         {
-            // The system takes what it could not write for written, and says so once: written again, the next sync means it.
+            // The system marks the data that it could not write as written, and reports the failure only once. If the data is
+            // written again, the next sync covers it.
             WriteAgain(synced, length);
             throw;
         }
@@ -167,7 +168,7 @@ internal sealed class ResultFileWriter : IDisposable
         }
     }
 
-    private void Write(ReadOnlySpan<byte> wholeLines, int count)
+    private void Write(ReadOnlySpan<byte> completeLines, int count)
     {
         try
         {
@@ -177,7 +178,7 @@ internal sealed class ResultFileWriter : IDisposable
                 _isTorn = false;
             }
 
-            RandomAccess.Write(_handle, wholeLines, _length);
+            RandomAccess.Write(_handle, completeLines, _length);
         }
         catch
         {
@@ -185,45 +186,45 @@ internal sealed class ResultFileWriter : IDisposable
             throw;
         }
 
-        Interlocked.Add(ref _length, wholeLines.Length);
+        Interlocked.Add(ref _length, completeLines.Length);
         Interlocked.Add(ref _lines, count);
         OnWritten?.Invoke(this, count);
     }
 
     /// <summary>
-    /// Reads what is there. After a crash the last line may be cut off; after a power cut the lines since the last sync
-    /// may be holes. A bad line is dropped and run again; the others stay.
+    /// Reads an existing file. After a crash the last line may be incomplete. After a power cut the lines since the last sync
+    /// may be zeros. A damaged line is dropped and run again; the others are kept.
     /// </summary>
-    private static (List<(long Start, long End)> Whole, long Lines, long Size) Recover(string path, Func<ReadOnlySpan<byte>, bool> onLine)
+    private static (List<(long Start, long End)> Valid, long Lines, long Size) Recover(string path, Func<ReadOnlySpan<byte>, bool> onLine)
     {
-        var whole = new List<(long Start, long End)>();
+        var valid = new List<(long Start, long End)>();
         long lines = 0;
-        string? foreign = null;
+        string? unexpected = null;
         using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
         using var reader = new LineReader(stream);
         while (reader.Read())
         {
-            bool? isOurs = reader.IsTerminated ? TryRead(reader.Line.Span, onLine) : null;
-            if (isOurs != true)
+            bool? isOwn = reader.IsTerminated ? TryRead(reader.Line.Span, onLine) : null;
+            if (isOwn != true)
             {
-                foreign ??= isOurs == false ? "results of another input" : IsOwn(reader.Line.Span) ? null : "something else than results";
+                unexpected ??= isOwn == false ? "the results of another input" : IsOwn(reader.Line.Span) ? null : "content that was not written by a run";
             }
-            else if (whole is [.., var last] && last.End == reader.Offset)
+            else if (valid is [.., var last] && last.End == reader.Offset)
             {
-                whole[^1] = (last.Start, reader.NextOffset);
+                valid[^1] = (last.Start, reader.NextOffset);
                 lines++;
             }
             else
             {
-                whole.Add((reader.Offset, reader.NextOffset));
+                valid.Add((reader.Offset, reader.NextOffset));
                 lines++;
             }
         }
 
-        return foreign is null || lines > 0 ? (whole, lines, stream.Length) : throw new InvalidDataException($"'{path}' holds {foreign}.");
+        return unexpected is null || lines > 0 ? (valid, lines, stream.Length) : throw new InvalidDataException($"'{path}' contains {unexpected}.");
     }
 
-    /// <summary>Null where the line is damaged.</summary>
+    /// <summary>Returns null if the line is damaged.</summary>
     private static bool? TryRead(ReadOnlySpan<byte> line, Func<ReadOnlySpan<byte>, bool> onLine)
     {
         try
@@ -236,19 +237,19 @@ internal sealed class ResultFileWriter : IDisposable
         }
     }
 
-    /// <summary>Whether a bad line may be the rest of one of ours: nobody else's file may be cut.</summary>
+    /// <summary>Whether a line is a result line or the damaged rest of one. Lines of other programs must not be removed.</summary>
     internal static bool IsOwn(ReadOnlySpan<byte> line) =>
         line.StartsWith(s_lineStart) || s_lineStart.AsSpan().StartsWith(line) || line.IndexOfAnyExcept((byte)0) < 0;
 
-    /// <summary>Leaves bad lines between good ones out: in a new file, that a crash meanwhile costs nothing.</summary>
-    private static void RemoveDamagedLines(string path, List<(long Start, long End)> whole)
+    /// <summary>Removes damaged lines between valid ones. Writes a new file, so that a crash in the meantime loses nothing.</summary>
+    private static void RemoveDamagedLines(string path, List<(long Start, long End)> valid)
     {
-        string mended = path + ".mended";
+        string repaired = path + ".mended";
         using (SafeFileHandle from = File.OpenHandle(path))
-        using (SafeFileHandle to = File.OpenHandle(mended, FileMode.Create, FileAccess.Write))
+        using (SafeFileHandle to = File.OpenHandle(repaired, FileMode.Create, FileAccess.Write))
         {
             long end = 0;
-            foreach ((long start, long partEnd) in whole)
+            foreach ((long start, long partEnd) in valid)
             {
                 Copy(from, start, partEnd, to, end);
                 end += partEnd - start;
@@ -257,7 +258,7 @@ internal sealed class ResultFileWriter : IDisposable
             RandomAccess.FlushToDisk(to);
         }
 
-        File.Move(mended, path, overwrite: true);
+        File.Move(repaired, path, overwrite: true);
         FolderSync.Sync(System.IO.Path.GetDirectoryName(path)!);
     }
 
@@ -271,7 +272,7 @@ internal sealed class ResultFileWriter : IDisposable
             int read = RandomAccess.Read(from, chunk.AsSpan(0, (int)Math.Min(chunk.Length, end - start)), start);
             if (read == 0)
             {
-                throw new EndOfStreamException("A log has become shorter.");
+                throw new EndOfStreamException("A result file was truncated by another program.");
             }
 
             RandomAccess.Write(to, chunk.AsSpan(0, read), target);

@@ -4,38 +4,38 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace InferenceBatch.Server.Statistics;
 
-/// <summary>What went wrong with a batch's lines: how often each thing, and the last few. Bounded, whatever upstreams say.</summary>
+/// <summary>Counts the errors of a batch by code, and keeps the last ones. Its size is limited, whatever the upstream sends.</summary>
 /// <remarks>Not safe for several threads.</remarks>
 internal sealed class ErrorTally
 {
     private const int MaxCodes = 50;
-    private const int MaxLast = 5;
-    private const int LongestMessage = 200;
+    private const int MaxLastErrors = 5;
+    private const int MaxMessage = 200;
     private const string OtherCode = "other";
 
     private readonly Dictionary<(string Code, int? StatusCode), (long Count, string Message)> _codes = [];
     private readonly Queue<(int Line, string Code, int? StatusCode, string Message)> _last = new();
 
-    /// <param name="line">The input line's number.</param>
-    /// <param name="outcome">No success.</param>
+    /// <param name="line">The number of the input line.</param>
+    /// <param name="outcome">The outcome, which must not be a success.</param>
     public void Add(int line, in LineOutcome outcome)
     {
         string code = outcome.ErrorCode!;
-        string message = outcome.StatusCode is { } status ? MessageOf(status) : TextCut.Start(outcome.Message!, LongestMessage);
+        string message = outcome.StatusCode is { } status ? MessageOf(status) : TextCut.Start(outcome.Message!, MaxMessage);
         (string Code, int? StatusCode) key = (code, outcome.StatusCode);
         if (!_codes.ContainsKey(key) && _codes.Count >= MaxCodes)
         {
             key = (OtherCode, null);
         }
 
-        _codes[key] = (_codes.GetValueOrDefault(key).Count + 1, key.Code == OtherCode ? "Errors of other kinds." : message);
+        _codes[key] = (_codes.GetValueOrDefault(key).Count + 1, key.Code == OtherCode ? "Other errors." : message);
         if (code is LineOutcome.ExpiredCode or LineOutcome.CancelledCode)
         {
-            return; // How the batch ended, not what a line met: it would push out what was met before.
+            return; // This says how the batch ended, and would displace the errors that the lines met before.
         }
 
         _last.Enqueue((line, code, outcome.StatusCode, message));
-        if (_last.Count > MaxLast)
+        if (_last.Count > MaxLastErrors)
         {
             _last.Dequeue();
         }

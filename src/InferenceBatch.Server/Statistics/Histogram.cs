@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace InferenceBatch.Server.Statistics;
 
 /// <summary>
-/// Counts whole numbers in fixed buckets, six a decade from 1 to 1,000,000 and one for what is above, so that histograms
-/// of any two batches can be compared or added up.
+/// Counts integers in fixed buckets, about six per decade from 1 to 1,000,000 and one for larger values, so that the
+/// histograms of any two batches can be compared or added.
 /// </summary>
 /// <remarks>Not safe for several threads.</remarks>
 internal sealed class Histogram
@@ -33,7 +33,7 @@ internal sealed class Histogram
         _max = Math.Max(_max ?? value, value);
     }
 
-    /// <summary>Adds what <see cref="Write"/> wrote.</summary>
+    /// <summary>Adds a histogram that <see cref="Write"/> wrote.</summary>
     public void Add(JsonElement written)
     {
         foreach (JsonElement bucket in written.GetProperty("buckets").EnumerateArray())
@@ -52,8 +52,8 @@ internal sealed class Histogram
     }
 
     /// <summary>
-    /// Writes all buckets, empty ones too. A bucket counts what is at most <c>le</c> and above the <c>le</c> before it;
-    /// the last one's is null.
+    /// Writes all buckets, including the empty ones. A bucket counts the values up to <c>le</c> that are above the <c>le</c> of the
+    /// previous bucket. The <c>le</c> of the last bucket is null.
     /// </summary>
     public void Write(Utf8JsonWriter json, string name)
     {

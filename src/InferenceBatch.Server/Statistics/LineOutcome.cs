@@ -6,29 +6,29 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Statistics;
 
-/// <summary>How a line ended, as far as it is counted. Holds nothing of what was asked or answered.</summary>
-/// <param name="StatusCode">The answer's HTTP status; null where there was no answer.</param>
-/// <param name="Usage">The answer's tokens.</param>
-/// <param name="Latency">How long the last attempt took; null where it is not known any more, or nothing was answered.</param>
+/// <summary>The outcome of a line, for the counts and statistics. Contains nothing of the request and the response.</summary>
+/// <param name="StatusCode">The HTTP status of the response; null if there was none.</param>
+/// <param name="Usage">The tokens of the response.</param>
+/// <param name="Latency">How long the last attempt took; null if it is unknown, or if there was no response.</param>
 internal readonly record struct LineOutcome(int? StatusCode, LineUsage Usage, TimeSpan? Latency)
 {
-    /// <summary>The code of lines that had not ended when the batch expired.</summary>
+    /// <summary>The error code of lines without a result when the batch expired.</summary>
     public const string ExpiredCode = "batch_expired";
 
-    /// <summary>The code of lines that had not ended when the batch was cancelled.</summary>
+    /// <summary>The error code of lines without a result when the batch was cancelled.</summary>
     public const string CancelledCode = "batch_cancelled";
 
-    private const int LongestCode = 64;
+    private const int MaxCode = 64;
 
     private static readonly SearchValues<char> s_codeCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:");
 
     public bool IsSuccess => StatusCode is >= 200 and < 300;
 
-    /// <summary>One word for what went wrong; null for a success.</summary>
+    /// <summary>The error code, a single word; null for a success.</summary>
     public string? ErrorCode { get; private init; }
 
-    /// <summary>The service's own sentence for a line without an answer. An upstream's may quote the prompt, and is not kept here.</summary>
+    /// <summary>The message of the service for a line without a response. The message of an upstream is not kept, because it may quote the prompt.</summary>
     public string? Message { get; private init; }
 
     public static LineOutcome OfAnswer(int statusCode, ReadOnlySpan<byte> body, in LineUsage usage, TimeSpan latency)
@@ -39,9 +39,9 @@ internal readonly record struct LineOutcome(int? StatusCode, LineUsage Usage, Ti
 
     public static LineOutcome OfNoAnswer(string code, string message) => new() { ErrorCode = code, Message = message };
 
-    /// <summary>Reads a line of a result file, and its id.</summary>
-    /// <param name="isSuccess">Whether it is one of the output file.</param>
-    /// <exception cref="JsonException">It is no whole result line of that file.</exception>
+    /// <summary>Reads a line of a result file, and its ID.</summary>
+    /// <param name="isSuccess">Whether it is a line of the output file.</param>
+    /// <exception cref="JsonException">It is not a complete result line of that file.</exception>
     public static LineOutcome ReadResultLine(ReadOnlySpan<byte> line, bool isSuccess, out ReadOnlySpan<byte> id)
     {
         LineUsage usage = LineUsage.ReadResultLine(line, out id, out int? statusCode);
@@ -61,8 +61,8 @@ internal readonly record struct LineOutcome(int? StatusCode, LineUsage Usage, Ti
         return OfNoAnswer(error.Code, error.Message);
     }
 
-    /// <summary>The upstream's own word where it is one, and not a text that may be anything.</summary>
+    /// <summary>Returns the code of the upstream if it is a single word; otherwise it may be any text.</summary>
     private static string CodeOf(int statusCode, ServiceError? error) =>
-        error is { Code: { Length: <= LongestCode } code } && code != "error" && !code.AsSpan().ContainsAnyExcept(s_codeCharacters)
+        error is { Code: { Length: <= MaxCode } code } && code != "error" && !code.AsSpan().ContainsAnyExcept(s_codeCharacters)
             ? code : $"http_{statusCode}";
 }

@@ -6,10 +6,10 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Server.Statistics;
 
 /// <summary>
-/// What the lines of one batch add up to: latencies, tokens, errors, retries. All but latencies and retries can be
-/// counted again from the result files.
+/// The statistics of the lines of a batch: counts, latencies, tokens, errors and retries. Except for latencies and retries,
+/// they can be counted again from the result files.
 /// </summary>
-/// <remarks>Not safe for several threads: the run's lock guards it.</remarks>
+/// <remarks>Not safe for several threads: the lock of the run guards it.</remarks>
 internal sealed class LineStatistics
 {
     private const string LatencyName = "latency_ms";
@@ -20,15 +20,32 @@ internal sealed class LineStatistics
     private readonly Histogram _outputTokens = new();
     private readonly ErrorTally _errors = new();
 
-    /// <summary>How often lines were sent again.</summary>
+    /// <summary>Lines that succeeded.</summary>
+    public int Completed { get; private set; }
+
+    /// <summary>Lines that failed.</summary>
+    public int Failed { get; private set; }
+
+    /// <summary>Lines that have a result.</summary>
+    public int Done => Completed + Failed;
+
+    /// <summary>The sum of the tokens.</summary>
+    public LineUsage Usage { get; private set; }
+
+    /// <summary>How often lines were retried.</summary>
     public RetryTally Retries { get; } = new();
 
-    /// <summary>What a batch has before its first line has ended.</summary>
+    /// <summary>The statistics of a batch without finished lines.</summary>
     public static string None { get; } = new LineStatistics().ToJson();
 
-    /// <param name="line">The input line's number.</param>
+    /// <summary>Adds the outcome of a line.</summary>
+    /// <param name="line">The number of the input line.</param>
+    /// <param name="outcome">Its outcome.</param>
     public void Add(int line, in LineOutcome outcome)
     {
+        Completed += outcome.IsSuccess ? 1 : 0;
+        Failed += outcome.IsSuccess ? 0 : 1;
+        Usage += outcome.Usage;
         if (outcome.Latency is { } latency)
         {
             _latency.Add((long)Math.Ceiling(latency.TotalMilliseconds));
@@ -46,8 +63,8 @@ internal sealed class LineStatistics
         }
     }
 
-    /// <summary>Adds the latencies and retries of what <see cref="ToJson"/> gave.</summary>
-    public void AddKept(string json)
+    /// <summary>Adds the latencies and retries of statistics that <see cref="ToJson"/> returned.</summary>
+    public void AddStored(string json)
     {
         using var document = JsonDocument.Parse(json);
         _latency.Add(document.RootElement.GetProperty(LatencyName));
@@ -57,7 +74,7 @@ internal sealed class LineStatistics
         }
     }
 
-    /// <summary>A JSON object, as it is kept and as it is served.</summary>
+    /// <summary>Returns the statistics as a JSON object, as they are stored and sent.</summary>
     public string ToJson()
     {
         var buffer = new ArrayBufferWriter<byte>(4096);

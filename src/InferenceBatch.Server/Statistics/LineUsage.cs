@@ -6,7 +6,7 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Server.Statistics;
 
 /// <summary>
-/// Token counts of one answer, or the sum of many. Reads both families of names: <c>prompt_tokens</c>/
+/// The token counts of a response, or the sum of many. Reads both sets of names: <c>prompt_tokens</c>/
 /// <c>completion_tokens</c> and <c>input_tokens</c>/<c>output_tokens</c>, with their details.
 /// </summary>
 internal readonly record struct LineUsage(bool Any, long Input, long Cached, long Output, long Reasoning, long Total)
@@ -25,10 +25,10 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         TotalTokens = Total,
     };
 
-    /// <summary>Reads an answer's body in one pass; false when it is not one whole JSON value in UTF-8.</summary>
+    /// <summary>Reads the body of a response in one pass. Returns false if it is not exactly one JSON value in UTF-8.</summary>
     /// <param name="body">The body.</param>
-    /// <param name="endpoint">What the request was sent to, such as <c>/v1/embeddings</c>; null when it is not known.</param>
-    /// <param name="usage">The tokens it counts; also those of a body that is not an answer, for they may have been billed.</param>
+    /// <param name="endpoint">The endpoint of the request, such as <c>/v1/embeddings</c>; null if it is unknown.</param>
+    /// <param name="usage">The tokens; also those of a body that is not an answer, because they may have been billed.</param>
     /// <param name="problem">Why a body with a success status is not an answer; null for an answer.</param>
     public static bool TryReadBody(ReadOnlySpan<byte> body, string? endpoint, out LineUsage usage, out AnswerProblem? problem)
     {
@@ -49,7 +49,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
             }
 
             usage = ReadBody(ref reader, ref check);
-            if (reader.Read()) // Anything behind the value throws.
+            if (reader.Read()) // Any data after the value throws.
             {
                 return false;
             }
@@ -63,15 +63,15 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         }
     }
 
-    /// <summary>Reads a line of a result file: its id, its answer's status (null where it has no answer), and its answer's usage.</summary>
-    /// <exception cref="JsonException">It is not one: every byte counts, for a damaged line must not pass for a result.</exception>
+    /// <summary>Reads a line of a result file: its ID, and the status (null if it has no response) and usage of the response.</summary>
+    /// <exception cref="JsonException">It is not a result line. Every byte is checked, because a damaged line must not be accepted as a result.</exception>
     public static LineUsage ReadResultLine(ReadOnlySpan<byte> line, out ReadOnlySpan<byte> id, out int? statusCode)
     {
         id = default;
         statusCode = null;
         bool hasBody = false;
         LineUsage usage = default;
-        AnswerCheck unused = default; // The file it was put into says whether it was an answer.
+        AnswerCheck unused = default; // The file that contains the line shows whether it was an answer.
         var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = RequestLine.MaxDepth + 2 });
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject || !Utf8.IsValid(line))
@@ -119,7 +119,7 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
             }
         }
 
-        return reader.Read() ? throw new JsonException() : usage; // Anything behind the object throws by itself.
+        return reader.Read() ? throw new JsonException() : usage; // Any data after the object throws.
     }
 
     private static LineUsage ReadBody(ref Utf8JsonReader reader, ref AnswerCheck check)
@@ -190,34 +190,34 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
 
             if (reader.Is("prompt_tokens"u8) || reader.Is("input_tokens"u8))
             {
-                input = Whole(ref reader);
+                input = ReadCount(ref reader);
             }
             else if (reader.Is("completion_tokens"u8) || reader.Is("output_tokens"u8))
             {
-                output = Whole(ref reader);
+                output = ReadCount(ref reader);
             }
             else if (reader.Is("total_tokens"u8))
             {
-                total = Whole(ref reader);
+                total = ReadCount(ref reader);
             }
             else if (reader.Is("cached_tokens"u8))
             {
-                cached = Whole(ref reader);
+                cached = ReadCount(ref reader);
             }
             else if (reader.Is("reasoning_tokens"u8))
             {
-                reasoning = Whole(ref reader);
+                reasoning = ReadCount(ref reader);
             }
         }
 
         return new LineUsage(true, input, cached, output, reasoning, total ?? Sum(input, output));
     }
 
-    /// <summary>An upstream may report anything: what is too much for a number is as much as it can hold.</summary>
+    /// <summary>Adds two numbers and stops at the highest one, because an upstream may report any number.</summary>
     internal static long Sum(long a, long b) => a > long.MaxValue - b ? long.MaxValue : a + b;
 
-    /// <summary>Reads the value after a name, and no further: a value that is no number counts as 0.</summary>
-    private static long Whole(ref Utf8JsonReader reader)
+    /// <summary>Reads only the value after a name. Returns 0 if the value is not a number.</summary>
+    private static long ReadCount(ref Utf8JsonReader reader)
     {
         Utf8JsonReader ahead = reader;
         ahead.Read();
@@ -227,6 +227,6 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
         }
 
         reader = ahead;
-        return reader.TryGetInt64(out long whole) && whole >= 0 ? whole : 0;
+        return reader.TryGetInt64(out long count) && count >= 0 ? count : 0;
     }
 }

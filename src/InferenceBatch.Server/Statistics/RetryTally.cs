@@ -5,7 +5,7 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Statistics;
 
-/// <summary>Counts how often lines were sent again, by reason.</summary>
+/// <summary>Counts the retries of lines by reason.</summary>
 /// <remarks>Not safe for several threads.</remarks>
 internal sealed class RetryTally
 {
@@ -20,7 +20,7 @@ internal sealed class RetryTally
         _ => Counts with { ServerError = Counts.ServerError + 1 },
     };
 
-    /// <summary>Adds what <see cref="Write"/> wrote.</summary>
+    /// <summary>Adds counts that <see cref="Write"/> wrote.</summary>
     public void Add(JsonElement json) => Counts += RetryCountsReader.Read(json);
 
     public void Write(Utf8JsonWriter json, string name)

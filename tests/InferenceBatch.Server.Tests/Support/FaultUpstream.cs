@@ -10,8 +10,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace InferenceBatch.Server.Tests.Support;
 
 /// <summary>
-/// An upstream on a real socket that does to each request what the test says. It counts what it is sent by prompt, and
-/// how many requests it has at once.
+/// An upstream on a real socket that responds to each request as the test specifies. It counts requests by prompt, and the
+/// requests in flight.
 /// </summary>
 internal sealed class FaultUpstream : IAsyncDisposable
 {
@@ -26,15 +26,15 @@ internal sealed class FaultUpstream : IAsyncDisposable
         _answer = answer;
     }
 
-    /// <summary>As <c>--upstream</c> takes it.</summary>
+    /// <summary>The address for <c>--upstream</c>.</summary>
     public string Address => _app.Urls.First() + "/v1";
 
-    /// <summary>How often each prompt came.</summary>
+    /// <summary>The number of requests per prompt.</summary>
     public ConcurrentDictionary<string, int> Attempts { get; } = new();
 
     public ConcurrentQueue<(string Path, string? Authorization)> Heads { get; } = new();
 
-    /// <summary>Answers <c>GET /v1/models</c>; without it that is a 404.</summary>
+    /// <summary>Responds to <c>GET /v1/models</c>. If it is null, the response is a 404.</summary>
     public Func<HttpContext, Task>? Models { get; init; }
 
     public int AtOnce => Volatile.Read(ref _atOnce);
@@ -84,7 +84,7 @@ internal sealed class FaultUpstream : IAsyncDisposable
         }
     }
 
-    /// <summary>One request and the ways to answer it.</summary>
+    /// <summary>A request and the ways to respond to it.</summary>
     internal sealed record Call(HttpContext Context, string Prompt, int Attempt)
     {
         public Task OkAsync() => AnswerAsync(200, $$$$"""
@@ -111,7 +111,7 @@ internal sealed class FaultUpstream : IAsyncDisposable
             return Task.CompletedTask;
         }
 
-        /// <summary>Sends the beginning of an answer, then closes the connection.</summary>
+        /// <summary>Sends the beginning of a response, then closes the connection.</summary>
         public async Task DropInsideAsync()
         {
             byte[] part = Encoding.UTF8.GetBytes("""{"id":"c-1","choices":[""");
@@ -121,7 +121,7 @@ internal sealed class FaultUpstream : IAsyncDisposable
             Context.Abort();
         }
 
-        /// <summary>Sends the beginning of an answer and then nothing more.</summary>
+        /// <summary>Sends the beginning of a response, then nothing more.</summary>
         public async Task StallInsideAsync()
         {
             Context.Response.ContentLength = 1000;
@@ -130,7 +130,7 @@ internal sealed class FaultUpstream : IAsyncDisposable
             await StallAsync();
         }
 
-        /// <summary>Never answers; ends when the caller gives up.</summary>
+        /// <summary>Never responds. Ends when the caller gives up.</summary>
         public async Task StallAsync()
         {
             try

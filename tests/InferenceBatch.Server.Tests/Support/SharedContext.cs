@@ -1,11 +1,11 @@
 namespace InferenceBatch.Server.Tests.Support;
 
 /// <summary>
-/// Answers as llama-server does whose slots share one context: while few requests are in flight each gets its answer;
-/// the request that makes them too many fails all of them with 500, those that are almost done included.
+/// Responds like a llama-server whose slots share one context: while few requests are in flight, each succeeds. The request
+/// that exceeds the capacity makes all of them fail with 500, even those that are almost done.
 /// </summary>
-/// <param name="capacity">Requests that fit into the context together.</param>
-/// <param name="latency">How long an answer takes.</param>
+/// <param name="capacity">How many requests fit into the context together.</param>
+/// <param name="latency">How long a response takes.</param>
 internal sealed class SharedContext(int capacity, TimeSpan latency)
 {
     private readonly Lock _gate = new();
@@ -13,7 +13,7 @@ internal sealed class SharedContext(int capacity, TimeSpan latency)
     private int _inFlight;
     private int _overflows;
 
-    /// <summary>How often all requests in flight failed together.</summary>
+    /// <summary>How many times all requests in flight failed together.</summary>
     public int Overflows => Volatile.Read(ref _overflows);
 
     public async Task AnswerAsync(FaultUpstream.Call call)
@@ -29,7 +29,7 @@ internal sealed class SharedContext(int capacity, TimeSpan latency)
         await call.AnswerAsync(500, """{"error":{"code":500,"message":"Context size has been exceeded.","type":"server_error"}}""");
     }
 
-    /// <summary>Gives the task that ends when the request fails together with those in flight beside it.</summary>
+    /// <summary>Returns the task that ends when the request fails together with the others in flight.</summary>
     private Task Enter()
     {
         lock (_gate)
@@ -47,7 +47,7 @@ internal sealed class SharedContext(int capacity, TimeSpan latency)
         }
     }
 
-    /// <summary>Whether the request is done before the context overflowed.</summary>
+    /// <summary>Returns whether the request was done before the context overflowed.</summary>
     private bool Leave(Task overflow)
     {
         lock (_gate)

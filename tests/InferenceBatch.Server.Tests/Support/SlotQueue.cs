@@ -1,17 +1,17 @@
 namespace InferenceBatch.Server.Tests.Support;
 
 /// <summary>
-/// Answers as llama-server does: some requests at a time, in the order they came; the rest waits, without bounds and never
-/// with a 429, until a slot is free or the caller hangs up.
+/// Responds like llama-server: to some requests at a time, in the order of their arrival. The others wait until a slot is free
+/// or the caller closes the connection. The queue has no limit, and there is no 429.
 /// </summary>
-/// <param name="slots">Requests that are worked on at a time.</param>
-/// <param name="latency">How long an answer takes, without the wait for a slot.</param>
+/// <param name="slots">The number of requests that are processed at a time.</param>
+/// <param name="latency">How long a response takes, without the wait for a slot.</param>
 internal sealed class SlotQueue(int slots, TimeSpan latency) : IDisposable
 {
     private readonly SemaphoreSlim _slots = new(slots);
     private int _cutOff;
 
-    /// <summary>Requests whose caller hung up before the answer.</summary>
+    /// <summary>Requests whose caller closed the connection before the response.</summary>
     public int CutOff => Volatile.Read(ref _cutOff);
 
     public async Task AnswerAsync(FaultUpstream.Call call)

@@ -1,29 +1,29 @@
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
 /// <summary>
-/// How many lines may be in flight at an upstream. With <c>auto</c> it looks for the smallest number that gives the most
-/// answers a second: a model server with two slots queues the third line, which then only waits there, and may be cut off
-/// by its timeout. It doubles while that brings at least 1.3 times the answers, then tries fewer, keeps the best, and tries
-/// a few more or fewer from time to time. A strain, such as a timeout, halves it.
+/// How many lines may be in flight at an upstream. With <c>auto</c> it searches for the smallest number with the highest
+/// throughput: a model server with two slots queues the third line, which only waits there and may reach its timeout. It
+/// doubles the number while that increases the throughput by at least 30 %, then tries lower numbers, keeps the best, and
+/// tries slightly higher and lower numbers from time to time. An overload, such as a timeout, halves it.
 /// </summary>
-/// <remarks>Not safe for several threads. Times are measured from any beginning.</remarks>
+/// <remarks>Not safe for several threads. Times are measured from an arbitrary start.</remarks>
 internal sealed class ConcurrencyLimiter
 {
-    /// <summary>The cap where nobody set one: more connections than this to one upstream help no more.</summary>
+    /// <summary>The limit if none is set: more connections to one upstream do not help.</summary>
     public const int DefaultCap = 256;
 
-    private const int FirstLimit = 4;
-    private const int FirstAfterOutage = 2;
-    private const double GrowthThatCounts = 1.3;
-    private const double AsGood = 0.9;
-    private const int FewestToGrow = 16;
-    private const int FewestToCompare = 32;
-    private const int LongestHold = 32;
+    private const int InitialLimit = 4;
+    private const int InitialLimitAfterOutage = 2;
+    private const double MinGrowth = 1.3;
+    private const double MinShareOfBest = 0.9;
+    private const int MinAnswersToGrow = 16;
+    private const int MinAnswersToCompare = 32;
+    private const int MaxHold = 32;
 
-    /// <summary>Answers before a fixed number grows again; twice as many after each strain.</summary>
-    private const int FewestAfterStrain = 8;
+    /// <summary>Answers before a fixed number grows again; twice as many after each overload.</summary>
+    private const int MinAnswersAfterOverload = 8;
 
-    private const int MostAfterStrain = 512;
+    private const int MaxAnswersAfterOverload = 512;
 
     private readonly int _cap;
     private readonly bool _isAuto;
@@ -37,53 +37,53 @@ internal sealed class ConcurrencyLimiter
     private double _bestRate;
     private double _downFactor = 0.5;
     private bool _growsAfterHold;
-    private bool _wasStrained;
-    private int _calm;
-    private int _sinceStrain;
+    private bool _wasOverloaded;
+    private int _answersToGrow;
+    private int _sinceOverload;
     private int _holdFor = 4;
     private int _held;
     private long _settledFrom;
     private TimeSpan? _measuredFrom;
     private int _measured;
 
-    /// <param name="concurrency">A number begins there and never goes above it. Null looks for the number.</param>
+    /// <param name="concurrency">The number of lines to start with and never to exceed. Null searches for the best number.</param>
     public ConcurrencyLimiter(int? concurrency)
     {
         _isAuto = concurrency is null;
         _cap = concurrency ?? DefaultCap;
-        _limit = concurrency ?? FirstLimit;
+        _limit = concurrency ?? InitialLimit;
     }
 
     private enum Phase
     {
-        /// <summary>Doubles.</summary>
+        /// <summary>Doubles the number.</summary>
         Grow,
 
-        /// <summary>Tries fewer.</summary>
+        /// <summary>Tries lower numbers.</summary>
         Down,
 
-        /// <summary>Tries a few more.</summary>
+        /// <summary>Tries slightly higher numbers.</summary>
         Up,
 
-        /// <summary>Stays with the best for some measurements.</summary>
+        /// <summary>Keeps the best number for some measurements.</summary>
         Hold,
     }
 
-    /// <summary>Lines that may be in flight now; at least 1.</summary>
+    /// <summary>How many lines may be in flight now; at least 1.</summary>
     public int Limit => Math.Max(1, (int)Math.Min(_limit, _ramp));
 
-    /// <summary>Called with the ticket of each line that is sent; tickets only grow.</summary>
+    /// <summary>Call this for each line that is sent. Tickets must increase.</summary>
     public void Started(long ticket) => _started = ticket;
 
-    /// <summary>Called when a line was answered.</summary>
+    /// <summary>Call this for each answer.</summary>
     /// <param name="ticket">From <see cref="Started"/>.</param>
-    /// <param name="wasFull">Whether the limit was in use: only then do answers say anything about it.</param>
+    /// <param name="wasFull">Whether the limit was reached: only then does the answer say anything about it.</param>
     /// <param name="now">The time.</param>
     public void Answered(long ticket, bool wasFull, TimeSpan now)
     {
         if (_ramp < _limit)
         {
-            _ramp += 1; // Doubles each round trip.
+            _ramp += 1; // Doubles with each round trip.
             Settle();
             return;
         }
@@ -97,31 +97,31 @@ internal sealed class ConcurrencyLimiter
         {
             Measure(ticket, now);
         }
-        else if (++_sinceStrain >= _calm)
+        else if (++_sinceOverload >= _answersToGrow)
         {
             _limit = Math.Min(_cap, _limit + (1 / _limit));
         }
     }
 
-    /// <summary>Called when a line timed out, or lines fail together: at most once a round trip, half as many are sent.</summary>
-    public void Strained(long ticket)
+    /// <summary>Call this if a line times out, or if lines fail together. Halves the limit, at most once per round trip.</summary>
+    public void Overloaded(long ticket)
     {
         if (ticket > _startedAtLastHalving)
         {
             _startedAtLastHalving = _started;
-            (_calm, _sinceStrain) = (Math.Clamp(_calm * 2, FewestAfterStrain, MostAfterStrain), 0);
+            (_answersToGrow, _sinceOverload) = (Math.Clamp(_answersToGrow * 2, MinAnswersAfterOverload, MaxAnswersAfterOverload), 0);
             _limit = Math.Max(1, _limit / 2);
             (_best, _bestRate) = (_limit, 0);
-            (_growsAfterHold, _holdFor) = (true, Math.Min(LongestHold, _growsAfterHold || _wasStrained ? _holdFor * 2 : 2));
-            _wasStrained = true;
+            (_growsAfterHold, _holdFor) = (true, Math.Min(MaxHold, _growsAfterHold || _wasOverloaded ? _holdFor * 2 : 2));
+            _wasOverloaded = true;
             Enter(Phase.Hold);
         }
     }
 
-    /// <summary>Called when an upstream is back: few lines are sent at first, twice as many each round trip.</summary>
+    /// <summary>Call this if an upstream is up again. The limit starts low and doubles with each round trip.</summary>
     public void Restart()
     {
-        _ramp = FirstAfterOutage;
+        _ramp = InitialLimitAfterOutage;
         Settle();
     }
 
@@ -129,7 +129,7 @@ internal sealed class ConcurrencyLimiter
     {
         if (_measuredFrom is not { } from)
         {
-            // Lines that were sent under another limit say nothing about this one.
+            // Lines that were sent under another limit say nothing about the current one.
             if (ticket > _settledFrom)
             {
                 (_measuredFrom, _measured) = (now, 0);
@@ -138,10 +138,10 @@ internal sealed class ConcurrencyLimiter
             return;
         }
 
-        // Whole round trips: lines that are sent together end together.
-        int fewest = _phase == Phase.Grow ? FewestToGrow : FewestToCompare;
-        int wanted = (int)_limit * Math.Max(1, (int)Math.Ceiling(fewest / (double)(int)_limit));
-        if (++_measured >= wanted && now > from)
+        // Measures complete round trips, because lines that are sent together end together.
+        int min = _phase == Phase.Grow ? MinAnswersToGrow : MinAnswersToCompare;
+        int needed = (int)_limit * Math.Max(1, (int)Math.Ceiling(min / (double)(int)_limit));
+        if (++_measured >= needed && now > from)
         {
             Decide(_measured / (now - from).TotalSeconds);
         }
@@ -151,7 +151,7 @@ internal sealed class ConcurrencyLimiter
     {
         switch (_phase)
         {
-            case Phase.Grow when rate >= GrowthThatCounts * _bestRate:
+            case Phase.Grow when rate >= MinGrowth * _bestRate:
                 Keep(rate);
                 if (_limit >= _cap)
                 {
@@ -163,7 +163,7 @@ internal sealed class ConcurrencyLimiter
                 Settle();
                 return;
 
-            case Phase.Down when rate >= AsGood * _bestRate:
+            case Phase.Down when rate >= MinShareOfBest * _bestRate:
                 (_best, _bestRate) = (_limit, Math.Max(_bestRate, rate));
                 TryFewer();
                 return;
@@ -180,7 +180,7 @@ internal sealed class ConcurrencyLimiter
                 return;
 
             case Phase.Grow:
-                // Both are above what the upstream can use, or near it: their mean is the better measure.
+                // Both numbers are near or above what the upstream can use, so the mean of their rates is more precise.
                 (_limit, _bestRate, _downFactor) = (_best, (_bestRate + Math.Min(rate, _bestRate)) / 2, 0.5);
                 TryFewer();
                 return;
@@ -192,7 +192,7 @@ internal sealed class ConcurrencyLimiter
 
             case Phase.Down or Phase.Up:
                 _limit = _best;
-                _holdFor = Math.Min(LongestHold, _holdFor * 2);
+                _holdFor = Math.Min(MaxHold, _holdFor * 2);
                 Enter(Phase.Hold);
                 return;
 
@@ -206,7 +206,7 @@ internal sealed class ConcurrencyLimiter
 
                 if (_growsAfterHold)
                 {
-                    // What strained it may have been one batch: double again, after longer each time it comes back.
+                    // A single batch may have caused the overload: double again, after a longer time for each overload.
                     _growsAfterHold = false;
                     _limit = Math.Min(_cap, _limit * 2);
                     Enter(Phase.Grow);

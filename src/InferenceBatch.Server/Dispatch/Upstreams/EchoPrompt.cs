@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
-/// <summary>Finds what a request asks, as text: the last user message, the prompt or the input.</summary>
+/// <summary>Reads the text of a request: the last user message, the prompt or the input.</summary>
 internal static class EchoPrompt
 {
     public static string Read(string endpoint, JsonElement body)
@@ -11,12 +11,12 @@ internal static class EchoPrompt
         string name = endpoint.EndsWith("/chat/completions", StringComparison.Ordinal) ? "messages"
             : endpoint.EndsWith("/completions", StringComparison.Ordinal) ? "prompt"
             : "input";
-        if (!body.TryGetProperty(name, out JsonElement asked))
+        if (!body.TryGetProperty(name, out JsonElement value))
         {
             return "";
         }
 
-        return asked.ValueKind == JsonValueKind.Array && LastUserMessage(asked) is { } message ? Text(message) : Text(asked);
+        return value.ValueKind == JsonValueKind.Array && LastUserMessage(value) is { } message ? Text(message) : Text(value);
     }
 
     private static JsonElement? LastUserMessage(JsonElement messages)
@@ -35,7 +35,7 @@ internal static class EchoPrompt
         return last;
     }
 
-    /// <summary>A string as it is; of an array of strings or content parts, the texts, one a line.</summary>
+    /// <summary>Returns a string unchanged, and the texts of an array of strings or content parts, one per line.</summary>
     private static string Text(JsonElement value)
     {
         switch (value.ValueKind)

@@ -6,19 +6,19 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
 /// <summary>
-/// A model in the process that answers with the prompt, at no cost: for trying things out. It can be made slow and
-/// imperfect on purpose: every failing answer is a 429, a 500 or a 408 in turn of a seeded die.
+/// A built-in model for trials, which responds with the prompt at no cost. It can be slow and fail on purpose: a failure is
+/// a 429, a 500 or a 408, selected by a seeded random number.
 /// </summary>
-/// <param name="settings">How slow and how imperfect.</param>
+/// <param name="settings">How slow it is and how often it fails.</param>
 /// <param name="time">Measures the latency.</param>
 internal sealed class EchoUpstream(EchoSettings settings, TimeProvider time) : IUpstream
 {
-    private readonly Random _dice = new(settings.Seed);
+    private readonly Random _random = new(settings.Seed);
     private long _answers;
 
     public async Task<UpstreamAnswer> SendAsync(string endpoint, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
-        // Lines that end at once must not keep others from their turn.
+        // Lines that end immediately must not block the thread of the caller.
         await Task.Yield();
         if (settings.Latency > TimeSpan.Zero)
         {
@@ -61,21 +61,21 @@ internal sealed class EchoUpstream(EchoSettings settings, TimeProvider time) : I
     private UpstreamAnswer? RollFailure()
     {
         int kind;
-        lock (_dice)
+        lock (_random)
         {
-            if (_dice.NextDouble() >= settings.Fail)
+            if (_random.NextDouble() >= settings.Fail)
             {
                 return null;
             }
 
-            kind = _dice.Next(3);
+            kind = _random.Next(3);
         }
 
         (int status, string type, string message) = kind switch
         {
-            0 => (429, "rate_limit_error", "The echo model was told to be busy now and then."),
-            1 => (500, "server_error", "The echo model was told to fail now and then."),
-            _ => (408, "timeout_error", "The echo model was told to be late now and then."),
+            0 => (429, "rate_limit_error", "The echo model is configured to throttle some requests."),
+            1 => (500, "server_error", "The echo model is configured to fail for some requests."),
+            _ => (408, "timeout_error", "The echo model is configured to time out for some requests."),
         };
         return Answer(status, json => Wire.WireWriter.WriteError(json, message, type, null, null), status == 429 ? TimeSpan.FromSeconds(1) : null);
     }

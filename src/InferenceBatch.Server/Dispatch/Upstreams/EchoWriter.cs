@@ -3,10 +3,10 @@ using System.Text.Json;
 
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
-/// <summary>Writes the echo model's answers in the shapes of OpenAI's documents.</summary>
-/// <param name="id">Makes the answer's id.</param>
-/// <param name="model">The model asked for.</param>
-/// <param name="created">Unix seconds.</param>
+/// <summary>Writes the responses of the echo model in the format that OpenAI documents.</summary>
+/// <param name="id">The unique part of the response's ID.</param>
+/// <param name="model">The requested model.</param>
+/// <param name="created">The time of the response, in Unix seconds.</param>
 internal sealed class EchoWriter(string id, string model, long created)
 {
     private const int Dimensions = 8;
@@ -152,7 +152,7 @@ internal sealed class EchoWriter(string id, string model, long created)
     /// <summary>A token is about four bytes of text, in most tokenizers and languages.</summary>
     private static int Tokens(string text) => (Encoding.UTF8.GetByteCount(text) + 3) / 4;
 
-    /// <summary>A vector of length 1 that depends on the text alone: its bytes, counted by their value, over the first axis's 1.</summary>
+    /// <summary>Returns a vector of length 1 that depends only on the text: how often each byte value modulo 8 occurs, plus 1 on the first axis.</summary>
     private static double[] Vector(string text)
     {
         double[] vector = new double[Dimensions];

@@ -1,53 +1,53 @@
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
 /// <summary>
-/// Tells lines that fail (500) together, because too many are in flight, from bad ones. A round is as many ends of lines as
-/// there are lines in flight. If half of them fail, the round is a strain.
+/// Distinguishes lines that fail (500) together, because too many are in flight, from bad lines. A round is as many finished
+/// attempts as there are lines in flight. If half of them fail, the round is an overload.
 /// </summary>
 /// <remarks>Not safe for several threads.</remarks>
 internal sealed class FailureRounds
 {
-    /// <summary>Ends of lines in a round, at least: of fewer a share says little.</summary>
-    private const int FewestEnds = 8;
+    /// <summary>The minimum number of attempts in a round: the share of failures among fewer attempts says little.</summary>
+    private const int MinRoundSize = 8;
 
-    /// <summary>Rounds that are remembered: a line that fails is judged again within a minute.</summary>
-    private const int MostRemembered = 1000;
+    /// <summary>How many rounds are remembered. That is enough, because a line that fails is judged again within a minute.</summary>
+    private const int MaxRemembered = 1000;
 
-    private readonly HashSet<long> _strains = [];
-    private int _ends;
+    private readonly HashSet<long> _overloads = [];
+    private int _attempts;
     private int _failures;
 
     /// <summary>The number of the round.</summary>
     public long Number { get; private set; } = 1;
 
-    /// <summary>Whether a round was a strain.</summary>
-    public bool WasStrain(long number) => _strains.Contains(number);
+    /// <summary>Whether a round was an overload.</summary>
+    public bool WasOverload(long number) => _overloads.Contains(number);
 
-    /// <summary>A line was answered.</summary>
-    public void Answered() => _ends++;
+    /// <summary>Call this for each answer.</summary>
+    public void Answered() => _attempts++;
 
-    /// <summary>A line failed; true when its round is a strain.</summary>
-    /// <param name="inFlight">Lines in flight, this one included.</param>
-    /// <param name="mayBeStrain">Whether there is no better explanation.</param>
-    public bool Failed(int inFlight, bool mayBeStrain)
+    /// <summary>Call this for each failure. Returns true if its round is an overload.</summary>
+    /// <param name="inFlight">Lines in flight, including this one.</param>
+    /// <param name="mayBeOverload">Whether an overload is possible.</param>
+    public bool Failed(int inFlight, bool mayBeOverload)
     {
-        int ends = Math.Max(FewestEnds, inFlight);
-        if (++_ends > ends)
+        int roundSize = Math.Max(MinRoundSize, inFlight);
+        if (++_attempts > roundSize)
         {
-            (Number, _ends, _failures) = (Number + 1, 1, 0);
+            (Number, _attempts, _failures) = (Number + 1, 1, 0);
         }
 
-        if (++_failures < ends / 2 || !mayBeStrain)
+        if (++_failures < roundSize / 2 || !mayBeOverload)
         {
             return false;
         }
 
-        _strains.RemoveWhere(number => number <= Number - MostRemembered);
-        _strains.Add(Number);
+        _overloads.RemoveWhere(number => number <= Number - MaxRemembered);
+        _overloads.Add(Number);
         Restart();
         return true;
     }
 
-    /// <summary>Begins a round.</summary>
-    public void Restart() => (Number, _ends, _failures) = (Number + 1, 0, 0);
+    /// <summary>Starts a new round.</summary>
+    public void Restart() => (Number, _attempts, _failures) = (Number + 1, 0, 0);
 }

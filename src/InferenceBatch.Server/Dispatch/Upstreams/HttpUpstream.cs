@@ -4,16 +4,16 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
-/// <summary>An OpenAI-compatible service: a line's <c>/v1/x</c> goes to <c>&lt;base address&gt;/x</c>.</summary>
+/// <summary>An OpenAI-compatible service. A line for <c>/v1/x</c> is sent to <c>&lt;base address&gt;/x</c>.</summary>
 internal sealed class HttpUpstream : IUpstream
 {
-    /// <summary>Answers larger than this are given up: a line of a result file has to be readable by somebody.</summary>
+    /// <summary>Larger responses are not read, because clients must be able to read a line of a result file.</summary>
     public const int MaxAnswerBytes = 64 * 1024 * 1024;
 
     private const int MaxRequestIdLength = 128;
 
-    /// <summary>An answer that has begun goes on: a model thinks before its first byte, since it is not asked to stream.</summary>
-    private static readonly TimeSpan s_longestSilence = TimeSpan.FromMinutes(2);
+    /// <summary>The longest pause within a response. It can be short, because a model thinks before the first byte: it is not asked to stream.</summary>
+    private static readonly TimeSpan s_maxSilence = TimeSpan.FromMinutes(2);
 
     private static readonly MediaTypeHeaderValue s_json = new("application/json");
 
@@ -24,9 +24,9 @@ internal sealed class HttpUpstream : IUpstream
     private readonly AuthenticationHeaderValue? _authorization;
     private readonly TimeProvider _time;
 
-    /// <param name="baseAddress">As SDKs take it, <c>/v1</c> included; a query, such as <c>?api-version=…</c>, goes with every request.</param>
-    /// <param name="key">Sent as a bearer token; null for none.</param>
-    /// <param name="time">Reads dates in <c>retry-after</c>.</param>
+    /// <param name="baseAddress">As SDKs expect it, including <c>/v1</c>. A query, such as <c>?api-version=…</c>, is added to every request.</param>
+    /// <param name="key">Sent as a bearer token; null to send no key.</param>
+    /// <param name="time">The clock for dates in <c>retry-after</c>.</param>
     public HttpUpstream(Uri baseAddress, string? key, TimeProvider time)
     {
         _baseAddress = baseAddress.GetLeftPart(UriPartial.Path).TrimEnd('/');
@@ -36,13 +36,13 @@ internal sealed class HttpUpstream : IUpstream
         _time = time;
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
-            // A redirect could carry the key and the prompt to a host nobody chose.
+            // A redirect could send the key and the prompt to a host that the user did not select.
             AllowAutoRedirect = false,
             UseCookies = false,
             UseProxy = !Loopback.Is(baseAddress),
             ConnectTimeout = TimeSpan.FromSeconds(15),
             PooledConnectionLifetime = TimeSpan.FromMinutes(10),
-            // llama-server closes an idle connection after 5 s: one that is about to be closed must not be used.
+            // llama-server closes an idle connection after 5 s. A connection that is about to be closed must not be used.
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(4),
             ActivityHeadersPropagator = null,
         });
@@ -94,20 +94,20 @@ internal sealed class HttpUpstream : IUpstream
         }
         catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException && !cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamException(UpstreamFault.Broken, "The connection to the upstream broke inside its answer.", exception);
+            throw new UpstreamException(UpstreamFault.Broken, "The connection to the upstream closed before the response was complete.", exception);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new UpstreamException(UpstreamFault.Unreachable, "The connection to the upstream could not be made in time.", exception);
+            throw new UpstreamException(UpstreamFault.Unreachable, "The connection to the upstream timed out.", exception);
         }
     }
 
     private async Task<(byte[] Body, int Length, IDisposable? Place)> ReadAsync(HttpContent content, CancellationToken cancellationToken)
     {
-        using var silence = new CancellationTokenSource(s_longestSilence, _time);
+        using var silence = new CancellationTokenSource(s_maxSilence, _time);
         using CancellationTokenRegistration cancel =
             cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), silence);
-        // Some gateways compress although nobody asked for it; then the length is that of the compressed bytes.
+        // Some gateways compress although the request does not allow it. Then the length is that of the compressed bytes.
         long? expected = ContentDecoding.IsEncoded(content) ? null : content.Headers.ContentLength;
         CheckSize(expected ?? 0);
         IDisposable? place = null;
@@ -121,7 +121,7 @@ internal sealed class HttpUpstream : IUpstream
             int read;
             while ((read = await stream.ReadAsync(buffer.AsMemory(length), silence.Token)) > 0)
             {
-                silence.CancelAfter(s_longestSilence);
+                silence.CancelAfter(s_maxSilence);
                 length += read;
                 CheckSize(length);
                 if (length == buffer.Length)
@@ -140,7 +140,7 @@ internal sealed class HttpUpstream : IUpstream
         {
             GiveBack();
             throw new UpstreamException(
-                UpstreamFault.Broken, $"The upstream's answer stopped coming: not a byte in {s_longestSilence.TotalSeconds:0} s.", exception);
+                UpstreamFault.Broken, $"The upstream stopped sending its response: no byte arrived for {s_maxSilence.TotalSeconds:0} s.", exception);
         }
         catch
         {
@@ -150,9 +150,9 @@ internal sealed class HttpUpstream : IUpstream
 
         async Task<IDisposable> TakePlaceAsync()
         {
-            silence.CancelAfter(Timeout.InfiniteTimeSpan); // The wait is ours, not the upstream's silence.
+            silence.CancelAfter(Timeout.InfiniteTimeSpan); // The service waits for itself here, not for the upstream.
             IDisposable taken = await _large.TakeAsync(silence.Token);
-            silence.CancelAfter(s_longestSilence);
+            silence.CancelAfter(s_maxSilence);
             return taken;
         }
 
@@ -180,7 +180,7 @@ internal sealed class HttpUpstream : IUpstream
         if ((int)response.StatusCode is >= 300 and < 400 and int status)
         {
             string where = response.Headers.Location is { IsAbsoluteUri: true, Host.Length: > 0 } location ? $" to {location.Scheme}://{location.Host}" : "";
-            throw new UpstreamException(UpstreamFault.Redirect, $"The upstream redirects ({status}){where}, which is not followed: --upstream must name where it leads.");
+            throw new UpstreamException(UpstreamFault.Redirect, $"The upstream redirects ({status}){where}, which is not followed. Set --upstream to the final address.");
         }
     }
 
@@ -188,7 +188,7 @@ internal sealed class HttpUpstream : IUpstream
     {
         if (length > MaxAnswerBytes)
         {
-            throw new UpstreamException(UpstreamFault.TooLarge, $"The upstream's answer is larger than {MaxAnswerBytes >> 20} MB.");
+            throw new UpstreamException(UpstreamFault.TooLarge, $"The upstream's response is larger than {MaxAnswerBytes >> 20} MB.");
         }
     }
 

@@ -3,22 +3,22 @@ using System.Buffers;
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
 /// <summary>
-/// Bounds the memory of answers: each is held whole, so large ones are read two at a time, however many are in flight.
-/// Whoever waits here leaves the rest of the answer with the sender.
+/// Limits the memory for responses. Each response is in memory completely, so only two large ones are read at a time, however
+/// many are in flight. The rest of a response that waits here stays with the sender.
 /// </summary>
 internal sealed class LargeAnswers : IDisposable
 {
-    /// <summary>Up to here an answer needs no place.</summary>
+    /// <summary>The size in bytes from which a response needs a place.</summary>
     public const int Threshold = 1024 * 1024;
 
     private const int AtOnce = 2;
 
     private readonly SemaphoreSlim _places = new(AtOnce);
 
-    /// <summary>Memory for an answer, or the part of it that has come. The pool would keep large ones for each thread.</summary>
+    /// <summary>Returns memory for a response or a part of it. Large arrays are not pooled, because the pool would keep them for each thread.</summary>
     public static byte[] Rent(int size) => size > Threshold ? GC.AllocateUninitializedArray<byte>(size) : ArrayPool<byte>.Shared.Rent(size);
 
-    /// <summary>Gives such memory back.</summary>
+    /// <summary>Returns the memory to the pool.</summary>
     public static void Return(byte[] buffer)
     {
         if (buffer.Length <= Threshold)
@@ -27,7 +27,7 @@ internal sealed class LargeAnswers : IDisposable
         }
     }
 
-    /// <summary>Takes a place; disposing gives it back.</summary>
+    /// <summary>Takes a place, which is free again when the result is disposed.</summary>
     public async Task<IDisposable> TakeAsync(CancellationToken cancellationToken)
     {
         await _places.WaitAsync(cancellationToken);
@@ -38,11 +38,11 @@ internal sealed class LargeAnswers : IDisposable
 
     private sealed class Place(SemaphoreSlim places) : IDisposable
     {
-        private int _isGiven;
+        private int _isReturned;
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref _isGiven, 1) == 0)
+            if (Interlocked.Exchange(ref _isReturned, 1) == 0)
             {
                 places.Release();
             }

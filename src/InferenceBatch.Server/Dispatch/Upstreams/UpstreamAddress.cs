@@ -11,8 +11,8 @@ internal static class UpstreamAddress
     /// <summary>The name of the built-in model.</summary>
     public const string Echo = "echo";
 
-    /// <summary>Makes the upstream that a text names.</summary>
-    /// <exception cref="FormatException">It names none; the message says what is wrong, and holds no password.</exception>
+    /// <summary>Creates the upstream for an address.</summary>
+    /// <exception cref="FormatException">The address is not valid. The message says why, and contains no password.</exception>
     public static IUpstream Create(string text, string? key, TimeProvider time)
     {
         if (text == "echo" || text.StartsWith("echo?", StringComparison.Ordinal))
@@ -22,16 +22,16 @@ internal static class UpstreamAddress
 
         if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
         {
-            // What stands before an @ may be a password.
-            throw new FormatException($"'{text[(text.LastIndexOf('@') + 1)..]}' is neither 'echo' nor an http(s) address.");
+            // The part before an @ may be a password.
+            throw new FormatException($"'{text[(text.LastIndexOf('@') + 1)..]}' is not a valid upstream: it must be 'echo' or an http(s) address.");
         }
 
-        return address.UserInfo.Length > 0 ? throw new FormatException("The address must hold no user name and no password; --upstream-key-env names the variable of a key.")
-            : address.Fragment.Length > 0 ? throw new FormatException("The address must have no fragment ('#…'): nothing would be sent of it.")
+        return address.UserInfo.Length > 0 ? throw new FormatException("The address must not contain a user name or a password. Use --upstream-key-env to name the variable that contains the key.")
+            : address.Fragment.Length > 0 ? throw new FormatException("The address must not have a fragment ('#…'), because it would not be sent.")
             : new HttpUpstream(address, key, time);
     }
 
-    /// <summary>What identifies an upstream that <see cref="Create"/> takes: <see cref="Echo"/>, or its address without the query.</summary>
+    /// <summary>Returns the name of an upstream: <see cref="Echo"/>, or its address without the query.</summary>
     public static string NameOf(string text) => text.StartsWith("http", StringComparison.OrdinalIgnoreCase) ? new Uri(text).GetLeftPart(UriPartial.Path).TrimEnd('/') : Echo;
 
     private static EchoSettings ReadEcho(string text)
@@ -47,9 +47,9 @@ internal static class UpstreamAddress
                 "fail" when double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double share) && share is >= 0 and <= 1 =>
                     settings with { Fail = share },
                 "seed" when int.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out int seed) => settings with { Seed = seed },
-                "fail" => throw new FormatException($"'fail={value}': a share between 0 and 1 is wanted."),
-                "seed" => throw new FormatException($"'seed={value}': a whole number is wanted."),
-                _ => throw new FormatException($"The echo model has no setting '{pair[0]}'; it has latency, fail and seed."),
+                "fail" => throw new FormatException($"'fail={value}' is not valid: it must be a number between 0 and 1."),
+                "seed" => throw new FormatException($"'seed={value}' is not valid: it must be a whole number."),
+                _ => throw new FormatException($"The echo model has no setting '{pair[0]}'. Its settings are latency, fail and seed."),
             };
         }
 

@@ -1,20 +1,20 @@
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
-/// <summary>An upstream's answer. Dispose it to give its body's memory back.</summary>
-/// <param name="place">Disposed with the answer; what it took up where few have room.</param>
+/// <summary>The response of an upstream. Dispose it to return the memory of its body.</summary>
+/// <param name="place">The place among the <see cref="LargeAnswers"/>; disposed with the response.</param>
 internal sealed class UpstreamAnswer(int statusCode, byte[] pooledBody, int length, IDisposable? place = null) : IDisposable
 {
     private byte[]? _pooled = pooledBody;
 
     public int StatusCode { get; } = statusCode;
 
-    /// <summary>The answer's own request id; null where it has none that can stand in a line.</summary>
+    /// <summary>The request ID of the response; null if it has none, or one that a result line cannot contain.</summary>
     public string? RequestId { get; init; }
 
-    /// <summary>How long the upstream asks to wait (<c>retry-after-ms</c>, <c>retry-after</c>); null where it does not say.</summary>
+    /// <summary>How long the upstream requests to wait (<c>retry-after-ms</c>, <c>retry-after</c>); null if it does not.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>The upstream's own word on trying again (<c>x-should-retry</c>); null where it has none.</summary>
+    /// <summary>Whether the upstream requests a retry (<c>x-should-retry</c>); null if it does not say.</summary>
     public bool? ShouldRetry { get; init; }
 
     public bool IsSuccess => StatusCode is >= 200 and < 300;

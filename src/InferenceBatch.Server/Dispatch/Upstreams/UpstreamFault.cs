@@ -1,17 +1,17 @@
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
-/// <summary>Why there is no whole answer.</summary>
+/// <summary>Why there is no complete response.</summary>
 internal enum UpstreamFault
 {
-    /// <summary>No connection could be made: it was sent nothing.</summary>
+    /// <summary>There was no connection, so nothing was sent.</summary>
     Unreachable,
 
-    /// <summary>The connection broke, or what came stopped coming.</summary>
+    /// <summary>The connection closed, or the upstream stopped sending.</summary>
     Broken,
 
-    /// <summary>The answer is larger than can be kept.</summary>
+    /// <summary>The response is too large.</summary>
     TooLarge,
 
-    /// <summary>It sends callers elsewhere.</summary>
+    /// <summary>The upstream redirects.</summary>
     Redirect,
 }

@@ -2,26 +2,26 @@ using System.Globalization;
 
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
-/// <summary>What a person is told about an upstream, in the log, on the page, in <c>/healthz</c> and by <c>run</c>.</summary>
+/// <summary>The messages about an upstream for the log, the page, <c>/healthz</c> and <c>run</c>.</summary>
 internal static class UpstreamMessage
 {
-    /// <summary>Why a run gives up.</summary>
+    /// <summary>Returns why a run gives up.</summary>
     /// <param name="attempt">The last attempt.</param>
-    /// <param name="time">For how long lines were held, at least.</param>
-    public static string GivesUp(in Attempt attempt, TimeSpan time) => attempt.IsRedirect ? $"{attempt.Reason} Nothing is lost: the same command resumes."
-        : string.Create(CultureInfo.InvariantCulture, $"The upstream has been away for {time.TotalSeconds:0} s: {attempt.Reason} Nothing is lost: the same command resumes.");
+    /// <param name="time">How long lines were held, at least.</param>
+    public static string OfGivingUp(in Attempt attempt, TimeSpan time) => attempt.IsRedirect ? $"{attempt.Reason} Nothing is lost: the same command resumes."
+        : string.Create(CultureInfo.InvariantCulture, $"The upstream has been unavailable for {time.TotalSeconds:0} s: {attempt.Reason} Nothing is lost: the same command resumes.");
 
-    /// <summary>The sentence for the state; empty while it is up.</summary>
+    /// <summary>Returns the sentence for the state; empty while it is up.</summary>
     public static string Of(UpstreamWatch watch, RequestRate rate, EngineSettings settings)
     {
-        string patience = settings.GivesUpOnUpstream ? string.Create(CultureInfo.InvariantCulture, $", for {watch.Patience.TotalSeconds:0} s at most") : "";
+        string limit = settings.GivesUpOnUpstream ? string.Create(CultureInfo.InvariantCulture, $", for at most {watch.GiveUpAfter.TotalSeconds:0} s") : "";
         return watch.State switch
         {
-            UpstreamState.Away => $"The upstream is away: {watch.Reason} Lines wait for it{patience}.",
-            UpstreamState.Refusing => $"The upstream refuses every request: {watch.Reason} Lines wait until that is repaired{patience}.{(watch.IsRedirect ? "" : " The key is that of --upstream-key-env (Start-BatchServer -UpstreamApiKey).")}",
-            UpstreamState.Limited when watch.IsHeld => $"The upstream limits requests: {watch.Reason} Lines wait as long as it asks.",
+            UpstreamState.Away => $"The upstream is unavailable: {watch.Reason} Lines wait until it is available again{limit}.",
+            UpstreamState.Refusing => $"The upstream refuses every request: {watch.Reason} Lines wait until it accepts requests again{limit}.{(watch.IsRedirect ? "" : " The key comes from --upstream-key-env (Start-BatchServer -UpstreamApiKey).")}",
+            UpstreamState.Limited when watch.IsHeld => $"The upstream limits requests: {watch.Reason} Lines wait for as long as it requests.",
             UpstreamState.Limited => string.Create(CultureInfo.InvariantCulture,
-                $"The upstream limits requests: {watch.Reason} {(rate.PerSecond is { } perSecond ? $"At most {perSecond:N1} a second are sent." : "Fewer are sent.")}"),
+                $"The upstream limits requests: {watch.Reason} {(rate.PerSecond is { } perSecond ? $"At most {perSecond:N1} requests per second are sent." : "Fewer requests are sent.")}"),
             _ => "",
         };
     }

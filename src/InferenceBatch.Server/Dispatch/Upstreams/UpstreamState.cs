@@ -1,17 +1,17 @@
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
-/// <summary>How an upstream treats the lines it is sent.</summary>
+/// <summary>How an upstream responds to lines.</summary>
 internal enum UpstreamState
 {
-    /// <summary>It answers.</summary>
+    /// <summary>It answers lines.</summary>
     Up,
 
-    /// <summary>It answers some lines and throttles the others (429): fewer are sent, or none for a while.</summary>
+    /// <summary>It answers some lines and throttles the others (429). Fewer lines are sent, or none for a while.</summary>
     Limited,
 
-    /// <summary>It takes no connection, breaks each one, or answers that it is unavailable (502, 503, 504): one line at a time probes it.</summary>
+    /// <summary>It accepts no connection, closes each one, or responds that it is unavailable (502, 503, 504). One line at a time is sent as a probe.</summary>
     Away,
 
-    /// <summary>It refuses the key or the account (401, 402, 403, no quota left): one line at a time probes it.</summary>
+    /// <summary>It refuses the key or the account (401, 402, 403, no quota left). One line at a time is sent as a probe.</summary>
     Refusing,
 }

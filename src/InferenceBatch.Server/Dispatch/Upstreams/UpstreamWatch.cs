@@ -1,51 +1,47 @@
 namespace InferenceBatch.Server.Dispatch.Upstreams;
 
 /// <summary>
-/// Follows the state of an upstream from the attempts at lines. When attempt after attempt fails for a reason that is not
-/// the line's, lines are held: nothing is sent for a growing pause, then one line as a probe, until one is answered.
+/// Tracks the state of an upstream from the attempts at lines. If attempt after attempt fails for a reason that is not the
+/// line's, lines are held: nothing is sent during a growing pause (<see cref="ProbePause"/>), then one line as a probe, until
+/// one is answered.
 /// </summary>
 /// <remarks>
-/// Not safe for several threads. Times are measured from any beginning. A failure is the line's own where lines that were
-/// sent after it have succeeded: tickets number what is sent, so a line that fails remembers the newest ticket, and is
-/// judged when it fails again.
+/// Not safe for several threads. Times are measured from an arbitrary start. A failure is the line's own if lines that were
+/// sent after it have succeeded. Tickets number the lines that are sent, so a line that fails remembers the newest ticket, and
+/// is judged when it fails again.
 /// </remarks>
 internal sealed class UpstreamWatch
 {
-    /// <summary>So many lines that fail by themselves one after another say that the upstream is at fault; more after each time that it was not.</summary>
-    private const int LinesFailedAtFirst = 20;
+    /// <summary>
+    /// If this many lines fail by themselves in a row, the upstream is at fault. The number doubles each time that it was not.
+    /// </summary>
+    private const int InitialMaxFailedLines = 20;
 
-    /// <summary>So many failures in a row are an outage, however short the time since the last answer.</summary>
-    private const int SurelyInARow = 40;
+    /// <summary>This many failures in a row are an outage, however short the time since the last answer.</summary>
+    private const int CertainFailuresInARow = 40;
 
-    private const int LeastInARow = 3;
-    private const int MostInARow = 12;
+    private const int MinFailuresInARow = 3;
+    private const int MaxFailuresInARow = 12;
 
-    /// <summary>However short a wait an upstream asks for.</summary>
-    private static readonly TimeSpan s_shortestPause = TimeSpan.FromMilliseconds(25);
+    /// <summary>Failures this soon after an answer may still be a limit, or one bad backend of several.</summary>
+    private static readonly TimeSpan s_recentAnswer = TimeSpan.FromSeconds(0.5);
 
-    private static readonly TimeSpan s_firstPause = TimeSpan.FromSeconds(0.25);
-    private static readonly TimeSpan s_between = TimeSpan.FromSeconds(0.5);
-    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(8);
-    private static readonly TimeSpan s_longestAsked = TimeSpan.FromHours(1);
+    private static readonly TimeSpan s_giveUpAfterIfNeverHeard = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_giveUpAfter = TimeSpan.FromMinutes(10);
 
-    /// <summary>A server that comes back after a restart does not know what it has asked for before.</summary>
-    private static readonly TimeSpan s_longestUnasked = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan s_patienceAtFirst = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
+    /// <summary>The state stays <see cref="UpstreamState.Limited"/> for this long after the last 429.</summary>
+    private static readonly TimeSpan s_limitedFor = TimeSpan.FromSeconds(30);
 
-    /// <summary>For how long nothing but 500 may be an outage; after that it is the answer to each line.</summary>
-    private static readonly TimeSpan s_longestFailing = TimeSpan.FromMinutes(1);
+    /// <summary>Nothing but 500 for this long may be an outage. After that it is the answer to each line.</summary>
+    private static readonly TimeSpan s_maxHoldBy500 = TimeSpan.FromMinutes(1);
 
-    private static readonly TimeSpan s_longestPauseOfFailures = TimeSpan.FromSeconds(2);
-
-    private long _newestGood;
-    private long _heldFrom;
+    private long _newestSuccess;
     private long _probe;
     private bool _wasHeard;
-    private int _inARow;
-    private int _mostFailed = LinesFailedAtFirst;
-    private int _askedInVain;
-    private bool _isOfFailures;
+    private int _failuresInARow;
+    private int _maxFailedLines = InitialMaxFailedLines;
+    private int _releasesWithoutAnswer;
+    private bool _isHeldBy500;
     private Attempt _last;
     private TimeSpan _heldSince;
     private TimeSpan _pausedUntil;
@@ -60,50 +56,56 @@ internal sealed class UpstreamWatch
     /// <summary>When the state began.</summary>
     public TimeSpan Since { get; private set; }
 
-    /// <summary>What was last heard of it, where it is not up.</summary>
+    /// <summary>Why it is not up.</summary>
     public string Reason { get; private set; } = "";
 
-    /// <summary>The newest ticket that was out when lines were held.</summary>
-    public long HeldFrom => _heldFrom;
+    /// <summary>The newest ticket when the hold began.</summary>
+    public long HeldFrom { get; private set; }
 
-    /// <summary>Whether nothing but probes is sent.</summary>
+    /// <summary>Whether only probes are sent.</summary>
     public bool IsHeld { get; private set; }
 
-    /// <summary>The newest ticket that was given out.</summary>
-    public long Newest { get; private set; }
+    /// <summary>The newest ticket.</summary>
+    public long NewestTicket { get; private set; }
 
-    /// <summary>After how long there is little hope left: sooner for an upstream that was never heard, whose address is likely wrong.</summary>
-    public TimeSpan Patience => _wasHeard ? s_patience : s_patienceAtFirst;
+    /// <summary>
+    /// How long an outage may last before a run gives up: less for an upstream that never responded, because its address is
+    /// probably wrong.
+    /// </summary>
+    public TimeSpan GiveUpAfter => _wasHeard ? s_giveUpAfter : s_giveUpAfterIfNeverHeard;
 
-    /// <summary>For how long lines are held before there is little hope left.</summary>
-    public TimeSpan LongestHold => State == UpstreamState.Limited ? s_longestAsked : Patience;
+    /// <summary>How long lines may be held before a run gives up.</summary>
+    public TimeSpan MaxHold => State == UpstreamState.Limited ? ProbePause.MaxRequested : GiveUpAfter;
 
-    /// <summary>Whether lines have been held for longer than <see cref="LongestHold"/>, or the address is wrong: it has only ever redirected.</summary>
-    public bool IsHopeless(TimeSpan now) => IsHeld && ((_last.IsRedirect && !HasAnswered) || now - _heldSince >= LongestHold);
+    /// <summary>
+    /// Whether lines have been held for longer than <see cref="MaxHold"/>, or the address is wrong, because the upstream has only
+    /// ever redirected.
+    /// </summary>
+    public bool IsHopeless(TimeSpan now) => IsHeld && ((_last.IsRedirect && !HasAnswered) || now - _heldSince >= MaxHold);
 
-    /// <summary>How many lines failed by themselves (500) for the first time one after another, with no answer between them.</summary>
+    /// <summary>How many lines failed by themselves (500) for the first time in a row, without an answer between them.</summary>
     public int LinesFailedInARow { get; private set; }
 
     /// <summary>Which failures (500) came together.</summary>
     public FailureRounds Rounds { get; } = new();
 
-    /// <summary>Whether nothing but 500 has come for so long that each line is given what it gets.</summary>
+    /// <summary>Whether there was nothing but 500 for so long that the 500 is the answer to each line.</summary>
     public bool IsFailing { get; private set; }
 
-    /// <summary>How many pauses there were since lines are held.</summary>
+    /// <summary>The number of pauses since the hold began.</summary>
     public int Pauses { get; private set; }
 
-    /// <summary>Whether an answer came after the last failure.</summary>
-    public bool IsAnswering(TimeSpan now) => HasAnswered && !IsHeld && now - _answeredAt < s_between;
+    /// <summary>Whether an answer came recently.</summary>
+    public bool IsAnswering(TimeSpan now) => HasAnswered && !IsHeld && now - _answeredAt < s_recentAnswer;
 
     /// <summary>
-    /// Whether it should be asked for its models before the next probe: the lines that fail may be the only ones that are
-    /// left, and then no other line can show that the upstream is there.
+    /// Whether to request its models before the next probe: if all lines that are left have failed, no other line can show that
+    /// the upstream is up.
     /// </summary>
-    public bool NeedsSecondOpinion => IsLone && _probe == 0 && !_isOfFailures;
+    public bool NeedsModelsCheck => HasOnlyFailedLines && _probe == 0 && !_isHeldBy500;
 
-    /// <summary>Whether all lines that are left have failed: no other line can show that the upstream is there.</summary>
-    public bool IsLone => IsHeld && HasAnswered && !HasFresh && State != UpstreamState.Limited;
+    /// <summary>Whether lines are held and all lines that are left have failed.</summary>
+    public bool HasOnlyFailedLines => IsHeld && HasAnswered && !HasFresh && State != UpstreamState.Limited;
 
     /// <summary>Whether it redirects.</summary>
     public bool IsRedirect => _last.IsRedirect;
@@ -116,30 +118,30 @@ internal sealed class UpstreamWatch
         : _probe != 0 ? Timeout.InfiniteTimeSpan
         : _pausedUntil > now ? _pausedUntil - now : TimeSpan.Zero;
 
-    /// <summary>Numbers a line that is sent.</summary>
+    /// <summary>Returns the ticket of a line that is sent.</summary>
     public long Start()
     {
-        long ticket = ++Newest;
+        long ticket = ++NewestTicket;
         _probe = IsHeld ? ticket : 0;
         return ticket;
     }
 
-    /// <summary>A line was given up: it says nothing.</summary>
+    /// <summary>A line was given up, which says nothing about the upstream.</summary>
     public void Abandon(long ticket) => _probe = _probe == ticket ? 0 : _probe;
 
-    /// <summary>Whether lines that were sent after this one last failed have succeeded.</summary>
-    public bool OthersSucceed(LineHistory history) => history.FailedAt > 0 && _newestGood > history.FailedAt;
+    /// <summary>Whether lines that were sent after the last failure of this line have succeeded.</summary>
+    public bool OthersSucceed(LineHistory history) => history.FailedAt > 0 && _newestSuccess > history.FailedAt;
 
     /// <summary>The upstream answered a line.</summary>
     public void Answered(long ticket, TimeSpan now)
     {
         HasAnswered = _wasHeard = true;
-        _askedInVain = 0;
+        _releasesWithoutAnswer = 0;
         _answeredAt = now;
-        _newestGood = Math.Max(_newestGood, ticket);
-        if (IsHeld && ticket > _heldFrom)
+        _newestSuccess = Math.Max(_newestSuccess, ticket);
+        if (IsHeld && ticket > HeldFrom)
         {
-            _mostFailed *= _isOfFailures ? 2 : 1;
+            _maxFailedLines *= _isHeldBy500 ? 2 : 1;
             Release(now);
         }
 
@@ -147,44 +149,44 @@ internal sealed class UpstreamWatch
         {
             IsFailing = false;
             Rounds.Answered();
-            (_inARow, LinesFailedInARow) = (0, 0);
+            (_failuresInARow, LinesFailedInARow) = (0, 0);
         }
     }
 
     /// <summary>
-    /// The upstream failed at a line (500), which may be the line's fault. When line after line fails so, it is not: lines are
-    /// held for a minute at most, so that a file of nothing but bad lines comes to an end all the same.
+    /// A line failed with a 500, which may be the line's own failure. If line after line fails like this, it is the upstream's:
+    /// lines are held, but for a minute at most, so that a file of nothing but bad lines also ends.
     /// </summary>
     /// <param name="isFirst">Whether the line has not failed before.</param>
-    /// <param name="inFlight">Lines in flight, this one included.</param>
+    /// <param name="inFlight">Lines in flight, including this one.</param>
     /// <param name="limit">Lines that may be in flight.</param>
-    /// <param name="mayPass">Whether lines that failed so far mostly succeeded later.</param>
+    /// <param name="retriesHelp">Whether most lines that failed so far succeeded later.</param>
     /// <returns>Whether too many lines are in flight, see <see cref="FailureRounds"/>.</returns>
-    public bool FailedByItself(long ticket, in Attempt attempt, bool isFirst, int inFlight, int limit, bool mayPass, TimeSpan now)
+    public bool FailedByItself(long ticket, in Attempt attempt, bool isFirst, int inFlight, int limit, bool retriesHelp, TimeSpan now)
     {
         _wasHeard = true;
-        // A few bad lines that happen to be the only ones in flight are no strain.
-        bool isStrain = Rounds.Failed(inFlight, mayPass && inFlight > 1 && (!HasFresh || inFlight >= limit / 2) && !IsFailing);
+        // A few bad lines that happen to be the only ones in flight are no overload.
+        bool isOverload = Rounds.Failed(inFlight, retriesHelp && inFlight > 1 && (!HasFresh || inFlight >= limit / 2) && !IsFailing);
         LinesFailedInARow += isFirst ? 1 : 0;
-        bool isMany = !IsFailing && LinesFailedInARow >= Math.Max(_mostFailed, inFlight);
+        bool isMany = !IsFailing && LinesFailedInARow >= Math.Max(_maxFailedLines, inFlight);
         if (!IsHeld && isMany)
         {
-            _heldFrom = Newest;
+            HeldFrom = NewestTicket;
             Hold(UpstreamState.Away, attempt, now);
-            _isOfFailures = true;
+            _isHeldBy500 = true;
         }
-        else if (IsHeld && ticket > _heldFrom)
+        else if (IsHeld && ticket > HeldFrom)
         {
             _probe = 0;
-            IsFailing = _isOfFailures && now - _heldSince >= s_longestFailing;
+            IsFailing = _isHeldBy500 && now - _heldSince >= s_maxHoldBy500;
             if (IsFailing)
             {
                 Rounds.Restart();
             }
 
-            if (IsFailing || !_isOfFailures)
+            if (IsFailing || !_isHeldBy500)
             {
-                Release(now); // It is there.
+                Release(now); // The upstream is up.
             }
             else
             {
@@ -192,11 +194,11 @@ internal sealed class UpstreamWatch
             }
         }
 
-        return isStrain;
+        return isOverload;
     }
 
     /// <summary>An attempt failed for a reason that may be the upstream's.</summary>
-    /// <param name="inFlight">Lines in flight, this one included.</param>
+    /// <param name="inFlight">Lines in flight, including this one.</param>
     public void Failed(long ticket, in Attempt attempt, int inFlight, TimeSpan now)
     {
         _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
@@ -208,8 +210,8 @@ internal sealed class UpstreamWatch
         };
         if (IsHeld)
         {
-            // Lines that were in flight before say nothing new.
-            if (ticket > _heldFrom)
+            // Lines that were in flight when the hold began say nothing new.
+            if (ticket > HeldFrom)
             {
                 _probe = 0;
                 Hold(state, attempt, now);
@@ -218,28 +220,30 @@ internal sealed class UpstreamWatch
             return;
         }
 
-        // One is enough where a wrong key or a used quota is the first that is heard of it.
+        // A single failure is enough if a wrong key or an exhausted quota is the first response.
         bool isFirst = !HasAnswered && attempt.Kind is (AttemptKind.Refused or AttemptKind.Throttled);
-        // At the end of a file no other line can show that the upstream is there: it is asked, and the line need not be sent in vain.
-        bool isAsked = !HasFresh && HasAnswered && attempt.Kind is not AttemptKind.Throttled;
-        bool isFew = ++_inARow < Math.Clamp(inFlight / 8, LeastInARow, MostInARow) && !isFirst && !isAsked;
-        // With few lines in flight, a quota or one bad backend of several gives rows of failures between two good answers.
-        bool isBetween = HasAnswered && now - _answeredAt < s_between && attempt.Kind switch
+        // At the end of a file no other line can show that the upstream is up. Its models are requested instead, which saves
+        // the line useless attempts.
+        bool isChecked = !HasFresh && HasAnswered && attempt.Kind is not AttemptKind.Throttled;
+        bool isFew = ++_failuresInARow < Math.Clamp(inFlight / 8, MinFailuresInARow, MaxFailuresInARow) && !isFirst && !isChecked;
+        // With few lines in flight, a quota or one bad backend of several causes several failures in a row between answers.
+        bool isBetweenAnswers = HasAnswered && now - _answeredAt < s_recentAnswer && attempt.Kind switch
         {
             AttemptKind.Throttled => true,
-            AttemptKind.Unavailable or AttemptKind.Refused => inFlight > 1 && HasFresh && _inARow < SurelyInARow,
+            AttemptKind.Unavailable or AttemptKind.Refused => inFlight > 1 && HasFresh && _failuresInARow < CertainFailuresInARow,
             _ => false,
         };
-        if (isFew || isBetween)
+        if (isFew || isBetweenAnswers)
         {
             return;
         }
 
-        _heldFrom = Newest;
+        HeldFrom = NewestTicket;
         Hold(state, attempt, now);
     }
 
-    /// <summary>Notes that a 429 came among good answers.</summary>
+    /// <summary>The upstream sent a 429.</summary>
+    /// <param name="isPaced">Whether <see cref="RequestRate"/> limits the rate.</param>
     public void Throttled(bool isPaced, string reason, TimeSpan now)
     {
         _throttledAt = now;
@@ -249,50 +253,51 @@ internal sealed class UpstreamWatch
         }
     }
 
-    /// <summary>Notes that nothing is throttled any more; the state changes only after a while, so that it does not flicker.</summary>
+    /// <summary>The upstream sent no 429. The state changes only after a while, so that it does not flicker.</summary>
+    /// <inheritdoc cref="Throttled"/>
     public void NotThrottled(bool isPaced, TimeSpan now)
     {
-        if (State == UpstreamState.Limited && !IsHeld && !isPaced && now - _throttledAt > s_patienceAtFirst)
+        if (State == UpstreamState.Limited && !IsHeld && !isPaced && now - _throttledAt > s_limitedFor)
         {
             Become(UpstreamState.Up, "", now);
         }
     }
 
-    /// <summary>Takes what a request for the models showed.</summary>
+    /// <summary>A request for the models ended (<see cref="ModelsCheck"/>).</summary>
     /// <param name="attempt">How it ended.</param>
-    /// <param name="isKeyProven">Whether the list is not given without the key.</param>
-    /// <param name="lines">Lines in flight: while there are some, they tell more.</param>
-    public void Asked(in Attempt attempt, bool isKeyProven, int lines, TimeSpan now)
+    /// <param name="isKeyProven">Whether the list is refused without the key.</param>
+    /// <param name="lines">Lines in flight: if there are any, they say more about the upstream.</param>
+    public void ModelsChecked(in Attempt attempt, bool isKeyProven, int lines, TimeSpan now)
     {
-        bool isThere = attempt.Kind is AttemptKind.Answered or AttemptKind.Failed; // A server that fails at this is there.
+        bool isUp = attempt.Kind is AttemptKind.Answered or AttemptKind.Failed; // A server that fails at this request is up.
         _wasHeard |= attempt.Kind != AttemptKind.Unreachable;
-        if (isThere && NeedsSecondOpinion)
+        if (isUp && NeedsModelsCheck)
         {
-            // A key that is refused, or an account without funds, may get the list all the same.
+            // A server may return the list although it refuses the key, or the account has no funds.
             if (State != UpstreamState.Refusing || _last.IsForbidden || _last.IsRedirect || (_last.IsUnauthorized && isKeyProven))
             {
-                _newestGood = ++Newest; // As good as an answer to a line sent now.
-                _askedInVain++;
+                _newestSuccess = ++NewestTicket; // As good as the answer to a line that is sent now.
+                _releasesWithoutAnswer++;
                 Release(now);
             }
         }
-        else if (isThere && IsHeld && !_isOfFailures && lines == 0 && _inARow == 0)
+        else if (isUp && IsHeld && !_isHeldBy500 && lines == 0 && _failuresInARow == 0)
         {
             Release(now);
         }
-        else if (isThere && lines == 0)
+        else if (isUp && lines == 0)
         {
-            NotThrottled(isPaced: false, now); // A limit that was met by the last batch is no news when it is long over.
+            NotThrottled(isPaced: false, now); // The limit that the last batch reached is over after a while.
         }
-        else if (!isThere && !IsHeld && lines == 0 && attempt.Kind is not (AttemptKind.Failed or AttemptKind.Throttled))
+        else if (!isUp && !IsHeld && lines == 0 && attempt.Kind is not (AttemptKind.Failed or AttemptKind.Throttled))
         {
-            _heldFrom = Newest;
+            HeldFrom = NewestTicket;
             Hold(attempt.Kind == AttemptKind.Refused ? UpstreamState.Refusing : UpstreamState.Away, attempt, now);
         }
     }
 
-    /// <summary>The lines that failed were at fault, not the upstream.</summary>
-    public void Acquit(TimeSpan now)
+    /// <summary>The failed lines were at fault, not the upstream.</summary>
+    public void BlameLines(TimeSpan now)
     {
         if (IsHeld)
         {
@@ -304,25 +309,19 @@ internal sealed class UpstreamWatch
     {
         if (!IsHeld)
         {
-            (IsHeld, Pauses, _probe, _heldSince) = (true, _askedInVain, 0, now);
+            (IsHeld, Pauses, _probe, _heldSince) = (true, _releasesWithoutAnswer, 0, now);
         }
 
         _last = attempt;
-        _isOfFailures &= attempt.Kind == AttemptKind.Failed;
+        _isHeldBy500 &= attempt.Kind == AttemptKind.Failed;
         Become(state, attempt.Reason, now);
-        TimeSpan pause = s_firstPause * Math.Pow(2, Math.Min(Pauses++, 10));
-        TimeSpan most = attempt.Kind == AttemptKind.Failed ? s_longestPauseOfFailures : s_longestPause;
-        pause = pause < most ? pause : most;
-        TimeSpan least = state == UpstreamState.Limited ? s_shortestPause : s_firstPause;
-        TimeSpan longest = state == UpstreamState.Limited ? s_longestAsked : s_longestUnasked;
-        TimeSpan asked = attempt.RetryAfter is { } wait ? wait < longest ? wait : longest : pause;
-        _pausedUntil = now + (asked > least ? asked : least);
+        _pausedUntil = now + ProbePause.After(state, attempt, Pauses++);
     }
 
     private void Release(TimeSpan now)
     {
         UpstreamState state = State == UpstreamState.Limited ? UpstreamState.Limited : UpstreamState.Up;
-        (IsHeld, _isOfFailures, _probe, _inARow) = (false, false, 0, 0);
+        (IsHeld, _isHeldBy500, _probe, _failuresInARow) = (false, false, 0, 0);
         _throttledAt = now;
         Become(state, Reason, now);
     }
