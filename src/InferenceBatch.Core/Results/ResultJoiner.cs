@@ -23,7 +23,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
     public int Duplicates { get; private set; }
 
     /// <summary>Results whose id is none of the requests'.</summary>
-    public int NotAskedFor { get; private set; }
+    public int Unrequested { get; private set; }
 
     /// <summary>Requests without a result so far.</summary>
     public int Missing { get; private set; } = requests.Count;
@@ -35,7 +35,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
         int place = requests.Find(result.CustomId);
         if (place < 0)
         {
-            NotAskedFor++;
+            Unrequested++;
             return spool?.ReadWhole(result) ?? result; // It may have been read for its id alone.
         }
 

@@ -24,7 +24,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     public bool IdsOnly { get; init; }
 
     /// <summary>Whether a last line that is cut off is passed over, because the caller knows that the file is not whole.</summary>
-    internal bool AllowsCutOff { get; init; }
+    internal bool AllowsIncompleteLastLine { get; init; }
 
     /// <summary>Whether a file read so far was still being written: more results may come.</summary>
     public bool IsPartial { get; private set; }
@@ -98,7 +98,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.DownloadIncomplete"/>: the last line is cut off.</exception>
     public IAsyncEnumerable<BatchResult> ReadAsync(Stream stream, string? batchId, string? endpoint, CancellationToken cancellationToken = default) =>
-        ReadAsync(stream, batchId, endpoint, () => AllowsCutOff, null, cancellationToken);
+        ReadAsync(stream, batchId, endpoint, () => AllowsIncompleteLastLine, null, cancellationToken);
 
     /// <summary>As <see cref="ReadAsync(Stream, string?, string?, CancellationToken)"/>, where nobody knows where the requests were sent.</summary>
     public IAsyncEnumerable<BatchResult> ReadAsync(Stream stream, string? batchId, CancellationToken cancellationToken = default) =>

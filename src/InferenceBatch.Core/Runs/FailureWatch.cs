@@ -10,7 +10,7 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
 
     private int _first;
     private BatchResult? _cause;
-    private long _toSendAgain;
+    private long _toRetry;
 
     /// <summary>Final results so far that count for the limit.</summary>
     public long Results { get; private set; }
@@ -40,14 +40,14 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     }
 
     /// <summary>Takes a final result.</summary>
-    public void Settled(BatchResult result)
+    public void CountFinal(BatchResult result)
     {
         Results++;
         Failed += HasFailed(result) ? 1 : 0;
     }
 
     /// <summary>Takes a failure whose request will be sent again: it has not failed yet.</summary>
-    public void WillBeSentAgain() => _toSendAgain++;
+    public void CountRetry() => _toRetry++;
 
     /// <summary>
     /// Ends an attempt, before anything is sent again. Where nothing has succeeded, that would only pay for the same
@@ -55,12 +55,12 @@ internal sealed class FailureWatch(FailureLimit? limit, RunObserver observer)
     /// </summary>
     public void EndAttempt()
     {
-        if (Results == Failed && limit?.IsReached(Failed + _toSendAgain, Results + _toSendAgain) == true)
+        if (Results == Failed && limit?.IsReached(Failed + _toRetry, Results + _toRetry) == true)
         {
-            (Failed, Results) = (Failed + _toSendAgain, Results + _toSendAgain);
+            (Failed, Results) = (Failed + _toRetry, Results + _toRetry);
         }
 
-        _toSendAgain = 0;
+        _toRetry = 0;
     }
 
     /// <summary>Whether a request has no answer though nobody cancelled it.</summary>

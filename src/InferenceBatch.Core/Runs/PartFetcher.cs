@@ -66,7 +66,7 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
         bool isLost = problem is not null || (isShort && batch is not { Status: BatchStatus.Cancelled, RequestCounts.Total: 0 });
         if (answers < requests && isLost)
         {
-            return new FetchOutcome(null, problem ?? TooFew(batch, answers));
+            return new FetchOutcome(null, problem ?? Incomplete(batch, answers));
         }
 
         store.Write(new RunStep(RunStepKind.Downloaded)
@@ -84,7 +84,7 @@ internal sealed class PartFetcher(BatchClient client, RunStore store, RunObserve
     }
 
     /// <summary>Why a batch's files hold fewer results than it promises.</summary>
-    public static ServiceException TooFew(Batch batch, long lines) => new(
+    public static ServiceException Incomplete(Batch batch, long lines) => new(
         ServiceErrorKind.DownloadIncomplete,
         batch is { OutputFileId: null, ErrorFileId: null } ? Messages.Text("DownloadIncomplete.NoFile", batch.Id, batch.RawStatus)
             : batch.RequestCounts.Total > 0 && batch.RequestCounts.Done > 0 ? Messages.Text("DownloadIncomplete.TooFew", batch.Id, batch.RequestCounts.Done, lines)

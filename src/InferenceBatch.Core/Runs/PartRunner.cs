@@ -18,11 +18,11 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
     private readonly QueueWait _queue = new(client.Time, observer);
     private readonly LateParts _late = new(client.Time);
     private readonly Dictionary<string, PlacedPart> _open = [];
-    private readonly List<PartNews> _givenUp = [];
+    private readonly List<PartOutcome> _givenUp = [];
 
     /// <summary>Sends, waits, tells.</summary>
     /// <exception cref="ServiceException">The key was refused; see <see cref="PartSender.SendAsync"/>.</exception>
-    public async IAsyncEnumerable<PartNews> RunAsync(IReadOnlyList<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<PartOutcome> RunAsync(IReadOnlyList<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (int i = 0; i < parts.Count && !await stop.CheckAsync(cancellationToken).ConfigureAwait(false); i++)
         {
@@ -32,7 +32,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
             }
         }
 
-        await foreach (PartNews news in WatchAsync(parts.Count, cancellationToken).ConfigureAwait(false))
+        await foreach (PartOutcome news in WatchAsync(parts.Count, cancellationToken).ConfigureAwait(false))
         {
             yield return news;
         }
@@ -42,7 +42,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
             observer.OnProblem(_queue.Reason!);
             foreach (PlacedPart one in unsent)
             {
-                yield return new PartNews(one, PartFate.NotSent, new ServiceError(RunEngine.NotSentCode, _queue.Reason!.Message), MayPass: true);
+                yield return new PartOutcome(one, PartState.NotSent, new ServiceError(RunRetryRules.NotSentCode, _queue.Reason!.Message), IsTemporary: true);
             }
         }
     }
@@ -62,12 +62,12 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
     }
 
     /// <summary>Sends a part; the news is that it cannot be sent at all, else null.</summary>
-    private async Task<PartNews?> SendAsync(PlacedPart one, int number, int count, bool waits, CancellationToken cancellationToken)
+    private async Task<PartOutcome?> SendAsync(PlacedPart one, int number, int count, bool waits, CancellationToken cancellationToken)
     {
         SendOutcome outcome = await sender.SendAsync(one.Part, number, count, waits, cancellationToken).ConfigureAwait(false);
         if (outcome.Failure is { } failure)
         {
-            return new PartNews(one, PartFate.NotSent, failure, outcome.MayPass);
+            return new PartOutcome(one, PartState.NotSent, failure, outcome.IsTemporary);
         }
 
         if (outcome.Refusal is { } refusal)
@@ -82,14 +82,14 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
         return null;
     }
 
-    private async IAsyncEnumerable<PartNews> WatchAsync(int count, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<PartOutcome> WatchAsync(int count, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var watcher = new BatchWatcher(client, client.Time)
         {
             Timeout = options.Timeout,
-            OnLook = observer.OnLook,
+            OnPolled = observer.OnPolled,
             OnStalled = observer.OnStalled,
-            OnTrouble = observer.OnTrouble,
+            OnPollsFailing = observer.OnPollsFailing,
             OnHeld = observer.OnHeld,
             OnGivenUp = GiveUp,
         };
@@ -157,20 +157,20 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
         {
             if (!stop.IsUncancelled(id))
             {
-                observer.OnLeft(id, null, watcher.Trouble);
+                observer.OnLeft(id, null, watcher.LastFailure);
             }
 
-            yield return new PartNews(one, PartFate.Left);
+            yield return new PartOutcome(one, PartState.Left);
         }
 
-        foreach (PartNews news in _givenUp)
+        foreach (PartOutcome news in _givenUp)
         {
             yield return news;
         }
     }
 
     /// <summary>Fetches the results of a part whose batch has ended; the news is null when the service may show more of them soon.</summary>
-    private async Task<PartNews?> FetchAsync(PlacedPart one, bool mayWait, CancellationToken cancellationToken)
+    private async Task<PartOutcome?> FetchAsync(PlacedPart one, bool mayWait, CancellationToken cancellationToken)
     {
         FetchOutcome outcome;
         try
@@ -181,7 +181,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
         {
             // A full disk is no fault of the service: what was answered stays there, to be fetched by the next run.
             observer.OnProblem(exception);
-            return new PartNews(one, PartFate.Left);
+            return new PartOutcome(one, PartState.Left);
         }
 
         if (outcome.Wait is { } wait)
@@ -190,7 +190,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
             return null;
         }
 
-        return new PartNews(one, PartFate.Ended, Problem: outcome.Problem);
+        return new PartOutcome(one, PartState.Ended, Problem: outcome.Problem);
     }
 
     private void GiveUp(string id, ServiceException why)
@@ -203,7 +203,7 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
         observer.OnLeft(id, why, null);
         if (_open.Remove(id, out PlacedPart one))
         {
-            _givenUp.Add(new PartNews(one, why.Kind == ServiceErrorKind.BatchNotFound ? PartFate.Lost : PartFate.Left));
+            _givenUp.Add(new PartOutcome(one, why.Kind == ServiceErrorKind.BatchNotFound ? PartState.Lost : PartState.Left));
         }
     }
 }

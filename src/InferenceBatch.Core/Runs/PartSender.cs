@@ -60,7 +60,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
             try
             {
                 await SendOnceAsync(part, number, count, cancellationToken).ConfigureAwait(false);
-                _wait.Ended();
+                _wait.EndOutage();
                 return default;
             }
             catch (ServiceException exception) when (exception.Kind is not (ServiceErrorKind.Unauthorized or ServiceErrorKind.PermissionDenied))
@@ -72,40 +72,40 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 observer.OnProblem(exception);
                 (string? created, _createdId) = (_createdId, null);
                 return new SendOutcome(null, created is null
-                    ? new ServiceError(RunEngine.NotSentCode, exception.Message)
+                    ? new ServiceError(RunRetryRules.NotSentCode, exception.Message)
                     : new ServiceError("outcome_unknown", $"The batch {created} was created and continues, but could not be noted: {exception.Message}"));
             }
 
             bool isRefusal = false;
-            bool mayPass = ServiceWait.MayPass(trouble) && !(trouble.WasAccepted && part.FileId is null && ++accepted >= MaxAcceptedUploads);
+            bool isTemporary = ServiceWait.IsTemporary(trouble) && !(trouble.WasAccepted && part.FileId is null && ++accepted >= MaxAcceptedUploads);
             if (BatchFate.IsFileGone(trouble) && part.FileId is not null)
             {
-                mayPass = IsRecent(part.UploadedAt);
-                if (!mayPass && ForgetFile(part))
+                isTemporary = IsRecent(part.UploadedAt);
+                if (!isTemporary && ForgetFile(part))
                 {
                     continue;
                 }
             }
             else if (BatchFate.IsQueueFull(trouble))
             {
-                _wait.Ended();
+                _wait.EndOutage();
                 isRefusal = true;
             }
             else if (trouble is { IsOutcomeUnknown: true, WasAccepted: true })
             {
                 // It was most likely created, and another one would be billed too: it is only looked for.
-                mayPass = IsRecent(_acceptedAt.TryAdd(part, client.Time.GetTimestamp()) ? client.Time.GetTimestamp() : _acceptedAt[part]);
+                isTemporary = IsRecent(_acceptedAt.TryAdd(part, client.Time.GetTimestamp()) ? client.Time.GetTimestamp() : _acceptedAt[part]);
             }
 
-            if (isRefusal || (mayPass && !waits))
+            if (isRefusal || (isTemporary && !waits))
             {
                 return new SendOutcome(trouble, null);
             }
 
-            if (!mayPass || !await _wait.WaitAsync(trouble, cancellationToken).ConfigureAwait(false))
+            if (!isTemporary || !await _wait.WaitAsync(trouble, cancellationToken).ConfigureAwait(false))
             {
                 observer.OnProblem(trouble);
-                return new SendOutcome(null, new ServiceError(trouble.IsOutcomeUnknown ? "outcome_unknown" : RunEngine.NotSentCode, trouble.Message), mayPass);
+                return new SendOutcome(null, new ServiceError(trouble.IsOutcomeUnknown ? "outcome_unknown" : RunRetryRules.NotSentCode, trouble.Message), isTemporary);
             }
         }
     }
@@ -144,7 +144,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 part.File.Path, part.Name, null, new Uploaded(observer, part.File), policy: RetryPolicy.Once, cancellationToken: cancellationToken).ConfigureAwait(false);
             store.Write(new RunStep(RunStepKind.Uploaded) { Part = part.Name, FileId = file.Id });
             part.UploadedAt = client.Time.GetTimestamp();
-            _wait.Ended();
+            _wait.EndOutage();
         }
 
         if (part.BatchId is null)

@@ -14,15 +14,15 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
     private ushort[]? _last;
 
     /// <summary>How many attempts an earlier process had written.</summary>
-    public int AtStart { get; private set; }
+    public int CountAtStart { get; private set; }
 
     /// <summary>Reads which requests the attempts after the first send.</summary>
     /// <exception cref="RunMismatchException">A part was changed.</exception>
     /// <exception cref="IOException">A part cannot be read.</exception>
     public void Load()
     {
-        AtStart = store.Attempts;
-        for (int attempt = 2; attempt <= AtStart; attempt++)
+        CountAtStart = store.Attempts;
+        for (int attempt = 2; attempt <= CountAtStart; attempt++)
         {
             foreach (RunPart part in store.PartsOf(attempt))
             {
@@ -50,7 +50,7 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
     public int LastOf(int place) => Math.Max(1, (int)(_last?[place] ?? 1));
 
     /// <summary>Which of its tries an attempt is for its requests, counted from 1: a person who asks for a retry begins the count anew.</summary>
-    public int TryOf(int attempt)
+    public int TryNumberOf(int attempt)
     {
         int first = attempt;
         while (first > 1 && !store.IsRetry(first))

@@ -25,7 +25,7 @@ public class RunObserver
     }
 
     /// <summary>A batch was looked at.</summary>
-    public virtual void OnLook(Batch batch)
+    public virtual void OnPolled(Batch batch)
     {
     }
 
@@ -39,8 +39,8 @@ public class RunObserver
     {
     }
 
-    /// <summary>For some time no look has succeeded; see <see cref="BatchWatcher.OnTrouble"/>.</summary>
-    public virtual void OnTrouble(ServiceException trouble)
+    /// <summary>For some time no look has succeeded; see <see cref="BatchWatcher.OnPollsFailing"/>.</summary>
+    public virtual void OnPollsFailing(ServiceException trouble)
     {
     }
 

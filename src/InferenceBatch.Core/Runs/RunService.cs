@@ -22,7 +22,7 @@ public sealed record RunService(Uri Address, string? Instance = null, string? Da
     /// <param name="folder">The checkpoint.</param>
     /// <param name="address">The address.</param>
     /// <param name="find">Finds where a local service is now: the address that it had may be another program's.</param>
-    internal string Difference(string folder, Uri address, Func<RunService, Uri?>? find) =>
+    internal string MismatchText(string folder, Uri address, Func<RunService, Uri?>? find) =>
         (Instance is null ? Address : find?.Invoke(this)) is { } now
             ? Messages.Text("CheckpointMismatch.Address", folder, now, address)
             : Messages.Text("CheckpointMismatch.LocalService", folder, address, DataPath is null ? "" : $" -DataPath '{DataPath.Replace("'", "''", StringComparison.Ordinal)}'");

@@ -21,10 +21,10 @@ internal sealed class ServiceWait(TimeProvider time, TimeSpan? timeout, RunObser
     private TimeSpan _tellAt;
 
     /// <summary>Whether the same call may succeed later without anybody changing something.</summary>
-    public static bool MayPass(ServiceException trouble) => trouble.IsTransient && !RetryRules.IsFinal(trouble.Error?.Code);
+    public static bool IsTemporary(ServiceException trouble) => trouble.IsTransient && !RetryRules.IsFinal(trouble.Error?.Code);
 
     /// <summary>A call succeeded, or was refused by a service that works.</summary>
-    public void Ended() => _began = null;
+    public void EndOutage() => _began = null;
 
     /// <summary>Waits after a call that failed; false, at once, when the outage has lasted too long or the service asks for more time than there is.</summary>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>

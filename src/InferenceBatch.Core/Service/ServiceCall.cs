@@ -17,10 +17,10 @@ internal sealed record ServiceCall(HttpMethod Method, string Path)
     public bool IsCancel { get; init; }
 
     /// <summary>Set where the service may carry the call out twice: after an ambiguous failure the caller looks first.</summary>
-    public bool IsOnceOnly { get; init; }
+    public bool IsNotIdempotent { get; init; }
 
     /// <summary>Set where an answer says nothing of whether the Batch API is at this address.</summary>
-    public bool IsAside { get; init; }
+    public bool IsOptionalRoute { get; init; }
 
     /// <summary>The first byte wanted of a file.</summary>
     public long RangeStart { get; init; }

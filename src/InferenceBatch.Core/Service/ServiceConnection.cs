@@ -129,7 +129,7 @@ public sealed class ServiceConnection
     }
 
     /// <summary>Turns to the alternate address, for good; false when there is none (any more).</summary>
-    internal bool TurnToAlternate()
+    internal bool SwitchToAlternate()
     {
         if (_alternateUri is not { } alternate)
         {

@@ -128,9 +128,9 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
             pump.WriteWarning(Messages.Text("Warning.DuplicateResults", joiner.Duplicates));
         }
 
-        if (joiner.NotAskedFor > 0)
+        if (joiner.Unrequested > 0)
         {
-            pump.WriteWarning(Messages.Text("Warning.NotAskedFor", joiner.NotAskedFor));
+            pump.WriteWarning(Messages.Text("Warning.NotAskedFor", joiner.Unrequested));
         }
     }
 

@@ -33,10 +33,10 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         Created++;
         SessionMemory.Remember(batch, connection);
         pump.WriteVerbose(Messages.Text("Verbose.Created", batch.Id));
-        OnLook(batch);
+        OnPolled(batch);
     }
 
-    public override void OnLook(Batch batch) => Waiting.Show(batch);
+    public override void OnPolled(Batch batch) => Waiting.Show(batch);
 
     public override void OnHeld(Batch batch, string reason) => pump.WriteWarning(WaitProgress.HeldText(batch, reason));
 
@@ -44,7 +44,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnBatchFailed(Batch batch) => pump.WriteError(ErrorRecords.BatchFailed(batch));
 
-    public override void OnTrouble(ServiceException trouble) => pump.WriteWarning(WaitProgress.TroubleText(trouble));
+    public override void OnPollsFailing(ServiceException trouble) => pump.WriteWarning(WaitProgress.TroubleText(trouble));
 
     public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) =>
         pump.WriteError(why is null

@@ -21,7 +21,8 @@ public sealed partial class ResultCodeTests
                 string code = FirstArgument(source[(call.Index + call.Length)..]);
                 foreach (Match name in Constant().Matches(code))
                 {
-                    code += Regex.Match(name.Value == "NotSentCode" ? all : source, $"""const string {name.Value} = ("[^"]*")""").Groups[1].Value;
+                    string pattern = $"""const string {name.Value} = ("[^"]*")""";
+                    code += Regex.Match(Regex.IsMatch(source, pattern) ? source : all, pattern).Groups[1].Value;
                 }
 
                 codes.UnionWith(Literal().Matches(code).Select(literal => literal.Groups[1].Value.Replace("{code}", "NNN", StringComparison.Ordinal)));

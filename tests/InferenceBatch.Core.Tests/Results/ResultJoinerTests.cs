@@ -35,7 +35,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         var joiner = new ResultJoiner(Requests("a"));
         Assert.NotNull(joiner.Take(Result("a")));
         Assert.Null(joiner.Take(Result("a")));
-        Assert.Equal((1, 0, 0), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+        Assert.Equal((1, 0, 0), (joiner.Duplicates, joiner.Unrequested, joiner.Missing));
     }
 
     /// <summary>The lines of request b, and which of them is its result: "ok 1" succeeds, "bad 2" fails with that message, "none 3" fails without a reason.</summary>
@@ -75,7 +75,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
             Assert.Equal(Array.IndexOf(all, wanted), int.Parse(result.BatchId!["batch_".Length..], System.Globalization.CultureInfo.InvariantCulture));
             Assert.Equal("object b", result.InputObject);
             Assert.Equal(["a", "b", "c"], results.Select(one => one.CustomId).Order());
-            Assert.Equal((all.Length - 1, 0, 1), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+            Assert.Equal((all.Length - 1, 0, 1), (joiner.Duplicates, joiner.Unrequested, joiner.Missing));
         }
     }
 
@@ -95,7 +95,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         var joiner = new ResultJoiner(Requests("a"));
         BatchResult stranger = joiner.Take(Result("z"))!;
         Assert.Null(stranger.Request);
-        Assert.Equal((0, 1, 1), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+        Assert.Equal((0, 1, 1), (joiner.Duplicates, joiner.Unrequested, joiner.Missing));
     }
 
     [Fact]

@@ -61,7 +61,7 @@ public sealed class RunServiceTests : IDisposable
     {
         var connection = new ServiceConnection(new Uri("https://a.example.org/v1"), ServiceProfile.Generic, "key", alternateUri: new Uri("https://b.example.org/v1"));
         Begin(connection);
-        Assert.True(connection.TurnToAlternate());
+        Assert.True(connection.SwitchToAlternate());
         Begin(connection);
         Refusal(Connect("https://b.example.org/v1"));
     }
@@ -164,7 +164,7 @@ public sealed class RunServiceTests : IDisposable
     {
         var connection = new ServiceConnection(
             ServiceProfile.InferenceNet.BaseUri!, ServiceProfile.InferenceNet, "key", alternateUri: ServiceProfile.InferenceNet.AlternateUri);
-        Assert.Equal(turns, turns && connection.TurnToAlternate());
+        Assert.Equal(turns, turns && connection.SwitchToAlternate());
         return connection;
     }
 

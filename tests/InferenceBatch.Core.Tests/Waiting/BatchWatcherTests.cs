@@ -106,12 +106,12 @@ public sealed class BatchWatcherTests : IDisposable
         var watcher = new BatchWatcher(Clients.For(_server, _time), _time)
         {
             PollingInterval = TimeSpan.FromSeconds(2),
-            OnTrouble = _ => told.Add((_time.GetUtcNow() - _began).TotalSeconds),
+            OnPollsFailing = _ => told.Add((_time.GetUtcNow() - _began).TotalSeconds),
         };
         await watcher.WatchAsync([("b", null)]).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal(2, told.Count);
         Assert.Equal(10, told[0]);
-        Assert.Null(watcher.Trouble);
+        Assert.Null(watcher.LastFailure);
     }
 
     [Fact]
@@ -120,7 +120,7 @@ public sealed class BatchWatcherTests : IDisposable
         _server.On("GET /v1/batches/b", Answer.Empty(503));
         BatchWatcher watcher = Watcher(timeout: TimeSpan.FromSeconds(5));
         Assert.Empty(await watcher.WatchAsync([("b", null)]).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60)));
-        Assert.Contains("503", watcher.Trouble?.Message, StringComparison.Ordinal);
+        Assert.Contains("503", watcher.LastFailure?.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -281,7 +281,7 @@ public sealed class BatchWatcherTests : IDisposable
         BatchWatcher watcher = Watcher(timeout: TimeSpan.Zero);
         Assert.Empty(await watcher.WatchAsync([("b", Outdated("b"))]).ToListAsync());
         Assert.Single(_server.Requests);
-        Assert.NotNull(watcher.Trouble);
+        Assert.NotNull(watcher.LastFailure);
     }
 
     [Fact]
@@ -336,7 +336,7 @@ public sealed class BatchWatcherTests : IDisposable
         PollingInterval = interval,
         Timeout = timeout,
         Any = any,
-        OnLook = batch => _looks.Add((batch.Id, (_time.GetUtcNow() - _began).TotalSeconds)),
+        OnPolled = batch => _looks.Add((batch.Id, (_time.GetUtcNow() - _began).TotalSeconds)),
         OnGivenUp = (id, why) => _givenUp.Add((id, why.Kind)),
     };
 

@@ -39,8 +39,8 @@ public sealed class WatchingManyTests : IDisposable
         var watcher = new BatchWatcher(Clients.For(_server, time), time) { PollingInterval = TimeSpan.FromHours(1) };
         Task<List<Batch>> watching = watcher.WatchAsync([("b", null), ("b", null)]).ToListAsync();
         await _server.ArrivalAsync();
-        watcher.LookNow("stranger");
-        watcher.LookNow("b");
+        watcher.PollNow("stranger");
+        watcher.PollNow("b");
         await AdvanceUntilAsync(watching, time, TimeSpan.FromSeconds(0.5));
         Assert.Equal(BatchStatus.Completed, Assert.Single(await watching).Status);
         Assert.True(time.GetUtcNow() - _began < TimeSpan.FromMinutes(30), "The hint did not count.");
@@ -123,7 +123,7 @@ public sealed class WatchingManyTests : IDisposable
     private BatchWatcher Watcher(TimeSpan? interval = null) => new(Clients.For(_server, _time), _time)
     {
         PollingInterval = interval,
-        OnLook = _ => _looks.Add((_time.GetUtcNow() - _began).TotalSeconds),
+        OnPolled = _ => _looks.Add((_time.GetUtcNow() - _began).TotalSeconds),
         OnStalled = (batch, unchanged) => _stalls.Add((batch.Id, unchanged.TotalMinutes)),
     };
 }

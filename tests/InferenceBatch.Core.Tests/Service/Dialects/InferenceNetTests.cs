@@ -73,7 +73,7 @@ public sealed class InferenceNetTests : IDisposable
         Assert.Equal(["a", "b"], results.Select(result => result.CustomId));
         Assert.All(results, result => Assert.Equal(
             (ResultStatus.Failed, "inference_failed", "Maximum retries reached"), (result.Status, result.Error?.Code, result.Error?.Message)));
-        Assert.All(results, result => Assert.True(RunEngine.IsWorthAnotherTry(result)));
+        Assert.All(results, result => Assert.True(RunRetryRules.IsWorthRetrying(result)));
     }
 
     [Fact]
