@@ -42,7 +42,7 @@ internal sealed class PartReader(RunRequests requests, RequestOutcomes outcomes,
         var failed = new FailedLines(spool);
         foreach (string path in new[] { part.OutputPath, part.ErrorPath }.Where(File.Exists))
         {
-            spool.TakeFrom(path, batch.Id, part.File.Endpoint);
+            spool.ReadFrom(path, batch.Id, part.File.Endpoint);
             var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);
             await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
             await foreach (BatchResult line in reader.ReadAsync(stream, batch.Id, part.File.Endpoint, cancellationToken).ConfigureAwait(false))
@@ -110,7 +110,7 @@ internal sealed class PartReader(RunRequests requests, RequestOutcomes outcomes,
         };
     }
 
-    /// <summary>A failed batch without a result would fail again. If it failed its validation, it has no results at all.</summary>
+    /// <summary>Requests that a failed batch did not answer would fail again, so they are not retried. A batch that failed its validation has no results at all.</summary>
     private IEnumerable<BatchResult> SettleFailed(PlacedPart placed, Batch batch)
     {
         var byLine = batch.Errors.Where(error => error.Line is not null).ToLookup(error => error.Line!.Value);

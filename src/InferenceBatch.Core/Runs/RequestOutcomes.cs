@@ -135,7 +135,7 @@ internal sealed class RequestOutcomes(RunRequests requests, RunAttempts attempts
         }
         else
         {
-            Spool.Add(place, line ?? Spool.Keep(result));
+            Spool.Add(place, line ?? Spool.Store(result));
         }
 
         return [];

@@ -100,27 +100,27 @@ public sealed class RunStore : IDisposable
     /// services are identified by their address, as is a service that does not respond.
     /// </summary>
     /// <param name="connection">The service that the run calls.</param>
-    /// <param name="answering">The instance that responds there; null if none responds, or if the caller did not ask.</param>
+    /// <param name="instance">The instance that responds there; null if none responds, or if the caller did not ask.</param>
     /// <param name="dataPath">The data folder of the local service there; null if unknown.</param>
     /// <param name="find">Finds the current address of a local service for the error message; returns null if it is not found.</param>
     /// <exception cref="RunMismatchException">The run belongs to another service.</exception>
     /// <exception cref="FileUnwritableException">The journal cannot be written.</exception>
-    public void Begin(ServiceConnection connection, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find)
+    public void Begin(ServiceConnection connection, ServiceInstance? instance, string? dataPath, Func<RunService, Uri?>? find)
     {
-        Begin(connection.BaseUri, connection.HasAddress, answering, dataPath, find);
+        Begin(connection.BaseUri, connection.HasAddress, instance, dataPath, find);
         _connection = connection;
     }
 
-    private void Begin(Uri address, Func<Uri, bool> hasAddress, ServiceInstance? answering, string? dataPath, Func<RunService, Uri?>? find)
+    private void Begin(Uri address, Func<Uri, bool> hasAddress, ServiceInstance? instance, string? dataPath, Func<RunService, Uri?>? find)
     {
-        if (_service is not null && !_service.IsAt(hasAddress, answering))
+        if (_service is not null && !_service.IsAt(hasAddress, instance))
         {
             throw new RunMismatchException(_service.MismatchText(Folder, address, find));
         }
 
         if (_service is null || !hasAddress(_service.Address))
         {
-            Begin(new RunService(address, answering?.Id, dataPath ?? _service?.DataPath));
+            Begin(new RunService(address, instance?.Id, dataPath ?? _service?.DataPath));
         }
     }
 
@@ -167,9 +167,9 @@ public sealed class RunStore : IDisposable
     internal void Write(RunStep step)
     {
         // The first response of a local service to this run contains its instance ID.
-        if (step.Step == RunStepKind.Uploaded && _service is { Instance: null } && _connection?.Instance is { } instance && !_parts.Values.Any(part => part.FileId is not null))
+        if (step.Step == RunStepKind.Uploaded && _service is { Instance: null } && _connection?.Instance is { } instanceId && !_parts.Values.Any(part => part.FileId is not null))
         {
-            Begin(_service with { Instance = instance });
+            Begin(_service with { Instance = instanceId });
         }
 
         _journal.Append(step);

@@ -46,7 +46,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnPollsFailing(ServiceException trouble) => pump.WriteWarning(WaitProgress.TroubleText(trouble));
 
-    public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) =>
+    public override void OnWaitEnded(string batchId, ServiceException? why, ServiceException? trouble) =>
         pump.WriteError(why is null
             ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble, HowToGoOn(batchId))
             : ErrorRecords.From(why, batchId));
@@ -55,7 +55,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnResultsLate(Batch batch) => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id));
 
-    public override void OnFileUnread(Batch batch, ServiceException problem) =>
+    public override void OnFileUnreadable(Batch batch, ServiceException problem) =>
         pump.WriteWarning(Messages.Text("Warning.FileUnread", batch.Id, problem.Message));
 
     public override void OnOutage(ServiceException trouble, TimeSpan since) => pump.WriteWarning(Messages.Text("Warning.SendingWaits", Math.Round(since.TotalSeconds), trouble.Message));

@@ -61,7 +61,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
             var results = new List<BatchResult>();
             foreach ((string line, int number) in all.Select((line, number) => (line, number)).Append(("ok 9", 9)))
             {
-                spool?.CopyFrom($"batch_{number}");
+                spool?.CopyResults($"batch_{number}");
                 if (joiner.Take(Told(number == 9 ? "c" : "b", line, $"batch_{number}")) is { } given)
                 {
                     results.Add(given);
@@ -110,7 +110,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         var joiner = new ResultJoiner(Requests(ids), spool);
         foreach (IGrouping<int, string> batch in coming.GroupBy(id => id.Length))
         {
-            spool.CopyFrom($"batch_{batch.Key}");
+            spool.CopyResults($"batch_{batch.Key}");
             Assert.All(batch, id => Assert.Null(joiner.Take(Result(id, $"batch_{id.Length}"))));
         }
 
@@ -136,7 +136,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         try
         {
             using var spool = new ResultSpool(2, text => text + "!");
-            spool.TakeFrom(path, "batch_1");
+            spool.ReadFrom(path, "batch_1");
             var joiner = new ResultJoiner(Requests("a", "b"), spool);
             var strangers = new List<BatchResult>();
             using FileStream stream = File.OpenRead(path);

@@ -96,14 +96,14 @@ public sealed class ResultReaderTests : IDisposable
             // All requests have a result: a warning, and no wait.
             ResultReader reader = Reader;
             Assert.Equal(2, (await reader.ReadAsync(Clients.For(_server, _time), Counted(2, 0, 2, "out", "err")).ToListAsync()).Count);
-            Assert.NotNull(reader.Unread);
+            Assert.NotNull(reader.UnreadFileError);
 
             // One has none: what can be read is given before the error.
             reader = Reader;
             var results = new List<BatchResult>();
             ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => ReadIntoAsync(results, reader, Counted(2, 1, 3, "out", "err")));
             Assert.Equal(["a", "b"], results.Select(result => result.CustomId));
-            Assert.Null(reader.Unread);
+            Assert.Null(reader.UnreadFileError);
             Assert.Contains(fault == "page" ? "page" : fault[..3], exception.Message, StringComparison.Ordinal);
         }
     }
@@ -115,7 +115,7 @@ public sealed class ResultReaderTests : IDisposable
         var late = new List<string>();
         _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("a", "b")))
             .On("GET /v1/files/err/content", Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4) ? Fault("404") : Answer.Whole(200, "text/plain", Lines("c"))));
-        var reader = new ResultReader { OnLate = batch => late.Add(batch.Id) };
+        var reader = new ResultReader { OnResultsLate = batch => late.Add(batch.Id) };
         Assert.Equal(["a", "b", "c"], (await reader.ReadAsync(Clients.For(_server, _time), Counted(2, 1, 3, "out", "err")).ToListAsync()).Select(result => result.CustomId));
         Assert.Equal(["batch_1"], late);
         Assert.Equal(1, _server.Asked.Count(call => call.Contains("/out/", StringComparison.Ordinal)));
@@ -141,7 +141,7 @@ public sealed class ResultReaderTests : IDisposable
         }
 
         Assert.Equal(3, read);
-        Assert.Equal("err", reader.LastRead?.ErrorFileId);
+        Assert.Equal("err", reader.LastBatch?.ErrorFileId);
     }
 
     [Theory]
@@ -201,7 +201,7 @@ public sealed class ResultReaderTests : IDisposable
         }
 
         Assert.Equal(comesLate ? ["a", "a", "b", "c"] : ["a", "a", "b"], ids);
-        Assert.Null(reader.Unread);
+        Assert.Null(reader.UnreadFileError);
     }
 
     [Fact]

@@ -132,7 +132,7 @@ public sealed class FolderLockTests : IDisposable
     public void A_spool_of_results_has_no_name_that_a_kill_could_leave()
     {
         using var spool = new ResultSpool(1);
-        spool.CopyFrom(null);
+        spool.CopyResults(null);
         spool.Add(0, new Model.BatchResult { CustomId = "a", JsonUtf8 = """{"custom_id":"a"}"""u8.ToArray() });
         Assert.Equal("a", spool.Read(0).CustomId);
         if (OperatingSystem.IsLinux())

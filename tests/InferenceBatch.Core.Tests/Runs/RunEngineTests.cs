@@ -391,7 +391,7 @@ public sealed class RunEngineTests : IDisposable
 
         public override void OnBatchFailed(Batch batch) => Failed.Add(batch.Id);
 
-        public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) => Left.Add(batchId);
+        public override void OnWaitEnded(string batchId, ServiceException? reason, ServiceException? lastFailure) => Left.Add(batchId);
 
         public override void OnProblem(Exception problem) => Problems.Add(problem);
     }

@@ -372,7 +372,7 @@ public sealed class RunResultFilesTests : IDisposable
 
         public override void OnProblem(Exception problem) => Problems.Add(problem);
 
-        public override void OnFileUnread(Batch batch, ServiceException problem) => Unread.Add(batch.Id);
+        public override void OnFileUnreadable(Batch batch, ServiceException problem) => Unread.Add(batch.Id);
 
         public override void OnResultsLate(Batch batch) => Late.Add(batch.Id);
     }

@@ -65,8 +65,8 @@ public sealed class WebhookListenerTests : IAsyncDisposable
     [Fact]
     public async Task Bodies_and_headers_are_bounded()
     {
-        Assert.Equal(204, await PostAsync(new string(' ', WebhookListener.LongestBody)));
-        Assert.Equal(413, await PostAsync(new string(' ', WebhookListener.LongestBody + 1)));
+        Assert.Equal(204, await PostAsync(new string(' ', WebhookListener.MaxBody)));
+        Assert.Equal(413, await PostAsync(new string(' ', WebhookListener.MaxBody + 1)));
         Assert.Equal(431, await SendAsync($"POST /secret/ HTTP/1.1\r\nX: {new string('x', 20_000)}\r\n\r\n"));
     }
 
