@@ -32,19 +32,19 @@ internal sealed class FolderLock : IDisposable
     public static FolderLock Take(string folder, bool isTemporary = false)
     {
         FileStream file = Disk.Try(folder, () => Open(folder)) ?? throw new RunStoreInUseException(folder, OwnerOf(folder));
-        var taken = new FolderLock(file, folder);
+        var folderLock = new FolderLock(file, folder);
         try
         {
-            Disk.Try(taken._owner, () =>
+            Disk.Try(folderLock._owner, () =>
             {
-                File.WriteAllBytes(taken._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess with { IsTemporary = isTemporary }, s_options));
-                return taken;
+                File.WriteAllBytes(folderLock._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess with { IsTemporary = isTemporary }, s_options));
+                return folderLock;
             });
-            return taken;
+            return folderLock;
         }
         catch
         {
-            taken.Dispose();
+            folderLock.Dispose();
             throw;
         }
     }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using InferenceBatch.Lines;
 using InferenceBatch.Model;
 using InferenceBatch.Results;
 using InferenceBatch.Service;
@@ -34,8 +33,8 @@ internal sealed class PartReader(RunRequests requests, RequestOutcomes outcomes,
         var reader = new ResultReader(options.ValueReader)
         {
             AllowsIncompleteLastLine = true, // Whether the files are complete was checked after the download.
-            OnBadLine = problem is not null ? null : (line, why) => observer.OnProblem(new ServiceException(
-                ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete", line, batch.Id, why))),
+            OnBadLine = problem is not null ? null : (line, reason) => observer.OnProblem(new ServiceException(
+                ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete", line, batch.Id, reason))),
         };
         using ResultSpool? ownSpool = outcomes.Spool is null ? new ResultSpool(0, options.ValueReader) : null;
         ResultSpool spool = outcomes.Spool ?? ownSpool!;

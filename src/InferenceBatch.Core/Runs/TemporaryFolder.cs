@@ -12,7 +12,7 @@ public sealed class TemporaryFolder : IDisposable
 
     private readonly FolderLock _lock;
 
-    private TemporaryFolder(string path, FolderLock held) => (FullPath, _lock) = (path, held);
+    private TemporaryFolder(string path, FolderLock folderLock) => (FullPath, _lock) = (path, folderLock);
 
     public string FullPath { get; }
 

@@ -80,8 +80,8 @@ public sealed class WebhookListener : IAsyncDisposable
         catch (SocketException exception)
         {
             listener.Dispose();
-            string why = exception.SocketErrorCode == SocketError.AddressAlreadyInUse ? Messages.Text("WebhookListenFailed.PortInUse") : exception.Message;
-            throw new WebhookListenException(Messages.Text("WebhookListenFailed", address, prefix.Port, why), exception);
+            string reason = exception.SocketErrorCode == SocketError.AddressAlreadyInUse ? Messages.Text("WebhookListenFailed.PortInUse") : exception.Message;
+            throw new WebhookListenException(Messages.Text("WebhookListenFailed", address, prefix.Port, reason), exception);
         }
 
         return new WebhookListener(listener, prefix, signature, time);
