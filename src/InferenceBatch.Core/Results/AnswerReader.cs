@@ -6,26 +6,26 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// Reads the body of a line's answer, of whichever endpoint: chat and text completions, <c>/v1/responses</c>, and those
-/// that answer with no text. One pass; nothing is copied but what is wanted.
+/// Reads the response body of a line, for every endpoint: chat and text completions, <c>/v1/responses</c>, and endpoints
+/// without text. Reads it in one pass, and copies only the fields of the result.
 /// </summary>
 internal static class AnswerReader
 {
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth + 8 };
 
-    // Most lines name the model and the ending that the line before named: they share the text.
+    // Most lines have the same model and finish reason as the line before, so they share the strings.
     [ThreadStatic]
     private static string? t_model;
 
     [ThreadStatic]
-    private static string? t_ending;
+    private static string? t_finishReason;
 
     private delegate void ItemReader(ref Utf8JsonReader reader, ref ResultFields fields);
 
-    /// <summary>Reads the body the reader stands on.</summary>
-    /// <param name="reader">On the body's first token.</param>
-    /// <param name="source">The bytes the reader reads.</param>
-    /// <param name="fields">Takes what the body tells.</param>
+    /// <summary>Reads the body at the current token.</summary>
+    /// <param name="reader">At the first token of the body.</param>
+    /// <param name="source">The bytes of the reader.</param>
+    /// <param name="fields">Receives the fields of the body.</param>
     public static void ReadBody(ref Utf8JsonReader reader, ReadOnlySpan<byte> source, ref ResultFields fields)
     {
         if (reader.TokenType == JsonTokenType.String)
@@ -72,9 +72,9 @@ internal static class AnswerReader
             }
             else if (reader.Is("status"u8))
             {
-                // /v1/responses says here how the answer ended: completed, incomplete …
-                string? ending = JsonValues.ReadText(ref reader);
-                fields.FinishReason ??= ending;
+                // In /v1/responses, the status is the finish reason: completed, incomplete …
+                string? status = JsonValues.ReadText(ref reader);
+                fields.FinishReason ??= status;
             }
             else if (reader.Is("model"u8))
             {
@@ -95,7 +95,7 @@ internal static class AnswerReader
         {
             byte[] json = Encoding.UTF8.GetBytes(text);
             var reader = new Utf8JsonReader(json, s_options);
-            fields.IsElsewhere = true;
+            fields.IsOutsideLine = true;
             reader.Read();
             if (reader.TokenType == JsonTokenType.StartObject)
             {
@@ -105,16 +105,16 @@ internal static class AnswerReader
         }
         catch (JsonException)
         {
-            // Plain text, then.
+            // The body is plain text.
         }
 
         fields.PlainBody = text;
-        fields.Problem = IsNoText(text)
+        fields.Problem = IsEmptyOrHtml(text)
             ? AnswerProblem.NoAnswer(text.Length == 0 ? AnswerCheck.Empty : ErrorReader.Shorten(text)) : null;
     }
 
-    /// <summary>Some endpoints answer with plain text; nobody answers with nothing, or with the HTML page of a proxy.</summary>
-    private static bool IsNoText(string text)
+    /// <summary>Whether a plain-text body is not an answer. Some endpoints answer with plain text, but an empty body or an HTML page comes from a proxy.</summary>
+    private static bool IsEmptyOrHtml(string text)
     {
         ReadOnlySpan<char> start = text.AsSpan().TrimStart();
         return start.IsEmpty || start.StartsWith("<!doctype html", StringComparison.OrdinalIgnoreCase) || start.StartsWith("<html", StringComparison.OrdinalIgnoreCase);
@@ -137,7 +137,7 @@ internal static class AnswerReader
             }
             else if (reader.Is("finish_reason"u8))
             {
-                fields.FinishReason = JsonValues.ReadName(ref reader, ref t_ending);
+                fields.FinishReason = JsonValues.ReadName(ref reader, ref t_finishReason);
             }
             else
             {
@@ -174,16 +174,16 @@ internal static class AnswerReader
         }
     }
 
-    /// <summary>Takes the value the reader stands on as the text: the place of a string alone, where it stands in the line.</summary>
+    /// <summary>Takes the current value as the text. For a string in the line itself, only its position is stored.</summary>
     private static void TakeText(ref Utf8JsonReader reader, ref ResultFields fields)
     {
         int start = (int)reader.TokenStartIndex;
-        bool isPlace = reader.TokenType == JsonTokenType.String && !fields.IsElsewhere;
-        fields.Text = isPlace ? null : JsonValues.TextOf(ref reader);
-        fields.TextToken = isPlace ? (start, (int)reader.BytesConsumed - start) : default;
+        bool isInLine = reader.TokenType == JsonTokenType.String && !fields.IsOutsideLine;
+        fields.Text = isInLine ? null : JsonValues.TextOf(ref reader);
+        fields.TextToken = isInLine ? (start, (int)reader.BytesConsumed - start) : default;
     }
 
-    /// <summary>An item of /v1/responses' <c>output</c>: only those with content hold text.</summary>
+    /// <summary>Reads an item of <c>output</c> in /v1/responses. Only items with content have text.</summary>
     private static void ReadOutputItem(ref Utf8JsonReader reader, ref ResultFields fields)
     {
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
@@ -201,7 +201,7 @@ internal static class AnswerReader
         }
     }
 
-    /// <summary>A part of a content array: <c>{"type":"output_text" or "text","text":…}</c>.</summary>
+    /// <summary>Reads a part of a content array: <c>{"type":"output_text" or "text","text":…}</c>.</summary>
     private static void ReadPart(ref Utf8JsonReader reader, ref ResultFields fields)
     {
         bool isText = true;
@@ -239,15 +239,15 @@ internal static class AnswerReader
         {
             if (reader.Is("prompt_tokens"u8) || reader.Is("input_tokens"u8))
             {
-                fields.PromptTokens = JsonValues.ReadWhole(ref reader);
+                fields.PromptTokens = JsonValues.ReadInteger(ref reader);
             }
             else if (reader.Is("completion_tokens"u8) || reader.Is("output_tokens"u8))
             {
-                fields.CompletionTokens = JsonValues.ReadWhole(ref reader);
+                fields.CompletionTokens = JsonValues.ReadInteger(ref reader);
             }
             else if (reader.Is("total_tokens"u8))
             {
-                fields.TotalTokens = JsonValues.ReadWhole(ref reader);
+                fields.TotalTokens = JsonValues.ReadInteger(ref reader);
             }
             else
             {

@@ -2,7 +2,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Results;
 
-/// <summary>What a stream of results adds up to; made by <see cref="ResultMeasure"/>.</summary>
+/// <summary>The counts of a stream of results; created by <see cref="ResultMeasure"/>.</summary>
 public sealed class BatchResultMeasure
 {
     public long Count { get; init; }
@@ -17,16 +17,16 @@ public sealed class BatchResultMeasure
 
     public long Missing { get; init; }
 
-    /// <summary>Succeeded results that are not the JSON they were to be; see <see cref="Model.BatchResult.ValueError"/>.</summary>
+    /// <summary>Succeeded results that are not the expected JSON; see <see cref="Model.BatchResult.ValueError"/>.</summary>
     public long ValueErrors { get; init; }
 
     /// <summary>Failed results by code, the most frequent first; codes beyond the first 100 count as <c>other</c>.</summary>
     public IReadOnlyList<FailureCount> Failures { get; init; } = [];
 
-    /// <summary>The models that answered; the first 100.</summary>
+    /// <summary>The models that answered; at most 100.</summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 
-    /// <summary>As the service reported them; null where no result told.</summary>
+    /// <summary>The tokens that the service reported; null if no result reports any.</summary>
     public long? InputTokens { get; init; }
 
     /// <inheritdoc cref="InputTokens"/>
@@ -35,13 +35,13 @@ public sealed class BatchResultMeasure
     /// <inheritdoc cref="InputTokens"/>
     public long? TotalTokens { get; init; }
 
-    /// <summary>Succeeded results that report no tokens: the sums are short of theirs.</summary>
+    /// <summary>Succeeded results that report no tokens. The sums do not include them.</summary>
     public long WithoutUsage { get; init; }
 
-    /// <summary>In the prices' currency, of the tokens reported; null when none were, or a price is not known.</summary>
+    /// <summary>The cost of the reported tokens, in the currency of the prices; null if no tokens were reported, or a price is unknown.</summary>
     public decimal? Cost { get; init; }
 
-    /// <summary>The models a price is missing for; the first 100.</summary>
+    /// <summary>The models without a price; at most 100.</summary>
     public IReadOnlyList<string> UnpricedModels { get; init; } = [];
 
     public override string ToString() => PluralFormat.Invariant($"{Succeeded} of {Count} succeeded, {TotalTokens ?? 0} {TotalTokens ?? 0:token|tokens}");

@@ -5,46 +5,46 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// Streams the results of one batch that has ended: from whichever of its two files can be read, and again where the
-/// service shows them late (<see cref="LateVisibility"/>). For one read.
+/// Streams the results of a batch that has ended. Reads each of its two files even if the other one cannot be read, and
+/// retries if the service shows them late (<see cref="LateVisibility"/>). For one read.
 /// </summary>
 /// <param name="reader">Reads the lines.</param>
 /// <param name="client">The service.</param>
-/// <param name="batch">As the service last described it.</param>
+/// <param name="batch">The last known state of the batch.</param>
 internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, Batch batch)
 {
-    private static readonly TimeSpan s_waitIsTold = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_noticeDelay = TimeSpan.FromSeconds(10);
 
     private readonly ResultFile _output = new();
     private readonly ResultFile _errors = new();
     private readonly LateVisibility _visibility = new(client.Time);
     private long _duplicatesBefore = reader.Duplicates?.Invoke() ?? 0;
-    private readonly long _began = client.Time.GetTimestamp();
-    private bool _isTold;
+    private readonly long _startedAt = client.Time.GetTimestamp();
+    private bool _isReported;
 
-    /// <summary>The batch as the service described it last.</summary>
+    /// <summary>The last known state of the batch.</summary>
     public Batch Batch { get; private set; } = batch;
 
-    /// <summary>Whether a file could be opened.</summary>
+    /// <summary>Whether at least one file could be opened.</summary>
     public bool HasReadFile => _output.IsOpened || _errors.IsOpened;
 
     /// <summary>Whether a file was still being written.</summary>
     public bool IsPartial => _output.IsPartial || _errors.IsPartial;
 
-    /// <summary>Why a file cannot be read; where both cannot, a reason that time may mend comes first. Null when all can.</summary>
+    /// <summary>Why a file cannot be read; null if all can. If neither can, an error that may be temporary takes precedence.</summary>
     public ServiceException? Problem => _errors.Problem is { } problem && (_output.Problem is null || LateVisibility.IsNotFound(problem)) ? problem : _output.Problem;
 
-    /// <summary>Whether the file with the problem may well hold nothing more: the other one gave a result for each request.</summary>
+    /// <summary>Whether the file with the problem is probably not needed, because the other file has a result for each request.</summary>
     public bool IsProblemHarmless => Lines > 0 && IsCovered && (Problem == _output.Problem ? _output : _errors).Lines == 0;
 
-    /// <summary>Results so far; one that repeats another's id answers no other request.</summary>
+    /// <summary>The number of results so far, without those with a duplicate ID.</summary>
     private long Lines => _output.Lines + _errors.Lines - ((reader.Duplicates?.Invoke() ?? 0) - _duplicatesBefore);
 
-    /// <summary>Whether there is a result for each request, as far as is known.</summary>
+    /// <summary>Whether there is a result for each known request.</summary>
     private bool IsCovered => reader.IsComplete?.Invoke() == true
         || (Batch.RequestCounts.Total > 0 ? Lines >= Batch.RequestCounts.Total : reader.IsComplete is null);
 
-    /// <summary>Whether the service may show more in a while.</summary>
+    /// <summary>Whether the service may show more results later.</summary>
     private bool IsLate
     {
         get
@@ -61,14 +61,14 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
 
             RequestCounts counts = Batch.RequestCounts;
             bool isFileMissing = (Batch.OutputFileId is null && counts.Completed > 0) || (Batch.ErrorFileId is null && counts.Failed > 0);
-            // Where nobody says which requests there are, a file that came whole counts as all there is.
+            // If the requests are not known, a complete file is assumed to contain all results.
             return counts.Done > Lines ? isFileMissing || reader.IsComplete is not null
-                : Lines == 0 && reader.IsComplete is not null && BatchFate.IsShort(Batch, 0, 1);
+                : Lines == 0 && reader.IsComplete is not null && BatchOutcome.IsIncomplete(Batch, 0, 1);
         }
     }
 
-    /// <summary>Streams the results; <see cref="Problem"/> says afterwards what could not be read.</summary>
-    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.Unauthorized"/>: no other file would fare better.</exception>
+    /// <summary>Streams the results. Afterwards, <see cref="Problem"/> says what could not be read.</summary>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.Unauthorized"/>: the key is refused for all files.</exception>
     public async IAsyncEnumerable<BatchResult> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         bool mayWait = LateVisibility.MayHaveLateFiles(client.Time, Batch);
@@ -87,10 +87,10 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
                 yield break;
             }
 
-            if (!_isTold && client.Time.GetElapsedTime(_began) + wait >= s_waitIsTold)
+            if (!_isReported && client.Time.GetElapsedTime(_startedAt) + wait >= s_noticeDelay)
             {
-                _isTold = true;
-                reader.OnLate?.Invoke(Batch);
+                _isReported = true;
+                reader.OnResultsLate?.Invoke(Batch);
             }
 
             await PauseAsync(TimeSpan.FromMilliseconds(Math.Ceiling(wait.TotalMilliseconds)), cancellationToken).ConfigureAwait(false);
@@ -98,7 +98,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
         }
     }
 
-    /// <summary>Reads what a file has and was not given yet.</summary>
+    /// <summary>Reads the lines of a file that were not returned yet.</summary>
     private async IAsyncEnumerable<BatchResult> ReadAsync(ResultFile file, string? id, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (id is null || (file.IsRead && file.Id == id))
@@ -111,7 +111,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
             (file.Id, file.Position) = (id, 0);
         }
 
-        // A file that can add no row gets one try.
+        // A file that cannot add a result is tried once only.
         RetryPolicy policy = Lines > 0 && IsCovered ? RetryPolicy.Once : RetryPolicy.Interactive;
         var stream = new ContentStream(client, id, file.Position, policy);
         await using ConfiguredAsyncDisposable closing = stream.ConfigureAwait(false);
@@ -144,7 +144,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
         }
     }
 
-    /// <summary>Waits; other batches may be read meanwhile, and what they repeat is not counted here.</summary>
+    /// <summary>Waits. Other batches may be read during the wait, and their duplicates must not count for this batch.</summary>
     private async Task PauseAsync(TimeSpan wait, CancellationToken cancellationToken)
     {
         long before = reader.Duplicates?.Invoke() ?? 0;
@@ -153,12 +153,12 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
         _duplicatesBefore += (reader.Duplicates?.Invoke() ?? 0) - before;
     }
 
-    /// <summary>Asks for the batch again; what came whole is read again where no other file can hold the rest.</summary>
+    /// <summary>Gets the batch again. Complete files are read again only if the missing results cannot be in another file.</summary>
     private async Task RefreshAsync(CancellationToken cancellationToken)
     {
         RequestCounts counts = Batch.RequestCounts;
-        long elsewhere = (Batch.OutputFileId is null ? counts.Completed : 0) + (Batch.ErrorFileId is null ? counts.Failed : 0);
-        if (Problem is null && (Lines == 0 || counts.Done - Lines > elsewhere))
+        long inUnnamedFiles = (Batch.OutputFileId is null ? counts.Completed : 0) + (Batch.ErrorFileId is null ? counts.Failed : 0);
+        if (Problem is null && (Lines == 0 || counts.Done - Lines > inUnnamedFiles))
         {
             (_output.IsRead, _errors.IsRead) = (false, false);
         }
@@ -170,7 +170,7 @@ internal sealed class EndedBatchReader(ResultReader reader, BatchClient client, 
     {
         public string? Id { get; set; }
 
-        /// <summary>Where the first line begins that was not read, in bytes.</summary>
+        /// <summary>The offset of the first line that was not read, in bytes.</summary>
         public long Position { get; set; }
 
         public long Lines { get; set; }

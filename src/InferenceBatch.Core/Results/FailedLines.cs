@@ -4,36 +4,36 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// Failed results, held back until all files are read, because a later line of the same request may be a success. A
-/// request that failed twice keeps the last failure, unless only the earlier one says what was wrong. The lines stay on
-/// disk; a failure takes some 40 bytes of memory.
+/// Failed results that wait until all files are read, because a later line of the same request may be a success. Of two
+/// failures of a request, the last one is kept, unless only the earlier one has a reason. The lines stay on disk; a failure
+/// takes about 40 bytes of memory.
 /// </summary>
-/// <param name="spool">Keeps the lines; it must be told first where they come from.</param>
+/// <param name="spool">Stores the lines. The source of the lines must be set first.</param>
 internal sealed class FailedLines(ResultSpool spool)
 {
     private readonly Dictionary<int, LinePlace> _places = [];
 
-    /// <summary>Whether a request has failed, and not succeeded since.</summary>
+    /// <summary>Whether a request has failed and has not succeeded since.</summary>
     public bool Has(int place) => _places.ContainsKey(place);
 
-    /// <summary>Takes a failed result.</summary>
+    /// <summary>Adds a failed result.</summary>
     /// <exception cref="IOException">The disk is full or cannot be read.</exception>
     public void Add(int place, BatchResult failure)
     {
         if (!_places.TryGetValue(place, out LinePlace earlier) || Supersedes(failure, spool.Read(earlier)))
         {
-            _places[place] = spool.Keep(failure);
+            _places[place] = spool.Store(failure);
         }
     }
 
-    /// <summary>The request has succeeded after all; false when it had not failed before.</summary>
+    /// <summary>Removes the failure of a request that has succeeded. Returns false if it had not failed.</summary>
     public bool Remove(int place) => _places.Remove(place);
 
-    /// <summary>Gives the failures in the order of their requests, and forgets them.</summary>
+    /// <summary>Returns the failures in the order of their requests, and removes them.</summary>
     /// <exception cref="IOException">The disk cannot be read.</exception>
     public IEnumerable<(int Place, LinePlace Line, BatchResult Result)> TakeAll()
     {
-        KeyValuePair<int, LinePlace>[] all = [.. _places.OrderBy(one => one.Key)];
+        KeyValuePair<int, LinePlace>[] all = [.. _places.OrderBy(place => place.Key)];
         _places.Clear();
         foreach ((int place, LinePlace line) in all)
         {
@@ -41,10 +41,10 @@ internal sealed class FailedLines(ResultSpool spool)
         }
     }
 
-    /// <summary>Whether a later line of a request is its result, and not the one that came before.</summary>
+    /// <summary>Whether a later line of a request replaces an earlier one as its result.</summary>
     public static bool Supersedes(BatchResult later, BatchResult earlier) =>
-        earlier.Status != ResultStatus.Succeeded && (later.Status == ResultStatus.Succeeded || SaysWhy(later) || !SaysWhy(earlier));
+        earlier.Status != ResultStatus.Succeeded && (later.Status == ResultStatus.Succeeded || HasReason(later) || !HasReason(earlier));
 
-    private static bool SaysWhy(BatchResult failure) =>
+    private static bool HasReason(BatchResult failure) =>
         failure.Error is { Code: not "no_response", Message.Length: > 0 } error && !error.Code.StartsWith("http_", StringComparison.Ordinal);
 }

@@ -5,7 +5,7 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Results;
 
-/// <summary>Reads the value that follows a property's name; one of another kind than wanted is passed over and reads as null.</summary>
+/// <summary>Reads the value after a property name. A value of an unexpected type is skipped, and the result is null.</summary>
 internal static class JsonValues
 {
     public static ServiceError? ReadError(ref Utf8JsonReader reader)
@@ -26,7 +26,7 @@ internal static class JsonValues
         return TextOf(ref reader);
     }
 
-    /// <summary>Reads a text that is often the same; then it is <paramref name="last"/> itself, which becomes what was read.</summary>
+    /// <summary>Reads a text that is often the same as the last one, and then returns that string instead of a copy. Updates <paramref name="last"/>.</summary>
     public static string? ReadName(ref Utf8JsonReader reader, ref string? last)
     {
         reader.Read();
@@ -34,7 +34,7 @@ internal static class JsonValues
         return isLast ? last : last = TextOf(ref reader);
     }
 
-    /// <summary>The text of the value the reader stands on.</summary>
+    /// <summary>Returns the text of the current value.</summary>
     public static string? TextOf(ref Utf8JsonReader reader)
     {
         switch (reader.TokenType)
@@ -49,17 +49,17 @@ internal static class JsonValues
         }
     }
 
-    public static long? ReadWhole(ref Utf8JsonReader reader)
+    public static long? ReadInteger(ref Utf8JsonReader reader)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long whole))
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
         {
-            return whole;
+            return value;
         }
 
-        if (reader.TokenType == JsonTokenType.String && long.TryParse(reader.ValueSpan, out whole))
+        if (reader.TokenType == JsonTokenType.String && long.TryParse(reader.ValueSpan, out value))
         {
-            return whole;
+            return value;
         }
 
         reader.Skip();

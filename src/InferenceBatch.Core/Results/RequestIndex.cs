@@ -6,8 +6,8 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// The requests of one or more batch files, found by <c>custom_id</c> and read again from disk when asked for: about
-/// 60 bytes a request in memory, whatever its size.
+/// Finds the requests of one or more batch files by <c>custom_id</c>, and reads them again from disk when they are needed. A
+/// request takes about 60 bytes of memory, whatever its size.
 /// </summary>
 public sealed class RequestIndex : IRequestSource, IDisposable
 {
@@ -19,14 +19,14 @@ public sealed class RequestIndex : IRequestSource, IDisposable
     /// <inheritdoc/>
     public int Count => _places.Count;
 
-    /// <summary>Adds the requests of a file, behind those added before.</summary>
-    /// <returns>How many of its lines are no request or repeat an id, and so were left out.</returns>
+    /// <summary>Adds the requests of a file.</summary>
+    /// <returns>The number of lines that were skipped because they are not valid requests or have a duplicate ID.</returns>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public int Add(string path, CancellationToken cancellationToken = default)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
         using var lines = new LineReader(stream, leaveOpen: true);
-        int leftOut = 0;
+        int skipped = 0;
         while (lines.Read())
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -39,7 +39,7 @@ public sealed class RequestIndex : IRequestSource, IDisposable
             if (!RequestLine.Parse(line, out RequestLine request, out _) || request.CustomId.IsEmpty || request.Body.IsEmpty
                 || !_ids.TryAdd(request.CustomId, _places.Count, out _))
             {
-                leftOut++;
+                skipped++;
                 continue;
             }
 
@@ -47,14 +47,14 @@ public sealed class RequestIndex : IRequestSource, IDisposable
         }
 
         Open(path);
-        return leftOut;
+        return skipped;
     }
 
     /// <inheritdoc/>
     public int Find(string customId) => _ids.TryGet(customId, out int place) ? place : -1;
 
     /// <inheritdoc/>
-    /// <exception cref="IOException">The file changed since it was indexed.</exception>
+    /// <exception cref="IOException">The file has changed since it was indexed.</exception>
     public BatchRequest Read(int place)
     {
         byte[] line = _files.Read(_places[place]);
@@ -63,20 +63,20 @@ public sealed class RequestIndex : IRequestSource, IDisposable
 
     public void Dispose() => _files.Dispose();
 
-    /// <summary>Adds a request that is being written; its file is to be opened, in its turn, before it is read.</summary>
+    /// <summary>Adds a request of a file that is still being written. Files must be opened in their order before a request is read.</summary>
     internal void Add(string customId, LinePlace place)
     {
         _ids.TryAdd(customId, _places.Count, out _);
         _places.Add(place);
     }
 
-    /// <summary>Opens the next file that places point into.</summary>
-    /// <exception cref="IOException">It cannot be opened.</exception>
+    /// <summary>Opens the next file.</summary>
+    /// <exception cref="IOException">The file cannot be opened.</exception>
     internal void Open(string path) => _files.Open(path);
 
-    /// <summary>The request that a line is, which may keep its bytes; null when it is none.</summary>
-    /// <param name="line">The line.</param>
-    /// <param name="lastUrl">The requests of a file go to one endpoint: they share its text.</param>
+    /// <summary>Reads a line as a request; returns null if it is not valid.</summary>
+    /// <param name="line">The line. The request keeps the array.</param>
+    /// <param name="lastUrl">The URL of the last request. Requests of a file usually have the same URL, so they share the string.</param>
     internal static BatchRequest? Read(byte[] line, ref string lastUrl)
     {
         if (!RequestLine.Parse(line, out RequestLine request, out _) || request.CustomId.IsEmpty)

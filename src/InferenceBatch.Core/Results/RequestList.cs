@@ -2,7 +2,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Results;
 
-/// <summary>Requests held in memory, with the objects they were made from.</summary>
+/// <summary>Requests in memory, with their input objects.</summary>
 public sealed class RequestList : IRequestSource
 {
     private readonly List<BatchRequest> _requests = [];
@@ -11,7 +11,7 @@ public sealed class RequestList : IRequestSource
     /// <inheritdoc/>
     public int Count => _requests.Count;
 
-    /// <summary>Adds a request; false when its id is there already.</summary>
+    /// <summary>Adds a request. Returns false if its ID already exists.</summary>
     public bool Add(BatchRequest request)
     {
         if (!_places.TryAdd(request.CustomId, _requests.Count))

@@ -3,10 +3,10 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Results;
 
-/// <summary>What a result line has told so far.</summary>
+/// <summary>The fields that were read from a result line so far.</summary>
 internal struct ResultFields
 {
-    /// <summary>Where the request was sent; null where that is not known.</summary>
+    /// <summary>The endpoint of the request; null if unknown.</summary>
     public string? Endpoint;
 
     public string? CustomId;
@@ -14,11 +14,11 @@ internal struct ResultFields
     public bool HasBody;
     public string? Text;
 
-    /// <summary>Where the text stands in the line; of length 0 where it had to be made already.</summary>
+    /// <summary>The position of the text in the line; length 0 if <see cref="Text"/> has it.</summary>
     public (int Start, int Length) TextToken;
 
-    /// <summary>Whether what is read stands elsewhere than in the line itself, such as in a body that is a string.</summary>
-    public bool IsElsewhere;
+    /// <summary>Whether the bytes that are read are not those of the line, for example because the body is a string.</summary>
+    public bool IsOutsideLine;
     public string? FinishReason;
     public string? Model;
     public long? PromptTokens;
@@ -28,6 +28,6 @@ internal struct ResultFields
     public AnswerCheck Check;
     public ServiceError? LineError;
 
-    /// <summary>Why the body is no answer; null for an answer.</summary>
+    /// <summary>Why the body is not an answer; null if it is.</summary>
     public AnswerProblem? Problem;
 }

@@ -5,17 +5,17 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// Reads which requests a file of results answers, and whether it is whole: every line a JSON object. Lines may repeat an
-/// id (a failure, then a success), so lines are no measure for how many requests are answered.
+/// Reads which requests have a result in a file, and whether the file is complete, so that every line is a JSON object. An ID
+/// may have several lines (a failure, then a success), so the number of lines is not the number of results.
 /// </summary>
 internal static class ResultFiles
 {
-    /// <summary>The ids of a file's results, each once.</summary>
-    /// <exception cref="IOException">It cannot be read, or holds something else than result lines: a page of a proxy, a cut-off end.</exception>
+    /// <summary>Returns the IDs of a file's results, each once.</summary>
+    /// <exception cref="IOException">The file cannot be read, or contains other lines: the page of a proxy, or an incomplete last line.</exception>
     public static HashSet<string> ReadIds(string path) => ReadIds(path, number => throw new IOException(Messages.Text("DownloadIncomplete.NoResult", number)));
 
-    /// <summary>The ids of a file that may hold other lines too; none where there is no file.</summary>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Returns the IDs of a file's results and ignores other lines; empty if the file does not exist.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public static HashSet<string> ReadReadableIds(string path) => File.Exists(path) ? ReadIds(path, _ => { }) : [];
 
     private static HashSet<string> ReadIds(string path, Action<int> onBadLine)

@@ -5,12 +5,12 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// Joins results to their requests by <c>custom_id</c>, whatever order and however many files they come in. Each request
-/// gets one result: its first success; else its last failure, which is held back until the end because a success may
-/// follow; else one that is <see cref="ResultStatus.Missing"/>.
+/// Matches results with their requests by <c>custom_id</c>, in any order and from any number of files. Each request gets one
+/// result: its first success; otherwise its last failure, which waits until the end because a success may follow; otherwise
+/// a result that is <see cref="ResultStatus.Missing"/>.
 /// </summary>
-/// <param name="requests">What was asked.</param>
-/// <param name="spool">Holds results back until the end, to give them in input order; null to give each success as it comes.</param>
+/// <param name="requests">The requests.</param>
+/// <param name="spool">Stores all results until the end, to return them in input order; null to return each success as it comes.</param>
 /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
 public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = null, Func<string, object?>? valueReader = null) : IDisposable
 {
@@ -19,24 +19,24 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
     private FailedLines? _failed;
     private (string? BatchId, string? Endpoint) _source;
 
-    /// <summary>Lines dropped because another line of their request is its result.</summary>
+    /// <summary>The number of lines that were dropped because another line is the result of their request.</summary>
     public int Duplicates { get; private set; }
 
-    /// <summary>Results whose id is none of the requests'.</summary>
-    public int NotAskedFor { get; private set; }
+    /// <summary>The number of results whose ID does not belong to a request.</summary>
+    public int Unrequested { get; private set; }
 
-    /// <summary>Requests without a result so far.</summary>
+    /// <summary>The number of requests without a result so far.</summary>
     public int Missing { get; private set; } = requests.Count;
 
-    /// <summary>Joins one result; null when it is a duplicate or is held back: for its order, or because it has failed.</summary>
-    /// <exception cref="IOException">It cannot be kept in a temporary file.</exception>
+    /// <summary>Adds a result. Returns it with its request; null if it is a duplicate, has failed, or waits for its order.</summary>
+    /// <exception cref="IOException">The temporary file cannot be written.</exception>
     public BatchResult? Take(BatchResult result)
     {
         int place = requests.Find(result.CustomId);
         if (place < 0)
         {
-            NotAskedFor++;
-            return spool?.ReadWhole(result) ?? result; // It may have been read for its id alone.
+            Unrequested++;
+            return spool?.ReadFull(result) ?? result; // It may have been read for its ID only.
         }
 
         bool isFirst = !_seen[place];
@@ -45,7 +45,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
         _seen[place] = true;
         if (spool is not null)
         {
-            if (isFirst || FailedLines.Supersedes(spool.ReadWhole(result), spool.Read(place)))
+            if (isFirst || FailedLines.Supersedes(spool.ReadFull(result), spool.Read(place)))
             {
                 spool.Add(place, result);
             }
@@ -55,7 +55,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
 
         if (result.Status != ResultStatus.Succeeded)
         {
-            Hold(place, result, isFirst);
+            StoreFailure(place, result, isFirst);
             return null;
         }
 
@@ -68,26 +68,26 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
         return result;
     }
 
-    /// <summary>Gives what was held back, in input order, and a missing result for each request without one.</summary>
-    /// <param name="listMissing">Whether all results are known to be in; else none is called missing.</param>
-    /// <param name="reason">Why results may be missing; null when no line came back for them.</param>
+    /// <summary>Returns the stored results in input order, and a missing result for each request without one.</summary>
+    /// <param name="listMissing">Whether all results are available; otherwise no missing results are returned.</param>
+    /// <param name="reason">Why results may be missing; null if the batch has no line for them.</param>
     public IEnumerable<BatchResult> Finish(bool listMissing = true, string? reason = null)
     {
         using IEnumerator<(int Place, LinePlace Line, BatchResult Result)> failures = (_failed?.TakeAll() ?? []).GetEnumerator();
         bool hasFailure = failures.MoveNext();
         for (int place = 0; place < _seen.Length; place++)
         {
-            BatchResult? held = _seen[place] ? spool?.Read(place) : null;
+            BatchResult? stored = _seen[place] ? spool?.Read(place) : null;
             if (hasFailure && failures.Current.Place == place)
             {
-                held = failures.Current.Result;
+                stored = failures.Current.Result;
                 hasFailure = failures.MoveNext();
             }
 
-            if (held is not null)
+            if (stored is not null)
             {
-                held.Request = requests.Read(place);
-                yield return held;
+                stored.Request = requests.Read(place);
+                yield return stored;
             }
             else if (!_seen[place] && listMissing)
             {
@@ -98,8 +98,8 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
 
     public void Dispose() => _failures?.Dispose();
 
-    /// <summary>Holds a failure back, unless the request has succeeded.</summary>
-    private void Hold(int place, BatchResult failure, bool isFirst)
+    /// <summary>Stores a failure, unless the request has succeeded.</summary>
+    private void StoreFailure(int place, BatchResult failure, bool isFirst)
     {
         _failed ??= new FailedLines(_failures = new ResultSpool(0, valueReader));
         if (!isFirst && !_failed.Has(place))
@@ -109,19 +109,19 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
 
         if (!_failures!.HasSource || _source != (failure.BatchId, failure.Endpoint))
         {
-            _failures.CopyFrom(failure.BatchId, failure.Endpoint);
+            _failures.CopyResults(failure.BatchId, failure.Endpoint);
             _source = (failure.BatchId, failure.Endpoint);
         }
 
         _failed.Add(place, failure);
     }
 
-    /// <summary>The code of a request whose batch has ended, and whose result the service does not give.</summary>
+    /// <summary>The error code of requests whose batch has ended, but whose result cannot be read.</summary>
     internal const string UnavailableCode = "result_unavailable";
 
-    /// <summary>The result of a request that never came back.</summary>
+    /// <summary>Returns the result of a request without a line.</summary>
     /// <param name="request">The request.</param>
-    /// <param name="reason">Why its result cannot be read, where that is known.</param>
+    /// <param name="reason">Why its result cannot be read; null if unknown.</param>
     public static BatchResult MissingResult(BatchRequest request, string? reason = null) => new()
     {
         CustomId = request.CustomId,

@@ -7,8 +7,9 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// Reads one line of an output or error file into a <see cref="BatchResult"/>, in one pass. Tolerates what services do:
-/// failures in the output file, <c>error</c> absent or null, a body that is a string holding JSON, a status of 0 or none.
+/// Reads one line of an output or error file into a <see cref="BatchResult"/>, in one pass. Tolerates the variants of services:
+/// failures in the output file, <c>error</c> missing or null, a body that is a string with JSON, a status that is 0 or
+/// missing.
 /// </summary>
 public static class ResultLineReader
 {
@@ -17,30 +18,30 @@ public static class ResultLineReader
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = RequestLine.MaxDepth + 8 };
 
     /// <summary>Reads one line.</summary>
-    /// <param name="line">The line's bytes; copied.</param>
-    /// <param name="batchId">Put into the result.</param>
+    /// <param name="line">The bytes of the line, which are copied.</param>
+    /// <param name="batchId">The batch ID for the result.</param>
     /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
-    /// <param name="endpoint">Where the request was sent, which may decide whether a body is an answer; null where that is not known.</param>
-    /// <exception cref="JsonException">Not a JSON object.</exception>
+    /// <param name="endpoint">The endpoint of the request, which may decide whether a body is an answer; null if unknown.</param>
+    /// <exception cref="JsonException">The line is not a JSON object.</exception>
     public static BatchResult Read(ReadOnlySpan<byte> line, string? batchId = null, Func<string, object?>? valueReader = null, string? endpoint = null) =>
         Read(line.ToArray(), batchId, valueReader, endpoint);
 
-    /// <summary>Reads one line whose bytes the result may keep.</summary>
+    /// <summary>Reads one line. The result keeps the array.</summary>
     /// <inheritdoc cref="Read(ReadOnlySpan{byte}, string?, Func{string, object?}?, string?)"/>
-    internal static BatchResult Read(byte[] kept, string? batchId, Func<string, object?>? valueReader, string? endpoint)
+    internal static BatchResult Read(byte[] owned, string? batchId, Func<string, object?>? valueReader, string? endpoint)
     {
-        string? id = MaskSecrets(ref kept);
-        ReadOnlySpan<byte> line = kept;
-        bool isWhole = Utf8.IsValid(line);
-        var fields = new ResultFields { IsElsewhere = !isWhole, Endpoint = endpoint };
-        ReadLine(isWhole ? line : BrokenText.Repaired(line), ref fields);
+        string? id = MaskSecrets(ref owned);
+        ReadOnlySpan<byte> line = owned;
+        bool isValid = Utf8.IsValid(line);
+        var fields = new ResultFields { IsOutsideLine = !isValid, Endpoint = endpoint };
+        ReadLine(isValid ? line : BrokenText.Repaired(line), ref fields);
         ServiceError? error = ErrorOf(in fields);
         bool isRefusal = fields.StatusCode is not (null or (>= 200 and <= 299));
         return new BatchResult
         {
             CustomId = id ?? fields.CustomId ?? "",
             Status = StatusOf(error),
-            // What a body says of itself decides whether another try is worth it.
+            // The status that the body itself reports decides whether a retry is worth it.
             StatusCode = isRefusal ? fields.StatusCode : fields.Problem?.StatusCode ?? fields.StatusCode,
             JudgedStatus = isRefusal || fields.LineError is not null ? fields.StatusCode : fields.Problem?.EffectiveStatus ?? fields.StatusCode,
             Endpoint = endpoint,
@@ -54,13 +55,13 @@ public static class ResultLineReader
             TotalTokens = fields.TotalTokens ?? fields.PromptTokens + fields.CompletionTokens,
             Error = error,
             BatchId = batchId,
-            JsonUtf8 = kept,
+            JsonUtf8 = owned,
             ValueReader = valueReader,
         };
     }
 
-    /// <summary>Reads no more of a line than its <c>custom_id</c>, and that it is JSON; the result points into the line's own bytes.</summary>
-    /// <exception cref="JsonException">Not a JSON object.</exception>
+    /// <summary>Reads only the <c>custom_id</c> of a line, and checks that the line is JSON. The result refers to the bytes of the line.</summary>
+    /// <exception cref="JsonException">The line is not a JSON object.</exception>
     internal static BatchResult ReadId(ReadOnlyMemory<byte> line)
     {
         var fields = new ResultFields();
@@ -68,7 +69,7 @@ public static class ResultLineReader
         return new BatchResult { CustomId = fields.CustomId ?? "", JsonUtf8 = line };
     }
 
-    /// <summary>Masks the secrets in a line; where there are any, gives its id as it was, for results are matched by it.</summary>
+    /// <summary>Masks the secrets in a line. If there are any, returns the original ID, because results are matched by it.</summary>
     private static string? MaskSecrets(ref byte[] line)
     {
         if (!SecretMask.IsInJson(line))
@@ -111,10 +112,10 @@ public static class ResultLineReader
             }
         }
 
-        reader.Read(); // Anything after the object throws.
+        reader.Read(); // Throws if anything follows the object.
     }
 
-    /// <summary>What went wrong, the line's own error before that of the answer's body; null for a success.</summary>
+    /// <summary>Returns the error of a line; null for a success. The error of the line takes precedence over the error in the body.</summary>
     private static ServiceError? ErrorOf(in ResultFields fields)
     {
         if (fields.LineError is { } error)
@@ -124,26 +125,26 @@ public static class ResultLineReader
 
         return fields.StatusCode switch
         {
-            null when !fields.HasBody => new ServiceError("no_response", "The line holds neither an answer nor an error."),
+            null when !fields.HasBody => new ServiceError("no_response", "The line contains neither an answer nor an error."),
             null or (>= 200 and <= 299) => fields.HasBody ? fields.Problem?.Error : fields.Problem?.Error ?? s_noBody,
             { } code => RefusalOf(in fields, code),
         };
     }
 
-    /// <summary>What went wrong with a request whose status is not a success: the body's own words as far as it has some.</summary>
+    /// <summary>Returns the error of a request with an error status, with the message of the body if it has one.</summary>
     private static ServiceError RefusalOf(in ResultFields fields, int code)
     {
-        ServiceError? said = fields.Problem?.Error;
-        if (said is not null && (fields.Check.HasError || !fields.Check.HoldsNothing))
+        ServiceError? bodyError = fields.Problem?.Error;
+        if (bodyError is not null && (fields.Check.HasError || !fields.Check.HoldsNothing))
         {
-            return said;
+            return bodyError;
         }
 
-        // A body may hold an error that is not called so, such as {"message":"…"}.
-        bool hasWords = said is not null and not { Code: AnswerProblem.NoAnswerCode };
-        string message = ErrorReader.Shorten(fields.PlainBody ?? (hasWords ? said!.Message : $"The request was answered with status {code}."));
-        bool hasCode = hasWords && said!.Code != ErrorReader.NoCode && !HttpErrorStatus.IsStatus(said.Code);
-        return hasCode ? said! with { Message = message } : new ServiceError($"http_{code}", message);
+        // A body may contain an error without an error field, such as {"message":"…"}.
+        bool hasMessage = bodyError is not null and not { Code: AnswerProblem.NoAnswerCode };
+        string message = ErrorReader.Shorten(fields.PlainBody ?? (hasMessage ? bodyError!.Message : $"The request was answered with status {code}."));
+        bool hasCode = hasMessage && bodyError!.Code != ErrorReader.NoCode && !HttpErrorStatus.IsStatus(bodyError.Code);
+        return hasCode ? bodyError! with { Message = message } : new ServiceError($"http_{code}", message);
     }
 
     private static ResultStatus StatusOf(ServiceError? error) => error?.Code switch
@@ -167,7 +168,7 @@ public static class ResultLineReader
         {
             if (reader.Is("status_code"u8))
             {
-                fields.StatusCode = JsonValues.ReadWhole(ref reader) is >= 0 and <= 999 and { } code ? (int)code : null;
+                fields.StatusCode = JsonValues.ReadInteger(ref reader) is >= 0 and <= 999 and { } code ? (int)code : null;
             }
             else if (reader.Is("body"u8))
             {

@@ -5,8 +5,8 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Results;
 
-/// <summary>Adds results up as they stream by; keeps none of them. An answer that several rows share is billed once.</summary>
-/// <param name="prices">What tokens cost.</param>
+/// <summary>Counts streamed results without storing them. A result that several rows share is billed once.</summary>
+/// <param name="prices">The prices of tokens.</param>
 public sealed class ResultMeasure(PriceTable prices)
 {
     private const int MaxListed = 100;
@@ -48,7 +48,7 @@ public sealed class ResultMeasure(PriceTable prices)
         }
     }
 
-    /// <summary>What the results so far add up to.</summary>
+    /// <summary>Returns the counts so far.</summary>
     public BatchResultMeasure Sum() => new()
     {
         Count = _byStatus.Sum(),
@@ -102,16 +102,16 @@ public sealed class ResultMeasure(PriceTable prices)
         }
     }
 
-    /// <summary>Services answer with a model's dated name; the table may know it by the one that was asked for.</summary>
+    /// <summary>Returns the price of a result. Services answer with the dated name of a model, but the table may have the requested name.</summary>
     private ModelPrice PriceOf(BatchResult result, string? model)
     {
         ModelPrice price = prices.PriceOf(model);
-        if (price is { Input: not null, Output: not null } || RequestedModel(result) is not { } asked)
+        if (price is { Input: not null, Output: not null } || RequestedModel(result) is not { } requested)
         {
             return price;
         }
 
-        ModelPrice other = prices.PriceOf(asked);
+        ModelPrice other = prices.PriceOf(requested);
         return new ModelPrice(price.Input ?? other.Input, price.Output ?? other.Output);
     }
 

@@ -7,64 +7,63 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Results;
 
-/// <summary>Streams the results of output and error files, in memory that grows with the longest line only.</summary>
+/// <summary>Streams the results of output and error files. Memory use depends only on the longest line.</summary>
 /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
 public sealed class ResultReader(Func<string, object?>? valueReader = null)
 {
-    /// <summary>The bytes a result line may have: what a service compresses may become larger than memory.</summary>
-    private const int LongestResult = 256 * 1024 * 1024;
+    /// <summary>The maximum length of a result line in bytes. A compressed response could otherwise exceed the memory.</summary>
+    private const int MaxLineLength = 256 * 1024 * 1024;
 
-    /// <summary>Told of a line that could not be read (its number, counted from 1, and why); the others go on.</summary>
+    /// <summary>Called for a line that cannot be read, with its number, counted from 1, and the reason. The other lines are read.</summary>
     public Action<int, string>? OnBadLine { get; init; }
 
     /// <summary>
-    /// Whether results are wanted for their ids and places alone, to be read again later: then each is valid until the
-    /// next is asked for, and nothing but its id is read.
+    /// Whether only the IDs and positions of results are read, so that the caller can read the results later. Each result is
+    /// then valid only until the next one is read.
     /// </summary>
     public bool IdsOnly { get; init; }
 
-    /// <summary>Whether a last line that is cut off is passed over, because the caller knows that the file is not whole.</summary>
-    internal bool AllowsCutOff { get; init; }
+    /// <summary>Whether an incomplete last line is skipped, because the caller knows that the file is incomplete.</summary>
+    internal bool AllowsIncompleteLastLine { get; init; }
 
-    /// <summary>Whether a file read so far was still being written: more results may come.</summary>
+    /// <summary>Whether a file that was read was still being written, so that more results may follow.</summary>
     public bool IsPartial { get; private set; }
 
-    /// <summary>Whether a batch read so far had a file at all.</summary>
+    /// <summary>Whether any batch that was read had a file.</summary>
     public bool HasReadFile { get; private set; }
 
-    /// <summary>Why one of a batch's files could not be read, though the other one gave a result for each request; null when all were read.</summary>
-    public ServiceException? Unread { get; private set; }
+    /// <summary>Why one of a batch's files could not be read, although the other one has a result for each request; null if all files were read.</summary>
+    public ServiceException? UnreadFileError { get; private set; }
 
-    /// <summary>Says whether each request that was asked for has a result by now; null where nobody knows the requests.</summary>
+    /// <summary>Returns whether each request has a result by now; null if the requests are not known.</summary>
     public Func<bool>? IsComplete { get; init; }
 
-    /// <summary>How many results repeated the id of another one so far; null where nobody knows.</summary>
+    /// <summary>Returns the number of results with a duplicate ID so far; null if unknown.</summary>
     public Func<long>? Duplicates { get; init; }
 
-    /// <summary>Told once when a batch has ended, and the service has not shown all its results for ten seconds: they are waited for.</summary>
-    public Action<Batch>? OnLate { get; init; }
+    /// <summary>Called once if a batch has ended, but the service has not shown all its results for ten seconds. The reader waits for them.</summary>
+    public Action<Batch>? OnResultsLate { get; init; }
 
-    /// <summary>Called to wait before results that the service shows late are asked for again: runs the wait it is given, and may let others read meanwhile.</summary>
+    /// <summary>Called to wait for late results. It must run the wait that it receives, and may let other readers run during that time.</summary>
     public Func<Func<Task>, Task>? Pause { get; init; }
 
-    /// <summary>The batch read last, as the service described it last.</summary>
-    public Batch? LastRead { get; private set; }
+    /// <summary>The last known state of the batch that was read last.</summary>
+    public Batch? LastBatch { get; private set; }
 
     /// <summary>
-    /// Streams the results of a batch: its output file, then its error file. Of a batch that still runs they are what
-    /// there is so far, without a last line that is not all written; a file it names but does not have yet is passed over.
-    /// Of a batch that has ended, each file is read whatever is wrong with the other one. Where results are missing that
-    /// the batch promises, files that are not named or not found are asked for again, for five minutes, unless the batch
-    /// ended more than an hour ago.
+    /// Streams the results of a batch: its output file, then its error file. For a running batch, these are the results so
+    /// far, without an incomplete last line. A file that does not exist yet is skipped. If the batch has ended, each file is
+    /// read even if the other one cannot be read. If results are missing according to the counts of the batch, files that are
+    /// not named or not found are requested again for five minutes, unless the batch ended more than an hour ago.
     /// </summary>
     /// <exception cref="ServiceException">
-    /// A file could not be read, after all that could be; <see cref="ServiceErrorKind.DownloadIncomplete"/> when its last
-    /// line is cut off. Not where the other file has all results: see <see cref="Unread"/>.
+    /// A file cannot be read; thrown after all readable results. <see cref="ServiceErrorKind.DownloadIncomplete"/> if its last
+    /// line is incomplete. Not thrown if the other file has all results: see <see cref="UnreadFileError"/>.
     /// </exception>
     public async IAsyncEnumerable<BatchResult> ReadAsync(
         BatchClient client, Batch batch, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        LastRead = batch;
+        LastBatch = batch;
         if (!batch.IsFinished)
         {
             await foreach (BatchResult result in ReadRunningAsync(client, batch, cancellationToken).ConfigureAwait(false))
@@ -81,30 +80,30 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
             yield return result;
         }
 
-        LastRead = ended.Batch;
+        LastBatch = ended.Batch;
         HasReadFile |= ended.HasReadFile;
         IsPartial |= ended.IsPartial;
-        Unread = ended.IsProblemHarmless ? ended.Problem : null;
-        if (Unread is null && ended.Problem is { } problem)
+        UnreadFileError = ended.IsProblemHarmless ? ended.Problem : null;
+        if (UnreadFileError is null && ended.Problem is { } problem)
         {
             ExceptionDispatchInfo.Throw(problem);
         }
     }
 
     /// <summary>Streams the results of one file.</summary>
-    /// <param name="stream">Read to its end; left open.</param>
-    /// <param name="batchId">Put into each result.</param>
-    /// <param name="endpoint">Where the requests were sent; null where that is not known.</param>
-    /// <param name="cancellationToken">Ends it.</param>
-    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.DownloadIncomplete"/>: the last line is cut off.</exception>
+    /// <param name="stream">The file. It is read to its end and left open.</param>
+    /// <param name="batchId">The batch ID for each result.</param>
+    /// <param name="endpoint">The endpoint of the requests; null if unknown.</param>
+    /// <param name="cancellationToken">Cancels the read.</param>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.DownloadIncomplete"/>: the last line is incomplete.</exception>
     public IAsyncEnumerable<BatchResult> ReadAsync(Stream stream, string? batchId, string? endpoint, CancellationToken cancellationToken = default) =>
-        ReadAsync(stream, batchId, endpoint, () => AllowsCutOff, null, cancellationToken);
+        ReadAsync(stream, batchId, endpoint, () => AllowsIncompleteLastLine, null, cancellationToken);
 
-    /// <summary>As <see cref="ReadAsync(Stream, string?, string?, CancellationToken)"/>, where nobody knows where the requests were sent.</summary>
+    /// <summary>Like <see cref="ReadAsync(Stream, string?, string?, CancellationToken)"/>, for an unknown endpoint.</summary>
     public IAsyncEnumerable<BatchResult> ReadAsync(Stream stream, string? batchId, CancellationToken cancellationToken = default) =>
         ReadAsync(stream, batchId, null, cancellationToken);
 
-    /// <summary>The ids of the files that hold a batch's results.</summary>
+    /// <summary>Returns the IDs of a batch's result files.</summary>
     public static IEnumerable<string> FilesOf(Batch batch)
     {
         if (batch.OutputFileId is { } output)
@@ -119,16 +118,16 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
     }
 
     /// <summary>Reads the lines of a stream.</summary>
-    /// <param name="stream">Read to its end; left open.</param>
-    /// <param name="batchId">Put into each result.</param>
-    /// <param name="endpoint">Where the requests were sent; null where that is not known.</param>
-    /// <param name="isBeingWritten">Whether a last line that is cut off is to be expected.</param>
-    /// <param name="onRead">Told after each whole line.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="stream">The file. It is read to its end and left open.</param>
+    /// <param name="batchId">The batch ID for each result.</param>
+    /// <param name="endpoint">The endpoint of the requests; null if unknown.</param>
+    /// <param name="isBeingWritten">Returns whether the last line may be incomplete.</param>
+    /// <param name="onRead">Called after each complete line.</param>
+    /// <param name="cancellationToken">Cancels the read.</param>
     internal async IAsyncEnumerable<BatchResult> ReadAsync(
         Stream stream, string? batchId, string? endpoint, Func<bool> isBeingWritten, Action<LineReader>? onRead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var lines = new LineReader(stream, leaveOpen: true, LongestResult);
+        using var lines = new LineReader(stream, leaveOpen: true, MaxLineLength);
         bool isFirst = onRead is not null;
         while (await lines.ReadAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -174,7 +173,7 @@ public sealed class ResultReader(Func<string, object?>? valueReader = null)
         }
         catch (ServiceException exception) when (LateVisibility.IsNotFound(exception))
         {
-            return false; // Some services name the files before there is anything in them.
+            return false; // Some services name the files before they exist.
         }
     }
 

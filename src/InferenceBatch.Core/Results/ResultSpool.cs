@@ -4,11 +4,11 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Results;
 
 /// <summary>
-/// Keeps where results stand on disk, to read them again in another order: 16 bytes a result in memory. Those that come
-/// over the network are copied into a temporary file, which goes when the spool is disposed, and with the process where
-/// the system can do that.
+/// Stores the positions of results on disk, 16 bytes each, to read the results again in another order. Results from the
+/// network are copied to a temporary file, which is deleted when the spool is disposed, and, if the system can do that, when
+/// the process ends.
 /// </summary>
-/// <param name="count">How many places there are.</param>
+/// <param name="count">The number of places.</param>
 /// <param name="valueReader">See <see cref="BatchResult.ValueReader"/>.</param>
 public sealed class ResultSpool(int count, Func<string, object?>? valueReader = null) : IDisposable
 {
@@ -18,21 +18,21 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     private DiskStream? _copies;
     private bool _isCopying;
 
-    /// <summary>Whether it was told where results come from.</summary>
+    /// <summary>Whether the source of the results is set.</summary>
     internal bool HasSource => _sources.Count > 0;
 
-    /// <summary>Says that the results added from now on were read from a file that stays as it is.</summary>
-    /// <exception cref="IOException">It cannot be opened.</exception>
-    public void TakeFrom(string path, string? batchId, string? endpoint = null)
+    /// <summary>Sets a file as the source of the results that are added next. The file must not change.</summary>
+    /// <exception cref="IOException">The file cannot be opened.</exception>
+    public void ReadFrom(string path, string? batchId, string? endpoint = null)
     {
         _files.Open(path);
         _sources.Add((batchId, endpoint));
         _isCopying = false;
     }
 
-    /// <summary>Says that the results added from now on stand in no file.</summary>
-    /// <exception cref="FileUnwritableException">No temporary file can be made.</exception>
-    public void CopyFrom(string? batchId, string? endpoint = null)
+    /// <summary>Sets a source without a file for the results that are added next, so that they are copied.</summary>
+    /// <exception cref="FileUnwritableException">The temporary file cannot be created.</exception>
+    public void CopyResults(string? batchId, string? endpoint = null)
     {
         _copies ??= Create();
         _files.Add(_copies.SafeFileHandle);
@@ -40,16 +40,16 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
         _isCopying = true;
     }
 
-    /// <summary>Keeps a result; one kept at that place before is forgotten.</summary>
+    /// <summary>Stores a result at a place, and replaces an earlier one.</summary>
     /// <exception cref="FileUnwritableException">The disk is full.</exception>
-    public void Add(int place, BatchResult result) => _places[place] = Keep(result);
+    public void Add(int place, BatchResult result) => _places[place] = Store(result);
 
-    /// <summary>Keeps a result whose line this spool has already.</summary>
+    /// <summary>Stores a result at a place whose line is already in this spool.</summary>
     internal void Add(int place, LinePlace line) => _places[place] = line;
 
-    /// <summary>Keeps a result at no place of its own; says where its line is.</summary>
+    /// <summary>Stores a result without a place, and returns the position of its line.</summary>
     /// <exception cref="FileUnwritableException">The disk is full.</exception>
-    internal LinePlace Keep(BatchResult result)
+    internal LinePlace Store(BatchResult result)
     {
         (long offset, int length) = (result.Offset, result.LineLength);
         if (_isCopying)
@@ -61,20 +61,20 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
         return new LinePlace(offset, length, _files.Count - 1);
     }
 
-    /// <summary>Reads a result that was kept.</summary>
-    /// <exception cref="IOException">Its file changed.</exception>
+    /// <summary>Reads the stored result of a place.</summary>
+    /// <exception cref="IOException">The file has changed.</exception>
     public BatchResult Read(int place) => Read(_places[place]);
 
-    /// <summary>Reads a line that was kept.</summary>
-    /// <exception cref="IOException">Its file changed.</exception>
+    /// <summary>Reads a stored line.</summary>
+    /// <exception cref="IOException">The file has changed.</exception>
     internal BatchResult Read(LinePlace line)
     {
         _copies?.Flush();
         return ResultLineReader.Read(_files.Read(line), _sources[line.File].BatchId, valueReader, _sources[line.File].Endpoint);
     }
 
-    /// <summary>Reads the whole of a result that was just read for its id alone, and is not kept.</summary>
-    internal BatchResult ReadWhole(BatchResult result) => ResultLineReader.Read(result.JsonUtf8.Span, _sources[^1].BatchId, valueReader, _sources[^1].Endpoint);
+    /// <summary>Reads all fields of a result that was read for its ID only and is not stored.</summary>
+    internal BatchResult ReadFull(BatchResult result) => ResultLineReader.Read(result.JsonUtf8.Span, _sources[^1].BatchId, valueReader, _sources[^1].Endpoint);
 
     public void Dispose()
     {
@@ -83,8 +83,8 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
     }
 
     /// <summary>
-    /// Results may hold what no other user of the machine should read. Where the system allows it, the file loses its name
-    /// at once, so that a killed process leaves none; on Windows the system deletes it with its last handle.
+    /// Creates the temporary file. Only this user can read it, because results may be confidential. Except on Windows, its name
+    /// is deleted at once, so that a killed process leaves no file. On Windows, the system deletes it with its last handle.
     /// </summary>
     private static DiskStream Create()
     {

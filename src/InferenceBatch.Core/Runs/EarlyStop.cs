@@ -2,22 +2,22 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Stops a run when as many requests have failed as may: cancels all batches that have not ended, and says that nothing more is to be sent.</summary>
+/// <summary>Stops a run when the number of failed requests reaches the limit: cancels all open batches, after which nothing more is sent.</summary>
 internal sealed class EarlyStop(BatchClient client, RunStore store, FailureLimit? limit, RunObserver observer)
 {
     private readonly HashSet<string> _uncancelled = [];
 
-    /// <summary>What has failed so far.</summary>
+    /// <summary>Counts the failures so far.</summary>
     public FailureWatch Failures { get; } = new(limit, observer);
 
     public bool IsStopped { get; private set; }
 
-    /// <summary>Whether a batch could not be cancelled, so that it is not worth waiting for.</summary>
+    /// <summary>Whether a batch could not be cancelled, so that the run does not wait for it.</summary>
     public bool IsUncancelled(string batchId) => _uncancelled.Contains(batchId);
 
-    /// <summary>Stops the run if the limit is reached. Whether the run is stopped.</summary>
-    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.Unauthorized"/>: nothing can be cancelled with this key.</exception>
-    /// <exception cref="IOException">The store's disk.</exception>
+    /// <summary>Stops the run if the limit is reached. Returns whether the run is stopped.</summary>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.Unauthorized"/>: this key cannot cancel batches.</exception>
+    /// <exception cref="IOException">The disk of the store fails.</exception>
     public async Task<bool> CheckAsync(CancellationToken cancellationToken)
     {
         if (IsStopped || !Failures.IsLimitReached)
@@ -37,7 +37,7 @@ internal sealed class EarlyStop(BatchClient client, RunStore store, FailureLimit
             }
             catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.BatchNotCancellable)
             {
-                // It has ended: its results are read.
+                // The batch has ended, and its results are read.
             }
             catch (ServiceException exception) when (exception.Kind != ServiceErrorKind.Unauthorized)
             {

@@ -3,10 +3,10 @@ using System.Globalization;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>How many requests may fail before a run stops early: a count, or a share of the results so far.</summary>
+/// <summary>The number of failures at which a run stops early: a count, or a percentage of the results so far.</summary>
 public sealed record FailureLimit
 {
-    /// <summary>How many results there must be before a share of them is a reason to stop.</summary>
+    /// <summary>The number of results from which a percentage applies.</summary>
     public const int SmallestSample = 20;
 
     private FailureLimit(double value, bool isPercent) => (Value, IsPercent) = (value, isPercent);
@@ -16,7 +16,7 @@ public sealed record FailureLimit
 
     public bool IsPercent { get; }
 
-    /// <summary>Reads <c>20</c> or <c>5%</c>; spaces around the number are allowed, fractions in percentages only.</summary>
+    /// <summary>Parses <c>20</c> or <c>5%</c>. Spaces around the number are allowed; fractions only in percentages.</summary>
     public static bool TryParse(string? text, [NotNullWhen(true)] out FailureLimit? limit)
     {
         limit = null;
@@ -39,8 +39,8 @@ public sealed record FailureLimit
     }
 
     /// <summary>
-    /// Whether so many failures are the limit. The first failure reaches a limit of 0 as it does one of 1. A share counts
-    /// once there are <see cref="SmallestSample"/> results.
+    /// Whether the failures reach the limit. The first failure reaches a limit of 0 as well as a limit of 1. A percentage
+    /// applies from <see cref="SmallestSample"/> results.
     /// </summary>
     public bool IsReached(long failed, long results) =>
         failed > 0 && (IsPercent ? results >= SmallestSample && failed * 100.0 >= Value * results : failed >= Value);

@@ -6,15 +6,15 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// The lock of a folder that one process works on: a file that is held open, so that the system releases it however the
-/// process ends. A second file beside it says which process that is, for others to read.
+/// The lock of a folder that one process uses: a file that stays open, so that the system releases it however the process
+/// ends. A second file beside it tells other processes which process that is.
 /// </summary>
 internal sealed class FolderLock : IDisposable
 {
     /// <summary>The name of the file that is locked.</summary>
     public const string LockName = "lock";
 
-    /// <summary>The name of the file that says who holds the lock.</summary>
+    /// <summary>The name of the file that describes the process with the lock.</summary>
     public const string OwnerName = "owner.json";
 
     private static readonly JsonSerializerOptions s_options = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
@@ -26,30 +26,30 @@ internal sealed class FolderLock : IDisposable
 
     /// <summary>Takes the lock of a folder.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="isTemporary">Whether nobody wants the folder when this process has ended.</param>
-    /// <exception cref="RunStoreInUseException">Another process holds it.</exception>
+    /// <param name="isTemporary">Whether the folder may be deleted when this process has ended.</param>
+    /// <exception cref="RunStoreInUseException">Another process has the lock.</exception>
     /// <exception cref="FileUnwritableException">The folder cannot be written.</exception>
     public static FolderLock Take(string folder, bool isTemporary = false)
     {
         FileStream file = Disk.Try(folder, () => Open(folder)) ?? throw new RunStoreInUseException(folder, OwnerOf(folder));
-        var taken = new FolderLock(file, folder);
+        var folderLock = new FolderLock(file, folder);
         try
         {
-            Disk.Try(taken._owner, () =>
+            Disk.Try(folderLock._owner, () =>
             {
-                File.WriteAllBytes(taken._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess with { IsTemporary = isTemporary }, s_options));
-                return taken;
+                File.WriteAllBytes(folderLock._owner, JsonSerializer.SerializeToUtf8Bytes(LockOwner.ThisProcess with { IsTemporary = isTemporary }, s_options));
+                return folderLock;
             });
-            return taken;
+            return folderLock;
         }
         catch
         {
-            taken.Dispose();
+            folderLock.Dispose();
             throw;
         }
     }
 
-    /// <summary>Whether a temporary folder is one whose process was killed: its lock is free, and no such process runs.</summary>
+    /// <summary>Whether a folder is the temporary folder of a killed process: its lock is free, and the process no longer runs.</summary>
     public static bool IsAbandoned(string folder)
     {
         try
@@ -64,7 +64,7 @@ internal sealed class FolderLock : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return false; // Another user's.
+            return false; // The folder belongs to another user.
         }
     }
 
@@ -76,13 +76,13 @@ internal sealed class FolderLock : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // It only informs, and the next holder replaces it.
+            // The file is only information, and the next process with the lock replaces it.
         }
 
         _file.Dispose();
     }
 
-    /// <summary>Opens the lock file for this process alone; null when another process holds it.</summary>
+    /// <summary>Opens the lock file exclusively; returns null if another process has the lock.</summary>
     private static FileStream? Open(string folder)
     {
         try
@@ -95,7 +95,7 @@ internal sealed class FolderLock : IDisposable
         }
     }
 
-    /// <summary>.NET has no exception type of its own for a file that another process has open, only the system's number.</summary>
+    /// <summary>Whether another process has the file open. .NET has no exception type for this, only the error number of the system.</summary>
     private static bool IsSharingViolation(IOException exception)
     {
         const int SharingViolation = 32, LockViolation = 33; // Windows
@@ -117,21 +117,21 @@ internal sealed class FolderLock : IDisposable
     }
 }
 
-/// <summary>The process that holds a lock.</summary>
-/// <param name="ProcessId">Its id.</param>
+/// <summary>The process that has a lock.</summary>
+/// <param name="ProcessId">Its ID.</param>
 /// <param name="StartedAt">When it started.</param>
 /// <param name="Machine">The name of the machine it runs on.</param>
 internal sealed record LockOwner(int ProcessId, DateTimeOffset StartedAt, string Machine)
 {
-    /// <summary>How much two readings of one process's start may differ: Linux counts it from the boot time, which a set clock moves.</summary>
+    /// <summary>How far two readings of the start of the same process may differ. Linux computes it from the boot time, which changes when the clock is set.</summary>
     private static readonly TimeSpan s_tolerance = TimeSpan.FromMinutes(1);
 
-    /// <summary>Whether nobody wants the folder when the process has ended; false for a checkpoint.</summary>
+    /// <summary>Whether the folder may be deleted when the process has ended; false for a checkpoint.</summary>
     public bool IsTemporary { get; init; }
 
     public static LockOwner ThisProcess { get; } = Create();
 
-    /// <summary>Whether the process runs; true where that cannot be told from here.</summary>
+    /// <summary>Whether the process runs; true if that cannot be determined.</summary>
     [JsonIgnore]
     public bool IsRunning
     {

@@ -1,12 +1,12 @@
 namespace InferenceBatch.Runs;
 
-/// <summary>Parts whose batches have ended, and when to fetch their results: at once, and later again where the service does not show them yet.</summary>
+/// <summary>Parts whose batches have ended, and when to fetch their results: at once, and again later while the service does not show them.</summary>
 internal sealed class LateParts(TimeProvider time)
 {
     private readonly List<(PlacedPart Part, TimeSpan Due)> _parts = [];
-    private readonly long _began = time.GetTimestamp();
+    private readonly long _startedAt = time.GetTimestamp();
 
-    /// <summary>How long until the next part is due; null when there is none.</summary>
+    /// <summary>The time until the next part is due; null if there is none.</summary>
     public TimeSpan? Next
     {
         get
@@ -16,12 +16,12 @@ internal sealed class LateParts(TimeProvider time)
                 return null;
             }
 
-            TimeSpan next = _parts.Min(one => one.Due) - Now;
+            TimeSpan next = _parts.Min(part => part.Due) - Now;
             return next > TimeSpan.Zero ? next : TimeSpan.Zero;
         }
     }
 
-    private TimeSpan Now => time.GetElapsedTime(_began);
+    private TimeSpan Now => time.GetElapsedTime(_startedAt);
 
     /// <summary>Adds a part that is due after a time.</summary>
     public void Add(PlacedPart part, TimeSpan wait) => _parts.Add((part, Now + wait));
@@ -30,15 +30,15 @@ internal sealed class LateParts(TimeProvider time)
     public IReadOnlyList<PlacedPart> TakeDue()
     {
         TimeSpan now = Now;
-        PlacedPart[] due = [.. _parts.Where(one => one.Due <= now).Select(one => one.Part)];
-        _parts.RemoveAll(one => one.Due <= now);
+        PlacedPart[] due = [.. _parts.Where(part => part.Due <= now).Select(part => part.Part)];
+        _parts.RemoveAll(part => part.Due <= now);
         return due;
     }
 
-    /// <summary>Takes all parts: nothing more is waited for.</summary>
+    /// <summary>Takes all parts, due or not.</summary>
     public IReadOnlyList<PlacedPart> TakeAll()
     {
-        PlacedPart[] all = [.. _parts.Select(one => one.Part)];
+        PlacedPart[] all = [.. _parts.Select(part => part.Part)];
         _parts.Clear();
         return all;
     }

@@ -8,21 +8,20 @@ using InferenceBatch.Waiting;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// Sends the parts of an attempt, waits for their batches and fetches their results; tells what becomes of each. A part
-/// that the service has no room for, or whose results come late, does not hold up the others: it is tried again while they
-/// run.
+/// Sends the parts of an attempt, waits for their batches, and downloads their results. A part that the service has no
+/// room for, or whose results are late, does not delay the others: it is retried while they run.
 /// </summary>
-/// <remarks>For one attempt. Between two news the caller may have the run stopped.</remarks>
+/// <remarks>For one attempt. The caller may stop the run between two outcomes.</remarks>
 internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetcher fetcher, EarlyStop stop, RunOptions options, RunObserver observer)
 {
     private readonly QueueWait _queue = new(client.Time, observer);
     private readonly LateParts _late = new(client.Time);
     private readonly Dictionary<string, PlacedPart> _open = [];
-    private readonly List<PartNews> _givenUp = [];
+    private readonly List<PartOutcome> _givenUp = [];
 
-    /// <summary>Sends, waits, tells.</summary>
+    /// <summary>Runs the attempt. Returns the outcome of each part when it is known.</summary>
     /// <exception cref="ServiceException">The key was refused; see <see cref="PartSender.SendAsync"/>.</exception>
-    public async IAsyncEnumerable<PartNews> RunAsync(IReadOnlyList<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<PartOutcome> RunAsync(IReadOnlyList<PlacedPart> parts, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (int i = 0; i < parts.Count && !await stop.CheckAsync(cancellationToken).ConfigureAwait(false); i++)
         {
@@ -32,91 +31,91 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
             }
         }
 
-        await foreach (PartNews news in WatchAsync(parts.Count, cancellationToken).ConfigureAwait(false))
+        await foreach (PartOutcome outcome in WatchAsync(parts.Count, cancellationToken).ConfigureAwait(false))
         {
-            yield return news;
+            yield return outcome;
         }
 
         if (!stop.IsStopped && _queue.TakeAll() is { Count: > 0 } unsent)
         {
             observer.OnProblem(_queue.Reason!);
-            foreach (PlacedPart one in unsent)
+            foreach (PlacedPart part in unsent)
             {
-                yield return new PartNews(one, PartFate.NotSent, new ServiceError(RunEngine.NotSentCode, _queue.Reason!.Message), MayPass: true);
+                yield return new PartOutcome(part, PartState.NotSent, new ServiceError(RunRetryRules.NotSentCode, _queue.Reason!.Message), IsTemporary: true);
             }
         }
     }
 
-    /// <summary>Sees to it that a part gets another batch where its last one came to nothing for want of room or of its file; gives what was wrong, else null.</summary>
+    /// <summary>Prepares a part for another batch if its batch failed because the queue is full or the input file is gone. Returns the reason; null if the batch stays.</summary>
     public ServiceException? Restart(RunPart part, Batch batch)
     {
-        if (BatchFate.IsQueueFull(batch))
+        if (BatchOutcome.IsQueueFull(batch))
         {
             sender.Postpone(part);
             return new ServiceException(ServiceErrorKind.RateLimited, Messages.Text("RateLimited.QueueFull", batch.Id, batch.Errors[0].Message));
         }
 
-        return BatchFate.IsFileGone(batch) && sender.ForgetFile(part)
+        return BatchOutcome.IsFileGone(batch) && sender.ForgetFile(part)
             ? new ServiceException(ServiceErrorKind.FileNotFound, Messages.Text("FileNotFound.BatchInput", batch.Id, batch.Errors[0].Message))
             : null;
     }
 
-    /// <summary>Sends a part; the news is that it cannot be sent at all, else null.</summary>
-    private async Task<PartNews?> SendAsync(PlacedPart one, int number, int count, bool waits, CancellationToken cancellationToken)
+    /// <summary>Sends a part. Returns an outcome if it cannot be sent; otherwise null.</summary>
+    private async Task<PartOutcome?> SendAsync(PlacedPart part, int number, int count, bool waits, CancellationToken cancellationToken)
     {
-        SendOutcome outcome = await sender.SendAsync(one.Part, number, count, waits, cancellationToken).ConfigureAwait(false);
+        SendOutcome outcome = await sender.SendAsync(part.Part, number, count, waits, cancellationToken).ConfigureAwait(false);
         if (outcome.Failure is { } failure)
         {
-            return new PartNews(one, PartFate.NotSent, failure, outcome.MayPass);
+            return new PartOutcome(part, PartState.NotSent, failure, outcome.IsTemporary);
         }
 
         if (outcome.Refusal is { } refusal)
         {
-            _queue.Add(one, refusal);
+            _queue.Add(part, refusal);
         }
         else
         {
-            _open.Add(one.Part.BatchId!, one);
+            _open.Add(part.Part.BatchId!, part);
         }
 
         return null;
     }
 
-    private async IAsyncEnumerable<PartNews> WatchAsync(int count, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<PartOutcome> WatchAsync(int count, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var watcher = new BatchWatcher(client, client.Time)
         {
             Timeout = options.Timeout,
-            OnLook = observer.OnLook,
+            OnPolled = observer.OnPolled,
             OnStalled = observer.OnStalled,
-            OnTrouble = observer.OnTrouble,
+            OnPollsFailing = observer.OnPollsFailing,
             OnHeld = observer.OnHeld,
             OnGivenUp = GiveUp,
         };
-        // A batch of an earlier process is known to exist too: its first 404 is no proof that it is gone.
+        // A batch of an earlier process is known to exist too, so its first 404 does not mean that it is gone.
         List<(string, Batch?)> batches = [.. _open.Values.Select(
-            one => (one.Part.BatchId!, one.Part.Ended ?? sender.LastSeen(one.Part) ?? new Batch { Id = one.Part.BatchId! }))];
+            part => (part.Part.BatchId!, part.Part.Ended ?? sender.LastSeen(part.Part) ?? new Batch { Id = part.Part.BatchId! }))];
         await foreach (Batch? batch in watcher.WatchAndWakeAsync(batches, cancellationToken).ConfigureAwait(false))
         {
-            if (batch is not null && _open.Remove(batch.Id, out PlacedPart one))
+            if (batch is not null && _open.Remove(batch.Id, out PlacedPart part))
             {
-                if (!stop.IsStopped && Restart(one.Part, batch) is { } refusal)
+                if (!stop.IsStopped && Restart(part.Part, batch) is { } refusal)
                 {
-                    _queue.Add(one, refusal);
+                    _queue.Add(part, refusal);
                 }
                 else
                 {
-                    sender.End(one.Part, batch);
-                    _queue.Freed();
-                    _late.Add(one, TimeSpan.Zero);
+                    sender.RecordEnd(part.Part, batch);
+                    _queue.RetrySoon();
+                    _late.Add(part, TimeSpan.Zero);
                 }
             }
 
             foreach (PlacedPart ended in _late.TakeDue())
             {
-                if (await FetchAsync(ended, mayWait: true, cancellationToken).ConfigureAwait(false) is { } news)
+                if (await FetchAsync(ended, mayWait: true, cancellationToken).ConfigureAwait(false) is { } outcome)
                 {
-                    yield return news;
+                    yield return outcome;
                 }
             }
 
@@ -147,63 +146,63 @@ internal sealed class PartRunner(BatchClient client, PartSender sender, PartFetc
 
         foreach (PlacedPart ended in _late.TakeAll())
         {
-            if (await FetchAsync(ended, mayWait: false, cancellationToken).ConfigureAwait(false) is { } news)
+            if (await FetchAsync(ended, mayWait: false, cancellationToken).ConfigureAwait(false) is { } outcome)
             {
-                yield return news;
+                yield return outcome;
             }
         }
 
-        foreach ((string id, PlacedPart one) in _open)
+        foreach ((string id, PlacedPart part) in _open)
         {
             if (!stop.IsUncancelled(id))
             {
-                observer.OnLeft(id, null, watcher.Trouble);
+                observer.OnWaitEnded(id, null, watcher.LastFailure);
             }
 
-            yield return new PartNews(one, PartFate.Left);
+            yield return new PartOutcome(part, PartState.Left);
         }
 
-        foreach (PartNews news in _givenUp)
+        foreach (PartOutcome outcome in _givenUp)
         {
-            yield return news;
+            yield return outcome;
         }
     }
 
-    /// <summary>Fetches the results of a part whose batch has ended; the news is null when the service may show more of them soon.</summary>
-    private async Task<PartNews?> FetchAsync(PlacedPart one, bool mayWait, CancellationToken cancellationToken)
+    /// <summary>Downloads the results of a part whose batch has ended. Returns null if the service may show more of them soon.</summary>
+    private async Task<PartOutcome?> FetchAsync(PlacedPart part, bool mayWait, CancellationToken cancellationToken)
     {
         FetchOutcome outcome;
         try
         {
-            outcome = await fetcher.FetchAsync(one.Part, mayWait, cancellationToken).ConfigureAwait(false);
+            outcome = await fetcher.FetchAsync(part.Part, mayWait, cancellationToken).ConfigureAwait(false);
         }
         catch (FileUnwritableException exception)
         {
-            // A full disk is no fault of the service: what was answered stays there, to be fetched by the next run.
+            // If the disk is full, the results stay at the service, and the next run downloads them.
             observer.OnProblem(exception);
-            return new PartNews(one, PartFate.Left);
+            return new PartOutcome(part, PartState.Left);
         }
 
         if (outcome.Wait is { } wait)
         {
-            _late.Add(one, wait);
+            _late.Add(part, wait);
             return null;
         }
 
-        return new PartNews(one, PartFate.Ended, Problem: outcome.Problem);
+        return new PartOutcome(part, PartState.Ended, Problem: outcome.Problem);
     }
 
-    private void GiveUp(string id, ServiceException why)
+    private void GiveUp(string id, ServiceException reason)
     {
-        if (why.Kind == ServiceErrorKind.Unauthorized)
+        if (reason.Kind == ServiceErrorKind.Unauthorized)
         {
-            throw why;
+            throw reason;
         }
 
-        observer.OnLeft(id, why, null);
-        if (_open.Remove(id, out PlacedPart one))
+        observer.OnWaitEnded(id, reason, null);
+        if (_open.Remove(id, out PlacedPart part))
         {
-            _givenUp.Add(new PartNews(one, why.Kind == ServiceErrorKind.BatchNotFound ? PartFate.Lost : PartFate.Left));
+            _givenUp.Add(new PartOutcome(part, reason.Kind == ServiceErrorKind.BatchNotFound ? PartState.Lost : PartState.Left));
         }
     }
 }

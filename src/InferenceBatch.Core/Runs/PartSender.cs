@@ -5,13 +5,13 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Brings the parts of a run to the service, from wherever an earlier process left them.</summary>
+/// <summary>Uploads the parts of a run and creates their batches. Resumes parts where an earlier process left them.</summary>
 internal sealed class PartSender(BatchClient client, RunStore store, RunOptions options, RunObserver observer)
 {
-    /// <summary>How often a part is sent again because the service has lost its file; a service that loses every file is not sent more.</summary>
+    /// <summary>How often a part is uploaded again because the service has lost its file. The limit is for services that lose every file.</summary>
     private const int MaxNewFiles = 2;
 
-    /// <summary>How often an upload is tried that the service accepts with an answer of another shape.</summary>
+    /// <summary>How often an upload is tried if the service accepts it, but the response is not valid.</summary>
     private const int MaxAcceptedUploads = 5;
 
     private readonly Dictionary<string, Batch> _lastSeen = [];
@@ -20,10 +20,10 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
     private readonly Dictionary<RunPart, long> _acceptedAt = [];
     private readonly ServiceWait _wait = new(client.Time, options.Timeout, observer);
 
-    /// <summary>The batch that was created and is not in the journal yet.</summary>
+    /// <summary>A created batch that is not in the journal yet.</summary>
     private string? _createdId;
 
-    /// <summary>The batches created that have not ended, as far as is known.</summary>
+    /// <summary>The created batches that are not known to have ended.</summary>
     public IReadOnlyCollection<string> OpenBatches
     {
         get
@@ -35,85 +35,83 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         }
     }
 
-    /// <summary>What the service said of a part's batch when it was created here; null when an earlier process did that.</summary>
+    /// <summary>The state of a part's batch when this process created it; null if an earlier process created it.</summary>
     public Batch? LastSeen(RunPart part) => _lastSeen.GetValueOrDefault(part.BatchId!);
 
-    /// <summary>The file of the last create whose outcome is not known.</summary>
+    /// <summary>The input file of the last create whose outcome is unknown; null if there is none.</summary>
     public string? CreatingFrom { get; private set; }
 
-
     /// <summary>
-    /// Sees to it that a part has a batch, and no second one. A file that the service has lost is sent again from the part
-    /// on disk.
+    /// Makes sure that a part has exactly one batch. If the service has lost the file, the part is uploaded again from disk.
     /// </summary>
     /// <param name="part">The part.</param>
-    /// <param name="number">Counted from 1.</param>
-    /// <param name="count">Parts of this attempt.</param>
-    /// <param name="waits">Whether to wait for a service that cannot be reached; else the outcome says to try again later.</param>
-    /// <param name="cancellationToken">Ends it, waits included.</param>
-    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.Unauthorized"/> or <see cref="ServiceErrorKind.PermissionDenied"/>: no other part would fare better.</exception>
+    /// <param name="number">The number of the part, counted from 1.</param>
+    /// <param name="count">The number of parts in this attempt.</param>
+    /// <param name="waits">Whether to wait for an unavailable service; otherwise the outcome is a refusal.</param>
+    /// <param name="cancellationToken">Cancels the call, including waits.</param>
+    /// <exception cref="ServiceException"><see cref="ServiceErrorKind.Unauthorized"/> or <see cref="ServiceErrorKind.PermissionDenied"/>: the key is refused for all parts.</exception>
     public async Task<SendOutcome> SendAsync(RunPart part, int number, int count, bool waits, CancellationToken cancellationToken)
     {
         for (int accepted = 0; ;)
         {
-            ServiceException trouble;
+            ServiceException problem;
             try
             {
                 await SendOnceAsync(part, number, count, cancellationToken).ConfigureAwait(false);
-                _wait.Ended();
+                _wait.EndOutage();
                 return default;
             }
             catch (ServiceException exception) when (exception.Kind is not (ServiceErrorKind.Unauthorized or ServiceErrorKind.PermissionDenied))
             {
-                trouble = exception;
+                problem = exception;
             }
             catch (IOException exception)
             {
                 observer.OnProblem(exception);
                 (string? created, _createdId) = (_createdId, null);
                 return new SendOutcome(null, created is null
-                    ? new ServiceError(RunEngine.NotSentCode, exception.Message)
-                    : new ServiceError("outcome_unknown", $"The batch {created} was created and continues, but could not be noted: {exception.Message}"));
+                    ? new ServiceError(RunRetryRules.NotSentCode, exception.Message)
+                    : new ServiceError("outcome_unknown", $"The batch {created} was created and continues, but could not be recorded: {exception.Message}"));
             }
 
             bool isRefusal = false;
-            bool mayPass = ServiceWait.MayPass(trouble) && !(trouble.WasAccepted && part.FileId is null && ++accepted >= MaxAcceptedUploads);
-            if (BatchFate.IsFileGone(trouble) && part.FileId is not null)
+            bool isTemporary = ServiceWait.IsTemporary(problem) && !(problem.WasAccepted && part.FileId is null && ++accepted >= MaxAcceptedUploads);
+            if (BatchOutcome.IsFileGone(problem) && part.FileId is not null)
             {
-                mayPass = IsRecent(part.UploadedAt);
-                if (!mayPass && ForgetFile(part))
+                isTemporary = IsRecent(part.UploadedAt);
+                if (!isTemporary && ForgetFile(part))
                 {
                     continue;
                 }
             }
-            else if (BatchFate.IsQueueFull(trouble))
+            else if (BatchOutcome.IsQueueFull(problem))
             {
-                _wait.Ended();
+                _wait.EndOutage();
                 isRefusal = true;
             }
-            else if (trouble is { IsOutcomeUnknown: true, WasAccepted: true })
+            else if (problem is { IsOutcomeUnknown: true, WasAccepted: true })
             {
-                // It was most likely created, and another one would be billed too: it is only looked for.
-                mayPass = IsRecent(_acceptedAt.TryAdd(part, client.Time.GetTimestamp()) ? client.Time.GetTimestamp() : _acceptedAt[part]);
+                // The batch most likely exists. A second one would be billed too, so the run only looks for it.
+                isTemporary = IsRecent(_acceptedAt.TryAdd(part, client.Time.GetTimestamp()) ? client.Time.GetTimestamp() : _acceptedAt[part]);
             }
 
-            if (isRefusal || (mayPass && !waits))
+            if (isRefusal || (isTemporary && !waits))
             {
-                return new SendOutcome(trouble, null);
+                return new SendOutcome(problem, null);
             }
 
-            if (!mayPass || !await _wait.WaitAsync(trouble, cancellationToken).ConfigureAwait(false))
+            if (!isTemporary || !await _wait.WaitAsync(problem, cancellationToken).ConfigureAwait(false))
             {
-                observer.OnProblem(trouble);
-                return new SendOutcome(null, new ServiceError(trouble.IsOutcomeUnknown ? "outcome_unknown" : RunEngine.NotSentCode, trouble.Message), mayPass);
+                observer.OnProblem(problem);
+                return new SendOutcome(null, new ServiceError(problem.IsOutcomeUnknown ? "outcome_unknown" : RunRetryRules.NotSentCode, problem.Message), isTemporary);
             }
         }
     }
 
-    /// <summary>The part is to get another batch later, from the same file.</summary>
+    /// <summary>Prepares a part for another batch from the same file.</summary>
     public void Postpone(RunPart part) => Reset(part, RunStepKind.Postponed);
 
-    /// <summary>The service no longer has the part's file: the part is to be sent again. False when it was sent again too often.</summary>
+    /// <summary>Prepares a part for another upload, because the service no longer has its file. Returns false if it was uploaded too often.</summary>
     public bool ForgetFile(RunPart part)
     {
         int times = _newFiles[part] = _newFiles.GetValueOrDefault(part) + 1;
@@ -126,7 +124,8 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         return true;
     }
 
-    public void End(RunPart part, Batch batch)
+    /// <summary>Records that the batch of a part has ended.</summary>
+    public void RecordEnd(RunPart part, Batch batch)
     {
         Close(batch.Id);
         if (part.Ended is null)
@@ -144,7 +143,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 part.File.Path, part.Name, null, new Uploaded(observer, part.File), policy: RetryPolicy.Once, cancellationToken: cancellationToken).ConfigureAwait(false);
             store.Write(new RunStep(RunStepKind.Uploaded) { Part = part.Name, FileId = file.Id });
             part.UploadedAt = client.Time.GetTimestamp();
-            _wait.Ended();
+            _wait.EndOutage();
         }
 
         if (part.BatchId is null)
@@ -166,7 +165,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         }
     }
 
-    /// <summary>A create whose outcome is not known is looked for before another one is made; one that was accepted is only looked for.</summary>
+    /// <summary>Creates a batch. After a create with an unknown outcome, looks for its batch first; after an accepted create, only looks for it.</summary>
     private async Task<Batch> FindOrCreateAsync(RunPart part, CancellationToken cancellationToken)
     {
         if (part.IsCreating && await client.FindBatchAsync(part.FileId!, RetryPolicy.Once, cancellationToken).ConfigureAwait(false) is { } found)
@@ -203,7 +202,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         }
         catch (ServiceException exception) when (!exception.IsOutcomeUnknown)
         {
-            // None was created: there is nothing to look for.
+            // No batch was created.
             CreatingFrom = null;
             store.Write(new RunStep(RunStepKind.Postponed) { Part = part.Name });
             throw;
@@ -212,7 +211,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
 
     private bool IsRecent(long? since) => LateVisibility.IsRecent(client.Time, since);
 
-    /// <summary>Takes a step after which the part has no batch, nor anything that one left on disk.</summary>
+    /// <summary>Records a step after which the part has no batch, and deletes the files of the old one.</summary>
     private void Reset(RunPart part, RunStepKind step)
     {
         if (part.BatchId is { } id)
@@ -238,3 +237,9 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
         public void Report(long value) => observer.OnUpload(part, value);
     }
 }
+
+/// <summary>The outcome of sending a part. If there is neither a refusal nor a failure, the part has a batch.</summary>
+/// <param name="Refusal">Why the part must be retried later: the service has no room for it, or is unavailable.</param>
+/// <param name="Failure">The error for the requests of a part that was not sent.</param>
+/// <param name="IsTemporary">Whether the failure is not about the requests: the timeout was reached while the service was unavailable.</param>
+internal readonly record struct SendOutcome(ServiceException? Refusal, ServiceError? Failure, bool IsTemporary = false);

@@ -5,24 +5,24 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>The attempts of a run, as its store holds them: the parts of each, and which requests a later attempt sends again.</summary>
+/// <summary>The attempts of a run in its store: the parts of each attempt, and which requests later attempts send again.</summary>
 internal sealed class RunAttempts(RunStore store, RunRequests requests)
 {
     private readonly Dictionary<RunPart, int[]> _places = [];
 
-    /// <summary>For each request the last attempt that sends it; null while there is only one attempt.</summary>
-    private ushort[]? _last;
+    /// <summary>The last attempt that sends each request; null while there is only one attempt.</summary>
+    private ushort[]? _lastAttempts;
 
-    /// <summary>How many attempts an earlier process had written.</summary>
-    public int AtStart { get; private set; }
+    /// <summary>The number of attempts that earlier processes wrote.</summary>
+    public int CountAtStart { get; private set; }
 
-    /// <summary>Reads which requests the attempts after the first send.</summary>
+    /// <summary>Reads which requests the attempts after the first one send.</summary>
     /// <exception cref="RunMismatchException">A part was changed.</exception>
     /// <exception cref="IOException">A part cannot be read.</exception>
     public void Load()
     {
-        AtStart = store.Attempts;
-        for (int attempt = 2; attempt <= AtStart; attempt++)
+        CountAtStart = store.Attempts;
+        for (int attempt = 2; attempt <= CountAtStart; attempt++)
         {
             foreach (RunPart part in store.PartsOf(attempt))
             {
@@ -31,7 +31,7 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
         }
     }
 
-    /// <summary>The parts of an attempt; none when there is no such attempt.</summary>
+    /// <summary>The parts of an attempt; empty if the attempt does not exist.</summary>
     public List<PlacedPart> PartsOf(int attempt)
     {
         var parts = new List<PlacedPart>();
@@ -47,10 +47,10 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
     }
 
     /// <summary>The last attempt that sends a request.</summary>
-    public int LastOf(int place) => Math.Max(1, (int)(_last?[place] ?? 1));
+    public int LastOf(int place) => Math.Max(1, (int)(_lastAttempts?[place] ?? 1));
 
-    /// <summary>Which of its tries an attempt is for its requests, counted from 1: a person who asks for a retry begins the count anew.</summary>
-    public int TryOf(int attempt)
+    /// <summary>The number of an attempt for its requests, counted from 1. An attempt that the user asked for restarts the count.</summary>
+    public int TryNumberOf(int attempt)
     {
         int first = attempt;
         while (first > 1 && !store.IsRetry(first))
@@ -61,7 +61,7 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
         return attempt - first + 1;
     }
 
-    /// <summary>Writes an attempt that sends some requests again.</summary>
+    /// <summary>Writes an attempt that sends requests again.</summary>
     /// <exception cref="IOException">The disk is full.</exception>
     public void Write(int attempt, IReadOnlyList<int> places, ServiceProfile profile, bool isRetry)
     {
@@ -85,18 +85,18 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
 
     private void Mark(IReadOnlyList<int> places, int attempt)
     {
-        _last ??= new ushort[requests.Count];
+        _lastAttempts ??= new ushort[requests.Count];
         foreach (int place in places)
         {
-            _last[place] = (ushort)Math.Min(attempt, ushort.MaxValue);
+            _lastAttempts[place] = (ushort)Math.Min(attempt, ushort.MaxValue);
         }
     }
 
     private int[] PlacesOf(RunPart part)
     {
-        using var kept = new StoredRequestReader([part]);
+        using var stored = new StoredRequestReader([part]);
         var places = new List<int>(part.File.RequestCount);
-        for (; kept.Peek() is { } next; kept.Take())
+        for (; stored.Peek() is { } next; stored.Advance())
         {
             int place = requests.Find(next.Request.CustomId);
             places.Add(place >= 0 ? place : throw new RunMismatchException(Messages.Text("CheckpointMismatch.PartChanged", part.File.Path)));

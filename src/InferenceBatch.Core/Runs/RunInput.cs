@@ -7,28 +7,28 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// The requests of a run on their way to its store. Where the store has them from an earlier process, they are compared
-/// instead: a run is gone on with only by the same rows.
+/// Writes the requests of a run to its store. If the store already has them from an earlier process, compares them instead,
+/// because only the same rows may resume a run.
 /// </summary>
-/// <param name="store">Begun.</param>
-/// <param name="maxRequests">Requests in one file, at most.</param>
-/// <param name="maxBytes">Bytes in one file, at most.</param>
+/// <param name="store">A store that is bound to a service.</param>
+/// <param name="maxRequests">The maximum number of requests per file.</param>
+/// <param name="maxBytes">The maximum number of bytes per file.</param>
 /// <param name="deduplicate">Whether equal bodies are sent once.</param>
 public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, bool deduplicate) : IDisposable
 {
     private readonly RunRequests _requests = new();
     private readonly FileSplitter? _splitter = store.IsSpooled ? null : new FileSplitter(Path.Combine(store.Folder, "part.jsonl"), maxRequests, maxBytes, checkIds: false);
-    private readonly StoredRequestReader? _kept = store.IsSpooled ? new StoredRequestReader(store.PartsOf(1)) : null;
+    private readonly StoredRequestReader? _stored = store.IsSpooled ? new StoredRequestReader(store.PartsOf(1)) : null;
     private readonly Utf8KeyMap? _bodies = deduplicate ? new Utf8KeyMap() : null;
     private bool _isComplete;
 
-    /// <summary>The rows taken so far.</summary>
+    /// <summary>The number of rows so far.</summary>
     public int Count => _requests.RowCount;
 
-    /// <summary>Takes one request.</summary>
-    /// <exception cref="RequestRefusedException">This request cannot be taken; others can.</exception>
-    /// <exception cref="RunMismatchException">The store holds other requests.</exception>
-    /// <exception cref="IOException">The disk.</exception>
+    /// <summary>Adds a request.</summary>
+    /// <exception cref="RequestRefusedException">This request is not valid. Others can still be added.</exception>
+    /// <exception cref="RunMismatchException">The store contains other requests.</exception>
+    /// <exception cref="IOException">The disk fails.</exception>
     public void Add(BatchRequest request)
     {
         if (!Utf8KeyMap.IsWritable(request.CustomId))
@@ -48,20 +48,20 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
             return;
         }
 
-        LinePlace line = _splitter?.Add(request) ?? Compare(request, _kept!);
+        LinePlace line = _splitter?.Add(request) ?? Compare(request, _stored!);
         _bodies?.TryAdd(body, _requests.Count, out _);
         _requests.Add(request, line);
     }
 
-    /// <summary>Says that all requests were given; what was built of them is the run's.</summary>
-    /// <exception cref="RunMismatchException">The store holds more.</exception>
-    /// <exception cref="IOException">The disk.</exception>
+    /// <summary>Completes the input. Returns the requests, which the caller must dispose.</summary>
+    /// <exception cref="RunMismatchException">The store contains more requests.</exception>
+    /// <exception cref="IOException">The disk fails.</exception>
     public RunRequests Complete()
     {
-        if (_kept?.Peek() is { Request.CustomId: var missing })
+        if (_stored?.Peek() is { Request.CustomId: var missing })
         {
-            int held = store.PartsOf(1).Sum(part => part.File.RequestCount);
-            throw Mismatch(Messages.Text("CheckpointMismatch.Fewer", store.Folder, held, _requests.Count, missing));
+            int stored = store.PartsOf(1).Sum(part => part.File.RequestCount);
+            throw Mismatch(Messages.Text("CheckpointMismatch.Fewer", store.Folder, stored, _requests.Count, missing));
         }
 
         if (_splitter?.Rename(overwrite: true) is { Count: > 0 } parts)
@@ -81,7 +81,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
     public void Dispose()
     {
         _splitter?.Dispose();
-        _kept?.Dispose();
+        _stored?.Dispose();
         if (!_isComplete)
         {
             _requests.Dispose();
@@ -96,26 +96,26 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         return hash.GetHashAndReset();
     }
 
-    /// <summary>Holds a request to the one that the store has in its place; gives where that stands.</summary>
+    /// <summary>Compares a request with the stored request at its place, and returns the position of the stored line.</summary>
     private LinePlace Compare(BatchRequest request, StoredRequestReader requests)
     {
-        if (requests.Peek() is not var (kept, line))
+        if (requests.Peek() is not var (stored, line))
         {
-            RefuseAgain(request);
+            ThrowIfRefused(request);
             throw Mismatch(Messages.Text("CheckpointMismatch.More", store.Folder, _requests.Count, request.CustomId));
         }
 
-        string? difference = kept.CustomId != request.CustomId ? Messages.Text("CheckpointMismatch.CustomId", kept.CustomId, request.CustomId)
-            : kept.Url != request.Url ? Messages.Text("CheckpointMismatch.Url", kept.Url, request.Url)
-            : !kept.BodyUtf8.Span.SequenceEqual(request.BodyUtf8.Span) ? Messages.Text("CheckpointMismatch.Body", Around(kept, request), Around(request, kept))
+        string? difference = stored.CustomId != request.CustomId ? Messages.Text("CheckpointMismatch.CustomId", stored.CustomId, request.CustomId)
+            : stored.Url != request.Url ? Messages.Text("CheckpointMismatch.Url", stored.Url, request.Url)
+            : !stored.BodyUtf8.Span.SequenceEqual(request.BodyUtf8.Span) ? Messages.Text("CheckpointMismatch.Body", Excerpt(stored, request), Excerpt(request, stored))
             : null;
         if (difference is not null)
         {
-            RefuseAgain(request);
+            ThrowIfRefused(request);
             throw Mismatch(Messages.Text("CheckpointMismatch", _requests.Count + 1, request.CustomId, store.Folder, difference));
         }
 
-        requests.Take();
+        requests.Advance();
         return line;
     }
 
@@ -123,18 +123,18 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         store.IsDeduplicated is { } before && before != deduplicate
             ? Messages.Text(before ? "CheckpointMismatch.Deduplicated" : "CheckpointMismatch.NotDeduplicated", text) : text);
 
-    /// <summary>A row that was refused the first time is no part of the checkpoint, and is refused again.</summary>
-    private void RefuseAgain(BatchRequest request)
+    /// <summary>Throws if the row is not valid. Such a row is not in the checkpoint, so the difference is not a mismatch.</summary>
+    private void ThrowIfRefused(BatchRequest request)
     {
         using var check = new FileSplitter(Path.Combine(store.Folder, "check.jsonl"), 1, maxBytes);
         check.Add(request);
     }
 
-    /// <summary>The place where two bodies part.</summary>
-    private static string Around(BatchRequest one, BatchRequest other)
+    /// <summary>Returns a body's text around the first difference from another body.</summary>
+    private static string Excerpt(BatchRequest request, BatchRequest other)
     {
-        int same = one.BodyUtf8.Span.CommonPrefixLength(other.BodyUtf8.Span);
-        string text = Encoding.UTF8.GetString(one.BodyUtf8.Span[Math.Max(0, same - 20)..]);
+        int same = request.BodyUtf8.Span.CommonPrefixLength(other.BodyUtf8.Span);
+        string text = Encoding.UTF8.GetString(request.BodyUtf8.Span[Math.Max(0, same - 20)..]);
         return $"«{(same > 20 ? "…" : "")}{TextCut.Start(text, 60)}»";
     }
 }

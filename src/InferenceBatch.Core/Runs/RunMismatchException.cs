@@ -1,4 +1,4 @@
 namespace InferenceBatch.Runs;
 
-/// <summary>A checkpoint is another run's: other rows, another service, or no checkpoint at all. Nothing was sent.</summary>
+/// <summary>A checkpoint belongs to another run (other rows or another service), or the folder is not a checkpoint. Nothing was sent.</summary>
 public sealed class RunMismatchException(string message) : Exception(message);

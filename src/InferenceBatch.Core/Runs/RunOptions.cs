@@ -1,27 +1,27 @@
 namespace InferenceBatch.Runs;
 
-/// <summary>How a <see cref="RunEngine"/> goes about a run.</summary>
+/// <summary>The options of a <see cref="RunEngine"/>.</summary>
 public sealed record RunOptions
 {
-    /// <summary>What <see cref="MaxAttempts"/> is unless it is set.</summary>
+    /// <summary>The default of <see cref="MaxAttempts"/>.</summary>
     public const int DefaultMaxAttempts = 3;
 
-    /// <summary>How often a request is sent in all.</summary>
+    /// <summary>How often a request is sent, including the first time.</summary>
     public int MaxAttempts { get; init; } = DefaultMaxAttempts;
 
-    /// <summary>Whether results come in the order of the requests, at the end, instead of as they come.</summary>
+    /// <summary>Whether all results are returned at the end, in the order of the requests, instead of as they come.</summary>
     public bool Ordered { get; init; }
 
     /// <summary>
-    /// How long the batches of one attempt may take, room for them in the service's queue included, and how long the
-    /// service may be out of reach while they are sent; null for as long as it takes.
+    /// The timeout for the batches of one attempt, including the wait for room in the service's queue, and for an outage of the
+    /// service while they are sent; null for none.
     /// </summary>
     public TimeSpan? Timeout { get; init; }
 
-    /// <summary>Whether requests that failed for good in an earlier process are sent again.</summary>
+    /// <summary>Whether to retry requests whose failure was final in an earlier process.</summary>
     public bool RetryFailed { get; init; }
 
-    /// <summary>How many requests may fail before the run stops early; null for any number.</summary>
+    /// <summary>The number of failed requests at which the run stops early; null for no limit.</summary>
     public FailureLimit? MaxFailed { get; init; }
 
     public string CompletionWindow { get; init; } = "24h";

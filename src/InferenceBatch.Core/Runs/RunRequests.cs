@@ -5,8 +5,8 @@ using InferenceBatch.Results;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// The requests a run sends, each at a place counted from 0, and the rows that wait for their answers: one each, unless
-/// equal bodies are sent once. About 80 bytes a row in memory, its object aside.
+/// The requests of a run, each at a place counted from 0, and the rows that get their results. Each request has one row,
+/// unless equal bodies are sent once. A row takes about 80 bytes of memory, plus its object.
 /// </summary>
 public sealed class RunRequests : IDisposable
 {
@@ -16,29 +16,29 @@ public sealed class RunRequests : IDisposable
     private readonly ChunkedList<Copy> _copies = new();
     private ILookup<int, int>? _copiesOf;
 
-    /// <summary>Requests sent.</summary>
+    /// <summary>The number of requests.</summary>
     public int Count => _index.Count;
 
-    /// <summary>Rows that get a result.</summary>
+    /// <summary>The number of rows.</summary>
     public int RowCount => _index.Count + _copies.Count;
 
-    /// <summary>The copies of each request, by their numbers; made when first asked for, after the last row.</summary>
+    /// <summary>The copies of each request. Created at the first use, which is after the last row.</summary>
     private ILookup<int, int> CopiesOf => _copiesOf ??= Enumerable.Range(0, _copies.Count).ToLookup(number => _copies[number].Place);
 
-    /// <summary>The place of a request, by its id; -1 when there is none.</summary>
+    /// <summary>Returns the place of a request by its ID; -1 if there is none.</summary>
     public int Find(string customId) => _index.Find(customId);
 
     /// <summary>The request at a place.</summary>
-    /// <exception cref="IOException">Its file changed.</exception>
+    /// <exception cref="IOException">The file has changed.</exception>
     public BatchRequest Read(int place) => With(_index.Read(place), null, _inputs[place]);
 
-    /// <summary>Which row has an id, counted from 0; -1 when none has.</summary>
+    /// <summary>Returns the row with an ID, counted from 0; -1 if there is none.</summary>
     internal int RowOf(string customId) =>
         _copyIds.TryGet(customId, out int copy) ? _copies[copy].Row
         : _index.Find(customId) is >= 0 and int place ? place + CopiesBefore(place)
         : -1;
 
-    /// <summary>How many copies stand before the row of a request: they are in the order of their rows.</summary>
+    /// <summary>Returns the number of copies before the row of a request. Copies are in the order of their rows.</summary>
     private int CopiesBefore(int place)
     {
         (int low, int high) = (0, _copies.Count);
@@ -51,14 +51,14 @@ public sealed class RunRequests : IDisposable
         return low;
     }
 
-    /// <summary>Adds a row with a request of its own, whose line is in the file of that number among those opened.</summary>
+    /// <summary>Adds a row with its own request. The file number of the line refers to the order of <see cref="Open"/>.</summary>
     internal void Add(BatchRequest request, LinePlace line)
     {
         _index.Add(request.CustomId, line);
         _inputs.Add(request.InputObject);
     }
 
-    /// <summary>Adds a row that an earlier request answers.</summary>
+    /// <summary>Adds a row that gets the result of an earlier request.</summary>
     internal void AddCopy(BatchRequest request, int place)
     {
         _copyIds.TryAdd(request.CustomId, _copies.Count, out _);
@@ -68,15 +68,15 @@ public sealed class RunRequests : IDisposable
     /// <inheritdoc cref="RequestIndex.Open"/>
     internal void Open(string path) => _index.Open(path);
 
-    /// <summary>The results of all rows that a request's result answers.</summary>
+    /// <summary>Returns the results of all rows of a request.</summary>
     internal IEnumerable<BatchResult> Answer(int place, BatchResult result)
     {
         result.Request ??= Read(place);
         return _copies.Count == 0 ? [result] : CopiesOf[place].Select(number => AnswerCopy(number, result)).Prepend(result);
     }
 
-    /// <summary>The results of all rows in their order.</summary>
-    /// <param name="resultOf">The result of a request; null when it has none.</param>
+    /// <summary>Returns the results of all rows in their order.</summary>
+    /// <param name="resultOf">Returns the result of a request; null if it has none.</param>
     internal IEnumerable<BatchResult> InOrder(Func<int, BatchResult?> resultOf)
     {
         int copy = 0;
@@ -125,10 +125,10 @@ public sealed class RunRequests : IDisposable
         InputObject = inputObject,
     };
 
-    /// <summary>A row that another row's request stands for.</summary>
+    /// <summary>A row that shares the request of another row.</summary>
     /// <param name="Place">The place of that request.</param>
-    /// <param name="After">How many requests stand before the row.</param>
+    /// <param name="After">The number of requests before the row.</param>
     /// <param name="Row">The row, counted from 0.</param>
-    /// <param name="InputObject">The object it was made from.</param>
+    /// <param name="InputObject">The input object of the row.</param>
     private readonly record struct Copy(int Place, int After, int Row, object? InputObject);
 }

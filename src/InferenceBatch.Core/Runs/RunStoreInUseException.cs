@@ -2,11 +2,11 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Another process holds the checkpoint.</summary>
+/// <summary>Another process uses the checkpoint.</summary>
 public sealed class RunStoreInUseException : IOException
 {
     /// <param name="folder">The checkpoint.</param>
-    /// <param name="owner">The process that holds it; null when that cannot be read.</param>
+    /// <param name="owner">The process that uses it; null if unknown.</param>
     internal RunStoreInUseException(string folder, LockOwner? owner)
         : base(owner is null
             ? Messages.Text("CheckpointInUse", folder)

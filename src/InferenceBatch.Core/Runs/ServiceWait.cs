@@ -4,55 +4,55 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// Waits while a service cannot be reached or does not take calls: longer and longer up to a minute, or as long as the
-/// service asks. One outage lasts from the first failure to the next success, whatever calls it concerns.
+/// Waits while a service is unavailable: with increasing waits up to a minute, or as long as the service asks. An outage
+/// lasts from the first failure to the next success, for all calls together.
 /// </summary>
-/// <param name="time">Read for waits.</param>
-/// <param name="timeout">How long an outage may last; null for as long as it does.</param>
-/// <param name="observer">Told after ten seconds what is waited for, and every five minutes again.</param>
+/// <param name="time">The clock.</param>
+/// <param name="timeout">The maximum duration of an outage; null for no limit.</param>
+/// <param name="observer">Receives a report after ten seconds, and then every five minutes.</param>
 internal sealed class ServiceWait(TimeProvider time, TimeSpan? timeout, RunObserver observer)
 {
-    private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan s_firstTold = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_toldAgain = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan s_maxWait = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_firstReport = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_reportInterval = TimeSpan.FromMinutes(5);
 
-    private long? _began;
+    private long? _startedAt;
     private int _failures;
-    private TimeSpan _tellAt;
+    private TimeSpan _reportAt;
 
-    /// <summary>Whether the same call may succeed later without anybody changing something.</summary>
-    public static bool MayPass(ServiceException trouble) => trouble.IsTransient && !RetryRules.IsFinal(trouble.Error?.Code);
+    /// <summary>Whether the same call may succeed later without a change by the user.</summary>
+    public static bool IsTemporary(ServiceException failure) => failure.IsTransient && !RetryRules.IsFinal(failure.Error?.Code);
 
-    /// <summary>A call succeeded, or was refused by a service that works.</summary>
-    public void Ended() => _began = null;
+    /// <summary>Ends the outage: a call succeeded, or a working service refused it.</summary>
+    public void EndOutage() => _startedAt = null;
 
-    /// <summary>Waits after a call that failed; false, at once, when the outage has lasted too long or the service asks for more time than there is.</summary>
+    /// <summary>Waits after a failed call. Returns false at once if the timeout is reached, or if the service asks for a wait beyond it.</summary>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public async Task<bool> WaitAsync(ServiceException trouble, CancellationToken cancellationToken)
+    public async Task<bool> WaitAsync(ServiceException failure, CancellationToken cancellationToken)
     {
-        if (_began is null)
+        if (_startedAt is null)
         {
-            (_began, _failures, _tellAt) = (time.GetTimestamp(), 0, s_firstTold);
+            (_startedAt, _failures, _reportAt) = (time.GetTimestamp(), 0, s_firstReport);
         }
 
-        TimeSpan now = time.GetElapsedTime(_began.Value);
-        TimeSpan end = now + (trouble.RetryAfter ?? RetryRules.Backoff(++_failures, s_longest));
-        if (now >= timeout || (end > timeout && trouble.RetryAfter is not null))
+        TimeSpan now = time.GetElapsedTime(_startedAt.Value);
+        TimeSpan end = now + (failure.RetryAfter ?? RetryRules.Backoff(++_failures, s_maxWait));
+        if (now >= timeout || (end > timeout && failure.RetryAfter is not null))
         {
             return false;
         }
 
-        // The last try comes when the time is over.
+        // The last try is at the timeout.
         end = end < timeout ? end : timeout ?? end;
-        for (; now < end; now = time.GetElapsedTime(_began.Value))
+        for (; now < end; now = time.GetElapsedTime(_startedAt.Value))
         {
-            if (now >= _tellAt)
+            if (now >= _reportAt)
             {
-                observer.OnOutage(trouble, now);
-                _tellAt = now + s_toldAgain;
+                observer.OnOutage(failure, now);
+                _reportAt = now + s_reportInterval;
             }
 
-            TimeSpan next = (end < _tellAt ? end : _tellAt) - now;
+            TimeSpan next = (end < _reportAt ? end : _reportAt) - now;
             await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling(next.TotalMilliseconds)), time, cancellationToken).ConfigureAwait(false);
         }
 

@@ -4,7 +4,7 @@ using InferenceBatch.Results;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>The requests of a run that an earlier process wrote, read one after another.</summary>
+/// <summary>Reads the requests that an earlier process stored, in order.</summary>
 internal sealed class StoredRequestReader(IReadOnlyList<RunPart> parts) : IDisposable
 {
     private (BatchRequest Request, LinePlace Line)? _next;
@@ -12,13 +12,13 @@ internal sealed class StoredRequestReader(IReadOnlyList<RunPart> parts) : IDispo
     private int _part;
     private string _url = "";
 
-    /// <summary>The request whose turn it is, and where its line stands; null after the last.</summary>
-    /// <exception cref="RunMismatchException">A line is no request.</exception>
+    /// <summary>Returns the current request and the position of its line; null after the last one.</summary>
+    /// <exception cref="RunMismatchException">A line is not a valid request.</exception>
     /// <exception cref="IOException">A part cannot be read.</exception>
     public (BatchRequest Request, LinePlace Line)? Peek() => _next ??= Read();
 
-    /// <summary>Goes on behind the request that was last looked at.</summary>
-    public void Take() => _next = null;
+    /// <summary>Moves to the next request.</summary>
+    public void Advance() => _next = null;
 
     public void Dispose()
     {

@@ -3,8 +3,8 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// A folder of this user alone under the system's temporary files, deleted when it is disposed. It is locked by its
-/// process; what a killed process left is deleted when the next folder is made.
+/// A private folder of this user in the system's folder for temporary files. It is deleted when it is disposed. Its process
+/// locks it, and folders of killed processes are deleted when the next folder is created.
 /// </summary>
 public sealed class TemporaryFolder : IDisposable
 {
@@ -12,12 +12,12 @@ public sealed class TemporaryFolder : IDisposable
 
     private readonly FolderLock _lock;
 
-    private TemporaryFolder(string path, FolderLock held) => (FullPath, _lock) = (path, held);
+    private TemporaryFolder(string path, FolderLock folderLock) => (FullPath, _lock) = (path, folderLock);
 
     public string FullPath { get; }
 
-    /// <summary>Makes a folder.</summary>
-    /// <exception cref="FileUnwritableException">The temporary files cannot be written.</exception>
+    /// <summary>Creates a folder.</summary>
+    /// <exception cref="FileUnwritableException">The folder for temporary files cannot be written.</exception>
     public static TemporaryFolder Create()
     {
         DeleteAbandoned();
@@ -30,7 +30,7 @@ public sealed class TemporaryFolder : IDisposable
             }
             catch (RunStoreInUseException) when (attempt < 5)
             {
-                // Another process is looking at this moment whether the folder is abandoned, and leaves it.
+                // Another process is checking whether this folder is abandoned, and has the lock for a moment.
             }
             catch
             {
@@ -41,8 +41,8 @@ public sealed class TemporaryFolder : IDisposable
     }
 
     /// <summary>
-    /// Deletes the folders of processes that were killed. Only what has this module's name and lock, and whose process
-    /// no longer runs; everything else, of other users and of running processes, stays.
+    /// Deletes the folders of killed processes: those with the name and the lock file of this module whose process no longer
+    /// runs. Folders of other users and of running processes are kept.
     /// </summary>
     public static void DeleteAbandoned()
     {
@@ -59,7 +59,7 @@ public sealed class TemporaryFolder : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The folder for temporary files cannot be listed: nothing to do here.
+            // The folder for temporary files cannot be listed.
         }
     }
 
@@ -77,7 +77,7 @@ public sealed class TemporaryFolder : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Held by another process, such as a virus scanner: left to the system's clean-up of temporary files.
+            // Another process, such as a virus scanner, uses the folder. The system's clean-up of temporary files deletes it.
         }
     }
 }

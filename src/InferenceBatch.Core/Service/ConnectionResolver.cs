@@ -3,22 +3,22 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// Decides where a call goes: what was given with it, else the session's default, else the environment, else the
-/// Inference.net profile. A session's key goes only to the address it was given for.
+/// Resolves the service of a call: from its parameters, otherwise the default of the session, otherwise the environment,
+/// otherwise the Inference.net profile. The key of a session is sent only to the address that it was set for.
 /// </summary>
-/// <param name="environment">Reads an environment variable; read at each call.</param>
+/// <param name="environment">Reads an environment variable; called for each call.</param>
 public sealed class ConnectionResolver(Func<string, string?> environment)
 {
     public const string AddressVariable = "INFERENCE_BASE_URL";
     public const string KeyVariable = "INFERENCE_API_KEY";
 
-    /// <summary>Resolves an address and a key, each null where the person gave none.</summary>
-    /// <param name="baseUri">As given.</param>
-    /// <param name="apiKey">As given.</param>
-    /// <param name="provider">The name of a profile, as given.</param>
-    /// <param name="session">The session's default.</param>
-    /// <param name="headers">Sent with every call.</param>
-    /// <exception cref="ArgumentException">An address that is none, or a provider that is not known or has no address of its own.</exception>
+    /// <summary>Resolves a connection.</summary>
+    /// <param name="baseUri">The address; null if the user gave none.</param>
+    /// <param name="apiKey">The key; null if the user gave none.</param>
+    /// <param name="provider">The name of a profile; null if the user gave none.</param>
+    /// <param name="session">The default of the session; null if there is none.</param>
+    /// <param name="headers">Headers for every request.</param>
+    /// <exception cref="ArgumentException">The address is not valid, or the provider is unknown or has no common address.</exception>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.ApiKeyMissing"/>.</exception>
     public ServiceConnection Resolve(
         Uri? baseUri, string? apiKey, string? provider, ServiceConnection? session, IReadOnlyDictionary<string, string>? headers = null)

@@ -6,39 +6,40 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// A file of the service as one forward stream. When the connection breaks or stalls it goes on where it stood: with a
-/// range or behind the last whole line, or, where the service knows neither, from the start again and past what was read.
+/// A file of the service as one forward-only stream. After a broken or stalled connection, it resumes with a byte range or
+/// after the last complete line. If the service supports neither, it reads the file from the start again and skips what was
+/// read.
 /// </summary>
-/// <remarks>Throws <see cref="ServiceException"/>; <see cref="ServiceErrorKind.DownloadIncomplete"/> when five tries in a row brought nothing.</remarks>
+/// <remarks>Throws <see cref="ServiceException"/>; <see cref="ServiceErrorKind.DownloadIncomplete"/> after five attempts in a row without new data.</remarks>
 internal sealed class ContentStream(BatchClient client, string fileId, long start = 0, RetryPolicy? policy = null) : ReadOnlyStream
 {
-    private const int MaxFruitlessTries = 5;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(100);
+    private const int MaxAttemptsWithoutData = 5;
+    private static readonly TimeSpan s_readTimeout = TimeSpan.FromSeconds(100);
 
-    /// <summary>Nobody has counted the lines of a part that was brought before.</summary>
+    /// <summary>Whether the number of lines before the position is known. If an earlier download is resumed, it is not.</summary>
     private readonly bool _linesAreCounted = start == 0;
     private HttpResponseMessage? _response;
     private Stream? _stream;
     private long _position = start;
     private long? _length;
 
-    /// <summary>Whether the service has compressed the file. A range would count the compressed bytes: it is read from the start then.</summary>
+    /// <summary>Whether the service compresses the file. A range would count compressed bytes, so the file is then read from the start.</summary>
     private bool _isEncoded;
     private long _lines;
     private long _lineStart = start;
-    private int _fruitless;
-    private bool _isFruitful;
+    private int _attemptsWithoutData;
+    private bool _hasNewData;
     private bool _wasRead;
 
-    /// <summary>Whether the service said that the file is still being written.</summary>
+    /// <summary>Whether the service reports that the file is still being written.</summary>
     public bool IsPartial { get; private set; }
 
-    /// <summary>Whether the service has answered with the file.</summary>
+    /// <summary>Whether the service has responded with the file.</summary>
     public bool IsOpened { get; private set; }
 
-    public override long Length => _length ?? throw new NotSupportedException("The service did not say how long the file is.");
+    public override long Length => _length ?? throw new NotSupportedException("The length of the file is unknown.");
 
-    /// <summary>The size of the whole file in bytes, once the first byte was asked for and where the service says.</summary>
+    /// <summary>The size of the whole file in bytes; null before the first read, and if the service does not report it.</summary>
     public long? TotalBytes => _length;
 
     public override long Position
@@ -55,11 +56,11 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             try
             {
                 _stream ??= await OpenAsync(cancellationToken).ConfigureAwait(false);
-                int read = await ReadWithPatienceAsync(_stream, buffer, cancellationToken).ConfigureAwait(false);
+                int read = await ReadWithTimeoutAsync(_stream, buffer, cancellationToken).ConfigureAwait(false);
                 if (read > 0 || _length is null || _position >= _length)
                 {
                     Count(buffer.Span[..read]);
-                    _isFruitful |= read > 0;
+                    _hasNewData |= read > 0;
                     _wasRead |= read > 0;
                     return read;
                 }
@@ -68,7 +69,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             }
             catch (DamagedContentException exception) when (_wasRead)
             {
-                // What was read already may be wrong, so that nothing can be continued.
+                // The data that was already read may be wrong, so the stream cannot resume.
                 throw new ServiceException(
                     ServiceErrorKind.DownloadIncomplete, Messages.Text("DownloadIncomplete.Damaged", fileId, exception.Message), exception);
             }
@@ -78,23 +79,23 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
                 problem = exception;
             }
 
-            Drop();
-            _fruitless = _isFruitful ? 0 : _fruitless + 1;
-            _isFruitful = false;
-            if (_fruitless >= MaxFruitlessTries)
+            CloseResponse();
+            _attemptsWithoutData = _hasNewData ? 0 : _attemptsWithoutData + 1;
+            _hasNewData = false;
+            if (_attemptsWithoutData >= MaxAttemptsWithoutData)
             {
                 throw new ServiceException(
                     ServiceErrorKind.DownloadIncomplete,
                     Messages.Text("DownloadIncomplete.BrokeOff", fileId, _position, problem.Message), problem);
             }
 
-            await Task.Delay(RetryPolicy.DelayAfter(_fruitless + 1, null), client.Time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(RetryPolicy.DelayAfter(_attemptsWithoutData + 1, null), client.Time, cancellationToken).ConfigureAwait(false);
         }
     }
 
     protected override void Dispose(bool disposing)
     {
-        Drop();
+        CloseResponse();
         base.Dispose(disposing);
     }
 
@@ -115,7 +116,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         }
         catch (ServiceException exception) when (_position > 0 && exception.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
-            // It broke off at its very end, or is not what it was: from the start again, which tells.
+            // The connection broke at the end of the file, or the file has changed. A read from the start shows which.
             _response = await client.OpenContentAsync(fileId, 0, cancellationToken: cancellationToken).ConfigureAwait(false);
         }
 
@@ -134,8 +135,8 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         _length = ContentDecoding.IsEncoded(_response.Content) ? _length : _response.Content.Headers.ContentLength + (_position - toSkip);
         for (long skipped = 0; skipped < toSkip;)
         {
-            byte[] waste = new byte[Math.Min(64 * 1024, toSkip - skipped)];
-            int read = await ReadWithPatienceAsync(stream, waste, cancellationToken).ConfigureAwait(false);
+            byte[] skip = new byte[Math.Min(64 * 1024, toSkip - skipped)];
+            int read = await ReadWithTimeoutAsync(stream, skip, cancellationToken).ConfigureAwait(false);
             skipped += read > 0 ? read : throw new IOException(Messages.Text("DownloadIncomplete.Shorter"));
         }
 
@@ -153,7 +154,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
         _position += read.Length;
     }
 
-    private async ValueTask<int> ReadWithPatienceAsync(Stream stream, Memory<byte> buffer, CancellationToken cancellationToken)
+    private async ValueTask<int> ReadWithTimeoutAsync(Stream stream, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         ValueTask<int> reading = stream.ReadAsync(buffer, cancellationToken);
         if (reading.IsCompleted)
@@ -161,14 +162,14 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             return await reading.ConfigureAwait(false);
         }
 
-        // A stalled read is ended by closing the response under it.
-        using var patience = new CancellationTokenSource(s_patience, client.Time);
+        // Closing the response ends a stalled read.
+        using var timeout = new CancellationTokenSource(s_readTimeout, client.Time);
         HttpResponseMessage response = _response!;
-        using CancellationTokenRegistration closing = patience.Token.UnsafeRegister(_ => response.Dispose(), null);
+        using CancellationTokenRegistration closing = timeout.Token.UnsafeRegister(_ => response.Dispose(), null);
         return await reading.ConfigureAwait(false);
     }
 
-    private void Drop()
+    private void CloseResponse()
     {
         _stream?.Dispose();
         _response?.Dispose();

@@ -7,28 +7,28 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// Brings a file of the service to disk: into <c>NAME.part</c>, continued where an earlier try broke off, renamed to
-/// its name once it is whole.
+/// Downloads a file of the service to disk. Writes to <c>NAME.part</c>, resumes an earlier download, and renames the file when
+/// it is complete.
 /// </summary>
 public static class Download
 {
     private const int MaxLastLine = 256 * 1024 * 1024;
 
-    /// <summary>Downloads one file, replacing what is at <paramref name="path"/>.</summary>
+    /// <summary>Downloads one file and replaces the file at <paramref name="path"/>.</summary>
     /// <param name="client">The service.</param>
     /// <param name="fileId">The file.</param>
-    /// <param name="path">Where it goes.</param>
-    /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
-    /// <returns>Whether the file is whole; false when the service said that it is still being written.</returns>
-    /// <exception cref="FileUnwritableException">The disk is full or not writable; what there is of the part stays, to continue from.</exception>
+    /// <param name="path">The path to write.</param>
+    /// <param name="progress">Receives the bytes on disk so far and the total, if known.</param>
+    /// <returns>Whether the file is complete; false if the service reports that it is still being written.</returns>
+    /// <exception cref="FileUnwritableException">The disk is full or not writable. The partial file is kept, so that the download can be resumed.</exception>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.FileNotFound"/>, <see cref="ServiceErrorKind.DownloadIncomplete"/> and others.</exception>
     public static Task<bool> ToFileAsync(
         BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default) =>
         ToFileAsync(client, fileId, path, progress, RetryPolicy.Interactive, cancellationToken);
 
     /// <summary>
-    /// As <see cref="ToFileAsync(BatchClient, string, string, IProgress{ValueTuple{long, long?}}, CancellationToken)"/>, for
-    /// a file that a batch names: where the batch ended less than an hour ago, the service has five minutes to show the file.
+    /// Like <see cref="ToFileAsync(BatchClient, string, string, IProgress{ValueTuple{long, long?}}, CancellationToken)"/>, for a
+    /// file of a batch. If the batch ended less than an hour ago, a file that is not found is retried for five minutes.
     /// </summary>
     public static async Task<bool> ToFileAsync(
         BatchClient client, Batch batch, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress = null, CancellationToken cancellationToken = default)
@@ -48,36 +48,36 @@ public static class Download
         }
     }
 
-    /// <summary>As the public one.</summary>
+    /// <summary>Like the public overload.</summary>
     /// <param name="client">The service.</param>
     /// <param name="fileId">The file.</param>
-    /// <param name="path">Where it goes.</param>
-    /// <param name="progress">Told the bytes on disk so far and, where known, in all.</param>
-    /// <param name="policy">How often to try to open the file.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="path">The path to write.</param>
+    /// <param name="progress">Receives the bytes on disk so far and the total, if known.</param>
+    /// <param name="policy">The number of attempts to open the file.</param>
+    /// <param name="cancellationToken">Cancels the download.</param>
     internal static async Task<bool> ToFileAsync(
         BatchClient client, string fileId, string path, IProgress<(long Bytes, long? Total)>? progress, RetryPolicy policy, CancellationToken cancellationToken)
     {
-        string part = PartOf(fileId, path);
-        bool isWhole;
+        string part = PartPath(fileId, path);
+        bool isComplete;
         try
         {
-            isWhole = await FillAsync(part, client, fileId, progress, policy, cancellationToken).ConfigureAwait(false);
+            isComplete = await WritePartAsync(part, client, fileId, progress, policy, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception.InnerException is DamagedContentException || new FileInfo(part) is { Exists: true, Length: 0 })
         {
-            File.Delete(part); // There is nothing to continue.
+            File.Delete(part); // This part cannot be resumed.
             throw;
         }
 
         Disk.Move(part, path, overwrite: true);
-        return isWhole;
+        return isComplete;
     }
 
-    /// <summary>Copies what a broken download has brought so far to the file's name; a later download continues it all the same.</summary>
-    internal static void KeepBegun(string fileId, string path)
+    /// <summary>Copies the part of an incomplete download to the file name. A later download can still resume it.</summary>
+    internal static void KeepPartial(string fileId, string path)
     {
-        string part = PartOf(fileId, path);
+        string part = PartPath(fileId, path);
         try
         {
             if (File.Exists(part))
@@ -87,11 +87,11 @@ public static class Download
         }
         catch (IOException)
         {
-            // The disk is full: what fits of it is better than nothing.
+            // The disk is full. The part that fits is still useful.
         }
     }
 
-    private static async Task<bool> FillAsync(
+    private static async Task<bool> WritePartAsync(
         string part, BatchClient client, string fileId, IProgress<(long Bytes, long? Total)>? progress, RetryPolicy policy, CancellationToken cancellationToken)
     {
         DiskStream file = Disk.Open(part, new FileStreamOptions
@@ -108,7 +108,7 @@ public static class Download
         file.Position = file.Length;
         if (file.Length == total)
         {
-            return true; // An earlier try ended between the last byte and the new name.
+            return true; // An earlier download ended after the last byte, but before the rename.
         }
 
         var content = new ContentStream(client, fileId, file.Length, policy);
@@ -122,7 +122,7 @@ public static class Download
         }
 
         file.Flush(flushToDisk: true);
-        if (content.TotalBytes is null && !content.IsPartial && !EndsWithWholeLine(part))
+        if (content.TotalBytes is null && !content.IsPartial && !EndsWithCompleteLine(part))
         {
             throw new ServiceException(
                 ServiceErrorKind.DownloadIncomplete,
@@ -132,8 +132,8 @@ public static class Download
         return !content.IsPartial;
     }
 
-    /// <summary>Whether the last line ends with a line feed, or is JSON as it stands.</summary>
-    private static bool EndsWithWholeLine(string path)
+    /// <summary>Whether the last line ends with a line feed, or is valid JSON.</summary>
+    private static bool EndsWithCompleteLine(string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         for (long length = 64 * 1024; ; length *= 4)
@@ -162,12 +162,12 @@ public static class Download
         }
     }
 
-    /// <summary>The id is part of the name: a part left by another file is not continued with this one.</summary>
-    private static string PartOf(string fileId, string path) => $"{path}.{PlainId(fileId)}.part";
+    /// <summary>Returns the path of a partial file. It contains the ID, so that a download never resumes the part of another file.</summary>
+    private static string PartPath(string fileId, string path) => $"{path}.{PlainId(fileId)}.part";
 
     private static string PlainId(string id) => string.Concat(id.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '_'));
 
-    /// <summary>The size of the file; null where the service does not say, and then it is brought anew.</summary>
+    /// <summary>Returns the size of the file; null if the service does not report it. The file is then downloaded from the start.</summary>
     private static async Task<long?> SizeAsync(BatchClient client, string fileId, CancellationToken cancellationToken)
     {
         try

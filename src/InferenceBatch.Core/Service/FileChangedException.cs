@@ -2,7 +2,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
 
-/// <summary>A file was written to while it was being sent; nothing of it was kept by the service.</summary>
+/// <summary>A file changed during its upload. The service has not stored it.</summary>
 public sealed class FileChangedException(string path)
     : IOException(Messages.Text("FileUnreadable.Changed", path))
 {

@@ -3,18 +3,18 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// Waits for an uploaded file to become <c>processed</c>, which Azure OpenAI asks for before a batch is created from it.
-/// Looks after 0, 1, 1.5, 2.25 … 30 seconds, for a quarter of an hour.
+/// Waits until the status of an uploaded file is <c>processed</c>. Azure OpenAI requires this before a batch is created from
+/// the file. Polls at intervals of 1, 1.5, 2.25 … 30 seconds, for 15 minutes.
 /// </summary>
 internal sealed class FileProcessing(BatchClient client)
 {
     private static readonly TimeSpan s_firstWait = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(15);
 
     /// <exception cref="ServiceException">
-    /// <see cref="ServiceErrorKind.ServiceRejected"/>: the service could not process it, or has deleted it; the error's code is the file's status;
-    /// <see cref="ServiceErrorKind.ServiceUnavailable"/>: it did not within the time.
+    /// <see cref="ServiceErrorKind.ServiceRejected"/>: the service could not process the file, or has deleted it. The error code is the status of the file.
+    /// <see cref="ServiceErrorKind.ServiceUnavailable"/>: the file was not processed in time.
     /// </exception>
     public async Task WaitAsync(string fileId, CancellationToken cancellationToken)
     {
@@ -31,7 +31,7 @@ internal sealed class FileProcessing(BatchClient client)
                     throw new ServiceException(ServiceErrorKind.ServiceRejected, text) { Error = new ServiceError(file.Status, text) };
             }
 
-            if (waited + wait > s_patience)
+            if (waited + wait > s_timeout)
             {
                 throw new ServiceException(
                     ServiceErrorKind.ServiceUnavailable,

@@ -1,6 +1,6 @@
 namespace InferenceBatch.Service;
 
-/// <summary>What a batch is created from.</summary>
+/// <summary>The parameters of a new batch.</summary>
 public sealed record NewBatch
 {
     public required string InputFileId { get; init; }
@@ -8,26 +8,26 @@ public sealed record NewBatch
     public required string Endpoint { get; init; }
 
     /// <summary>
-    /// Set where the file was sent for this batch alone: any batch made of it is then this one, whatever the service's
+    /// Whether the file was uploaded for this batch only. Any batch with this file is then this batch, whatever the service's
     /// clock says.
     /// </summary>
     public bool IsOnlyBatchOfFile { get; init; }
 
     /// <summary>
-    /// When this process sent the file, as a time stamp of the client's clock; null when another one did, or long ago. For
-    /// five minutes after that, a service that does not find the file is asked again.
+    /// When this process uploaded the file, as a timestamp of the client's clock; null if another process did, or if it was
+    /// long ago. If the service does not find the file, the create is retried for five minutes after the upload.
     /// </summary>
     public long? FileSentAt { get; init; }
 
-    /// <summary>How long the service may take, in the service's own words; the documents know <c>24h</c>.</summary>
+    /// <summary>How long the batch may take, in the format of the service. The documented value is <c>24h</c>.</summary>
     public string CompletionWindow { get; init; } = "24h";
 
-    /// <summary>Up to 16 pairs, keys up to 64 and values up to 512 characters.</summary>
+    /// <summary>Up to 16 pairs, with keys of up to 64 and values of up to 512 characters.</summary>
     public IReadOnlyDictionary<string, string>? Metadata { get; init; }
 
-    /// <summary>Called once when the batch has ended; https.</summary>
+    /// <summary>The https address that the service calls once when the batch has ended.</summary>
     public Uri? WebhookUrl { get; init; }
 
-    /// <summary>Seconds after the batch's creation at which its files may go, 3600 to 2592000.</summary>
+    /// <summary>The seconds from the creation of the batch until its files expire, 3600 to 2592000.</summary>
     public int? OutputExpiresAfter { get; init; }
 }

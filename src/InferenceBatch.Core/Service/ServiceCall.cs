@@ -2,31 +2,31 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Service;
 
-/// <summary>One call of the API, in a form that can be sent again.</summary>
+/// <summary>A call of the API that can be sent several times.</summary>
 /// <param name="Method">The HTTP method.</param>
-/// <param name="Path">Relative to the base address, without a leading slash.</param>
+/// <param name="Path">The path relative to the base address, without a leading slash.</param>
 internal sealed record ServiceCall(HttpMethod Method, string Path)
 {
-    /// <summary>Makes the body anew for each try; calls its argument whenever bytes have moved.</summary>
+    /// <summary>Creates the body for each attempt. The body calls the argument whenever data was sent.</summary>
     public Func<Action, HttpContent>? Content { get; init; }
 
-    /// <summary>What a 404 means here.</summary>
+    /// <summary>The meaning of a 404.</summary>
     public ServiceErrorKind NotFound { get; init; } = ServiceErrorKind.NotSupportedByService;
 
-    /// <summary>Set on a cancel: a 409 is its answer, not a reason to try again.</summary>
+    /// <summary>Whether the call cancels a batch. A 409 is then final, and the call is not retried.</summary>
     public bool IsCancel { get; init; }
 
-    /// <summary>Set where the service may carry the call out twice: after an ambiguous failure the caller looks first.</summary>
-    public bool IsOnceOnly { get; init; }
+    /// <summary>Whether a retry may have a second effect. The call is not retried after an attempt with an unknown outcome.</summary>
+    public bool IsNotIdempotent { get; init; }
 
-    /// <summary>Set where an answer says nothing of whether the Batch API is at this address.</summary>
-    public bool IsAside { get; init; }
+    /// <summary>Whether a Batch API may lack this route, so that an error does not mean that the address is wrong.</summary>
+    public bool IsOptionalRoute { get; init; }
 
-    /// <summary>The first byte wanted of a file.</summary>
+    /// <summary>The offset of the first byte of a file to read.</summary>
     public long RangeStart { get; init; }
 
-    /// <summary>Escapes an id for a path; ids come from services and may begin with <c>-</c> or hold anything.</summary>
-    /// <exception cref="ServiceException">The id is empty or a path of its own.</exception>
+    /// <summary>Escapes an ID for a path. IDs come from services, and may start with <c>-</c> or contain any characters.</summary>
+    /// <exception cref="ServiceException">The ID is empty, or would be a relative path.</exception>
     public static string Escape(string id, ServiceErrorKind notFound) =>
         string.IsNullOrWhiteSpace(id) || id is "." or ".."
             ? throw new ServiceException(notFound, Messages.Text(notFound == ServiceErrorKind.BatchNotFound ? "BatchNotFound.NoId" : "FileNotFound.NoId", id))

@@ -6,8 +6,8 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// Where calls go and with what key. The key and the values of further headers are in no property and in no text, and are
-/// masked in what services say (<see cref="SecretMask"/>).
+/// The address and the key of a service. No property and no text contains the key or the values of additional headers, and
+/// they are masked in all texts from services (<see cref="SecretMask"/>).
 /// </summary>
 public sealed class ServiceConnection
 {
@@ -16,11 +16,11 @@ public sealed class ServiceConnection
     private readonly IReadOnlyDictionary<string, string> _headers;
     private Uri? _alternateUri;
 
-    /// <param name="baseUri">The base address, version included, such as <c>https://api.inference.net/v1</c>; http or https.</param>
-    /// <param name="profile">What is particular about the service.</param>
+    /// <param name="baseUri">The base address with the version, such as <c>https://api.inference.net/v1</c>; http or https.</param>
+    /// <param name="profile">The profile of the service.</param>
     /// <param name="apiKey">The key; null for none.</param>
-    /// <param name="headers">Sent with every call.</param>
-    /// <param name="alternateUri">See <see cref="ServiceProfile.AlternateUri"/>; null when the address was chosen by a person.</param>
+    /// <param name="headers">Additional headers for every request.</param>
+    /// <param name="alternateUri">See <see cref="ServiceProfile.AlternateUri"/>; null if the user chose the address.</param>
     /// <exception cref="ArgumentException">The address is not absolute, or not http or https.</exception>
     /// <exception cref="ServiceException"><see cref="ServiceErrorKind.ApiKeyMissing"/>: no key, and the host is not this machine.</exception>
     public ServiceConnection(
@@ -73,42 +73,42 @@ public sealed class ServiceConnection
 
     public bool HasApiKey => _apiKey is not null;
 
-    /// <summary>The names of the further headers sent.</summary>
+    /// <summary>The names of the additional headers.</summary>
     public IReadOnlyList<string> HeaderNames => _headers.Keys.ToArray();
 
     internal Uri? AlternateUri => _alternateUri;
 
-    /// <summary>The identity that the service gave with its last answer; null before the first, and of others than local services.</summary>
+    /// <summary>The instance ID in the last response of a local service; null before the first response, and for other services.</summary>
     internal string? Instance { get; set; }
 
     public override string ToString() => $"{Provider} ({BaseUri})";
 
-    /// <summary>Whether the other was made from the same address, provider, key and headers, so that what was learnt of the one holds for it too.</summary>
+    /// <summary>Whether the other connection has the same address, provider, key and headers, so that both are the same service.</summary>
     public bool IsSameService(ServiceConnection other) =>
         _givenUri == other._givenUri && Profile == other.Profile && _apiKey == other._apiKey
         && _headers.OrderBy(pair => pair.Key, StringComparer.Ordinal).SequenceEqual(other._headers.OrderBy(pair => pair.Key, StringComparer.Ordinal));
 
-    /// <summary>Whether this is the address calls go to; a slash at its end makes no difference.</summary>
+    /// <summary>Whether calls go to this address. A trailing slash makes no difference.</summary>
     internal bool IsAt(Uri address) => IsSame(BaseUri, address);
 
     /// <summary>
-    /// Whether an address is one of this service's: the one calls go to, the one it was made with, or its other one
-    /// (<see cref="AlternateUri"/>); the addresses of a provider's profile are those of one service.
+    /// Whether an address belongs to this service: the current address, the original address, or the alternate address
+    /// (<see cref="AlternateUri"/>). All addresses of a provider's profile belong to one service.
     /// </summary>
     internal bool HasAddress(Uri address)
     {
-        Uri?[] mine = [BaseUri, _givenUri, _alternateUri];
+        Uri?[] own = [BaseUri, _givenUri, _alternateUri];
         Uri?[] profiles = Profile.AlternateUri is null ? [] : [Profile.BaseUri, Profile.AlternateUri];
-        bool isProfiles = Array.Exists(profiles, one => one is not null && Array.Exists(mine, my => my is not null && IsSame(one, my)));
-        return mine.Concat(isProfiles ? profiles : []).Any(one => one is not null && IsSame(one, address));
+        bool hasProfileAddress = Array.Exists(profiles, uri => uri is not null && Array.Exists(own, ownUri => ownUri is not null && IsSame(uri, ownUri)));
+        return own.Concat(hasProfileAddress ? profiles : []).Any(uri => uri is not null && IsSame(uri, address));
     }
 
-    /// <summary>Whether two addresses are the same: case of the host, a default port and a slash at the end make no difference.</summary>
-    internal static bool IsSame(Uri one, Uri other) =>
-        Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
-        && one.PathAndQuery.TrimEnd('/') == other.PathAndQuery.TrimEnd('/');
+    /// <summary>Whether two addresses are the same. The case of the host, a default port and a trailing slash make no difference.</summary>
+    internal static bool IsSame(Uri address, Uri other) =>
+        Uri.Compare(address, other, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0
+        && address.PathAndQuery.TrimEnd('/') == other.PathAndQuery.TrimEnd('/');
 
-    /// <summary>The same service, its further headers included, with another key.</summary>
+    /// <summary>Returns a connection to the same service, with the same additional headers and another key.</summary>
     internal ServiceConnection WithKey(string apiKey) => new(BaseUri, Profile, apiKey, _headers, AlternateUri);
 
     internal void Authorize(HttpRequestHeaders headers)
@@ -128,15 +128,15 @@ public sealed class ServiceConnection
         }
     }
 
-    /// <summary>Turns to the alternate address, for good; false when there is none (any more).</summary>
-    internal bool TurnToAlternate()
+    /// <summary>Switches to the alternate address permanently. Returns false if there is none, or if it is already in use.</summary>
+    internal bool SwitchToAlternate()
     {
         if (_alternateUri is not { } alternate)
         {
             return false;
         }
 
-        // The address first: a call that finds the alternate gone must find it in its place.
+        // Set the address first: a call that finds no alternate address must already see the new address.
         BaseUri = alternate;
         return Interlocked.Exchange(ref _alternateUri, null) is not null;
     }

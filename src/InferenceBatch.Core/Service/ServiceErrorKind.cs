@@ -1,12 +1,12 @@
 namespace InferenceBatch.Service;
 
-/// <summary>What went wrong with a call, as a person would sort it; each name is the id of the error a cmdlet writes.</summary>
+/// <summary>The kind of a failed call. Each name is the ID of the error that a cmdlet writes.</summary>
 public enum ServiceErrorKind
 {
-    /// <summary>No key for a host that is not this machine.</summary>
+    /// <summary>There is no key, and the host is not this machine.</summary>
     ApiKeyMissing,
 
-    /// <summary>401: the key is wrong or was withdrawn.</summary>
+    /// <summary>401: the key is wrong or was revoked.</summary>
     Unauthorized,
 
     /// <summary>403: the key may not do this.</summary>
@@ -16,21 +16,21 @@ public enum ServiceErrorKind
 
     FileNotFound,
 
-    /// <summary>429, after all tries.</summary>
+    /// <summary>429, after all attempts.</summary>
     RateLimited,
 
-    /// <summary>5xx, or no answer at all, after all tries.</summary>
+    /// <summary>5xx, or no response, after all attempts.</summary>
     ServiceUnavailable,
 
-    /// <summary>Another 4xx: the service understood and said no.</summary>
+    /// <summary>Another 4xx: the service understood the request and refused it.</summary>
     ServiceRejected,
 
-    /// <summary>404 or 405 without the API's error shape, or 501: the service has no such route.</summary>
+    /// <summary>404 or 405 without an error object of the API, or 501: the service does not have this route.</summary>
     NotSupportedByService,
 
-    /// <summary>409 on a cancel: the batch ended before.</summary>
+    /// <summary>409 for a cancel: the batch has already ended.</summary>
     BatchNotCancellable,
 
-    /// <summary>A file ended before its end, and could not be continued.</summary>
+    /// <summary>A download broke off and could not be resumed, or is incomplete.</summary>
     DownloadIncomplete,
 }

@@ -4,7 +4,7 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Service;
 
-/// <summary>A call to a service that did not succeed. The message says the status, the service's words and what to do; neither it nor a cause holds a key.</summary>
+/// <summary>A failed call. The message has the status, the message of the service, and advice. Neither the message nor the inner exception contains a key.</summary>
 public sealed class ServiceException : Exception
 {
     public ServiceException(ServiceErrorKind kind, string message, Exception? innerException = null)
@@ -16,30 +16,30 @@ public sealed class ServiceException : Exception
 
     public ServiceErrorKind Kind { get; }
 
-    /// <summary>The HTTP status of the answer; null when there was none.</summary>
+    /// <summary>The HTTP status of the response; null if there was no response.</summary>
     public HttpStatusCode? StatusCode { get; init; }
 
-    /// <summary>What the service said, where its answer had the API's shape.</summary>
+    /// <summary>The error object of the service; null if the response had none.</summary>
     public ServiceError? Error { get; init; }
 
-    /// <summary>The service's name for the call, for its support.</summary>
+    /// <summary>The request ID of the service, for its support.</summary>
     public string? RequestId { get; init; }
 
-    /// <summary>How long the service asked to wait before the next try; null when it did not say.</summary>
+    /// <summary>How long the service asks to wait before a retry; null if it does not.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>Whether the same call may succeed later: by its kind, unless the answer said more.</summary>
+    /// <summary>Whether the same call may succeed later. Follows from the kind, unless the response says more.</summary>
     public bool IsTransient { get; init; }
 
-    /// <summary>Whether the service may have carried the call out all the same (5xx or a lost connection).</summary>
+    /// <summary>Whether the call may have had its effect in spite of the error (5xx or a broken connection).</summary>
     public bool IsAmbiguous => Kind == ServiceErrorKind.ServiceUnavailable && !NeverSent;
 
-    /// <summary>Whether the service answered with success and JSON, though cut off or not of a shape known here: a page of a proxy's is none.</summary>
+    /// <summary>Whether the service responded with success and JSON that is incomplete or not valid. False for other content, such as a page of a proxy.</summary>
     public bool WasAccepted { get; init; }
 
-    /// <summary>Whether a batch may have been created that was looked for and not found, or could not be looked for.</summary>
+    /// <summary>Whether a batch may have been created, although the lookup did not find it or failed.</summary>
     public bool IsOutcomeUnknown { get; init; }
 
-    /// <summary>Whether the connection failed before anything was sent.</summary>
+    /// <summary>Whether the call failed before the request was sent.</summary>
     public bool NeverSent { get; init; }
 }

@@ -2,16 +2,16 @@ using System.Net.Http.Headers;
 
 namespace InferenceBatch.Service;
 
-/// <summary>What answers at an address.</summary>
+/// <summary>The service that responds at an address.</summary>
 /// <param name="Id">
-/// The identity of a local service (<c>x-inference-batch-instance</c>), which stays with its data across restarts and ports;
-/// null where something else answers.
+/// The instance ID of a local service (<c>x-inference-batch-instance</c>). It belongs to the data of the service, and does not
+/// change with a restart or another port. Null for other services.
 /// </param>
 public sealed record ServiceInstance(string? Id)
 {
     private const string Header = "x-inference-batch-instance";
 
-    /// <summary>Reads what an answer says of who gave it.</summary>
+    /// <summary>Reads the instance from the headers of a response.</summary>
     internal static ServiceInstance Of(HttpResponseHeaders headers) =>
         new(headers.NonValidated.TryGetValues(Header, out HeaderStringValues ids) ? ids.ToString() : null);
 }

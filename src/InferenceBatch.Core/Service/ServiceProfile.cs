@@ -2,76 +2,76 @@ using InferenceBatch.Lines;
 
 namespace InferenceBatch.Service;
 
-/// <summary>What is particular about one provider of the Batch API. Facts: the providers' documents.</summary>
+/// <summary>The differences of a Batch API provider from OpenAI. The facts are from the documentation of the providers.</summary>
 public sealed record ServiceProfile
 {
     private const long MB = 1024 * 1024;
 
     public required string Name { get; init; }
 
-    /// <summary>The provider's base address, version included; null where each customer has another.</summary>
+    /// <summary>The base address of the provider with the version; null if each customer has a different one.</summary>
     public Uri? BaseUri { get; init; }
 
-    /// <summary>A second address to use once the first turns out not to serve the Batch API.</summary>
+    /// <summary>A second address, used if the first one does not serve the Batch API.</summary>
     public Uri? AlternateUri { get; init; }
 
-    /// <summary>Further hosts the provider answers at, told by an address; one that begins with a dot stands for all under it.</summary>
+    /// <summary>Other hosts of the provider, to recognize it by an address. A name that starts with a dot includes all its subdomains.</summary>
     public IReadOnlyList<string> OtherHosts { get; init; } = [];
 
-    /// <summary>The environment variable the provider's own documents keep the key in; looked at before <c>INFERENCE_API_KEY</c>.</summary>
+    /// <summary>The environment variable for the key in the provider's documentation. It takes precedence over <c>INFERENCE_API_KEY</c>.</summary>
     public string KeyVariable { get; init; } = ConnectionResolver.KeyVariable;
 
-    /// <summary>A header that takes the bare key; null for <c>Authorization: Bearer</c>.</summary>
+    /// <summary>The header for the key; null for <c>Authorization: Bearer</c>.</summary>
     public string? KeyHeader { get; init; }
 
     public string UploadPath { get; init; } = "files";
 
     public string Purpose { get; init; } = "batch";
 
-    /// <summary>Whether an upload also names the file in fields of its own: <c>file_name</c>, and <c>file_type</c> <c>jsonl</c>.</summary>
+    /// <summary>Whether an upload also has the fields <c>file_name</c> and <c>file_type</c> (<c>jsonl</c>).</summary>
     public bool NamesFileInFields { get; init; }
 
-    /// <summary>Requests in one file, at most.</summary>
+    /// <summary>The maximum number of requests per file.</summary>
     public int MaxRequests { get; init; } = 50_000;
 
-    /// <summary>Bytes in one file, at most.</summary>
+    /// <summary>The maximum number of bytes per file.</summary>
     public long MaxBytes { get; init; } = 200 * MB;
 
-    /// <summary>Bytes in one line, at most.</summary>
+    /// <summary>The maximum number of bytes per line.</summary>
     public int MaxLineBytes { get; init; } = new ValidationRules().MaxLineBytes;
 
-    /// <summary>Characters in a <c>custom_id</c> or a model's name, at most.</summary>
+    /// <summary>The maximum number of characters in a <c>custom_id</c> or a model name.</summary>
     public int MaxNameLength { get; init; } = new ValidationRules().MaxNameLength;
 
-    /// <summary>The time to leave between two uploads.</summary>
+    /// <summary>The minimum time between two uploads.</summary>
     public TimeSpan UploadInterval { get; init; }
 
     public bool UrlIsOptional { get; init; }
 
-    /// <summary>Whether a line may go without <c>method</c>.</summary>
+    /// <summary>Whether a line may omit <c>method</c>.</summary>
     public bool MethodIsOptional { get; init; }
 
     public bool OneModelOnly { get; init; }
 
-    /// <summary>Whether a file that begins with a byte order mark is refused.</summary>
+    /// <summary>Whether a file with a byte order mark is refused.</summary>
     public bool RefusesByteOrderMark { get; init; }
 
-    /// <summary>The completion windows its documents name, the usual one first; others are the service's to refuse.</summary>
+    /// <summary>The completion windows in the provider's documentation, the usual one first. Other values are sent too, and the service may refuse them.</summary>
     public IReadOnlyList<string> CompletionWindows { get; init; } = ["24h"];
 
-    /// <summary>Endpoints beside <see cref="ValidationRules.KnownEndpoints"/>.</summary>
+    /// <summary>Endpoints in addition to <see cref="ValidationRules.KnownEndpoints"/>.</summary>
     public IReadOnlyList<string> MoreEndpoints { get; init; } = [];
 
-    /// <summary>Whether a file must be waited for until its status is <c>processed</c>.</summary>
+    /// <summary>Whether a batch can be created only when the status of its file is <c>processed</c>.</summary>
     public bool FilesNeedProcessing { get; init; }
 
-    /// <summary>Whether the content of a file is asked for from a line on (<c>offset</c>), not from a byte on.</summary>
+    /// <summary>Whether a download resumes at a line (<c>offset</c>) instead of a byte.</summary>
     public bool ContentOffsetIsInLines { get; init; }
 
-    /// <summary>A 500 on a batch is how this provider answers for an id it does not know.</summary>
+    /// <summary>Whether the provider responds with 500 to an unknown batch ID.</summary>
     public bool UnknownBatchIs500 { get; init; }
 
-    /// <summary>Any service that speaks OpenAI's Batch API; nothing else is known of it.</summary>
+    /// <summary>Any other service with OpenAI's Batch API.</summary>
     public static ServiceProfile Generic { get; } = new() { Name = "Generic" };
 
     /// <summary>The default provider.</summary>
@@ -94,7 +94,7 @@ public sealed record ServiceProfile
         MaxNameLength = ValidationRules.LocalService.MaxNameLength,
     };
 
-    /// <summary>All profiles with a name of their own, the default first.</summary>
+    /// <summary>All profiles except <see cref="Generic"/>, the default first.</summary>
     public static IReadOnlyList<ServiceProfile> All { get; } =
     [
         InferenceNet,
@@ -139,7 +139,7 @@ public sealed record ServiceProfile
         Local,
     ];
 
-    /// <summary>What the provider asks of a batch file.</summary>
+    /// <summary>Returns the provider's rules for a batch file.</summary>
     public ValidationRules RulesFor(string? endpoint = null) => new()
     {
         Endpoint = endpoint,
@@ -154,11 +154,11 @@ public sealed record ServiceProfile
         RefusesByteOrderMark = RefusesByteOrderMark,
     };
 
-    /// <summary>The profile of that name, in any case; null when there is none.</summary>
+    /// <summary>Returns the profile with a name, case-insensitive; null if there is none.</summary>
     public static ServiceProfile? Find(string name) =>
         All.Append(Generic).FirstOrDefault(profile => profile.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>The profile whose host an address names, else <see cref="Generic"/>.</summary>
+    /// <summary>Returns the profile with the host of an address; otherwise <see cref="Generic"/>.</summary>
     public static ServiceProfile ForAddress(Uri address) =>
         All.FirstOrDefault(profile => profile != Local && profile.IsAt(address.Host)) ?? Generic;
 

@@ -8,8 +8,8 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Service;
 
 /// <summary>
-/// A multipart form with one file, streamed from disk in memory that does not grow with it. Written by hand because
-/// servers want the file name plain, quoted and once (RFC 7578); the framework's own adds a second, encoded one.
+/// A multipart form with one file, streamed from disk with constant memory use. Written by hand because servers expect a plain,
+/// quoted file name (RFC 7578), but the class of the framework adds a second, encoded file name.
 /// </summary>
 internal sealed class UploadContent : HttpContent
 {
@@ -23,7 +23,7 @@ internal sealed class UploadContent : HttpContent
     private readonly byte[] _tail;
     private readonly IProgress<long>? _progress;
 
-    /// <param name="offset">Bytes at the file's start that are left out.</param>
+    /// <param name="offset">The number of bytes to skip at the start of the file.</param>
     public UploadContent(string path, string fileName, IEnumerable<(string Name, string Value)> fields, IProgress<long>? progress, long offset = 0)
     {
         _path = path;
@@ -45,7 +45,7 @@ internal sealed class UploadContent : HttpContent
         Headers.ContentType = MediaTypeHeaderValue.Parse($"multipart/form-data; boundary={boundary}");
     }
 
-    /// <summary>A name any server takes: ASCII letters, digits and <c>._- </c>, ending in <c>.jsonl</c>.</summary>
+    /// <summary>Returns a file name that every server accepts: ASCII letters, digits and <c>._- </c>, with the extension <c>.jsonl</c>.</summary>
     public static string PlainName(string fileName)
     {
         string plain = string.Concat(fileName.Select(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' or ' ' ? c : '_'));
@@ -90,7 +90,7 @@ internal sealed class UploadContent : HttpContent
         await stream.WriteAsync(_tail, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <remarks>What the disk says must not be taken for what the network says: that would be tried again.</remarks>
+    /// <remarks>Marks the errors of the disk, because errors of the network are retried.</remarks>
     private FileStream Open()
     {
         try
@@ -107,7 +107,7 @@ internal sealed class UploadContent : HttpContent
         }
     }
 
-    /// <summary>Reads without awaiting: what the page cache holds is there sooner than another thread would be.</summary>
+    /// <summary>Reads synchronously, because data in the page cache arrives faster than a switch to another thread.</summary>
     private int Read(FileStream file, byte[] buffer)
     {
         try

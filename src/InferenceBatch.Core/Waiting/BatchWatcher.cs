@@ -1,89 +1,91 @@
-using System.Net;
 using System.Runtime.CompilerServices;
-using System.Threading.Channels;
-using InferenceBatch.Http;
 using InferenceBatch.Model;
 using InferenceBatch.Service;
 
 namespace InferenceBatch.Waiting;
 
 /// <summary>
-/// Waits for many batches together and gives each as it ends. A look that fails for reasons that may pass (429, 5xx, a
-/// dead connection) only makes the next one later; one that cannot change (401, 403) ends the wait for that batch. So does
-/// 404, at once for a batch that is known by its id alone, and after five minutes for one that was described before.
+/// Waits for many batches at the same time and returns each batch when it ends. A poll that fails for a temporary reason
+/// (429, 5xx, a broken connection) only delays the next poll. A permanent error (401, 403) ends the wait for that batch. So
+/// does a 404: at once if only the ID of the batch is known, and after five minutes if the service has returned it before.
 /// </summary>
 /// <remarks>
-/// Pace: the first look at a batch comes within a second, each wait grows by half up to a minute; at most six looks in
-/// the first five seconds. It is shorter when the end is in sight, and a little longer, at random, where many are waited
-/// for. Up to eight are looked at at once, so that one that stalls holds up no other. What is told is told by one thread
-/// at a time. For one wait at a time.
+/// Pace: the first poll of a batch comes within a second, and each interval grows by half, up to a minute. There are at most
+/// six polls in the first five seconds. Near the end of a batch, the interval is shorter. With many batches, it is a little
+/// longer, at random. Up to eight polls run at the same time, so that a stalled poll does not delay the others. Callbacks
+/// are called by one thread at a time. An instance supports one wait at a time.
 /// </remarks>
-public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
+public sealed class BatchWatcher
 {
-    private const int MaxLooks = 8;
+    private const int MaxPolls = 8;
 
-    private static readonly TimeSpan s_longestLook = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_maxPollTime = TimeSpan.FromSeconds(60);
 
-    /// <summary>How long looks fail before it is told.</summary>
-    private static readonly TimeSpan s_troubleIsTold = TimeSpan.FromSeconds(10);
+    /// <summary>The time for a poll that starts when the timeout is reached.</summary>
+    private static readonly TimeSpan s_lastPollTime = TimeSpan.FromSeconds(10);
 
-    private static readonly TimeSpan s_askPatience = TimeSpan.FromSeconds(3);
-
-    /// <summary>What a look gets that begins as the time runs out.</summary>
-    private static readonly TimeSpan s_lastLook = TimeSpan.FromSeconds(10);
-
-    private readonly TimeProvider _time = time ?? client.Time;
-    private readonly Channel<Signal> _signals = Channel.CreateUnbounded<Signal>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly BatchClient _client;
+    private readonly TimeProvider _time;
+    private readonly PollSignals _signals;
+    private readonly PollEvaluator _evaluator;
     private readonly Queue<Batch> _added = new();
-    private long _began;
+    private long _startedAt;
     private TimeSpan? _wakeAt;
-    private TimeSpan? _failingSince;
-    private bool _troubleWasTold;
 
-    /// <summary>The wait between two looks at one batch; null for the growing pace.</summary>
+    /// <param name="client">The service of the batches, unless <see cref="ClientOf"/> is set.</param>
+    /// <param name="time">The clock; that of the client if null.</param>
+    public BatchWatcher(BatchClient client, TimeProvider? time = null)
+    {
+        _client = client;
+        _time = time ?? client.Time;
+        _signals = new PollSignals(_time);
+        _evaluator = new PollEvaluator(this, _time);
+    }
+
+    /// <summary>The interval between two polls of a batch; null for the growing interval.</summary>
     public TimeSpan? PollingInterval { get; init; }
 
-    /// <summary>How long to wait in all; null for as long as it takes. Each batch is looked at once at least, with zero too, and once more as it ends.</summary>
+    /// <summary>The timeout of the whole wait; null for none. Each batch is polled at least once, even with a timeout of zero, and once more when the timeout is reached.</summary>
     public TimeSpan? Timeout { get; init; }
 
-    /// <summary>Whether to end with the first batch that ends.</summary>
+    /// <summary>Whether the wait ends with the first batch that ends.</summary>
     public bool Any { get; init; }
 
-    /// <summary>Which service a batch is asked of; the one given for all when null.</summary>
+    /// <summary>Returns the service of a batch by its ID; null if all batches belong to the client of the constructor.</summary>
     public Func<string, BatchClient>? ClientOf { get; init; }
 
-    /// <summary>Told each batch whenever it was looked at.</summary>
-    public Action<Batch>? OnLook { get; init; }
+    /// <summary>Called with the batch after each successful poll.</summary>
+    public Action<Batch>? OnPolled { get; init; }
 
-    /// <summary>Told once of each batch that shows neither another status nor another count for long, and for how long: 15 minutes in validating, else 30.</summary>
+    /// <summary>Called once for each batch whose status and counts have not changed for a long time (15 minutes in validating, otherwise 30), with that time.</summary>
     public Action<Batch, TimeSpan>? OnStalled { get; init; }
 
-    /// <summary>Told of a batch that waits at a local service, and why, such as an upstream that is away: once for each reason until the batch moves.</summary>
+    /// <summary>Called for a batch that waits at a local service, with the reason, such as an unavailable upstream. Once for each reason, until the batch changes.</summary>
     public Action<Batch, string>? OnHeld { get; init; }
 
-    /// <summary>Told once, when for some time no look has succeeded, why; once more after each that did.</summary>
-    public Action<ServiceException>? OnTrouble { get; init; }
+    /// <summary>Called with the last error if no poll has succeeded for some time. Once per outage: the next successful poll ends it.</summary>
+    public Action<ServiceException>? OnPollsFailing { get; init; }
 
-    /// <summary>Why the last look failed; null where it did not.</summary>
-    public ServiceException? Trouble { get; private set; }
+    /// <summary>The error of the last poll; null if it succeeded.</summary>
+    public ServiceException? LastFailure => _evaluator.LastFailure;
 
-    /// <summary>Told each batch that will not be waited for any more, and why.</summary>
+    /// <summary>Called with the ID of each batch that is not waited for any longer, and the reason.</summary>
     public Action<string, ServiceException>? OnGivenUp { get; init; }
 
-    /// <summary>The ids still waited for: after the wait, those that did not end within <see cref="Timeout"/>.</summary>
+    /// <summary>The IDs of the batches that are still waited for. After the wait: those that did not end within <see cref="Timeout"/>.</summary>
     public IReadOnlyCollection<string> Waiting { get; private set; } = [];
 
-    /// <summary>Says that there may be news of a batch: it is looked at now. At most one look a second comes of it, and none before a service that asked for patience gets it.</summary>
-    /// <param name="id">The batch; null for all, one that is not waited for is passed over.</param>
-    /// <remarks>Safe for several threads, at any time.</remarks>
-    public void LookNow(string? id) => _signals.Writer.TryWrite(new Signal(id, null));
+    /// <summary>Requests a poll now, because a batch may have changed. Causes at most one poll per second, and none before the time of a Retry-After.</summary>
+    /// <param name="id">The batch; null for all batches. An ID that is not waited for has no effect.</param>
+    /// <remarks>Thread-safe; may be called at any time.</remarks>
+    public void PollNow(string? id) => _signals.Send(new PollSignal(id, null));
 
-    /// <summary>Waits; gives each batch as it ends, and ends when all did, the timeout is over, or with the first if <see cref="Any"/>.</summary>
+    /// <summary>Waits, and returns each batch when it ends. Stops when all batches have ended, at the timeout, or with the first batch if <see cref="Any"/> is set.</summary>
     /// <param name="batches">
-    /// By id; one whose last state is known to be final costs no call. A batch that is given without a state exists, as the
-    /// caller knows. Repeated ids are waited for once.
+    /// The batches by ID, with their last known state. A batch whose known state is final needs no call. A known state without
+    /// a status means that the caller knows that the batch exists. Duplicate IDs are waited for once.
     /// </param>
-    /// <exception cref="OperationCanceledException">Cancelled; <see cref="Waiting"/> says what was left.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; <see cref="Waiting"/> has the remaining batches.</exception>
     public async IAsyncEnumerable<Batch> WatchAsync(
         IEnumerable<(string Id, Batch? Known)> batches, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -96,22 +98,25 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         }
     }
 
-    /// <summary>Adds a batch to the wait under way. To be called while the caller has the turn: between two batches that the wait gives.</summary>
+    /// <summary>Adds a batch to the current wait. May be called only between two batches that the wait returns.</summary>
     internal void Add(Batch batch) => _added.Enqueue(batch);
 
-    /// <summary>Has the wait give null after a time, once, and last until then though no batch is left; not beyond <see cref="Timeout"/>. When to call it: see <see cref="Add"/>.</summary>
-    /// <param name="time">Null to take it back.</param>
+    /// <summary>
+    /// Makes the wait return null once after a time, and continue until then even if no batch is left, but not beyond
+    /// <see cref="Timeout"/>. May be called only when <see cref="Add"/> may be called.
+    /// </summary>
+    /// <param name="time">The time from now; null to cancel the wake-up.</param>
     internal void WakeAfter(TimeSpan? time)
     {
-        TimeSpan now = _time.GetElapsedTime(_began);
+        TimeSpan now = _time.GetElapsedTime(_startedAt);
         _wakeAt = now >= Timeout ? null : now + time;
     }
 
-    /// <summary>As <see cref="WatchAsync"/>; gives null when a time set with <see cref="WakeAfter"/> has come, and first of all.</summary>
+    /// <summary>Like <see cref="WatchAsync"/>, but also returns null at the start of the wait, and at a time that <see cref="WakeAfter"/> set.</summary>
     internal async IAsyncEnumerable<Batch?> WatchAndWakeAsync(
         IEnumerable<(string Id, Batch? Known)> batches, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        long began = _began = _time.GetTimestamp();
+        long startedAt = _startedAt = _time.GetTimestamp();
         var watched = new Dictionary<string, WatchedBatch>();
         List<Batch> finished = Sort(batches, watched);
         Waiting = watched.Keys;
@@ -125,30 +130,30 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         }
 
         yield return null;
-        int looking = 0;
+        int inFlight = 0;
         TimeSpan? end = null;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
             while (watched.Count > 0 || _added.Count > 0 || _wakeAt is not null)
             {
-                while (_signals.Reader.TryRead(out Signal signal))
+                while (_signals.TryRead(out PollSignal signal))
                 {
-                    if (signal.Looked is not { } looked)
+                    if (signal.Polled is not { } polled)
                     {
-                        RequestPoll(watched, signal.Id, _time.GetElapsedTime(began));
+                        RequestPoll(watched, signal.Id, _time.GetElapsedTime(startedAt));
                     }
-                    else if (watched.GetValueOrDefault(looked.Id) == looked)
+                    else if (watched.GetValueOrDefault(polled.Id) == polled)
                     {
-                        looking--;
-                        Batch? ended = await TakeAsync(looked, began, cancellationToken).ConfigureAwait(false);
-                        if (ended is not null || looked.IsGivenUp)
+                        inFlight--;
+                        Batch? ended = await _evaluator.EvaluateAsync(polled, startedAt, cancellationToken).ConfigureAwait(false);
+                        if (ended is not null || polled.IsGivenUp)
                         {
-                            watched.Remove(looked.Id);
+                            watched.Remove(polled.Id);
                         }
                         else
                         {
-                            Schedule(looked, _time.GetElapsedTime(began), watched.Count > 1);
+                            Schedule(polled, _time.GetElapsedTime(startedAt), watched.Count > 1);
                         }
 
                         if (ended is not null)
@@ -162,7 +167,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                     }
                 }
 
-                TimeSpan now = _time.GetElapsedTime(began);
+                TimeSpan now = _time.GetElapsedTime(startedAt);
                 while (_added.TryDequeue(out Batch? added))
                 {
                     Watch(added.Id, added, watched, now);
@@ -175,8 +180,8 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                     continue;
                 }
 
-                end ??= now >= Timeout ? now + s_lastLook : null;
-                foreach (WatchedBatch due in watched.Values.Where(batch => batch.Due <= now).OrderBy(batch => batch.Due).Take(MaxLooks - looking))
+                end ??= now >= Timeout ? now + s_lastPollTime : null;
+                foreach (WatchedBatch due in watched.Values.Where(batch => batch.Due <= now).OrderBy(batch => batch.Due).Take(MaxPolls - inFlight))
                 {
                     if (end <= now)
                     {
@@ -184,16 +189,16 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
                         continue;
                     }
 
-                    looking++;
-                    Begin(due, now, AtMost(now, end), stop.Token);
+                    inFlight++;
+                    Poll(due, now, PollTime(now, end), stop.Token);
                 }
 
-                TimeSpan? next = looking < MaxLooks ? watched.Values.Min(batch => batch.Due) : null;
+                TimeSpan? next = inFlight < MaxPolls ? watched.Values.Min(batch => batch.Due) : null;
                 TimeSpan? wake = Timeout < _wakeAt ? Timeout : _wakeAt;
                 next = next is null || wake < next ? wake ?? next : next;
-                if (looking > 0 || next is not null)
+                if (inFlight > 0 || next is not null)
                 {
-                    await PauseAsync(next - _time.GetElapsedTime(began), looking > 0, cancellationToken).ConfigureAwait(false);
+                    await _signals.WaitAsync(next - _time.GetElapsedTime(startedAt), inFlight > 0, cancellationToken).ConfigureAwait(false);
                 }
                 else if (watched.Count > 0)
                 {
@@ -204,14 +209,17 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         finally
         {
             await stop.CancelAsync().ConfigureAwait(false);
-            foreach (WatchedBatch batch in watched.Values.Where(batch => batch.Look is not null))
+            foreach (WatchedBatch batch in watched.Values.Where(batch => batch.Poll is not null))
             {
-                await Task.WhenAny(batch.Look!).ConfigureAwait(false);
+                await Task.WhenAny(batch.Poll!).ConfigureAwait(false);
             }
         }
     }
 
-    /// <summary>Puts aside what has ended already, and sets when the others are looked at first.</summary>
+    /// <summary>The service of a batch.</summary>
+    internal BatchClient ClientFor(string id) => ClientOf?.Invoke(id) ?? _client;
+
+    /// <summary>Returns the batches that have ended already, and schedules the first poll of the others.</summary>
     private List<Batch> Sort(IEnumerable<(string Id, Batch? Known)> batches, Dictionary<string, WatchedBatch> watched)
     {
         List<Batch> finished = [];
@@ -240,7 +248,7 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         watched.Add(id, batch);
         if (known is null or { Status: BatchStatus.Unknown, Json: "" })
         {
-            return; // A bare id is polled at once, to find out early whether it is wrong.
+            return; // A bare ID is polled at once, to find out early whether it is wrong.
         }
 
         batch.Observe(known, now);
@@ -271,168 +279,31 @@ public sealed class BatchWatcher(BatchClient client, TimeProvider? time = null)
         }
     }
 
-    /// <summary>How long a look may take: until the time is over, but a while in any case.</summary>
-    private TimeSpan AtMost(TimeSpan now, TimeSpan? end)
+    /// <summary>How long a poll may take: until the timeout, but at least <see cref="s_lastPollTime"/>.</summary>
+    private TimeSpan PollTime(TimeSpan now, TimeSpan? end)
     {
-        TimeSpan left = end - now ?? Timeout - now ?? s_longestLook;
-        left = end is null && left < s_lastLook ? s_lastLook : left;
-        return left < s_longestLook ? left : s_longestLook;
+        TimeSpan left = end - now ?? Timeout - now ?? s_maxPollTime;
+        left = end is null && left < s_lastPollTime ? s_lastPollTime : left;
+        return left < s_maxPollTime ? left : s_maxPollTime;
     }
 
-    private void Begin(WatchedBatch batch, TimeSpan now, TimeSpan atMost, CancellationToken cancellationToken)
+    private void Poll(WatchedBatch batch, TimeSpan now, TimeSpan pollTime, CancellationToken cancellationToken)
     {
-        batch.Begin(now);
-        batch.Look = LookAsync();
+        batch.BeginPoll(now);
+        batch.Poll = PollAsync();
 
-        async Task<Batch> LookAsync()
+        async Task<Batch> PollAsync()
         {
-            using var late = new CancellationTokenSource(atMost, _time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, late.Token);
+            using var timeout = new CancellationTokenSource(pollTime, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
             try
             {
                 return await ClientFor(batch.Id).GetBatchAsync(batch.Id, RetryPolicy.Once, either.Token).ConfigureAwait(false);
             }
             finally
             {
-                _signals.Writer.TryWrite(new Signal(null, batch));
+                _signals.Send(new PollSignal(null, batch));
             }
         }
     }
-
-    private BatchClient ClientFor(string id) => ClientOf?.Invoke(id) ?? client;
-
-    /// <summary>Takes what a look brought; gives the batch if it has ended.</summary>
-    private async Task<Batch?> TakeAsync(WatchedBatch watched, long began, CancellationToken cancellationToken)
-    {
-        Task<Batch> look = watched.Look!;
-        try
-        {
-            Batch batch = await look.ConfigureAwait(false);
-            TimeSpan now = _time.GetElapsedTime(began);
-            (Trouble, _failingSince, _troubleWasTold) = (null, null, false);
-            watched.Observe(batch, now);
-            OnLook?.Invoke(batch);
-            if (!batch.IsFinished && watched.IsQuiet(now))
-            {
-                await AskWhyAsync(watched, batch, cancellationToken).ConfigureAwait(false);
-            }
-
-            if (!batch.IsFinished && watched.TakeStall(now) is { } unchanged)
-            {
-                OnStalled?.Invoke(batch, unchanged);
-            }
-
-            return batch.IsFinished ? batch : null;
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The service stalls.
-        }
-        catch (ServiceException exception) when (exception.IsTransient || IsOfAccount(exception))
-        {
-            watched.Failed(exception, ClientFor(watched.Id).Connection.Profile);
-            Note(exception, _time.GetElapsedTime(began));
-            if (watched.IsGivenUp)
-            {
-                OnGivenUp?.Invoke(watched.Id, new ServiceException(
-                    ServiceErrorKind.BatchNotFound, Messages.Text("BatchNotFound.As500", exception.Message), exception)
-                {
-                    StatusCode = exception.StatusCode,
-                    Error = exception.Error,
-                    RequestId = exception.RequestId,
-                });
-            }
-        }
-        catch (ServiceException exception) when (watched.MayAppear(exception))
-        {
-            Note(exception, _time.GetElapsedTime(began));
-        }
-        catch (ServiceException exception)
-        {
-            watched.GiveUp();
-            OnGivenUp?.Invoke(watched.Id, exception);
-        }
-        finally
-        {
-            watched.Look = null;
-        }
-
-        return null;
-    }
-
-    /// <summary>A used-up quota, or another state of the account that comes as 429 or 5xx, refuses the look and not the batch, which continues.</summary>
-    private static bool IsOfAccount(ServiceException exception) =>
-        exception.Kind is ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable && RetryRules.IsFinal(exception.Error?.Code);
-
-    /// <summary>A local service says what its batches wait for; other services have no place to say it.</summary>
-    private async Task AskWhyAsync(WatchedBatch watched, Batch batch, CancellationToken cancellationToken)
-    {
-        BatchClient service = ClientFor(batch.Id);
-        // At another loopback address there may be one too; any other program answers 404.
-        if (OnHeld is null || (service.Connection.Profile != ServiceProfile.Local && !Loopback.Is(service.Connection.BaseUri)))
-        {
-            return;
-        }
-
-        using var patience = new CancellationTokenSource(s_askPatience, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-        try
-        {
-            foreach (string reason in await service.ListTroublesAsync(either.Token).ConfigureAwait(false))
-            {
-                if (watched.TakeHeld(reason))
-                {
-                    OnHeld(batch, reason);
-                }
-            }
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // It answers the next time.
-        }
-    }
-
-    /// <summary>A service that is busy says so, and is waited for; one that cannot be asked a person should hear of.</summary>
-    private void Note(ServiceException trouble, TimeSpan now)
-    {
-        if (trouble.StatusCode is < HttpStatusCode.InternalServerError and not HttpStatusCode.NotFound)
-        {
-            return;
-        }
-
-        Trouble = trouble;
-        _failingSince ??= now;
-        if (!_troubleWasTold && now - _failingSince >= s_troubleIsTold)
-        {
-            _troubleWasTold = true;
-            OnTrouble?.Invoke(trouble);
-        }
-    }
-
-    /// <summary>Waits until a look has ended, a hint comes, or the next look is due.</summary>
-    private async Task PauseAsync(TimeSpan? wait, bool isLooking, CancellationToken cancellationToken)
-    {
-        // Timers know whole milliseconds, and drop the rest: too early, by less than one, would be again and again.
-        wait = wait is { } exact ? TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(exact.TotalMilliseconds))) : null;
-        using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task signal = _signals.Reader.WaitToReadAsync(woken.Token).AsTask();
-        if (isLooking)
-        {
-            // The look will end before long: a limit, not a wait.
-            using var due = new CancellationTokenSource(wait ?? System.Threading.Timeout.InfiniteTimeSpan, _time);
-            using CancellationTokenRegistration cancel = due.Token.UnsafeRegister(state => ((CancellationTokenSource)state!).Cancel(), woken);
-            await Task.WhenAny(signal).ConfigureAwait(false);
-        }
-        else
-        {
-            await Task.WhenAny(signal, Task.Delay(wait!.Value, _time, woken.Token)).ConfigureAwait(false);
-        }
-
-        await woken.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAny(signal).ConfigureAwait(false);
-        cancellationToken.ThrowIfCancellationRequested();
-    }
-
-    /// <summary>A hint (for one id, or for all), or the end of a look.</summary>
-    private readonly record struct Signal(string? Id, WatchedBatch? Looked);
 }

@@ -5,38 +5,38 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Webhooks;
 
 /// <summary>
-/// What a service said by webhook. Services differ in the body, and Inference.net's is not documented: so it is read
-/// leniently, and is a reason to look at the batch, never the news itself.
+/// A webhook event. The bodies of services differ, and that of Inference.net is not documented. So the body is read leniently,
+/// and an event only triggers a poll of the batch; its content is not trusted.
 /// </summary>
 public sealed class WebhookEvent
 {
-    /// <summary>The message's id (<c>webhook-id</c>, else the id of an event object): the same for each try to deliver it; null when it has none.</summary>
+    /// <summary>The ID of the message (<c>webhook-id</c>, otherwise the ID of an event object). It is the same for each delivery attempt; null if there is none.</summary>
     public string? Id { get; init; }
 
-    /// <summary>What happened, such as <c>batch.completed</c>; null when the service does not say.</summary>
+    /// <summary>The type of the event, such as <c>batch.completed</c>; null if the body has none.</summary>
     public string? Type { get; init; }
 
-    /// <summary>The batch it is about; null when none could be made out.</summary>
+    /// <summary>The ID of the batch; null if the body has none.</summary>
     public string? BatchId { get; init; }
 
-    /// <summary>When it happened, by the service's word.</summary>
+    /// <summary>The time of the event according to the service.</summary>
     public DateTimeOffset? CreatedAt { get; init; }
 
-    /// <summary>When it came in.</summary>
+    /// <summary>When the event was received.</summary>
     public DateTimeOffset ReceivedAt { get; init; }
 
-    /// <summary>Whether its signature was verified; false when no secret was given to do so.</summary>
+    /// <summary>Whether the signature was verified; false if there is no secret to verify it with.</summary>
     public bool IsVerified { get; init; }
 
-    /// <summary>The body as it came; an API key or a webhook's secret in it is masked.</summary>
+    /// <summary>The received body. API keys and webhook secrets in it are masked.</summary>
     public string Json { get; init; } = "";
 
     public override string ToString() => $"{Type ?? "event"} {BatchId}".TrimEnd();
 
-    /// <summary>Reads a body; one that is no JSON object makes an event about no batch in particular.</summary>
-    /// <param name="body">The bytes that came.</param>
+    /// <summary>Reads a body. A body that is not a JSON object returns an event without a batch.</summary>
+    /// <param name="body">The received bytes.</param>
     /// <param name="webhookId">The header <c>webhook-id</c>.</param>
-    /// <param name="receivedAt">When it came.</param>
+    /// <param name="receivedAt">When the event was received.</param>
     /// <param name="isVerified">Whether its signature was verified.</param>
     public static WebhookEvent Read(ReadOnlyMemory<byte> body, string? webhookId = null, DateTimeOffset receivedAt = default, bool isVerified = false)
     {
@@ -48,7 +48,7 @@ public sealed class WebhookEvent
         }
         catch (JsonException)
         {
-            // Whatever it is, somebody who knows the address has sent it.
+            // The sender knows the address, so the event still counts, without a batch.
         }
 
         return new WebhookEvent
@@ -63,7 +63,7 @@ public sealed class WebhookEvent
         };
     }
 
-    /// <summary>The places where services put the id; the plain <c>id</c> may be the event's own and comes last, unless the body is a batch.</summary>
+    /// <summary>Finds the batch ID in the places where services put it. <c>id</c> may be the ID of the event, so it is the last choice, unless the body is a batch.</summary>
     private static string? BatchIdOf(JsonElement root)
     {
         string? id = root.Field("id").Text();

@@ -1,4 +1,4 @@
 namespace InferenceBatch.Webhooks;
 
-/// <summary>Nothing can be listened to at the address that was given: the port is in use, or is not this user's to take.</summary>
+/// <summary>The listener cannot start: the port is in use, or this user may not use it.</summary>
 public sealed class WebhookListenException(string message, Exception inner) : IOException(message, inner);

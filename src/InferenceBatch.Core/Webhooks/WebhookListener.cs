@@ -8,35 +8,35 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Webhooks;
 
 /// <summary>
-/// Listens for webhooks on a prefix such as <c>http://127.0.0.1:8123/secret/</c>, where a proxy or tunnel that has the
-/// certificate passes them on. Answers 204 to what it took (a repeated <c>webhook-id</c> included, which is given once),
-/// 401 to a bad signature, 404 beside the prefix, 405 to all but POST, 413 to more than 1 MiB, 408 to who takes longer
-/// than 10 seconds, 503 when nobody takes the events.
+/// Listens for webhooks on a prefix such as <c>http://127.0.0.1:8123/secret/</c>, behind a proxy or tunnel with the
+/// certificate. Responds with 204 to accepted events (also to a duplicate <c>webhook-id</c>, which is returned once), 401 to a
+/// wrong signature, 404 outside the prefix, 405 to methods other than POST, 413 to a body over 1 MiB, 408 to a request that
+/// takes longer than 10 seconds, and 503 if the queue of events is full.
 /// </summary>
 /// <remarks>
-/// Plain sockets: HttpListener wants rights of an administrator on Windows and knows no bounds elsewhere. One request a
-/// connection, at most 32 connections at once; more of them wait.
+/// Uses plain sockets, because HttpListener requires administrator rights on Windows and has no limits on other systems. One
+/// request per connection, and at most 32 connections at the same time; others wait.
 /// </remarks>
 public sealed class WebhookListener : IAsyncDisposable
 {
-    /// <summary>The longest body taken, in bytes.</summary>
-    public const int LongestBody = 1024 * 1024;
+    /// <summary>The maximum length of a body in bytes.</summary>
+    public const int MaxBody = 1024 * 1024;
 
     private const int MaxConnections = 32;
-    private const int MaxWaiting = 1024;
-    private const int MaxRemembered = 10_000;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(1);
+    private const int MaxQueuedEvents = 1024;
+    private const int MaxKnownIds = 10_000;
+    private static readonly TimeSpan s_requestTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_closeTimeout = TimeSpan.FromSeconds(1);
 
     private readonly TcpListener _listener;
     private readonly byte[] _path;
     private readonly WebhookSignature? _signature;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _free = new(MaxConnections);
-    private readonly Channel<WebhookEvent> _events = Channel.CreateBounded<WebhookEvent>(MaxWaiting);
-    private readonly HashSet<string> _known = [];
-    private readonly Queue<string> _oldest = [];
+    private readonly SemaphoreSlim _slots = new(MaxConnections);
+    private readonly Channel<WebhookEvent> _events = Channel.CreateBounded<WebhookEvent>(MaxQueuedEvents);
+    private readonly HashSet<string> _knownIds = [];
+    private readonly Queue<string> _knownIdOrder = [];
     private readonly Task _accepting;
 
     private WebhookListener(TcpListener listener, Uri prefix, WebhookSignature? signature, TimeProvider? time)
@@ -49,15 +49,15 @@ public sealed class WebhookListener : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
-    /// <summary>Where it listens, with the port that was found when 0 was asked for.</summary>
+    /// <summary>The prefix, with the actual port if port 0 was requested.</summary>
     public Uri Prefix { get; }
 
-    /// <summary>Begins to listen.</summary>
-    /// <param name="prefix">http, and an address of this machine; what lies below its path is taken too. Port 0 takes a free one.</param>
-    /// <param name="signature">What every event must be signed with; null takes all.</param>
-    /// <param name="time">Where the time is read.</param>
-    /// <exception cref="ArgumentException">No such prefix.</exception>
-    /// <exception cref="WebhookListenException">The port is in use or must not be used.</exception>
+    /// <summary>Starts to listen.</summary>
+    /// <param name="prefix">An http address of this machine. Paths below it are accepted too. Port 0 selects a free port.</param>
+    /// <param name="signature">Verifies the signatures of events; null accepts all events.</param>
+    /// <param name="time">The clock; the system clock if null.</param>
+    /// <exception cref="ArgumentException">The prefix is not valid.</exception>
+    /// <exception cref="WebhookListenException">The port is in use, or this user may not use it.</exception>
     public static WebhookListener Start(Uri prefix, WebhookSignature? signature = null, TimeProvider? time = null)
     {
         ArgumentNullException.ThrowIfNull(prefix);
@@ -80,18 +80,18 @@ public sealed class WebhookListener : IAsyncDisposable
         catch (SocketException exception)
         {
             listener.Dispose();
-            string why = exception.SocketErrorCode == SocketError.AddressAlreadyInUse ? Messages.Text("WebhookListenFailed.PortInUse") : exception.Message;
-            throw new WebhookListenException(Messages.Text("WebhookListenFailed", address, prefix.Port, why), exception);
+            string reason = exception.SocketErrorCode == SocketError.AddressAlreadyInUse ? Messages.Text("WebhookListenFailed.PortInUse") : exception.Message;
+            throw new WebhookListenException(Messages.Text("WebhookListenFailed", address, prefix.Port, reason), exception);
         }
 
         return new WebhookListener(listener, prefix, signature, time);
     }
 
-    /// <summary>The events as they come, each to one reader; ends when the listener is disposed.</summary>
+    /// <summary>Returns the events as they arrive, each to one reader. Ends when the listener is disposed.</summary>
     public IAsyncEnumerable<WebhookEvent> ReadAllAsync(CancellationToken cancellationToken = default) =>
         _events.Reader.ReadAllAsync(cancellationToken);
 
-    /// <summary>Stops listening, breaks off what is not taken yet, answers for what is, and frees the port.</summary>
+    /// <summary>Stops listening and frees the port. Aborts requests that are not accepted yet, and responds to accepted ones.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_stop.IsCancellationRequested)
@@ -103,19 +103,19 @@ public sealed class WebhookListener : IAsyncDisposable
         _listener.Dispose();
         await _accepting.ConfigureAwait(false);
         _events.Writer.TryComplete();
-        _free.Dispose();
+        _slots.Dispose();
         _stop.Dispose();
     }
 
     private async Task AcceptAsync()
     {
-        bool holds = false;
+        bool hasSlot = false;
         try
         {
             while (true)
             {
-                await _free.WaitAsync(_stop.Token).ConfigureAwait(false);
-                holds = true;
+                await _slots.WaitAsync(_stop.Token).ConfigureAwait(false);
+                hasSlot = true;
                 Socket socket;
                 try
                 {
@@ -123,51 +123,51 @@ public sealed class WebhookListener : IAsyncDisposable
                 }
                 catch (SocketException) when (!_stop.IsCancellationRequested)
                 {
-                    // The sender had gone before it was its turn.
-                    _free.Release();
-                    holds = false;
+                    // The sender closed the connection before it was accepted.
+                    _slots.Release();
+                    hasSlot = false;
                     continue;
                 }
 
-                holds = false;
+                hasSlot = false;
                 _ = ServeAndReleaseAsync(socket);
             }
         }
         catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
         {
-            // Stopped: all who are being served leave their place.
+            // Stopped: wait below until all requests in flight have ended.
         }
 
-        for (int left = holds ? 1 : 0; left < MaxConnections; left++)
+        for (int free = hasSlot ? 1 : 0; free < MaxConnections; free++)
         {
-            await _free.WaitAsync().ConfigureAwait(false);
+            await _slots.WaitAsync().ConfigureAwait(false);
         }
     }
 
     private async Task ServeAndReleaseAsync(Socket socket)
     {
-        using var late = new CancellationTokenSource(s_patience, _time);
+        using var late = new CancellationTokenSource(s_requestTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, late.Token);
         try
         {
             using var stream = new NetworkStream(socket, ownsSocket: true);
-            if (await AnswerAsync(stream, either.Token, late.Token).ConfigureAwait(false))
+            if (await RespondAsync(stream, either.Token, late.Token).ConfigureAwait(false))
             {
-                await SeeOffAsync(socket, stream).ConfigureAwait(false);
+                await DrainAsync(socket, stream).ConfigureAwait(false);
             }
         }
         catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
         {
-            // The sender hung up, or was too slow even to hear so.
+            // The sender closed the connection, or did not read the response in time.
         }
         finally
         {
-            _free.Release();
+            _slots.Release();
         }
     }
 
-    /// <summary>Answers one request; false when there was none.</summary>
-    private async Task<bool> AnswerAsync(NetworkStream stream, CancellationToken cancellationToken, CancellationToken late)
+    /// <summary>Responds to one request. Returns false if there was none.</summary>
+    private async Task<bool> RespondAsync(NetworkStream stream, CancellationToken cancellationToken, CancellationToken late)
     {
         int status;
         try
@@ -179,9 +179,9 @@ public sealed class WebhookListener : IAsyncDisposable
 
             status = await TakeAsync(request, cancellationToken).ConfigureAwait(false);
         }
-        catch (WebhookRefusal refusal)
+        catch (WebhookRequestException exception)
         {
-            status = refusal.Status;
+            status = exception.Status;
         }
         catch (OperationCanceledException) when (late.IsCancellationRequested && !_stop.IsCancellationRequested)
         {
@@ -190,9 +190,9 @@ public sealed class WebhookListener : IAsyncDisposable
 
         string allow = status == 405 ? "Allow: POST\r\n" : "";
         string head = $"HTTP/1.1 {status} {Reason(status)}\r\n{allow}{(status == 204 ? "" : "Content-Length: 0\r\n")}Connection: close\r\n\r\n";
-        // Also while the listener stops: an event that was taken and not answered for would be sent again.
-        using var enough = new CancellationTokenSource(s_farewell);
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(head), enough.Token).ConfigureAwait(false);
+        // Independent of the stop: an accepted event without a response would be sent again.
+        using var closing = new CancellationTokenSource(s_closeTimeout);
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(head), closing.Token).ConfigureAwait(false);
         return true;
     }
 
@@ -208,34 +208,34 @@ public sealed class WebhookListener : IAsyncDisposable
             return 405;
         }
 
-        byte[] body = await request.ReadBodyAsync(LongestBody, cancellationToken).ConfigureAwait(false);
+        byte[] body = await request.ReadBodyAsync(MaxBody, cancellationToken).ConfigureAwait(false);
         string? id = request.Header("webhook-id");
         if (_signature?.Verify(id, request.Header("webhook-timestamp"), request.Header("webhook-signature"), body) == false)
         {
             return 401;
         }
 
-        var taken = WebhookEvent.Read(body, id, _time.GetUtcNow(), _signature is not null);
-        lock (_known)
+        var received = WebhookEvent.Read(body, id, _time.GetUtcNow(), _signature is not null);
+        lock (_knownIds)
         {
-            if (id is not null && _known.Contains(id))
+            if (id is not null && _knownIds.Contains(id))
             {
                 return 204;
             }
 
-            if (!_events.Writer.TryWrite(taken))
+            if (!_events.Writer.TryWrite(received))
             {
-                // Not remembered: the sender's next try is to count.
+                // The ID is not stored, so that the sender's next attempt is accepted.
                 return 503;
             }
 
             if (id is not null)
             {
-                _known.Add(id);
-                _oldest.Enqueue(id);
-                if (_oldest.Count > MaxRemembered)
+                _knownIds.Add(id);
+                _knownIdOrder.Enqueue(id);
+                if (_knownIdOrder.Count > MaxKnownIds)
                 {
-                    _known.Remove(_oldest.Dequeue());
+                    _knownIds.Remove(_knownIdOrder.Dequeue());
                 }
             }
         }
@@ -243,24 +243,24 @@ public sealed class WebhookListener : IAsyncDisposable
         return 204;
     }
 
-    /// <summary>Whether the path is the prefix's or below it; in the same time however much of it is right, for it is a secret.</summary>
+    /// <summary>Whether the path is the prefix or below it. Compares in constant time, because the prefix may contain a secret.</summary>
     private bool IsBelowPrefix(string path)
     {
-        byte[] asked = Encoding.Latin1.GetBytes(path);
-        return asked.Length >= _path.Length
-            && CryptographicOperations.FixedTimeEquals(asked.AsSpan(0, _path.Length), _path)
-            && (asked.Length == _path.Length || asked[_path.Length] == '/');
+        byte[] requested = Encoding.Latin1.GetBytes(path);
+        return requested.Length >= _path.Length
+            && CryptographicOperations.FixedTimeEquals(requested.AsSpan(0, _path.Length), _path)
+            && (requested.Length == _path.Length || requested[_path.Length] == '/');
     }
 
-    /// <summary>Lets the sender read the answer before the connection ends: closed over unread bytes it would be lost.</summary>
-    private static async Task SeeOffAsync(Socket socket, NetworkStream stream)
+    /// <summary>Reads the rest of the request, so that the sender receives the response. Closing a connection with unread data would discard it.</summary>
+    private static async Task DrainAsync(Socket socket, NetworkStream stream)
     {
         socket.Shutdown(SocketShutdown.Send);
-        using var enough = new CancellationTokenSource(s_farewell);
+        using var closing = new CancellationTokenSource(s_closeTimeout);
         byte[] unread = new byte[64 * 1024];
-        for (int left = 4 * LongestBody; left > 0;)
+        for (int left = 4 * MaxBody; left > 0;)
         {
-            int count = await stream.ReadAsync(unread, enough.Token).ConfigureAwait(false);
+            int count = await stream.ReadAsync(unread, closing.Token).ConfigureAwait(false);
             left -= count == 0 ? left : count;
         }
     }

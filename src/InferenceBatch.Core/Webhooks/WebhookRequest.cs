@@ -4,11 +4,11 @@ using System.Text;
 namespace InferenceBatch.Webhooks;
 
 /// <summary>
-/// One HTTP/1.1 request as a webhook comes (RFC 9112), read with bounds: 16 KiB of head, and as much body as allowed.
+/// An HTTP/1.1 request of a webhook (RFC 9112), read with limits: 16 KiB for the head, and the given limit for the body.
 /// </summary>
 internal sealed class WebhookRequest
 {
-    private const int LongestHead = 16 * 1024;
+    private const int MaxHead = 16 * 1024;
 
     private readonly Dictionary<string, string> _headers = new(StringComparer.OrdinalIgnoreCase);
     private readonly Stream _stream;
@@ -18,30 +18,30 @@ internal sealed class WebhookRequest
 
     public string Method { get; private set; } = "";
 
-    /// <summary>Path without query.</summary>
+    /// <summary>The path without the query.</summary>
     public string Path { get; private set; } = "";
 
     public string? Header(string name) => _headers.GetValueOrDefault(name);
 
-    /// <summary>Reads line and headers; null when the sender left before a first byte.</summary>
-    /// <exception cref="WebhookRefusal">It is none, or too long.</exception>
+    /// <summary>Reads the request line and the headers. Returns null if the sender closed the connection without sending anything.</summary>
+    /// <exception cref="WebhookRequestException">The head is not valid or too long.</exception>
     public static async Task<WebhookRequest?> ReadHeadAsync(Stream stream, CancellationToken cancellationToken)
     {
         var request = new WebhookRequest(stream);
-        byte[] buffer = new byte[LongestHead];
+        byte[] buffer = new byte[MaxHead];
         int length = 0;
         int end;
         while ((end = buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8)) < 0)
         {
             if (length == buffer.Length)
             {
-                throw new WebhookRefusal(431);
+                throw new WebhookRequestException(431);
             }
 
             int count = await stream.ReadAsync(buffer.AsMemory(length), cancellationToken).ConfigureAwait(false);
             if (count == 0)
             {
-                return length == 0 ? null : throw new WebhookRefusal(400);
+                return length == 0 ? null : throw new WebhookRequestException(400);
             }
 
             length += count;
@@ -53,8 +53,8 @@ internal sealed class WebhookRequest
     }
 
     /// <summary>Reads the body.</summary>
-    /// <exception cref="WebhookRefusal">It is longer than allowed, cut off, or of no stated length.</exception>
-    public async Task<byte[]> ReadBodyAsync(int longest, CancellationToken cancellationToken)
+    /// <exception cref="WebhookRequestException">The body is longer than the limit, incomplete, or its length is not valid.</exception>
+    public async Task<byte[]> ReadBodyAsync(int maxLength, CancellationToken cancellationToken)
     {
         string? coding = Header("Transfer-Encoding");
         string? stated = Header("Content-Length");
@@ -63,12 +63,12 @@ internal sealed class WebhookRequest
         if ((coding is not null && (!isChunked || stated is not null))
             || (stated is not null && !long.TryParse(stated, NumberStyles.None, CultureInfo.InvariantCulture, out length)))
         {
-            throw new WebhookRefusal(400);
+            throw new WebhookRequestException(400);
         }
 
-        if (length > longest)
+        if (length > maxLength)
         {
-            throw new WebhookRefusal(413);
+            throw new WebhookRequestException(413);
         }
 
         if (string.Equals(Header("Expect"), "100-continue", StringComparison.OrdinalIgnoreCase))
@@ -85,9 +85,9 @@ internal sealed class WebhookRequest
         using var body = new MemoryStream();
         while (await ReadChunkLengthAsync(input, cancellationToken).ConfigureAwait(false) is > 0 and int chunk)
         {
-            if (chunk > longest - body.Length)
+            if (chunk > maxLength - body.Length)
             {
-                throw new WebhookRefusal(413);
+                throw new WebhookRequestException(413);
             }
 
             body.Write(await input.ReadAsync(chunk, cancellationToken).ConfigureAwait(false));
@@ -107,13 +107,13 @@ internal sealed class WebhookRequest
             {
                 string digits = line.ToString().Split(';')[0].Trim();
                 return int.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int length) && length >= 0
-                    ? length : throw new WebhookRefusal(413);
+                    ? length : throw new WebhookRequestException(413);
             }
 
             line.Append(c);
         }
 
-        throw new WebhookRefusal(400);
+        throw new WebhookRequestException(400);
     }
 
     private void ReadHead(string[] lines)
@@ -121,45 +121,45 @@ internal sealed class WebhookRequest
         string[] words = lines[0].Split(' ');
         if (words.Length != 3 || !words[2].StartsWith("HTTP/1.", StringComparison.Ordinal))
         {
-            throw new WebhookRefusal(400);
+            throw new WebhookRequestException(400);
         }
 
         (Method, Path) = (words[0], words[1].Split('?')[0]);
         foreach (string line in lines[1..])
         {
             int colon = line.IndexOf(':', StringComparison.Ordinal);
-            string name = colon < 1 ? throw new WebhookRefusal(400) : line[..colon];
+            string name = colon < 1 ? throw new WebhookRequestException(400) : line[..colon];
             if (!_headers.TryAdd(name, line[(colon + 1)..].Trim()) && IsSingle(name))
             {
-                throw new WebhookRefusal(400);
+                throw new WebhookRequestException(400);
             }
         }
     }
 
-    /// <summary>Whether two of a header would leave open which one counts.</summary>
+    /// <summary>Whether a header may occur only once, because two values would be ambiguous.</summary>
     private static bool IsSingle(string name) =>
         name.StartsWith("webhook-", StringComparison.OrdinalIgnoreCase)
         || name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)
         || name.Equals("Transfer-Encoding", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Reads what came with the head first, then the rest.</summary>
+    /// <summary>Reads the bytes that arrived with the head first, then the stream.</summary>
     private sealed class BufferedReader(Stream stream, byte[] first)
     {
-        private int _taken;
+        private int _position;
 
         public async Task<byte[]> ReadAsync(int count, CancellationToken cancellationToken)
         {
             byte[] bytes = new byte[count];
-            int length = Math.Min(count, first.Length - _taken);
-            first.AsSpan(_taken, length).CopyTo(bytes);
-            _taken += length;
+            int length = Math.Min(count, first.Length - _position);
+            first.AsSpan(_position, length).CopyTo(bytes);
+            _position += length;
             try
             {
                 await stream.ReadExactlyAsync(bytes.AsMemory(length), cancellationToken).ConfigureAwait(false);
             }
             catch (EndOfStreamException)
             {
-                throw new WebhookRefusal(400);
+                throw new WebhookRequestException(400);
             }
 
             return bytes;

@@ -7,13 +7,14 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Webhooks;
 
 /// <summary>
-/// Signs and verifies webhooks as Standard Webhooks has it: HMAC-SHA256 over <c>id.timestamp.body</c>, written
-/// <c>v1,BASE64</c>. A sender that changes its secret sends several signatures, parted by blanks; one good one is enough.
+/// Signs and verifies webhooks according to Standard Webhooks: HMAC-SHA256 over <c>id.timestamp.body</c>, written as
+/// <c>v1,BASE64</c>. A sender that rotates its secret sends several signatures, separated by spaces. One valid signature is
+/// enough.
 /// </summary>
-/// <remarks>Safe for several threads.</remarks>
+/// <remarks>Thread-safe.</remarks>
 public sealed class WebhookSignature
 {
-    /// <summary>How far a timestamp may be from now, either way.</summary>
+    /// <summary>The maximum difference between a timestamp and the current time.</summary>
     public static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(300);
 
     private const string SecretPrefix = "whsec_";
@@ -22,9 +23,9 @@ public sealed class WebhookSignature
     private readonly byte[] _key;
     private readonly TimeProvider _time;
 
-    /// <param name="secret"><c>whsec_</c> and the key in base64; the prefix may be missing.</param>
-    /// <param name="time">Where the time is read.</param>
-    /// <exception cref="ArgumentException">No such secret. The message does not hold it.</exception>
+    /// <param name="secret"><c>whsec_</c> and the key in base64. The prefix is optional.</param>
+    /// <param name="time">The clock; the system clock if null.</param>
+    /// <exception cref="ArgumentException">The secret is not valid. The message does not contain it.</exception>
     public WebhookSignature(string secret, TimeProvider? time = null)
     {
         ArgumentNullException.ThrowIfNull(secret);
@@ -41,18 +42,18 @@ public sealed class WebhookSignature
         _time = time ?? TimeProvider.System;
     }
 
-    /// <summary>The value of the header <c>webhook-signature</c> for a message.</summary>
-    /// <param name="id">The value of <c>webhook-id</c>; the same for every try to deliver the message.</param>
-    /// <param name="timestamp">When this try is made; whole seconds count.</param>
-    /// <param name="body">The bytes that are sent.</param>
+    /// <summary>Returns the value of the header <c>webhook-signature</c> for a message.</summary>
+    /// <param name="id">The value of <c>webhook-id</c>, which is the same for each delivery attempt.</param>
+    /// <param name="timestamp">The time of this attempt, used in whole seconds.</param>
+    /// <param name="body">The bytes of the body.</param>
     public string Sign(string id, DateTimeOffset timestamp, ReadOnlySpan<byte> body) =>
-        Written(id, timestamp.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture), body);
+        SignatureOf(id, timestamp.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture), body);
 
-    /// <summary>Whether a message was signed with this secret, not too long ago. The time it takes tells nothing of the signature.</summary>
-    /// <param name="id">The header <c>webhook-id</c>; null where it is missing, as for the others.</param>
+    /// <summary>Whether a message was signed with this secret within <see cref="Tolerance"/>. Compares in constant time.</summary>
+    /// <param name="id">The header <c>webhook-id</c>; null if it is missing, like the other headers.</param>
     /// <param name="timestamp">The header <c>webhook-timestamp</c>: seconds since 1970.</param>
     /// <param name="signatures">The header <c>webhook-signature</c>.</param>
-    /// <param name="body">The bytes that came.</param>
+    /// <param name="body">The received bytes.</param>
     public bool Verify(string? id, string? timestamp, string? signatures, ReadOnlySpan<byte> body)
     {
         if (string.IsNullOrEmpty(id) || timestamp is null || signatures is null
@@ -62,17 +63,17 @@ public sealed class WebhookSignature
             return false;
         }
 
-        byte[] good = Encoding.ASCII.GetBytes(Written(id, timestamp, body));
-        bool isGood = false;
+        byte[] expected = Encoding.ASCII.GetBytes(SignatureOf(id, timestamp, body));
+        bool isValid = false;
         foreach (string item in signatures.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
-            isGood |= CryptographicOperations.FixedTimeEquals(good, Encoding.UTF8.GetBytes(item));
+            isValid |= CryptographicOperations.FixedTimeEquals(expected, Encoding.UTF8.GetBytes(item));
         }
 
-        return isGood;
+        return isValid;
     }
 
-    private string Written(string id, string timestamp, ReadOnlySpan<byte> body)
+    private string SignatureOf(string id, string timestamp, ReadOnlySpan<byte> body)
     {
         using var mac = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, _key);
         mac.AppendData(Encoding.UTF8.GetBytes($"{id}.{timestamp}."));

@@ -50,10 +50,10 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
             Any = Any,
             Timeout = TimeLimit.Of(timeoutSeconds),
             PollingInterval = TimeLimit.Of(pollingSeconds),
-            OnLook = shown.Show,
+            OnPolled = shown.Show,
             OnStalled = (batch, unchanged) => pump.WriteWarning(WaitProgress.StallText(batch, unchanged)),
             OnHeld = (batch, reason) => pump.WriteWarning(WaitProgress.HeldText(batch, reason)),
-            OnTrouble = trouble => pump.WriteWarning(WaitProgress.TroubleText(trouble)),
+            OnPollsFailing = trouble => pump.WriteWarning(WaitProgress.TroubleText(trouble)),
             OnGivenUp = (id, problem) => pump.WriteError(ErrorRecords.From(problem, id)),
         };
         foreach ((string _, Batch? known) in batches)
@@ -87,7 +87,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         {
             foreach (string id in _watcher.Waiting)
             {
-                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, shown.Last(id), _watcher.Trouble, Messages.Text("WaitTimeout.Again", ResumeLine([id]))));
+                pump.WriteError(ErrorRecords.WaitTimeout(id, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, shown.Last(id), _watcher.LastFailure, Messages.Text("WaitTimeout.Again", ResumeLine([id]))));
             }
         }
     }
@@ -118,7 +118,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
             await foreach (WebhookEvent news in listener.ReadAllAsync().ConfigureAwait(false))
             {
                 pump.WriteVerbose(Messages.Text("Verbose.Webhook", news));
-                watcher.LookNow(news.BatchId);
+                watcher.PollNow(news.BatchId);
             }
         }
         catch (OperationCanceledException)

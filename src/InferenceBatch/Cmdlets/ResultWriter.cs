@@ -45,7 +45,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     {
         using var progress = new ProgressReporter(Messages.Text("Progress.Reading", batch.Id), pump.WriteProgress);
         long lines = 0;
-        _spool?.CopyFrom(batch.Id, batch.Endpoint);
+        _spool?.CopyResults(batch.Id, batch.Endpoint);
         ResultReader reader = ReaderFor(pump, batch.Id, wait => LetOthersReadAsync(batch, wait));
         try
         {
@@ -64,8 +64,8 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
             return true;
         }
 
-        batch = reader.LastRead ?? batch;
-        if (reader.Unread is { } unread)
+        batch = reader.LastBatch ?? batch;
+        if (reader.UnreadFileError is { } unread)
         {
             pump.WriteWarning(Messages.Text("Warning.FileUnread", batch.Id, unread.Message));
         }
@@ -100,7 +100,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan);
         await using (stream.ConfigureAwait(false))
         {
-            _spool?.TakeFrom(path, null);
+            _spool?.ReadFrom(path, null);
             await foreach (BatchResult result in ReaderFor(pump, path).ReadAsync(stream, null, cancellationToken).ConfigureAwait(false))
             {
                 await WriteAsync(result, pump).ConfigureAwait(false);
@@ -128,9 +128,9 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
             pump.WriteWarning(Messages.Text("Warning.DuplicateResults", joiner.Duplicates));
         }
 
-        if (joiner.NotAskedFor > 0)
+        if (joiner.Unrequested > 0)
         {
-            pump.WriteWarning(Messages.Text("Warning.NotAskedFor", joiner.NotAskedFor));
+            pump.WriteWarning(Messages.Text("Warning.NotAskedFor", joiner.Unrequested));
         }
     }
 
@@ -148,7 +148,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         IdsOnly = _spool is not null,
         IsComplete = Joiner is null ? null : () => Joiner.Missing == 0,
         Duplicates = Joiner is null ? null : () => Joiner.Duplicates,
-        OnLate = batch => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id)),
+        OnResultsLate = batch => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id)),
         OnBadLine = (line, why) => pump.WriteError(ErrorRecords.Of("DownloadIncomplete", source, line, source, why)),
     };
 
@@ -164,7 +164,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
             await _turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         }
 
-        _spool?.CopyFrom(batch.Id, batch.Endpoint);
+        _spool?.CopyResults(batch.Id, batch.Endpoint);
     }
 
     private ValueTask WriteAsync(BatchResult result, PipelinePump pump)

@@ -33,10 +33,10 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
         Created++;
         SessionMemory.Remember(batch, connection);
         pump.WriteVerbose(Messages.Text("Verbose.Created", batch.Id));
-        OnLook(batch);
+        OnPolled(batch);
     }
 
-    public override void OnLook(Batch batch) => Waiting.Show(batch);
+    public override void OnPolled(Batch batch) => Waiting.Show(batch);
 
     public override void OnHeld(Batch batch, string reason) => pump.WriteWarning(WaitProgress.HeldText(batch, reason));
 
@@ -44,9 +44,9 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnBatchFailed(Batch batch) => pump.WriteError(ErrorRecords.BatchFailed(batch));
 
-    public override void OnTrouble(ServiceException trouble) => pump.WriteWarning(WaitProgress.TroubleText(trouble));
+    public override void OnPollsFailing(ServiceException trouble) => pump.WriteWarning(WaitProgress.TroubleText(trouble));
 
-    public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) =>
+    public override void OnWaitEnded(string batchId, ServiceException? why, ServiceException? trouble) =>
         pump.WriteError(why is null
             ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble, HowToGoOn(batchId))
             : ErrorRecords.From(why, batchId));
@@ -55,7 +55,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnResultsLate(Batch batch) => pump.WriteWarning(Messages.Text("Warning.ResultsLate", batch.Id));
 
-    public override void OnFileUnread(Batch batch, ServiceException problem) =>
+    public override void OnFileUnreadable(Batch batch, ServiceException problem) =>
         pump.WriteWarning(Messages.Text("Warning.FileUnread", batch.Id, problem.Message));
 
     public override void OnOutage(ServiceException trouble, TimeSpan since) => pump.WriteWarning(Messages.Text("Warning.SendingWaits", Math.Round(since.TotalSeconds), trouble.Message));

@@ -226,8 +226,8 @@ public sealed class InvokeBatchCommand : RequestCommand
                 await foreach (BatchResult result in engine.RunAsync(cancellationToken).ConfigureAwait(false))
                 {
                     _measure!.Add(result);
-                    _perhapsPaid += RunEngine.IsPerhapsPaid(result) ? 1 : 0;
-                    _notSent += result.Error?.Code == RunEngine.NotSentCode ? 1 : 0;
+                    _perhapsPaid += RunRetryRules.MayHaveBeenBilled(result) ? 1 : 0;
+                    _notSent += result.Error?.Code == RunRetryRules.NotSentCode ? 1 : 0;
                     await pump.WriteObjectAsync(result).ConfigureAwait(false);
                 }
             }
@@ -237,9 +237,9 @@ public sealed class InvokeBatchCommand : RequestCommand
                 throw;
             }
 
-            if (engine.NotAskedFor > 0)
+            if (engine.Unrequested > 0)
             {
-                pump.WriteWarning(Messages.Text("Warning.NotAskedForInRun", engine.NotAskedFor));
+                pump.WriteWarning(Messages.Text("Warning.NotAskedForInRun", engine.Unrequested));
             }
 
             return Summary(requests.RowCount, requests.Count, engine, reporter.Created, await RetriesAsync(engine.BatchIds, cancellationToken).ConfigureAwait(false));
@@ -331,7 +331,7 @@ public sealed class InvokeBatchCommand : RequestCommand
         var client = new BatchClient(_connection);
         foreach (string id in batchIds)
         {
-            if (await client.FindRetriesAsync(id, cancellationToken).ConfigureAwait(false) is { } retries)
+            if (await client.FindRetryCountsAsync(id, cancellationToken).ConfigureAwait(false) is { } retries)
             {
                 all = all is null ? retries : all + retries;
             }

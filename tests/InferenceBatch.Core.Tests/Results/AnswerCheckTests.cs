@@ -5,7 +5,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Results;
 
-/// <summary>A success status with a body that is no answer, as gateways and model servers send it.</summary>
+/// <summary>A success status with a body that is not an answer, as gateways and model servers send it.</summary>
 public sealed class AnswerCheckTests
 {
     [Theory]
@@ -56,7 +56,7 @@ public sealed class AnswerCheckTests
     [InlineData("null", "no_answer", "The answer is empty.", 200)]
     [InlineData("\"\"", "no_answer", "The answer is empty.", 200)]
     [InlineData("{}", "no_answer", "The answer is empty.", 200)]
-    public void A_body_that_is_no_answer_is_a_failure_in_the_services_own_words(string body, string code, string? message, int status)
+    public void A_body_that_is_not_an_answer_is_a_failure_with_the_message_of_the_service(string body, string code, string? message, int status)
     {
         BatchResult result = Read(body);
         Assert.Equal((ResultStatus.Failed, code, status), (result.Status, result.Error!.Code, result.StatusCode));
@@ -92,7 +92,7 @@ public sealed class AnswerCheckTests
     [InlineData("\"WEBVTT\"")]
     public void An_answer_of_any_endpoint_is_a_success(string body) => Assert.Equal((ResultStatus.Succeeded, 200), (Read(body).Status, Read(body).StatusCode));
 
-    /// <summary>The word that tells something, where the code only repeats the status.</summary>
+    /// <summary>If the code only repeats the status, a more specific field is used.</summary>
     [Theory]
     [InlineData("""{"error":{"code":400,"type":"exceed_context_size_error","message":"m"}}""", "exceed_context_size_error")]
     [InlineData("""{"error":{"code":"503","type":"unavailable_error","message":"m"}}""", "unavailable_error")]
@@ -102,7 +102,7 @@ public sealed class AnswerCheckTests
     [InlineData("""{"error":{"code":400,"message":"m"}}""", "400")]
     [InlineData("""{"error":{"code":1302,"type":"rate_limit","message":"m"}}""", "1302")]
     [InlineData("""{"error":{"code":"model_not_found","type":"invalid_request_error","message":"m"}}""", "model_not_found")]
-    public void The_code_is_the_telling_word(string body, string code) =>
+    public void The_code_is_the_most_specific_one(string body, string code) =>
         Assert.Equal(code, ResultLineReader.Read(System.Text.Encoding.UTF8.GetBytes($$"""{"custom_id":"a","response":{"status_code":400,"body":{{body}}},"error":null}""")).Error!.Code);
 
     [Fact]
@@ -113,12 +113,12 @@ public sealed class AnswerCheckTests
     private static BatchResult Read(string body) =>
         ResultLineReader.Read(System.Text.Encoding.UTF8.GetBytes($$"""{"custom_id":"a","response":{"status_code":200,"body":{{body}}},"error":null}"""));
 
-    /// <summary>Whether such bodies are answers depends on what was asked.</summary>
+    /// <summary>Whether these bodies are answers depends on the endpoint.</summary>
     [Theory]
     [InlineData("/v1/embeddings", """{"data":[],"model":"m"}""", "The answer has no 'data'.")]
     [InlineData("/v1/moderations", """{"results":[]}""", "The answer has no 'results'.")]
     [InlineData("/v1/responses", """{"status":"queued","output":[]}""", "The response has not ended: a batch cannot wait for a background response.")]
-    public void The_endpoint_decides_where_it_is_known(string endpoint, string body, string message)
+    public void A_known_endpoint_decides(string endpoint, string body, string message)
     {
         byte[] line = Encoding.UTF8.GetBytes($$"""{"custom_id":"a","response":{"status_code":200,"body":{{body}}},"error":null}""");
         Assert.Equal(message, ResultLineReader.Read(line, endpoint: endpoint).Error?.Message);
@@ -126,9 +126,9 @@ public sealed class AnswerCheckTests
         Assert.Equal(ResultStatus.Succeeded, ResultLineReader.Read(line).Status);
     }
 
-    /// <summary>A failure is held back and read a second time: by the same rule.</summary>
+    /// <summary>A stored failure is read a second time, by the same rule.</summary>
     [Fact]
-    public async Task A_batch_tells_its_endpoint_and_a_result_that_was_held_back_keeps_it()
+    public async Task A_stored_result_keeps_the_endpoint_of_its_batch()
     {
         using var server = new FaultServer();
         server.On("GET /v1/files/out/content", Answer.File("{\"custom_id\":\"a\",\"response\":{\"status_code\":200,\"body\":{\"data\":[]}},\"error\":null}\n"u8.ToArray()));

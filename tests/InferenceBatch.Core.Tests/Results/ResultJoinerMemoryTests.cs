@@ -11,13 +11,13 @@ public sealed class MemoryCollection
     public const string Name = "memory";
 }
 
-/// <summary>What a joiner keeps in memory.</summary>
+/// <summary>The memory use of a joiner.</summary>
 [Collection(MemoryCollection.Name)]
 public sealed class ResultJoinerMemoryTests
 {
-    /// <summary>The lines wait on disk: of 50,000 failures of 2 KB each, 100 MB, memory keeps less than a tenth.</summary>
+    /// <summary>The lines are on disk: 50,000 failures of 2 KB each (100 MB) use less than a tenth of that in memory.</summary>
     [Fact]
-    public void Failures_held_back_take_little_memory()
+    public void Stored_failures_take_little_memory()
     {
         var requests = new RequestList();
         for (int i = 0; i < 50_000; i++)

@@ -19,7 +19,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void What_never_came_back_is_listed_in_input_order()
+    public void Missing_results_are_returned_in_input_order()
     {
         var joiner = new ResultJoiner(Requests("a", "b", "c", "d"));
         joiner.Take(Result("c"));
@@ -30,12 +30,12 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_repeated_id_counts_once()
+    public void A_duplicate_ID_counts_once()
     {
         var joiner = new ResultJoiner(Requests("a"));
         Assert.NotNull(joiner.Take(Result("a")));
         Assert.Null(joiner.Take(Result("a")));
-        Assert.Equal((1, 0, 0), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+        Assert.Equal((1, 0, 0), (joiner.Duplicates, joiner.Unrequested, joiner.Missing));
     }
 
     /// <summary>The lines of request b, and which of them is its result: "ok 1" succeeds, "bad 2" fails with that message, "none 3" fails without a reason.</summary>
@@ -51,7 +51,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
     [InlineData("bad 1,ok 2,bad 3", "ok 2")]
     [InlineData("bad 1,ok 2,ok 3", "ok 2")]
     [InlineData("bad 1,expired 2", "expired 2")]
-    public void Of_several_lines_the_first_success_counts_or_else_the_last_failure_that_says_why(string lines, string wanted)
+    public void Of_several_lines_the_first_success_or_the_last_failure_with_a_reason_counts(string lines, string expected)
     {
         foreach (bool isOrdered in new[] { false, true })
         {
@@ -61,7 +61,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
             var results = new List<BatchResult>();
             foreach ((string line, int number) in all.Select((line, number) => (line, number)).Append(("ok 9", 9)))
             {
-                spool?.CopyFrom($"batch_{number}");
+                spool?.CopyResults($"batch_{number}");
                 if (joiner.Take(Told(number == 9 ? "c" : "b", line, $"batch_{number}")) is { } given)
                 {
                     results.Add(given);
@@ -70,17 +70,17 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
 
             results.AddRange(joiner.Finish());
             BatchResult result = Assert.Single(results, result => result.CustomId == "b");
-            Assert.Equal(wanted.StartsWith("ok", StringComparison.Ordinal) ? ResultStatus.Succeeded
-                : wanted.StartsWith("expired", StringComparison.Ordinal) ? ResultStatus.Expired : ResultStatus.Failed, result.Status);
-            Assert.Equal(Array.IndexOf(all, wanted), int.Parse(result.BatchId!["batch_".Length..], System.Globalization.CultureInfo.InvariantCulture));
+            Assert.Equal(expected.StartsWith("ok", StringComparison.Ordinal) ? ResultStatus.Succeeded
+                : expected.StartsWith("expired", StringComparison.Ordinal) ? ResultStatus.Expired : ResultStatus.Failed, result.Status);
+            Assert.Equal(Array.IndexOf(all, expected), int.Parse(result.BatchId!["batch_".Length..], System.Globalization.CultureInfo.InvariantCulture));
             Assert.Equal("object b", result.InputObject);
             Assert.Equal(["a", "b", "c"], results.Select(one => one.CustomId).Order());
-            Assert.Equal((all.Length - 1, 0, 1), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+            Assert.Equal((all.Length - 1, 0, 1), (joiner.Duplicates, joiner.Unrequested, joiner.Missing));
         }
     }
 
     [Fact]
-    public void Failures_are_held_back_until_the_end_and_successes_are_not()
+    public void Failures_are_stored_until_the_end_and_successes_are_not()
     {
         using var joiner = new ResultJoiner(Requests("a", "b", "c"));
         Assert.Null(joiner.Take(Told("c", "bad 1")));
@@ -90,19 +90,19 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void What_nobody_asked_for_is_given_and_counted()
+    public void Unrequested_results_are_returned_and_counted()
     {
         var joiner = new ResultJoiner(Requests("a"));
         BatchResult stranger = joiner.Take(Result("z"))!;
         Assert.Null(stranger.Request);
-        Assert.Equal((0, 1, 1), (joiner.Duplicates, joiner.NotAskedFor, joiner.Missing));
+        Assert.Equal((0, 1, 1), (joiner.Duplicates, joiner.Unrequested, joiner.Missing));
     }
 
     [Fact]
-    public void Ordered_results_come_at_the_end_in_the_order_of_the_requests()
+    public void Ordered_results_are_returned_at_the_end_in_the_order_of_the_requests()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(Ordered_results_come_at_the_end_in_the_order_of_the_requests));
+        Random random = Seed.For(nameof(Ordered_results_are_returned_at_the_end_in_the_order_of_the_requests));
         string[] ids = [.. Enumerable.Range(1, 2_000).Select(i => $"request-{i}")];
         string[] coming = [.. ids.Where(_ => random.Next(10) > 0), .. ids.Where(_ => random.Next(20) == 0)];
         random.Shuffle(coming);
@@ -110,7 +110,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         var joiner = new ResultJoiner(Requests(ids), spool);
         foreach (IGrouping<int, string> batch in coming.GroupBy(id => id.Length))
         {
-            spool.CopyFrom($"batch_{batch.Key}");
+            spool.CopyResults($"batch_{batch.Key}");
             Assert.All(batch, id => Assert.Null(joiner.Take(Result(id, $"batch_{id.Length}"))));
         }
 
@@ -130,13 +130,13 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task Ordered_results_of_a_file_are_read_for_their_ids_first_and_a_strangers_whole()
+    public async Task Ordered_results_of_a_file_are_read_by_ID_first_and_unrequested_ones_in_full()
     {
         string path = WriteFile(ResultText("b") + "\n" + ResultText("z") + "\r\n\n" + ResultText("a"));
         try
         {
             using var spool = new ResultSpool(2, text => text + "!");
-            spool.TakeFrom(path, "batch_1");
+            spool.ReadFrom(path, "batch_1");
             var joiner = new ResultJoiner(Requests("a", "b"), spool);
             var strangers = new List<BatchResult>();
             using FileStream stream = File.OpenRead(path);
@@ -148,8 +148,8 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
                 }
             }
 
-            (string, string?, object?, string?)[] wanted = [("a", "text of a", "text of a!", "batch_1"), ("b", "text of b", "text of b!", "batch_1"), ("z", "text of z", "text of z!", "batch_1")];
-            Assert.Equal(wanted, joiner.Finish().Concat(strangers).Select(result => (result.CustomId, result.Text, result.Value, result.BatchId)));
+            (string, string?, object?, string?)[] expected = [("a", "text of a", "text of a!", "batch_1"), ("b", "text of b", "text of b!", "batch_1"), ("z", "text of z", "text of z!", "batch_1")];
+            Assert.Equal(expected, joiner.Finish().Concat(strangers).Select(result => (result.CustomId, result.Text, result.Value, result.BatchId)));
         }
         finally
         {
@@ -158,7 +158,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_list_takes_each_id_once()
+    public void A_list_accepts_each_ID_once()
     {
         RequestList requests = Requests("a", "b");
         Assert.False(requests.Add(new BatchRequest { CustomId = "a", Url = "/v1/embeddings", BodyUtf8 = "{}"u8.ToArray() }));
@@ -173,7 +173,7 @@ public sealed class ResultJoinerTests(ITestOutputHelper output)
         try
         {
             using var index = new RequestIndex();
-            Assert.Equal(2, index.Add(first)); // One that is no request, one that repeats an id.
+            Assert.Equal(2, index.Add(first)); // A line that is not a request, and a line with a duplicate ID.
             Assert.Equal(1, index.Add(second));
             Assert.Equal(3, index.Count);
             Assert.Equal((0, 1, 2, -1), (index.Find("a"), index.Find("😀\n"), index.Find("c"), index.Find("d")));

@@ -11,7 +11,7 @@ public sealed class ResultLineReaderTests
     private const string Chat =
         """{"id":"chatcmpl-1","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Paris."},"finish_reason":"stop"}],"usage":{"prompt_tokens":22,"completion_tokens":2,"total_tokens":24}}""";
 
-    /// <summary>A text is read from its place in the line, unless it stands in none.</summary>
+    /// <summary>A text is read from its position in the line, if it has one.</summary>
     [Theory]
     [InlineData("""{"choices":[{"message":{"content":"a \"b\" \u00e9\n"}}]}""", "a \"b\" é\n")]
     [InlineData("""{"choices":[{"message":{"content":""}}]}""", "")]
@@ -21,7 +21,7 @@ public sealed class ResultLineReaderTests
     [InlineData("""{"choices":[{"message":{"content":[{"type":"text","text":"first"}],"content":"second"}}]}""", "second")]
     [InlineData("""{"choices":[{"text":"first","text":null}]}""", null)]
     [InlineData("\"{\\\"choices\\\":[{\\\"text\\\":\\\"inside\\\"}]}\"", "inside")]
-    public void Text_is_what_stands_last(string body, string? text)
+    public void The_last_text_counts(string body, string? text)
     {
         BatchResult result = ResultLineReader.Read(Encoding.UTF8.GetBytes("{\"custom_id\":\"é\",\"response\":{\"status_code\":200,\"body\":" + body + "}}"));
         Assert.Equal((text, ResultStatus.Succeeded), (result.Text, result.Status));
@@ -29,7 +29,7 @@ public sealed class ResultLineReaderTests
     }
 
     [Fact]
-    public void The_documents_answer()
+    public void The_documented_answer_is_read()
     {
         string line = Answered(Chat);
         BatchResult result = ResultLineReader.Read(Encoding.UTF8.GetBytes(line), "batch_9");
@@ -42,7 +42,7 @@ public sealed class ResultLineReaderTests
     }
 
     [Fact]
-    public void The_documents_expired_line()
+    public void The_documented_expired_line_is_read()
     {
         BatchResult result = Read(
             """{"id":"batch_req_123","custom_id":"request-3","response":null,"error":{"code":"batch_expired","message":"This request could not be executed before the completion window expired."}}""");
@@ -53,7 +53,7 @@ public sealed class ResultLineReaderTests
     }
 
     [Fact]
-    public void Inference_nets_lines_have_no_error_on_success_and_the_batchs_id_on_every_line()
+    public void Lines_of_Inference_net_without_error_and_with_the_batch_ID_are_read()
     {
         Assert.Equal(ResultStatus.Succeeded, Read(
             $$$"""{"id":"-Kd3","custom_id":"a","response":{"status_code":200,"request_id":"r","body":{{{Chat}}}}}""").Status);
@@ -77,14 +77,14 @@ public sealed class ResultLineReaderTests
     [InlineData(400, ResultStatus.Failed)]
     [InlineData(500, ResultStatus.Failed)]
     [InlineData(0, ResultStatus.Failed)]
-    public void A_status_other_than_2xx_is_a_failure_in_whatever_file_it_stands(int code, ResultStatus status)
+    public void A_status_other_than_2xx_is_a_failure_in_every_file(int code, ResultStatus status)
     {
         BatchResult result = Read(Answered(Chat, code));
         Assert.Equal((status, code), (result.Status, result.StatusCode));
         Assert.Equal(status == ResultStatus.Failed, result.Error is not null);
     }
 
-    /// <summary>The error is wanted in one place, wherever the service put it.</summary>
+    /// <summary>The result has the error in one place, wherever the service puts it.</summary>
     [Theory]
     [InlineData("""{"custom_id":"a","response":{"status_code":400,"body":{"error":{"message":"m","code":"c"}}},"error":null}""", "c", "m")]
     [InlineData("""{"custom_id":"a","response":{"status_code":400,"body":{"error":"m"}}}""", "error", "m")]
@@ -102,7 +102,7 @@ public sealed class ResultLineReaderTests
     [InlineData("""{"custom_id":"a","response":null,"error":null}""", "no_response", null)]
     [InlineData("""{"custom_id":"a"}""", "no_response", null)]
     [InlineData("""{"custom_id":"a","response":"oops"}""", "no_response", null)]
-    public void The_error_is_found_wherever_it_stands(string line, string code, string? message)
+    public void The_error_is_found_in_every_place(string line, string code, string? message)
     {
         BatchResult result = Read(line);
         Assert.Equal(ResultStatus.Failed, result.Status);
@@ -139,14 +139,14 @@ public sealed class ResultLineReaderTests
     [InlineData("""{"prompt_tokens":5,"total_tokens":5}""", 5L, null, 5L)]
     [InlineData("""{"prompt_tokens":"1","completion_tokens":null,"total_tokens":1.5}""", 1L, null, null)]
     [InlineData("null", null, null, null)]
-    public void Usage_in_both_vocabularies(string usage, long? prompt, long? completion, long? total)
+    public void Usage_is_read_with_both_names(string usage, long? prompt, long? completion, long? total)
     {
         BatchResult result = Read(Answered($$$"""{"usage":{{{usage}}},"choices":[]}"""));
         Assert.Equal((prompt, completion, total), (result.PromptTokens, result.CompletionTokens, result.TotalTokens));
     }
 
     [Fact]
-    public void A_body_that_is_a_string_holding_JSON_is_read_as_that_JSON()
+    public void A_body_that_is_a_string_with_JSON_is_read_as_JSON()
     {
         BatchResult result = Read($$"""{"custom_id":"a","response":{"status_code":200,"body":{{JsonSerializer.Serialize(Chat)}}},"error":null}""");
         Assert.Equal((ResultStatus.Succeeded, "Paris.", 24L), (result.Status, result.Text, result.TotalTokens));
@@ -171,14 +171,14 @@ public sealed class ResultLineReaderTests
     [InlineData("""{"custom_id":"😀\n\u00e4"}""", "😀\nä")]
     [InlineData("""{"custom_id":null}""", "")]
     [InlineData("{}", "")]
-    public void Ids_of_every_kind(string line, string id) => Assert.Equal(id, Read(line).CustomId);
+    public void IDs_of_every_kind_are_read(string line, string id) => Assert.Equal(id, Read(line).CustomId);
 
-    /// <summary>A model cut off within an emoji ends its text in half a pair, and some services send that on.</summary>
+    /// <summary>If a model stops within an emoji, its text ends with half a surrogate pair, and some services return it.</summary>
     [Theory]
     [InlineData("""{"choices":[{"message":{"content":"Hi \ud83d"},"finish_reason":"length"}]}""")]
     [InlineData("""{"choices":[{"text":"Hi \ud83d","finish_reason":"length"}]}""")]
     [InlineData("""{"output":[{"content":[{"type":"output_text","text":"Hi \ud83d"}]}],"status":"length"}""")]
-    public void Half_a_surrogate_pair_costs_one_character_not_the_line(string body)
+    public void Half_a_surrogate_pair_replaces_one_character_only(string body)
     {
         BatchResult result = Read(Answered(body));
         Assert.Equal(("Hi \ufffd", "length"), (result.Text, result.FinishReason));
@@ -189,7 +189,7 @@ public sealed class ResultLineReaderTests
     }
 
     [Fact]
-    public void Bytes_that_are_not_UTF8_cost_a_character_too()
+    public void Bytes_that_are_not_UTF8_replace_one_character_only()
     {
         byte[] line = Encoding.Latin1.GetBytes(Answered(Chat.Replace("Paris", "Zürich", StringComparison.Ordinal)));
         Assert.Equal("Z\ufffdrich.", ResultLineReader.Read(line).Text);
@@ -203,10 +203,10 @@ public sealed class ResultLineReaderTests
     [InlineData("{}{}")]
     [InlineData("""{"custom_id":"a","response":{"status_code":200,"body":{"cho""")]
     [InlineData("<html>")]
-    public void What_is_no_JSON_object_is_a_JsonException(string line) => Assert.ThrowsAny<JsonException>(() => Read(line));
+    public void A_line_that_is_not_a_JSON_object_is_a_JsonException(string line) => Assert.ThrowsAny<JsonException>(() => Read(line));
 
     [Fact]
-    public void Value_is_read_once_and_only_when_asked_for()
+    public void Value_is_read_once_when_it_is_needed()
     {
         int reads = 0;
         BatchResult result = ResultLineReader.Read(Encoding.UTF8.GetBytes(Answered(Chat)), null, text =>
@@ -222,7 +222,7 @@ public sealed class ResultLineReaderTests
     }
 
     [Fact]
-    public void What_ResultLine_writes_reads_back()
+    public void Lines_of_ResultLine_can_be_read()
     {
         var buffer = new System.Buffers.ArrayBufferWriter<byte>();
         ResultLine.WriteAnswer(buffer, "batch_req_1"u8, "\"ä\\\"1\""u8, 200, "req_1"u8, Encoding.UTF8.GetBytes(Chat));

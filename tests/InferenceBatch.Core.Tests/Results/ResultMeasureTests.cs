@@ -4,11 +4,11 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Results;
 
-/// <summary>What results add up to.</summary>
+/// <summary>The counts of results.</summary>
 public sealed class ResultMeasureTests
 {
     [Fact]
-    public void Outcomes_failures_and_tokens_add_up()
+    public void Outcomes_failures_and_tokens_are_counted()
     {
         BatchResultMeasure sum = Sum(
             new PriceTable(new ModelPrice(1_000_000, 2_000_000)),
@@ -22,15 +22,15 @@ public sealed class ResultMeasureTests
     }
 
     [Fact]
-    public void Nothing_adds_up_to_nothing_known()
+    public void Without_results_tokens_and_cost_are_unknown()
     {
         BatchResultMeasure sum = Sum(new PriceTable(new ModelPrice(1, 1)));
         Assert.Equal((0L, null, null, null), (sum.Count, sum.InputTokens, sum.TotalTokens, sum.Cost));
     }
 
-    /// <summary>A sum short of one model's tokens would be taken for the whole.</summary>
+    /// <summary>Without the tokens of one model, the sum would look complete, but be too low.</summary>
     [Fact]
-    public void One_model_without_a_price_makes_the_cost_unknown_and_is_named()
+    public void A_model_without_a_price_makes_the_cost_unknown_and_is_named()
     {
         string path = Path.GetTempFileName();
         File.WriteAllText(path, """{"m":{"input":1,"output":1}}""");
@@ -48,7 +48,7 @@ public sealed class ResultMeasureTests
     }
 
     [Fact]
-    public void A_dated_answer_is_priced_by_the_model_asked_for()
+    public void A_dated_model_is_priced_by_the_requested_model()
     {
         string path = Path.GetTempFileName();
         File.WriteAllText(path, """{"m":{"input":1000000,"output":1000000}}""");
@@ -65,7 +65,7 @@ public sealed class ResultMeasureTests
     }
 
     [Fact]
-    public void Codes_without_end_do_not_fill_the_memory()
+    public void The_number_of_codes_is_limited()
     {
         BatchResultMeasure sum = Sum(new PriceTable(), [.. Enumerable.Range(0, 1000).Select(i => Failed($"code-{i:0000}"))]);
         Assert.Equal(101, sum.Failures.Count);
@@ -74,7 +74,7 @@ public sealed class ResultMeasureTests
     }
 
     [Fact]
-    public void Answers_that_are_not_the_JSON_asked_for_are_counted()
+    public void Answers_that_are_not_the_expected_JSON_are_counted()
     {
         var cut = new BatchResult { CustomId = "a", Status = ResultStatus.Succeeded, Text = "{\"a\":", FinishReason = "length" };
         Assert.Equal(1, Sum(new PriceTable(), cut, Answer(1, 1)).ValueErrors);

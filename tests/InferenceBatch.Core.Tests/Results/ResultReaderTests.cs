@@ -17,7 +17,7 @@ public sealed class ResultReaderTests : IDisposable
     public void Dispose() => _server.Dispose();
 
     [Fact]
-    public async Task A_batchs_results_are_those_of_its_output_file_then_its_error_file()
+    public async Task The_results_of_a_batch_are_those_of_its_output_file_then_its_error_file()
     {
         _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("c", "a")))
             .On("GET /v1/files/err/content", Answer.Whole(200, "text/plain", "{\"custom_id\":\"b\",\"response\":null,\"error\":{\"code\":\"batch_expired\"}}\n"u8.ToArray()));
@@ -28,7 +28,7 @@ public sealed class ResultReaderTests : IDisposable
     }
 
     [Fact]
-    public async Task Files_may_be_absent_or_empty_or_one()
+    public async Task Files_may_be_missing_empty_or_the_same()
     {
         _server.On("GET /v1/files/empty/content", Answer.Whole(200, "text/plain", []))
             .On("GET /v1/files/both/content", Answer.Whole(200, "text/plain", Lines("a")));
@@ -40,7 +40,7 @@ public sealed class ResultReaderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_connection_that_breaks_costs_no_line_and_repeats_none()
+    public async Task A_broken_connection_neither_loses_nor_repeats_a_line()
     {
         byte[] file = Lines([.. Enumerable.Range(1, 5_000).Select(i => $"request-{i}")]);
         _server.On(
@@ -51,7 +51,7 @@ public sealed class ResultReaderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_bad_line_is_told_and_the_others_go_on()
+    public async Task An_invalid_line_is_reported_and_the_others_are_read()
     {
         List<BatchResult> results = await ReadAsync("{\"custom_id\":\"a\"}\n\n \r\noops\n{\"custom_id\":\"b\"}\r\n[1]\n{\"custom_id\":\"c\"}");
         Assert.Equal(["a", "b", "c"], results.Select(result => result.CustomId));
@@ -59,7 +59,7 @@ public sealed class ResultReaderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_last_line_that_is_cut_off_is_an_incomplete_download()
+    public async Task An_incomplete_last_line_is_an_incomplete_download()
     {
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => ReadAsync("{\"custom_id\":\"a\"}\n{\"custom_id\":\"b\",\"resp"));
         Assert.Equal(ServiceErrorKind.DownloadIncomplete, exception.Kind);
@@ -67,11 +67,11 @@ public sealed class ResultReaderTests : IDisposable
     }
 
     [Fact]
-    public async Task Repeated_ids_are_all_given() =>
+    public async Task All_lines_of_a_duplicate_ID_are_returned() =>
         Assert.Equal(["a", "a", "b"], (await ReadAsync(Encoding.UTF8.GetString(Lines("a", "a", "b")))).Select(result => result.CustomId));
 
     [Fact]
-    public async Task A_missing_file_is_told_with_its_id()
+    public async Task A_missing_file_is_reported_with_its_ID()
     {
         _server.On("GET /v1/files/out/content", Answer.Json("""{"error":{"message":"No such File object: out"}}""", 404));
         ServiceException exception = await Clients.FailsAsync(Reader.ReadAsync(Clients.For(_server, _time), Finished("out", null)).ToListAsync());
@@ -85,7 +85,7 @@ public sealed class ResultReaderTests : IDisposable
     [InlineData("410")]
     [InlineData("500")]
     [InlineData("page")]
-    public async Task A_file_that_cannot_be_read_leaves_the_other(string fault)
+    public async Task An_unreadable_file_does_not_affect_the_other(string fault)
     {
         foreach (string broken in new[] { "out", "err" })
         {
@@ -93,29 +93,29 @@ public sealed class ResultReaderTests : IDisposable
             _server.On($"GET /v1/files/{broken}/content", Fault(fault))
                 .On($"GET /v1/files/{(broken == "out" ? "err" : "out")}/content", Answer.Whole(200, "text/plain", Lines("a", "b")));
 
-            // All requests have a result: a warning, and no wait.
+            // All requests have a result, so there is a warning and no wait.
             ResultReader reader = Reader;
             Assert.Equal(2, (await reader.ReadAsync(Clients.For(_server, _time), Counted(2, 0, 2, "out", "err")).ToListAsync()).Count);
-            Assert.NotNull(reader.Unread);
+            Assert.NotNull(reader.UnreadFileError);
 
-            // One has none: what can be read is given before the error.
+            // One request has no result: readable results are returned before the error.
             reader = Reader;
             var results = new List<BatchResult>();
             ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => ReadIntoAsync(results, reader, Counted(2, 1, 3, "out", "err")));
             Assert.Equal(["a", "b"], results.Select(result => result.CustomId));
-            Assert.Null(reader.Unread);
+            Assert.Null(reader.UnreadFileError);
             Assert.Contains(fault == "page" ? "page" : fault[..3], exception.Message, StringComparison.Ordinal);
         }
     }
 
     [Fact]
-    public async Task A_file_that_is_shown_late_is_waited_for_and_its_lines_come_once()
+    public async Task A_late_file_is_waited_for_and_its_lines_are_returned_once()
     {
         DateTimeOffset began = _time.GetUtcNow();
         var late = new List<string>();
         _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("a", "b")))
             .On("GET /v1/files/err/content", Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4) ? Fault("404") : Answer.Whole(200, "text/plain", Lines("c"))));
-        var reader = new ResultReader { OnLate = batch => late.Add(batch.Id) };
+        var reader = new ResultReader { OnResultsLate = batch => late.Add(batch.Id) };
         Assert.Equal(["a", "b", "c"], (await reader.ReadAsync(Clients.For(_server, _time), Counted(2, 1, 3, "out", "err")).ToListAsync()).Select(result => result.CustomId));
         Assert.Equal(["batch_1"], late);
         Assert.Equal(1, _server.Asked.Count(call => call.Contains("/out/", StringComparison.Ordinal)));
@@ -126,7 +126,7 @@ public sealed class ResultReaderTests : IDisposable
     [InlineData(3, 0, 3, null)]
     [InlineData(0, 0, 0, null)]
     [InlineData(0, 0, 3, null)]
-    public async Task A_batch_that_names_its_files_late_is_asked_again(int completed, int failed, int total, string? output)
+    public async Task A_batch_that_names_its_files_late_is_polled_again(int completed, int failed, int total, string? output)
     {
         DateTimeOffset began = _time.GetUtcNow();
         _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("a", "b")))
@@ -141,13 +141,13 @@ public sealed class ResultReaderTests : IDisposable
         }
 
         Assert.Equal(3, read);
-        Assert.Equal("err", reader.LastRead?.ErrorFileId);
+        Assert.Equal("err", reader.LastBatch?.ErrorFileId);
     }
 
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_file_that_grows_gives_each_line_once(bool hasRanges)
+    public async Task Each_line_of_a_growing_file_is_returned_once(bool hasRanges)
     {
         byte[] all = Lines("a", "b", "c");
         DateTimeOffset began = _time.GetUtcNow();
@@ -167,11 +167,11 @@ public sealed class ResultReaderTests : IDisposable
         Assert.Equal(["a", "b", "c"], read);
     }
 
-    /// <summary>A line that repeats an id answers no other request: the file that cannot be read is not harmless, and one that comes late is waited for.</summary>
+    /// <summary>A duplicate line is not a result of another request. So an unreadable file is not harmless, and a late file is waited for.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Lines_that_repeat_an_id_do_not_stand_for_others(bool comesLate)
+    public async Task Duplicate_lines_do_not_count_for_other_requests(bool comesLate)
     {
         DateTimeOffset began = _time.GetUtcNow();
         _server.On("GET /v1/files/out/content", Answer.Whole(200, "text/plain", Lines("a", "a", "b")))
@@ -201,11 +201,11 @@ public sealed class ResultReaderTests : IDisposable
         }
 
         Assert.Equal(comesLate ? ["a", "a", "b", "c"] : ["a", "a", "b"], ids);
-        Assert.Null(reader.Unread);
+        Assert.Null(reader.UnreadFileError);
     }
 
     [Fact]
-    public async Task What_never_comes_is_waited_for_five_minutes_and_in_an_old_batch_not_at_all()
+    public async Task Missing_files_are_waited_for_five_minutes_and_not_at_all_in_an_old_batch()
     {
         _server.On("GET /v1/files/out/content", Fault("404"));
         foreach (bool isOld in new[] { false, true })
@@ -244,7 +244,7 @@ public sealed class ResultReaderTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_stops_reading_closes_the_connection()
+    public async Task A_reader_that_stops_closes_the_connection()
     {
         byte[] file = Lines([.. Enumerable.Range(1, 100_000).Select(i => $"request-{i}")]);
         var broken = new TaskCompletionSource();

@@ -4,7 +4,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Results;
 
-/// <summary>What tells an answer that was to be JSON, and is not, from a success.</summary>
+/// <summary>How an answer that should be JSON, but is not, differs from a success.</summary>
 public sealed class ValueErrorTests
 {
     private const string CutOff = "the answer was cut off by the token limit";
@@ -15,7 +15,7 @@ public sealed class ValueErrorTests
     [InlineData("""{"response_format":{"type":"json_object"},"model":"m"}""")]
     [InlineData("""{"input":"x","text":{"verbosity":"low","format":{"name":"r","schema":{"type":"object"},"type":"json_schema"}}}""")]
     [InlineData("""{"input":"x","text":{"format":{"type":"json_object"}}}""")]
-    public void Every_way_to_ask_for_JSON_counts(string body)
+    public void Every_way_to_request_JSON_is_recognized(string body)
     {
         Assert.Equal(CutOff, Of("""{"a":""", "length", body).ValueError);
         Assert.StartsWith("the answer is not JSON: ", Of("Sure! {}", "stop", body).ValueError, StringComparison.Ordinal);
@@ -28,7 +28,7 @@ public sealed class ValueErrorTests
     [InlineData("""{"response_format":null,"text":"json_schema"}""")]
     [InlineData("""{"text":{"format":{"type":"text"}},"x":{"response_format":{"type":"json_object"}}}""")]
     [InlineData("nonsense")]
-    public void A_request_for_text_has_no_value_to_miss(string body)
+    public void A_request_for_text_has_no_value_error(string body)
     {
         Assert.Null(Of("""{"a":""", "length", body).ValueError);
         Assert.Null(Of("Paris.", "stop", body).ValueError);
@@ -38,15 +38,15 @@ public sealed class ValueErrorTests
     [InlineData("length", CutOff)]
     [InlineData("incomplete", "the answer was cut off before its end")]
     [InlineData("content_filter", "the answer was cut off by the service's content filter")]
-    public void An_answer_without_its_end_says_why(string finishReason, string problem)
+    public void A_truncated_answer_has_a_reason(string finishReason, string problem)
     {
         Assert.Equal(problem, Of("""{"a":[1,""", finishReason, Schema).ValueError);
         Assert.Equal(problem, Of("", finishReason, Schema).ValueError);
     }
 
-    /// <summary>JSON mode is known to end in white space up to the limit; the value is whole all the same.</summary>
+    /// <summary>In JSON mode, models may add white space up to the limit. The value is complete nevertheless.</summary>
     [Fact]
-    public void A_whole_value_before_the_limit_is_no_problem() => Assert.Null(Of("{\"a\":1}   \n \n", "length", Schema).ValueError);
+    public void A_complete_value_before_the_limit_is_valid() => Assert.Null(Of("{\"a\":1}   \n \n", "length", Schema).ValueError);
 
     [Theory]
     [InlineData("```json\n{}\n```", "it stands between ``` lines")]
@@ -57,7 +57,7 @@ public sealed class ValueErrorTests
     [InlineData("{\"a\":\"\\ud83d\"}", "it holds half a surrogate pair")]
     [InlineData("42", "it is a single value, no object and no array")]
     [InlineData("", "it is empty")]
-    public void What_gives_no_object_and_no_array_says_so(string text, string why)
+    public void An_answer_without_an_object_or_array_is_a_value_error(string text, string why)
     {
         BatchResult result = Of(text, "stop", Schema);
         Assert.Equal("the answer is not JSON: " + why, result.ValueError);
@@ -70,11 +70,11 @@ public sealed class ValueErrorTests
     [InlineData("Paris.", "length", null)]
     [InlineData("{\"a\":1}", "stop", null)]
     [InlineData("", "stop", null)]
-    public void Without_a_request_only_what_begins_as_JSON_counts(string text, string finishReason, string? problem) =>
+    public void Without_a_request_only_text_that_starts_as_JSON_counts(string text, string finishReason, string? problem) =>
         Assert.Equal(problem, Of(text, finishReason, null).ValueError);
 
     [Fact]
-    public void Joining_the_request_afterwards_decides_anew()
+    public void A_request_that_is_set_later_is_evaluated()
     {
         BatchResult result = Of("no", "stop", null);
         Assert.Null(result.ValueError);
@@ -83,7 +83,7 @@ public sealed class ValueErrorTests
     }
 
     [Fact]
-    public void A_tool_call_and_a_failed_line_have_none()
+    public void A_tool_call_and_a_failed_line_have_no_value_error()
     {
         var call = new BatchResult { CustomId = "a", Status = ResultStatus.Succeeded, FinishReason = "tool_calls", Request = Request(Schema) };
         var failed = new BatchResult { CustomId = "a", Status = ResultStatus.Failed, Text = "{", Request = Request(Schema) };

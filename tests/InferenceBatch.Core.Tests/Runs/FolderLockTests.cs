@@ -5,7 +5,7 @@ using InferenceBatch.Results;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Who holds a checkpoint, and what a killed process leaves.</summary>
+/// <summary>Which process uses a checkpoint, and the files of a killed process.</summary>
 public sealed class FolderLockTests : IDisposable
 {
     private static readonly JsonSerializerOptions s_options = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
@@ -21,7 +21,7 @@ public sealed class FolderLockTests : IDisposable
     }
 
     [Fact]
-    public void The_process_that_holds_a_checkpoint_is_named_with_its_start()
+    public void The_process_that_uses_a_checkpoint_is_named_with_its_start()
     {
         using RunStore store = RunStore.Open(_folder);
         RunStoreInUseException problem = Assert.Throws<RunStoreInUseException>(() => RunStore.Open(_folder));
@@ -43,7 +43,7 @@ public sealed class FolderLockTests : IDisposable
     }
 
     [Fact]
-    public void A_checkpoint_that_was_closed_says_nothing_of_its_last_process()
+    public void A_closed_checkpoint_does_not_name_its_last_process()
     {
         RunStore.Open(_folder).Dispose();
         Assert.False(File.Exists(Path.Combine(_folder, FolderLock.OwnerName)));
@@ -51,7 +51,7 @@ public sealed class FolderLockTests : IDisposable
     }
 
     [Fact]
-    public void A_lock_that_a_killed_process_left_does_not_block()
+    public void The_lock_of_a_killed_process_does_not_block()
     {
         Leave(_folder, DeadProcess());
         using RunStore store = RunStore.Open(_folder);
@@ -71,7 +71,7 @@ public sealed class FolderLockTests : IDisposable
         File.Delete(Path.Combine(unlocked, FolderLock.LockName));
         File.WriteAllText(Path.Combine(unnamed, FolderLock.LockName), "");
         using var mine = TemporaryFolder.Create();
-        // Held by this process, whatever its owner file says.
+        // This process has the lock, whatever the owner file says.
         File.WriteAllText(Path.Combine(mine.FullPath, FolderLock.OwnerName), OwnerText(gone));
         try
         {
@@ -93,7 +93,7 @@ public sealed class FolderLockTests : IDisposable
     }
 
     [Fact]
-    public void A_link_in_the_place_of_a_temporary_folder_is_not_followed()
+    public void A_link_instead_of_a_temporary_folder_is_not_followed()
     {
         string link = Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}");
         string target = Directory.CreateTempSubdirectory("precious-").FullName;
@@ -112,7 +112,7 @@ public sealed class FolderLockTests : IDisposable
     }
 
     [Fact]
-    public void What_a_kill_left_in_a_checkpoint_is_deleted_and_what_the_journal_names_stays()
+    public void Leftovers_of_a_kill_are_deleted_and_files_in_the_journal_are_kept()
     {
         string part = """{"step":"Spooled","attempt":1,"parts":[{"path":"part.jsonl","requestCount":1,"bytes":1,"endpoint":"/v1"}]}""";
         File.WriteAllLines(Path.Combine(_folder, "journal.jsonl"), ["""{"step":"Began","address":"http://127.0.0.1:1/"}""", part]);
@@ -129,10 +129,10 @@ public sealed class FolderLockTests : IDisposable
     }
 
     [Fact]
-    public void A_spool_of_results_has_no_name_that_a_kill_could_leave()
+    public void A_spool_has_no_file_name_that_a_kill_could_leave()
     {
         using var spool = new ResultSpool(1);
-        spool.CopyFrom(null);
+        spool.CopyResults(null);
         spool.Add(0, new Model.BatchResult { CustomId = "a", JsonUtf8 = """{"custom_id":"a"}"""u8.ToArray() });
         Assert.Equal("a", spool.Read(0).CustomId);
         if (OperatingSystem.IsLinux())

@@ -6,7 +6,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>A run whose disk is full: told as what it is, and continued once there is room.</summary>
+/// <summary>A run with a full disk: it is reported as such, and the run can be resumed when there is room.</summary>
 public sealed class FullDiskTests : IDisposable
 {
     private const int Small = 128 * 1024;
@@ -18,7 +18,7 @@ public sealed class FullDiskTests : IDisposable
     public void Dispose() => _server.Dispose();
 
     [SmallDiskFact]
-    public void A_step_that_could_not_be_written_leaves_no_half_line_in_the_journal()
+    public void A_failed_write_leaves_no_partial_line_in_the_journal()
     {
         using var disk = new SmallDisk(Small);
         string folder = Path.Combine(disk.Folder, "run");
@@ -45,7 +45,7 @@ public sealed class FullDiskTests : IDisposable
     }
 
     [SmallDiskFact]
-    public async Task Results_for_which_there_is_no_room_are_fetched_later_and_not_bought_again()
+    public async Task Results_without_room_are_downloaded_later_and_not_paid_for_again()
     {
         using var disk = new SmallDisk(Small);
         string folder = Path.Combine(disk.Folder, "run");
@@ -68,7 +68,7 @@ public sealed class FullDiskTests : IDisposable
     }
 
     [SmallDiskFact]
-    public async Task Requests_for_which_there_is_no_room_are_told_and_nothing_was_sent()
+    public async Task Requests_without_room_are_reported_and_nothing_is_sent()
     {
         using var disk = new SmallDisk(Small);
         string folder = Path.Combine(disk.Folder, "run");
@@ -87,7 +87,7 @@ public sealed class FullDiskTests : IDisposable
             });
         }
 
-        // The same command begins again.
+        // The same command starts again.
         disk.Grow(Room);
         _server.On("POST /v1/files", Answer.Json("nope", 400));
         await RunAsync(folder);
@@ -95,7 +95,7 @@ public sealed class FullDiskTests : IDisposable
     }
 
     [SmallDiskFact]
-    public void A_folder_that_cannot_be_made_is_not_one_in_use()
+    public void A_folder_that_cannot_be_created_is_not_reported_as_in_use()
     {
         using var disk = new SmallDisk(Small);
         Assert.Throws<FileUnwritableException>(() => RunStore.Open("/sys/no-such-run"));
@@ -105,7 +105,7 @@ public sealed class FullDiskTests : IDisposable
     }
 
     [SmallDiskFact]
-    public void A_batch_file_for_which_there_is_no_room_leaves_nothing_behind()
+    public void A_batch_file_without_room_leaves_nothing_behind()
     {
         using var disk = new SmallDisk(Small);
         using (var splitter = new FileSplitter(Path.Combine(disk.Folder, "out.jsonl"), 1000, 10_000_000))
@@ -123,7 +123,7 @@ public sealed class FullDiskTests : IDisposable
     }
 
     [SmallDiskFact]
-    public async Task A_conversion_tells_whether_it_could_not_read_or_not_write()
+    public async Task A_conversion_reports_whether_a_read_or_a_write_failed()
     {
         using var disk = new SmallDisk(Small);
         string source = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"));
@@ -142,7 +142,7 @@ public sealed class FullDiskTests : IDisposable
 
     private static FilePart Part(string folder, int number, char fill)
     {
-        // The name itself takes the room, in the journal.
+        // The name itself fills the disk, in the journal.
         string path = Path.Combine(folder, $"part-{number}{new string(fill, 200)}.jsonl");
         File.WriteAllBytes(path, []);
         return new FilePart(path, 1, 1, new string(fill, 6000));

@@ -6,7 +6,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Whole runs against a scripted service: send, wait, join, send again what may pass.</summary>
+/// <summary>Whole runs against a scripted service: send, wait, read, and retry temporary failures.</summary>
 public sealed class RunEngineTests : IDisposable
 {
     private readonly FaultServer _server = new();
@@ -22,7 +22,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Every_request_is_answered_once_whatever_the_number_of_parts()
+    public async Task Every_request_gets_one_result_for_any_number_of_parts()
     {
         Serve((_, id) => Good(id));
         List<BatchResult> results = await RunAsync(25, partSize: 10);
@@ -32,7 +32,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Ordered_results_come_in_the_order_of_the_requests()
+    public async Task Ordered_results_are_in_the_order_of_the_requests()
     {
         Serve((attempt, id) => attempt == 1 && id is "r3" or "r9" ? Failed(id, 500) : id == "r5" ? Failed(id, 400) : Good(id), reverse: true);
         List<BatchResult> results = await RunAsync(12, partSize: 5, ordered: true);
@@ -41,7 +41,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Results_in_order_are_read_again_whole_where_a_key_was_masked()
+    public async Task Ordered_results_with_a_masked_key_are_read_again_in_full()
     {
         Serve((_, id) => Line(id, "{\"status_code\":401,\"body\":{\"error\":{\"message\":\"Incorrect API key: " + Clients.Key + " for ID\"}}}", "null"), reverse: true);
         List<BatchResult> results = await RunAsync(3, ordered: true);
@@ -50,7 +50,7 @@ public sealed class RunEngineTests : IDisposable
         Assert.All(results, result => Assert.EndsWith("}", result.Json, StringComparison.Ordinal));
     }
 
-    /// <summary>Which lines are sent again: 2-cmdlets.md, "Invoke-Batch".</summary>
+    /// <summary>Which lines are retried. Rules: 2-cmdlets.md, "Invoke-Batch".</summary>
     [Theory]
     [InlineData("408", true)]
     [InlineData("409", true)]
@@ -65,19 +65,19 @@ public sealed class RunEngineTests : IDisposable
     [InlineData("404", false)]
     [InlineData("422", false)]
     [InlineData("batch_cancelled", false)]
-    public async Task What_may_pass_is_sent_again_and_nothing_else(string trouble, bool isSentAgain)
+    public async Task Only_temporary_failures_are_retried(string fault, bool isRetried)
     {
         Serve((attempt, id) => attempt > 1 || id != "r2" ? Good(id)
-            : trouble == "missing" ? null
-            : int.TryParse(trouble, out int status) ? Failed(id, status) : Errored(id, trouble));
+            : fault == "missing" ? null
+            : int.TryParse(fault, out int status) ? Failed(id, status) : Errored(id, fault));
         List<BatchResult> results = await RunAsync(3);
         Assert.Equal(Ids(3).Order(), results.Select(result => result.CustomId).Order());
-        Assert.Equal(isSentAgain, results.Single(result => result.CustomId == "r2").Status == ResultStatus.Succeeded);
-        Assert.Equal(isSentAgain ? [["r1", "r2", "r3"], ["r2"]] : [["r1", "r2", "r3"]], _sent);
+        Assert.Equal(isRetried, results.Single(result => result.CustomId == "r2").Status == ResultStatus.Succeeded);
+        Assert.Equal(isRetried ? [["r1", "r2", "r3"], ["r2"]] : [["r1", "r2", "r3"]], _sent);
     }
 
     [Fact]
-    public async Task Three_tries_are_all()
+    public async Task A_request_is_sent_three_times_at_most()
     {
         Serve((_, id) => id == "r1" ? Failed(id, 500) : id == "r2" ? null : Good(id));
         List<BatchResult> results = await RunAsync(3);
@@ -87,13 +87,13 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Repeated_and_unasked_lines_change_nothing()
+    public async Task Duplicate_and_unrequested_lines_change_nothing()
     {
         Serve((_, id) => Good(id) + Good(id) + (id == "r1" ? Good("stranger") : ""));
         Assert.Equal(Ids(3).Order(), (await RunAsync(3)).Select(result => result.CustomId).Order());
     }
 
-    /// <summary>The lines of r2 in the output and the error file: g is an answer, 400 and 500 are failures with that status.</summary>
+    /// <summary>The lines of r2 in the output and the error file: g is an answer; 400 and 500 are failures with that status.</summary>
     [Theory]
     [InlineData("400 g", "", 1)]
     [InlineData("500 g", "", 1)]
@@ -103,7 +103,7 @@ public sealed class RunEngineTests : IDisposable
     [InlineData("", "500 g 400", 1)]
     [InlineData("500 400", "", 0)]
     [InlineData("500", "500 g", 1)]
-    public async Task A_failure_beside_a_success_is_a_success(string output, string errors, int succeeded)
+    public async Task A_failure_and_a_success_are_a_success(string output, string errors, int succeeded)
     {
         foreach (bool ordered in new[] { false, true })
         {
@@ -127,7 +127,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_that_failed_validation_is_not_sent_again_and_its_lines_say_why()
+    public async Task A_batch_that_failed_validation_is_not_retried_and_its_results_have_the_reason()
     {
         Serve((_, _) => null, finalStatus: """
             "status":"failed","errors":{"object":"list","data":[{"code":"invalid_request","message":"Bad line.","line":2}]}
@@ -140,9 +140,9 @@ public sealed class RunEngineTests : IDisposable
         Assert.Equal(["batch-1"], _seen.Failed);
     }
 
-    /// <summary>A service may give up a batch that has run: what it had answered is paid for.</summary>
+    /// <summary>A service may fail a batch that has run. The results so far are paid for.</summary>
     [Fact]
-    public async Task What_a_failed_batch_had_answered_is_given()
+    public async Task Results_of_a_failed_batch_are_returned()
     {
         Serve((_, id) => id == "r2" ? null : Good(id), finalStatus: """
             "status":"failed","errors":{"object":"list","data":[{"code":"file_not_found","message":"The input file is gone."}]}
@@ -155,7 +155,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task What_a_cancelled_batch_did_not_answer_is_cancelled_and_not_sent_again()
+    public async Task Requests_without_an_answer_in_a_cancelled_batch_are_cancelled_and_not_retried()
     {
         Serve((_, id) => id == "r1" ? Good(id) : null, finalStatus: "\"status\":\"cancelled\"");
         List<BatchResult> results = await RunAsync(3, ordered: true);
@@ -167,7 +167,7 @@ public sealed class RunEngineTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_line_that_failed_and_is_answered_further_on_is_not_paid_for_again(bool ordered)
+    public async Task A_failed_line_with_a_later_answer_is_not_paid_for_again(bool ordered)
     {
         Serve((_, id) => id == "r2" ? Failed(id, 429) + Good(id) : Good(id));
         List<BatchResult> results = await RunAsync(3, ordered: ordered);
@@ -176,9 +176,9 @@ public sealed class RunEngineTests : IDisposable
         Assert.All(results, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
     }
 
-    /// <summary>A full queue that is told of after something was answered is no reason to pay for that again.</summary>
+    /// <summary>If a batch reports a full queue after it has results, these must not be paid for again.</summary>
     [Fact]
-    public async Task A_batch_that_answered_before_the_queue_was_full_keeps_its_answers()
+    public async Task A_batch_with_answers_before_the_queue_was_full_keeps_them()
     {
         Serve((_, id) => id == "r3" ? null : Good(id), finalStatus: """
             "status":"failed","errors":{"data":[{"code":"token_limit_exceeded","message":"Full."}]}
@@ -189,7 +189,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task A_part_that_cannot_be_sent_fails_its_requests_and_not_the_others()
+    public async Task A_part_that_cannot_be_sent_fails_only_its_own_requests()
     {
         Serve((_, id) => Good(id), upload: number => number == 2 ? Answer.Json("""{"error":{"message":"Quota is used up."}}""", 400) : null);
         List<BatchResult> results = await RunAsync(6, partSize: 2);
@@ -201,7 +201,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Results_that_cannot_be_fetched_are_not_paid_for_twice()
+    public async Task Results_that_cannot_be_downloaded_are_not_paid_for_twice()
     {
         Serve((_, id) => Good(id), content: Answer.Json("""{"error":{"message":"No such file."}}""", 404));
         Assert.All(await RunAsync(3), result => Assert.Equal((ResultStatus.Missing, "result_unavailable"), (result.Status, result.Error?.Code)));
@@ -223,9 +223,9 @@ public sealed class RunEngineTests : IDisposable
     [Theory]
     [InlineData("a page of a proxy", 3)]
     [InlineData("a clean end too early", 3)]
-    public async Task Results_that_came_broken_are_fetched_again_and_not_paid_for_again(string trouble, int count)
+    public async Task Damaged_results_are_downloaded_again_and_not_paid_for_again(string fault, int count)
     {
-        Behaviour broken = trouble == "a page of a proxy" ? Answer.Whole(200, "text/html", "<html>\n<p>Sign in</p>"u8.ToArray())
+        Behaviour broken = fault == "a page of a proxy" ? Answer.Whole(200, "text/html", "<html>\n<p>Sign in</p>"u8.ToArray())
             : Answer.Whole(200, "text/plain", Encoding.UTF8.GetBytes(Good("r1")));
         int fetches = 0;
         Serve((_, id) => Good(id), finalStatus: "\"status\":\"completed\",\"request_counts\":{\"total\":3,\"completed\":3,\"failed\":0}",
@@ -236,7 +236,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Results_that_stay_broken_are_left_with_the_service()
+    public async Task Results_that_stay_damaged_stay_at_the_service()
     {
         Serve((_, id) => Good(id), content: Answer.Whole(200, "text/html", "<html></html>"u8.ToArray()));
         Assert.Equal(3, (await RunAsync(3)).Count(result => result.Status == ResultStatus.Missing));
@@ -245,7 +245,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task Counts_that_lie_do_not_hide_what_is_there()
+    public async Task Wrong_counts_do_not_hide_results()
     {
         Serve((_, id) => Good(id), finalStatus: "\"status\":\"completed\",\"request_counts\":{\"total\":9,\"completed\":9,\"failed\":0}");
         Assert.Equal(3, (await RunAsync(3)).Count);
@@ -264,7 +264,7 @@ public sealed class RunEngineTests : IDisposable
     }
 
     [Fact]
-    public async Task A_full_queue_is_waited_for_and_the_same_file_is_used_again()
+    public async Task A_run_waits_for_a_full_queue_and_uses_the_same_file_again()
     {
         int creates = 0;
         int uploads = 0;
@@ -278,8 +278,8 @@ public sealed class RunEngineTests : IDisposable
         Assert.Empty(_seen.Failed);
     }
 
-    /// <summary>A service that takes files and batches, and answers each line as it is told.</summary>
-    /// <param name="answer">The result line (or lines) of one request, null for none; by the number of its try.</param>
+    /// <summary>A service that accepts files and batches, and creates each result line with a function.</summary>
+    /// <param name="answer">Returns the result line or lines of a request by the number of its attempt; null for none.</param>
     private void Serve(
         Func<int, string, string?> answer, bool reverse = false, string finalStatus = "\"status\":\"completed\"", Behaviour? content = null,
         Func<int, Behaviour?>? upload = null, Func<Behaviour, Behaviour>? contentOf = null)
@@ -319,12 +319,12 @@ public sealed class RunEngineTests : IDisposable
         return await Engine(store, count, null, partSize, ordered, deduplicate, model).RunAsync().ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>The service still has them: what is gone or cut in a finished run is fetched, not paid for.</summary>
+    /// <summary>The service still has the results, so missing or truncated files of a finished run are downloaded and not paid for again.</summary>
     [Theory]
     [InlineData("deleted")]
     [InlineData("cut at a line's end")]
     [InlineData("cut inside a line")]
-    public async Task Results_that_are_no_longer_whole_are_fetched_again(string damage)
+    public async Task Damaged_results_on_disk_are_downloaded_again(string damage)
     {
         Serve((_, id) => Good(id));
         await RunAsync(3);
@@ -391,7 +391,7 @@ public sealed class RunEngineTests : IDisposable
 
         public override void OnBatchFailed(Batch batch) => Failed.Add(batch.Id);
 
-        public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) => Left.Add(batchId);
+        public override void OnWaitEnded(string batchId, ServiceException? reason, ServiceException? lastFailure) => Left.Add(batchId);
 
         public override void OnProblem(Exception problem) => Problems.Add(problem);
     }

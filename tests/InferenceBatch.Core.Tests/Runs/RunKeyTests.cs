@@ -4,7 +4,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>A key that is refused ends the run: what was there is given before, and the checkpoint can be resumed.</summary>
+/// <summary>A refused key ends the run. Available results are returned first, and the checkpoint can be resumed.</summary>
 public sealed class RunKeyTests : IDisposable
 {
     private readonly RunBench _bench = new();
@@ -21,7 +21,7 @@ public sealed class RunKeyTests : IDisposable
     [InlineData(401, "GET /v1/batches/batch-1", ServiceErrorKind.Unauthorized)]
     [InlineData(401, "GET /v1/files/out-batch-2/content", ServiceErrorKind.Unauthorized)]
     [InlineData(401, "everything", ServiceErrorKind.Unauthorized)]
-    public async Task A_refused_key_ends_the_run_and_a_good_one_resumes_it(int status, string route, ServiceErrorKind kind)
+    public async Task A_refused_key_ends_the_run_and_a_valid_key_resumes_it(int status, string route, ServiceErrorKind kind)
     {
         Service.OnCall = exchange => route == "everything" || route == $"{exchange.Method} {exchange.Path}" ? BatchService.Error(status, "invalid_api_key") : null;
         var given = new List<BatchResult>();
@@ -41,9 +41,9 @@ public sealed class RunKeyTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_key_that_expires_on_the_way_costs_no_result_that_was_there(bool ordered)
+    public async Task A_key_that_expires_during_the_run_loses_no_available_result(bool ordered)
     {
-        // The first two parts have their results; the third was never sent.
+        // The first two parts have results. The third was never sent.
         Service.OnCall = exchange => exchange is { Method: "POST", Path: "/v1/files" } && Service.Uploads == 2 ? BatchService.Error(400, "c") : null;
         await _bench.RunAsync();
         Service.OnCall = _ => BatchService.Error(401, "invalid_api_key");
@@ -54,7 +54,7 @@ public sealed class RunKeyTests : IDisposable
     }
 
     [Fact]
-    public async Task Results_of_a_later_attempt_that_are_there_are_given_too()
+    public async Task Available_results_of_a_later_attempt_are_returned_too()
     {
         Service.AnswerOf = (times, id) => id == "r1" && times == 1 ? BatchService.Failed(id, 500) : BatchService.Good(id);
         Service.OnCall = exchange => exchange is { Method: "POST", Path: "/v1/files" } && exchange.BodyText.Contains("\"r5\"", StringComparison.Ordinal) ? BatchService.Error(400, "c") : null;
@@ -66,9 +66,9 @@ public sealed class RunKeyTests : IDisposable
         Assert.All(given, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
     }
 
-    /// <summary>The answer to a create was lost, and the key expires before the batch is looked for: it is found with the next key.</summary>
+    /// <summary>The response to a create is lost, and the key expires before the lookup. The next key finds the batch.</summary>
     [Fact]
-    public async Task A_key_that_expires_while_a_batch_is_looked_for()
+    public async Task A_key_that_expires_during_a_lookup_does_not_lose_the_batch()
     {
         Service.AfterCreate = _ => Answer.Drop;
         Service.OnCall = exchange => exchange.Method == "GET" ? BatchService.Error(401, "invalid_api_key") : null;

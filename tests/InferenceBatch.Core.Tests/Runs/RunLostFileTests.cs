@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>The service has lost an uploaded file: it is sent again from the part on disk.</summary>
+/// <summary>The service has lost an uploaded file. The part is uploaded again from disk.</summary>
 public sealed class RunLostFileTests : IDisposable
 {
     private readonly RunBench _bench = new();
@@ -24,7 +24,7 @@ public sealed class RunLostFileTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Refusals))]
-    public async Task A_file_of_an_earlier_process_is_sent_again_at_once(int status, string refusal)
+    public async Task A_lost_file_of_an_earlier_process_is_uploaded_again_at_once(int status, string refusal)
     {
         await KillAfterUploadAsync();
         int uploads = Service.Uploads;
@@ -39,7 +39,7 @@ public sealed class RunLostFileTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_was_just_sent_may_be_shown_late()
+    public async Task A_file_that_was_just_uploaded_may_appear_late()
     {
         DateTimeOffset began = _bench.Time.GetUtcNow();
         Service.OnCall = exchange => exchange is { Method: "POST", Path: "/v1/batches" } && _bench.Time.GetUtcNow() - began < TimeSpan.FromMinutes(4)
@@ -49,12 +49,12 @@ public sealed class RunLostFileTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_stays_unknown_is_sent_again_after_five_minutes_and_not_for_ever()
+    public async Task A_file_that_stays_unknown_is_uploaded_again_after_five_minutes_with_a_limit()
     {
         Service.OnCall = exchange => exchange is { Method: "POST", Path: "/v1/batches" } ? BatchService.Error(404, "not_found") : null;
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
         Assert.All(results.Values, result => Assert.Equal("not_sent", result.Error?.Code));
-        Assert.Equal(9, Service.Uploads); // Three parts, each sent again twice.
+        Assert.Equal(9, Service.Uploads); // Three parts, each uploaded again twice.
         Assert.InRange(_bench.Time.Waits.Sum(wait => wait.TotalMinutes), 45, 60);
     }
 
@@ -62,7 +62,7 @@ public sealed class RunLostFileTests : IDisposable
     [InlineData("file_not_found", "The input file is gone.")]
     [InlineData("error", "Input file not found")]
     [InlineData("file_expired", "")]
-    public async Task A_file_that_vanishes_while_its_batch_is_validated_is_sent_again(string code, string message)
+    public async Task A_file_lost_during_validation_is_uploaded_again(string code, string message)
     {
         Service.FailFirst = $$"""{"code":"{{code}}","message":"{{message}}"}""";
         Assert.All((await _bench.RunAsync()).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
@@ -74,7 +74,7 @@ public sealed class RunLostFileTests : IDisposable
     [InlineData("model_not_found", "The model in the input file does not exist.", null)]
     [InlineData("invalid_json", "Field 'x' of the file was not found.", 2)]
     [InlineData("invalid_request", "Bad line.", null)]
-    public async Task A_batch_that_failed_for_another_reason_is_not_sent_again(string code, string message, int? line)
+    public async Task A_batch_that_failed_for_another_reason_is_not_retried(string code, string message, int? line)
     {
         Service.FailFirst = "{\"code\":\"" + code + "\",\"message\":\"" + message + "\"" + (line is null ? "" : ",\"line\":" + line) + "}";
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
@@ -82,7 +82,7 @@ public sealed class RunLostFileTests : IDisposable
         Assert.Equal((3, 3), (Service.Uploads, Service.Creates));
     }
 
-    /// <summary>Each create is cut off before it is carried out, and the process ends.</summary>
+    /// <summary>Each create fails before it has an effect, and the process ends.</summary>
     private async Task KillAfterUploadAsync()
     {
         using var kill = new CancellationTokenSource();

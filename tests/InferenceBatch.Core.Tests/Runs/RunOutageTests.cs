@@ -4,7 +4,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>A service that is away while files are sent and batches created: it is waited for, and no batch is created twice.</summary>
+/// <summary>A service that is unavailable while files are uploaded and batches created. The run waits, and no batch is created twice.</summary>
 public sealed class RunOutageTests : IDisposable
 {
     private readonly RunBench _bench = new();
@@ -24,7 +24,7 @@ public sealed class RunOutageTests : IDisposable
     [InlineData("POST /v1/batches", "429")]
     [InlineData("everything", "reset")]
     [InlineData("everything", "504")]
-    public async Task An_outage_of_an_hour_costs_nothing_but_time(string route, string fault)
+    public async Task An_outage_of_an_hour_loses_nothing(string route, string fault)
     {
         TimeSpan end = TimeSpan.FromHours(1);
         DateTimeOffset began = _bench.Time.GetUtcNow();
@@ -44,18 +44,18 @@ public sealed class RunOutageTests : IDisposable
         Assert.Empty(_bench.Seen.Problems);
         Assert.Equal((3, 3), (Service.Uploads, Service.Creates));
         Assert.True(_bench.Time.GetUtcNow() - began >= TimeSpan.FromMinutes(40));
-        // Told after ten seconds, or once a lost create was looked for, and every five minutes again, with the reason.
+        // Reported with the reason after ten seconds, or after the lookup of a lost create, and then every five minutes.
         Assert.InRange(_bench.Seen.Outages[0].Since, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(route.EndsWith("batches", StringComparison.Ordinal) ? 30 : 11));
         Assert.InRange(_bench.Seen.Outages.Count, 8, 14);
         Assert.Contains(Service.Server.BaseUri.Authority, _bench.Seen.Outages[0].Text, StringComparison.Ordinal);
-        // Less and less often, up to a minute.
+        // The waits grow up to a minute.
         Assert.InRange(Service.Server.Requests.Count, 10, 400);
     }
 
     [Theory]
     [InlineData("POST /v1/files")]
     [InlineData("POST /v1/batches")]
-    public async Task Retry_after_is_honored_whatever_its_length(string route)
+    public async Task Retry_After_of_any_length_is_respected(string route)
     {
         DateTimeOffset? asked = null;
         Service.OnCall = exchange =>
@@ -88,7 +88,7 @@ public sealed class RunOutageTests : IDisposable
     }
 
     [Fact]
-    public async Task A_service_that_asks_for_more_time_than_there_is_is_not_asked_again()
+    public async Task A_Retry_After_beyond_the_timeout_ends_the_wait()
     {
         Service.OnCall = exchange => exchange.Method == "POST" ? BatchService.Error(429, "rate_limit_exceeded", "Slow down.", "Retry-After: 900") : null;
         Dictionary<string, BatchResult> results = await _bench.RunAsync(new RunOptions { Timeout = TimeSpan.FromMinutes(10) });
@@ -102,7 +102,7 @@ public sealed class RunOutageTests : IDisposable
     [InlineData(413)]
     [InlineData(422)]
     [InlineData(501)]
-    public async Task What_no_wait_can_change_is_not_waited_for(int status)
+    public async Task Permanent_errors_are_not_waited_for(int status)
     {
         Service.OnCall = exchange => exchange.Method == "POST" ? BatchService.Error(status, "c") : null;
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
@@ -115,7 +115,7 @@ public sealed class RunOutageTests : IDisposable
     [InlineData("insufficient_quota")]
     [InlineData("billing_hard_limit_reached")]
     [InlineData("model_not_found")]
-    public async Task A_429_that_only_a_person_can_change_is_not_waited_for(string code)
+    public async Task A_429_that_only_the_user_can_fix_is_not_waited_for(string code)
     {
         Service.OnCall = exchange => exchange.Path == "/v1/batches" ? BatchService.Error(429, code) : null;
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
@@ -123,12 +123,12 @@ public sealed class RunOutageTests : IDisposable
         Assert.Equal(3, Service.Server.Requests.Count(exchange => exchange.Path == "/v1/batches"));
     }
 
-    /// <summary>The create was carried out, its answer was lost, and then the whole service was away for an hour.</summary>
+    /// <summary>The create succeeds, its response is lost, and then the whole service is unavailable for an hour.</summary>
     [Theory]
     [InlineData("reset")]
     [InlineData("cut")]
     [InlineData("502")]
-    public async Task A_create_whose_answer_was_lost_is_found_after_the_outage(string fault)
+    public async Task A_create_without_a_response_is_found_after_the_outage(string fault)
     {
         DateTimeOffset? away = null;
         Service.OnCall = exchange => away is null || _bench.Time.GetUtcNow() - away > TimeSpan.FromHours(1) ? null : Answer.Drop;
@@ -145,9 +145,9 @@ public sealed class RunOutageTests : IDisposable
         Assert.All(Service.Billed.Values, times => Assert.Equal(1, times));
     }
 
-    /// <summary>Accepted, and shown in the list after some minutes: it is looked for and not created again.</summary>
+    /// <summary>An accepted batch appears in the list after some minutes. The run looks for it and does not create it again.</summary>
     [Fact]
-    public async Task A_create_that_was_accepted_and_is_listed_late_is_found()
+    public async Task An_accepted_create_that_is_listed_late_is_found()
     {
         DateTimeOffset began = _bench.Time.GetUtcNow();
         Service.OnCall = exchange => exchange is { Method: "GET" } && exchange.Path.StartsWith("/v1/batches?", StringComparison.Ordinal) && _bench.Time.GetUtcNow() - began < TimeSpan.FromMinutes(3)
@@ -159,7 +159,7 @@ public sealed class RunOutageTests : IDisposable
     }
 
     [Fact]
-    public async Task A_create_that_was_accepted_and_is_never_listed_is_not_made_again_by_itself()
+    public async Task An_accepted_create_that_is_never_listed_is_not_repeated_automatically()
     {
         Service.OnCall = exchange => exchange is { Method: "GET" } && exchange.Path.StartsWith("/v1/batches?", StringComparison.Ordinal) ? Answer.Json("""{"data":[],"has_more":false}""") : null;
         bool isFirst = true;
@@ -170,7 +170,7 @@ public sealed class RunOutageTests : IDisposable
     }
 
     [Fact]
-    public async Task Cancelling_ends_the_wait_at_once()
+    public async Task Cancellation_ends_the_wait_at_once()
     {
         using var bench = new RunBench { Time = new FakeTime { SkipsWaits = false } };
         using var cancel = new CancellationTokenSource();

@@ -4,7 +4,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>A service whose queue is full: what fits is sent, the rest is waited for, and nothing is lost.</summary>
+/// <summary>A service with a full queue: parts that fit are sent, the others wait, and nothing is lost.</summary>
 public sealed class RunQueueTests : IDisposable
 {
     private readonly RunBench _bench = new();
@@ -13,14 +13,14 @@ public sealed class RunQueueTests : IDisposable
 
     public void Dispose() => _bench.Dispose();
 
-    /// <summary>The refusals of OpenAI (the batch fails), Azure OpenAI, and gateways that refuse at once.</summary>
+    /// <summary>The refusals of OpenAI (the batch fails), Azure OpenAI, and gateways that refuse the create.</summary>
     [Theory]
     [InlineData(429, "token_limit_exceeded", "Enqueued token limit reached for m.")]
     [InlineData(400, "error", "Enqueued token limit reached for m. Limit: 90,000 enqueued tokens.")]
     [InlineData(429, "TooManyBatches", "Wait for one to finish.")]
     [InlineData(400, "quotaExceeded", "The number of enqueued tokens has surpassed the configured limit of 30K.")]
     [InlineData(400, "invalid_request_error", "You have too many active batches.")]
-    public async Task A_create_that_is_refused_for_hours_is_tried_less_and_less_often(int status, string code, string message)
+    public async Task A_create_that_is_refused_for_hours_is_retried_with_growing_waits(int status, string code, string message)
     {
         int refused = 0;
         Service.OnCall = exchange => IsCreate(exchange) && ++refused <= 40 ? BatchService.Error(status, code, message) : null;
@@ -28,7 +28,7 @@ public sealed class RunQueueTests : IDisposable
         Assert.All(results.Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
         Assert.Equal((3, 3), (Service.Uploads, Service.Creates));
         Assert.Empty(_bench.Seen.Problems);
-        // Three parts are refused some 13 times: 15 seconds at first, ten minutes at last.
+        // Three parts are refused about 13 times. The waits grow from 15 seconds to ten minutes.
         double[] waits = [.. _bench.Time.Waits.Select(wait => wait.TotalSeconds).Where(wait => wait > 1)];
         Assert.InRange(waits.Max(), 590, 600);
         Assert.InRange(waits.Sum(), 3000, 8000);
@@ -38,7 +38,7 @@ public sealed class RunQueueTests : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_that_fails_for_want_of_room_is_created_again_from_the_same_file_when_another_has_ended()
+    public async Task A_batch_that_fails_because_the_queue_is_full_is_created_again_when_another_ends()
     {
         Service.QueueSize = 1;
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
@@ -46,12 +46,12 @@ public sealed class RunQueueTests : IDisposable
         Assert.Equal(3, Service.Uploads);
         Assert.Equal(3, Service.Batches.Values.Count(batch => !batch.IsRefused));
         Assert.Empty(_bench.Seen.FailedBatches);
-        // Room is used when it comes: the shortest wait between two tries is not needed.
+        // The parts are sent as soon as there is room, without the shortest wait between two tries.
         Assert.InRange(_bench.Time.Waits.Sum(wait => wait.TotalSeconds), 0, 60);
     }
 
     [Fact]
-    public async Task A_part_that_fits_does_not_wait_for_one_that_does_not()
+    public async Task A_part_that_fits_does_not_wait_for_a_part_that_does_not()
     {
         var created = new List<string>();
         Service.OnCall = exchange =>
@@ -72,7 +72,7 @@ public sealed class RunQueueTests : IDisposable
     }
 
     [Fact]
-    public async Task With_a_timeout_what_was_never_sent_says_so_and_the_same_command_sends_it()
+    public async Task After_a_timeout_unsent_requests_are_reported_and_the_same_command_sends_them()
     {
         Service.OnCall = exchange => IsCreate(exchange) && Service.Creates > 0 ? BatchService.Error(429, "token_limit_exceeded", "Enqueued token limit reached.") : null;
         Dictionary<string, BatchResult> results = await _bench.RunAsync(new RunOptions { Timeout = TimeSpan.FromHours(1) });
@@ -94,18 +94,18 @@ public sealed class RunQueueTests : IDisposable
     }
 
     [Fact]
-    public async Task A_refusal_that_asks_for_patience_gets_it()
+    public async Task Retry_After_of_a_refusal_is_respected()
     {
         int refused = 0;
         Service.OnCall = exchange => IsCreate(exchange) && ++refused == 1 ? BatchService.Error(429, "token_limit_exceeded", "Full.", "Retry-After: 900") : null;
         await _bench.RunAsync(new RunOptions());
-        // The others fit; the first is not tried before its time.
+        // The others fit. The first is not retried early.
         Assert.Equal(4, Service.Server.Requests.Count(exchange => exchange is { Method: "POST", Path: "/v1/batches" }));
         Assert.InRange(_bench.Time.Waits.Sum(wait => wait.TotalSeconds), 1, 1100);
     }
 
     [Fact]
-    public async Task A_full_place_for_files_is_waited_for_too()
+    public async Task A_run_waits_for_full_file_storage_too()
     {
         int refused = 0;
         Service.OnCall = exchange => exchange is { Method: "POST", Path: "/v1/files" } && ++refused < 6
@@ -113,9 +113,9 @@ public sealed class RunQueueTests : IDisposable
         Assert.All((await _bench.RunAsync()).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
     }
 
-    /// <summary>A journal of version 0.1.0 before the fix: the end of a batch that found no room, and another one after it.</summary>
+    /// <summary>A journal of version 0.1.0 before the fix: the end of a batch that failed because the queue was full, followed by another batch.</summary>
     [Fact]
-    public async Task A_journal_with_an_old_end_before_a_new_batch_is_read()
+    public async Task A_journal_with_the_end_of_an_old_batch_before_a_new_batch_is_read()
     {
         Service.QueueSize = 0;
         await _bench.RunAsync(new RunOptions { Timeout = TimeSpan.FromSeconds(1) });
@@ -145,7 +145,7 @@ public sealed class RunQueueTests : IDisposable
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
         Assert.All(results.Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
         Assert.All(Service.Billed.Values, times => Assert.Equal(1, times));
-        // The third part, which an earlier version gave up, has got its batch.
+        // The third part, which an earlier version gave up, has a batch.
         Assert.Equal(3, Service.Batches.Values.Count(batch => !batch.IsRefused));
     }
 

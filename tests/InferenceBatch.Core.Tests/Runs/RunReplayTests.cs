@@ -4,12 +4,12 @@ using InferenceBatch.Support;
 namespace InferenceBatch.Runs;
 
 /// <summary>
-/// A run that is killed after any step of its journal, with a service that has changed before it is resumed: each row has
-/// one result, nothing that was answered is bought again, and nothing is thrown.
+/// A run that is killed after any step of its journal, and resumed after the service has changed: each row has one result,
+/// nothing is paid for again, and nothing throws.
 /// </summary>
 public sealed class RunReplayTests
 {
-    /// <summary>Two starts: the wait of the first ends at its timeout, the second runs to the end. The queue takes two of three parts.</summary>
+    /// <summary>Two starts: the first ends at its timeout, the second runs to the end. The queue has room for two of three parts.</summary>
     private static readonly RunOptions s_short = new() { Timeout = TimeSpan.FromSeconds(30) };
 
     [Theory]
@@ -21,7 +21,7 @@ public sealed class RunReplayTests
     [InlineData("expired")]
     [InlineData("queue full for a while")]
     [InlineData("away for a while")]
-    public async Task Killed_after_any_step_it_is_resumed_whatever_happened_meanwhile(string meanwhile)
+    public async Task A_run_killed_after_any_step_is_resumed_whatever_happened_in_the_meantime(string meanwhile)
     {
         int steps = await KillAsync(int.MaxValue, "nothing");
         Assert.InRange(steps, 25, 60);
@@ -31,20 +31,20 @@ public sealed class RunReplayTests
         }
     }
 
-    /// <summary>Runs until the journal has so many lines, changes the service, and runs to the end.</summary>
-    /// <returns>How many steps the journal has then.</returns>
+    /// <summary>Runs until the journal has a number of lines, changes the service, and runs to the end.</summary>
+    /// <returns>The number of steps in the journal at the end.</returns>
     private static async Task<int> KillAsync(int steps, string meanwhile)
     {
         using var bench = new RunBench { Count = 7, PartSize = 3 };
         BatchService service = bench.Service;
-        // r2 never has an answer, r5 has one at the second try, r6 is refused for good.
+        // r2 never has an answer, r5 has an answer at the second attempt, r6 has a final refusal.
         service.AnswerOf = (times, id) => id == "r2" || (id == "r5" && times == 1) ? BatchService.Failed(id, 500)
             : id == "r6" ? BatchService.Failed(id, 400) : BatchService.Good(id);
         service.QueueSize = 2;
         using var kill = new CancellationTokenSource();
         service.OnCall = _ =>
         {
-            // Steps between two calls change nothing at the service, so that the journal may be cut between them.
+            // Steps between two calls do not change the service, so the journal may be truncated between them.
             if (File.ReadAllLines(bench.Journal).Length < steps)
             {
                 return null;
@@ -79,7 +79,7 @@ public sealed class RunReplayTests
 
         Assert.True(results.Keys.Order().SequenceEqual(bench.Ids), when);
         Assert.True(bench.Seen.Problems.Count == 0, $"{when}: {bench.Seen.Problems.FirstOrDefault()}");
-        Assert.All(bench.Ids, id => Assert.True(service.Billed.GetValueOrDefault(id) <= 1, $"{id} was bought twice; {when}"));
+        Assert.All(bench.Ids, id => Assert.True(service.Billed.GetValueOrDefault(id) <= 1, $"{id} was billed twice; {when}"));
         foreach ((string id, BatchResult result) in results)
         {
             ResultStatus[] expected = id is "r2" or "r6" ? [ResultStatus.Failed] : [ResultStatus.Succeeded];
@@ -93,7 +93,7 @@ public sealed class RunReplayTests
             Assert.True(expected.Contains(result.Status) || result.Status == other, $"{id} is {result.Status} ({result.Error}); {when}");
         }
 
-        // What the run came to is in the checkpoint.
+        // The results of the run are in the checkpoint.
         int calls = service.Server.Requests.Count;
         Dictionary<string, BatchResult> again = await bench.RunAsync();
         Assert.Equal(results.Values.Select(result => (result.CustomId, result.Status)).Order(), again.Values.Select(result => (result.CustomId, result.Status)).Order());

@@ -7,7 +7,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Batches that have ended, and whose result files are broken, missing, late or short: every row that can be read is given, and nothing is paid for twice.</summary>
+/// <summary>Batches that have ended with damaged, missing, late or incomplete result files: every readable row is returned, and nothing is paid for twice.</summary>
 public sealed class RunResultFilesTests : IDisposable
 {
     private const string Both = """ "output_file_id":"out","error_file_id":"err" """;
@@ -40,11 +40,11 @@ public sealed class RunResultFilesTests : IDisposable
 
     public static TheoryData<string> Faults => ["404", "404 html", "403", "410", "500", "drop", "empty", "html", "cut"];
 
-    /// <summary>No single call waits for so long; the run does, as for a file that is shown late.</summary>
+    /// <summary>A single call does not wait that long, but the run does, as for a late file.</summary>
     [Theory]
     [InlineData(503)]
     [InlineData(429)]
-    public async Task A_long_pause_that_the_service_asks_for_is_waited_for(int status)
+    public async Task A_long_Retry_After_is_waited_for(int status)
     {
         Batches(Ended("completed", Both, Counts));
         int calls = 0;
@@ -56,10 +56,10 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.Equal(3, _sent.Count);
     }
 
-    /// <summary>The output file answers all requests: what is wrong with the other file is a warning, at once.</summary>
+    /// <summary>The output file has a result for each request, so a problem of the other file is a warning at once.</summary>
     [Theory]
     [MemberData(nameof(Faults))]
-    public async Task A_second_file_that_can_add_nothing_is_a_warning_at_once(string fault)
+    public async Task An_unreadable_file_that_is_not_needed_is_a_warning_at_once(string fault)
     {
         Batches(Ended("completed", Both, Counts));
         Content("out", Lines("r1", "r2", "r3"));
@@ -72,16 +72,16 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.True(_time.Waits.Sum(wait => wait.TotalSeconds) < 5);
         Assert.Equal(3, _sent.Count);
 
-        // The run is finished: the same command reads what is on disk.
+        // The run is finished, so the same command reads the files on disk.
         int calls = _server.Requests.Count;
         Assert.Equal(3, (await RunAsync()).Count);
         Assert.Equal(calls, _server.Requests.Count);
     }
 
-    /// <summary>The error file holds what can be read; the answers in the output file are paid for.</summary>
+    /// <summary>Only the error file can be read. The answers in the output file are paid for.</summary>
     [Theory]
     [MemberData(nameof(Faults))]
-    public async Task The_other_file_is_read_where_the_output_file_cannot_be(string fault)
+    public async Task The_other_file_is_read_if_the_output_file_cannot_be_read(string fault)
     {
         Batches(Ended("completed", Both, """ "request_counts":{"total":3,"completed":2,"failed":1} """));
         Content("out", Fault(fault));
@@ -99,7 +99,7 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.Equal(2, _seen.Problems.Count);
         Assert.Equal(3, _sent.Count);
 
-        // The next process looks again, and pays for nothing.
+        // The next process downloads the file again, and nothing is paid for.
         Content("out", Lines("r1", "r3"));
         Assert.Equal(["r1 Succeeded", "r2 Failed", "r3 Succeeded"], Outcomes(await RunAsync()));
         Assert.Equal(3, _sent.Count);
@@ -156,7 +156,7 @@ public sealed class RunResultFilesTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Endings))]
-    public async Task A_batch_that_names_its_file_late_is_asked_again_and_nothing_is_bought_again(string status, string counts)
+    public async Task A_batch_that_names_its_file_late_is_polled_again_and_nothing_is_paid_for_again(string status, string counts)
     {
         Batches(Until(TimeSpan.FromMinutes(4), Ended(status, """ "output_file_id":null """, counts), Ended(status, """ "output_file_id":"out" """, Counts)));
         Content("out", Lines("r1", "r2", "r3"));
@@ -168,16 +168,16 @@ public sealed class RunResultFilesTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Endings))]
-    public async Task What_never_comes_is_missing_with_the_reason_after_five_minutes(string status, string counts)
+    public async Task Results_that_never_appear_are_missing_with_a_reason_after_five_minutes(string status, string counts)
     {
         Batches(Ended(status, """ "output_file_id":null """, counts));
-        string wanted = status == "failed" ? "Failed" : status == "cancelled" && counts == NoCounts ? "Cancelled" : "Missing";
+        string expected = status == "failed" ? "Failed" : status == "cancelled" && counts == NoCounts ? "Cancelled" : "Missing";
         for (int process = 0; process < 2; process++)
         {
             _time.Advance(TimeSpan.FromHours(1));
             List<BatchResult> results = await RunAsync();
-            Assert.Equal([$"r1 {wanted}", $"r2 {wanted}", $"r3 {wanted}"], Outcomes(results));
-            Assert.All(results.Where(_ => wanted == "Missing"), result => Assert.Contains($"is {status}, but the service names no file", result.Error?.Message, StringComparison.Ordinal));
+            Assert.Equal([$"r1 {expected}", $"r2 {expected}", $"r3 {expected}"], Outcomes(results));
+            Assert.All(results.Where(_ => expected == "Missing"), result => Assert.Contains($"is {status}, but the service names no file", result.Error?.Message, StringComparison.Ordinal));
         }
 
         Assert.Equal(3, _sent.Count);
@@ -185,22 +185,22 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.InRange(_server.Asked.Count(call => call == "GET /v1/batches/b"), 10, 60);
     }
 
-    /// <summary>Nothing was answered, says the service, and no file is to be expected.</summary>
+    /// <summary>According to the service there are no results, so no file is expected.</summary>
     [Theory]
     [InlineData("expired", """ "request_counts":{"total":3,"completed":0,"failed":0} """, "Missing", 9)]
     [InlineData("cancelled", """ "request_counts":{"total":3,"completed":0,"failed":0} """, "Cancelled", 3)]
     [InlineData("cancelled", """ "request_counts":{"total":0,"completed":0,"failed":0},"in_progress_at":null """, "Cancelled", 3)]
     [InlineData("failed", NoCounts, "Failed", 3)]
-    public async Task A_batch_that_promises_nothing_is_not_waited_for(string status, string counts, string wanted, int sent)
+    public async Task A_batch_without_expected_results_is_not_waited_for(string status, string counts, string expected, int sent)
     {
         Batches(Ended(status, """ "output_file_id":null """, counts));
-        Assert.Equal([$"r1 {wanted}", $"r2 {wanted}", $"r3 {wanted}"], Outcomes(await RunAsync()));
+        Assert.Equal([$"r1 {expected}", $"r2 {expected}", $"r3 {expected}"], Outcomes(await RunAsync()));
         Assert.Equal(sent, _sent.Count);
         Assert.True(_time.Waits.Sum(wait => wait.TotalSeconds) < 30);
     }
 
     [Fact]
-    public async Task The_second_of_two_promised_files_may_be_named_late()
+    public async Task The_second_of_two_expected_files_may_be_named_late()
     {
         const string Counted = """ "request_counts":{"total":3,"completed":2,"failed":1} """;
         Batches(Until(TimeSpan.FromMinutes(3), Ended("completed", """ "output_file_id":"out","error_file_id":null """, Counted), Ended("completed", Both, Counted)));
@@ -214,7 +214,7 @@ public sealed class RunResultFilesTests : IDisposable
     [InlineData("")]
     [InlineData("r1")]
     [InlineData("r1 r1 r1")]
-    public async Task A_file_that_is_shorter_than_the_counts_is_read_again_and_its_rows_are_not_bought_again(string first)
+    public async Task A_file_with_fewer_results_than_the_counts_is_downloaded_again_and_nothing_is_paid_for_again(string first)
     {
         Batches(Ended("completed", """ "output_file_id":"out" """, Counts));
         Content("out", Until(TimeSpan.FromMinutes(2), Lines(first.Split(' ', StringSplitOptions.RemoveEmptyEntries)), Lines("r1", "r2", "r3")));
@@ -222,11 +222,11 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.Equal(3, _sent.Count);
     }
 
-    /// <summary>A line that repeats a request answers no other one: what the other file holds is still to come, and not bought again.</summary>
+    /// <summary>A duplicate line is not a result of another request. The results in the other file are waited for, and not paid for again.</summary>
     [Theory]
     [InlineData(Counts)]
     [InlineData(NoCounts)]
-    public async Task Lines_that_repeat_a_request_do_not_stand_for_others(string counts)
+    public async Task Duplicate_lines_do_not_count_for_other_requests(string counts)
     {
         Batches(Ended("completed", Both, counts));
         Content("out", Lines("!r1", "r1", "r2"));
@@ -239,7 +239,7 @@ public sealed class RunResultFilesTests : IDisposable
     [Theory]
     [InlineData("403")]
     [InlineData("html")]
-    public async Task Lines_that_repeat_a_request_do_not_make_an_unreadable_file_harmless(string fault)
+    public async Task Duplicate_lines_do_not_make_an_unreadable_file_harmless(string fault)
     {
         Batches(Ended("completed", Both, NoCounts));
         Content("out", Lines("!r1", "r1", "r2"));
@@ -253,7 +253,7 @@ public sealed class RunResultFilesTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_stays_short_leaves_its_rows_missing()
+    public async Task A_file_that_stays_incomplete_leaves_its_rows_missing()
     {
         Batches(Ended("completed", """ "output_file_id":"out" """, Counts));
         Content("out", Lines("r1"));
@@ -263,9 +263,9 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.Equal(3, _sent.Count);
     }
 
-    /// <summary>Only what the counts call answered is withheld: here the third request was not, and is sent again, in a batch that counts an answer for it.</summary>
+    /// <summary>Only requests that may be included in the counts are not retried. Here the third request is not included, so it is retried in another batch.</summary>
     [Fact]
-    public async Task What_the_counts_call_unanswered_is_sent_again()
+    public async Task Requests_that_the_counts_exclude_are_retried()
     {
         Batches(Ended("completed", """ "output_file_id":"out" """, """ "request_counts":{"total":3,"completed":2,"failed":0} """));
         Content("out", Lines("r1", "r2"));
@@ -273,9 +273,9 @@ public sealed class RunResultFilesTests : IDisposable
         Assert.Equal(["r1", "r2", "r3", "r3"], _sent);
     }
 
-    /// <summary>Three parts: the five minutes of the first two run at the same time, and the third is not held up.</summary>
+    /// <summary>Three parts: the five minutes of the first two run at the same time, and the third is not delayed.</summary>
     [Fact]
-    public async Task Late_results_hold_up_no_other_batch()
+    public async Task Late_results_do_not_delay_another_batch()
     {
         using var bench = new RunBench();
         DateTimeOffset began = bench.Time.GetUtcNow();
@@ -301,7 +301,7 @@ public sealed class RunResultFilesTests : IDisposable
     }
 
     [Fact]
-    public async Task What_never_came_is_sent_again_on_request_alone()
+    public async Task Missing_results_are_retried_only_with_RetryFailed()
     {
         Batches(Ended("completed", """ "output_file_id":null """, Counts));
         await RunAsync();
@@ -333,14 +333,14 @@ public sealed class RunResultFilesTests : IDisposable
 
     private void Batches(Behaviour answer) => _server.On("GET /v1/batches/b", answer);
 
-    /// <summary>Sets what a file's content is answered with from now on.</summary>
+    /// <summary>Sets the response for the content of a file.</summary>
     private void Content(string id, Behaviour answer)
     {
         _contents[id] = answer;
         _server.On($"GET /v1/files/{id}/content", Answer.Choose(_ => _contents[id]));
     }
 
-    /// <summary>Answers in one way for a time, and in another way later.</summary>
+    /// <summary>Returns one response for a time, and another one later.</summary>
     private Behaviour Until(TimeSpan time, Behaviour first, Behaviour then)
     {
         DateTimeOffset began = _time.GetUtcNow();
@@ -372,7 +372,7 @@ public sealed class RunResultFilesTests : IDisposable
 
         public override void OnProblem(Exception problem) => Problems.Add(problem);
 
-        public override void OnFileUnread(Batch batch, ServiceException problem) => Unread.Add(batch.Id);
+        public override void OnFileUnreadable(Batch batch, ServiceException problem) => Unread.Add(batch.Id);
 
         public override void OnResultsLate(Batch batch) => Late.Add(batch.Id);
     }

@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Rows that failed for a reason somebody has since removed are sent again when that is asked for, and no others.</summary>
+/// <summary>With RetryFailed, rows that failed for a reason that the user has fixed are retried, and no others.</summary>
 public sealed class RunRetryFailedTests : IDisposable
 {
     private static readonly RunOptions s_retry = new() { RetryFailed = true };
@@ -15,7 +15,7 @@ public sealed class RunRetryFailedTests : IDisposable
 
     public void Dispose() => _bench.Dispose();
 
-    /// <summary>Never sent again by itself, whatever status it comes with.</summary>
+    /// <summary>Never retried automatically, with any status.</summary>
     [Theory]
     [InlineData(401, "invalid_api_key")]
     [InlineData(403, "permission_denied")]
@@ -27,7 +27,7 @@ public sealed class RunRetryFailedTests : IDisposable
     [InlineData(400, "c")]
     [InlineData(402, "c")]
     [InlineData(501, "c")]
-    public async Task What_failed_for_good_is_sent_again_on_request_alone(int status, string code)
+    public async Task Final_failures_are_retried_only_with_RetryFailed(int status, string code)
     {
         Service.AnswerOf = (_, id) => id is "r2" or "r5" && !_isRepaired ? BatchService.Failed(id, status, code) : BatchService.Good(id);
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
@@ -43,13 +43,13 @@ public sealed class RunRetryFailedTests : IDisposable
         Assert.Equal(["r2", "r5"], Service.Files["file-4"]);
         Assert.All(Service.Billed.Values, times => Assert.Equal(1, times));
 
-        // The newer results are those of the checkpoint.
+        // The checkpoint has the newer results.
         Assert.Empty(Failed(await _bench.RunAsync()));
         Assert.Empty(Failed(await _bench.RunAsync(s_retry)));
         Assert.Equal(4, Service.Creates);
     }
 
-    /// <summary>The local service stores such lines as 502, which is tried again: a hosted line means the same.</summary>
+    /// <summary>The local service stores such lines as 502, which is retried. A line of a hosted service means the same.</summary>
     [Theory]
     [InlineData("""{"error":"text"}""")]
     [InlineData("""{"error":true}""")]
@@ -57,7 +57,7 @@ public sealed class RunRetryFailedTests : IDisposable
     [InlineData("""{"detail":"busy"}""")]
     [InlineData("""{"success":false,"errors":[{"code":7003,"message":"m"}]}""")]
     [InlineData("""{"choices":[]}""")]
-    public async Task An_error_in_a_body_of_status_200_without_a_status_may_pass(string body)
+    public async Task An_error_in_a_body_of_status_200_without_a_status_is_temporary(string body)
     {
         Service.AnswerOf = (tries, id) => id != "r2" || tries > 1 ? BatchService.Good(id)
             : "{\"custom_id\":\"" + id + "\",\"response\":{\"status_code\":200,\"body\":" + body + "},\"error\":null}\n";
@@ -88,7 +88,7 @@ public sealed class RunRetryFailedTests : IDisposable
     [InlineData("expired")]
     [InlineData("missing")]
     [InlineData("not_sent")]
-    public async Task Other_rows_without_an_answer_are_sent_again_too(string how)
+    public async Task Other_rows_without_an_answer_are_retried_too(string how)
     {
         RunOptions once = new() { MaxAttempts = 1 };
         Service.AnswerOf = (_, id) => _isRepaired || how == "not_sent" ? BatchService.Good(id) : how == "missing" ? null : BatchService.Errored(id, "batch_expired");
@@ -100,7 +100,7 @@ public sealed class RunRetryFailedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_somebody_cancelled_is_not_sent_again()
+    public async Task Cancelled_requests_are_not_retried()
     {
         Service.FinalStatus = "cancelled";
         await _bench.RunAsync();
@@ -110,7 +110,7 @@ public sealed class RunRetryFailedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_a_lost_batch_held_is_missing_and_sent_again_on_request_alone()
+    public async Task Requests_of_a_lost_batch_are_missing_and_retried_only_with_RetryFailed()
     {
         Service.FinalStatus = "in_progress";
         await _bench.RunAsync(new RunOptions { Timeout = TimeSpan.FromSeconds(1) });
@@ -131,22 +131,22 @@ public sealed class RunRetryFailedTests : IDisposable
     }
 
     [Fact]
-    public async Task What_failed_may_fail_again_and_has_its_tries_anew()
+    public async Task A_retried_request_may_fail_again_and_gets_all_its_attempts()
     {
         Service.AnswerOf = (times, id) => id != "r1" ? BatchService.Good(id) : BatchService.Failed(id, times == 1 ? 400 : 500);
         Assert.Equal(["r1"], Failed(await _bench.RunAsync()));
         Assert.Equal(["r1"], Failed(await _bench.RunAsync(s_retry)));
-        Assert.Equal(3 + 3, Service.Creates); // Its own three tries.
+        Assert.Equal(3 + 3, Service.Creates); // The retry has three attempts of its own.
         Dictionary<string, BatchResult> results = await _bench.RunAsync();
         Assert.Equal(500, results["r1"].StatusCode);
         Assert.Equal(3 + 3, Service.Creates);
     }
 
-    /// <summary>Killed after any step of a retry, it is resumed by either command, and nothing is bought twice.</summary>
+    /// <summary>A run killed after any step of a retry is resumed with or without RetryFailed, and nothing is paid for twice.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_retry_may_be_killed_at_any_step(bool again)
+    public async Task A_retry_can_be_killed_at_any_step(bool again)
     {
         for (int steps = 1; ; steps++)
         {

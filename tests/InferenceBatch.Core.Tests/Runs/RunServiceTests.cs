@@ -5,7 +5,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>Which service a checkpoint's run belongs to, however it is addressed by now.</summary>
+/// <summary>Which service the run of a checkpoint belongs to, whatever its current address is.</summary>
 public sealed class RunServiceTests : IDisposable
 {
     private static readonly Uri s_local = new("http://127.0.0.1:8421/v1");
@@ -21,7 +21,7 @@ public sealed class RunServiceTests : IDisposable
     [InlineData("https://api.example.org/v1", "https://api.example.org:443/v1")]
     [InlineData("http://127.0.0.1:80/v1", "HTTP://127.0.0.1/v1//")]
     [InlineData("http://[::1]:8000/v1", "http://[0:0:0:0:0:0:0:1]:8000/v1/")]
-    public void The_same_address_written_otherwise_is_the_same(string before, string now)
+    public void The_same_address_in_another_form_is_the_same_service(string before, string now)
     {
         Begin(Connect(before));
         Begin(Connect(now));
@@ -48,26 +48,26 @@ public sealed class RunServiceTests : IDisposable
     [InlineData(true, false)]
     [InlineData(true, true)]
     [InlineData(false, false)]
-    public void The_two_addresses_of_a_provider_are_one_service(bool turnsFirst, bool turnsThen)
+    public void The_two_addresses_of_a_provider_are_one_service(bool switchesFirst, bool switchesThen)
     {
-        Begin(InferenceNet(turnsFirst));
-        Begin(InferenceNet(turnsThen));
+        Begin(InferenceNet(switchesFirst));
+        Begin(InferenceNet(switchesThen));
         Begin(Connect("https://batch.inference.net/v1/"));
         Begin(Connect("https://api.inference.net/v1"));
     }
 
     [Fact]
-    public void So_are_those_of_a_connection_that_was_given_another()
+    public void The_addresses_of_a_connection_with_an_alternate_are_one_service()
     {
         var connection = new ServiceConnection(new Uri("https://a.example.org/v1"), ServiceProfile.Generic, "key", alternateUri: new Uri("https://b.example.org/v1"));
         Begin(connection);
-        Assert.True(connection.TurnToAlternate());
+        Assert.True(connection.SwitchToAlternate());
         Begin(connection);
         Refusal(Connect("https://b.example.org/v1"));
     }
 
     [Fact]
-    public void A_local_service_is_known_by_its_identity_on_any_port()
+    public void A_local_service_is_identified_by_its_instance_ID_on_any_port()
     {
         Begin(Connect(s_local), new ServiceInstance("inst_1"), "/data");
         Begin(Connect("http://127.0.0.1:9000/v1"), new ServiceInstance("inst_1"));
@@ -86,12 +86,12 @@ public sealed class RunServiceTests : IDisposable
             Assert.DoesNotContain("-BaseUri", text, StringComparison.Ordinal);
         }
 
-        // Where it runs somewhere, that is the advice.
+        // If the service runs at another address, the advice names it.
         Assert.Contains("-BaseUri http://127.0.0.1:9005/v1", Refusal(Connect(s_local), new ServiceInstance("inst_2"), new Uri("http://127.0.0.1:9005/v1")), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Where_nothing_answers_the_address_counts()
+    public void If_nothing_responds_the_address_identifies_the_service()
     {
         Begin(Connect(s_local), new ServiceInstance("inst_1"));
         Begin(Connect(s_local), null);
@@ -100,7 +100,7 @@ public sealed class RunServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task The_identity_is_learnt_with_the_first_answer_and_costs_no_call()
+    public async Task The_instance_ID_comes_with_the_first_response_and_needs_no_call()
     {
         using var server = new FaultServer();
         server.On("POST /v1/files", Answer.Json("""{"id":"f"}""", 200, "x-inference-batch-instance: inst_1"))
@@ -123,7 +123,7 @@ public sealed class RunServiceTests : IDisposable
     }
 
     [Fact]
-    public void A_checkpoint_of_an_earlier_version_goes_by_its_address()
+    public void A_checkpoint_of_an_earlier_version_is_identified_by_its_address()
     {
         File.WriteAllText(
             Path.Combine(_folder, "journal.jsonl"),
@@ -142,7 +142,7 @@ public sealed class RunServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task What_answers_is_asked_without_the_key()
+    public async Task The_instance_is_requested_without_the_key()
     {
         using var server = new FaultServer();
         server.On("GET /v1/healthz", Answer.Empty(503, "x-inference-batch-instance: inst_1"), Answer.Html(404), Answer.Drop);
@@ -160,11 +160,11 @@ public sealed class RunServiceTests : IDisposable
 
     private static ServiceConnection Connect(Uri address) => new(address, ServiceProfile.ForAddress(address), "key");
 
-    private static ServiceConnection InferenceNet(bool turns)
+    private static ServiceConnection InferenceNet(bool switches)
     {
         var connection = new ServiceConnection(
             ServiceProfile.InferenceNet.BaseUri!, ServiceProfile.InferenceNet, "key", alternateUri: ServiceProfile.InferenceNet.AlternateUri);
-        Assert.Equal(turns, turns && connection.TurnToAlternate());
+        Assert.Equal(switches, switches && connection.SwitchToAlternate());
         return connection;
     }
 

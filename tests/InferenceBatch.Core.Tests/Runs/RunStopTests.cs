@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>A run that goes wrong is told of early, and stops where a limit says so.</summary>
+/// <summary>A run whose requests fail is reported early, and stops at the limit.</summary>
 public sealed class RunStopTests
 {
     private static FailureLimit Limit(string text) => FailureLimit.TryParse(text, out FailureLimit? limit) ? limit : throw new ArgumentException(text);
@@ -38,29 +38,29 @@ public sealed class RunStopTests
     [InlineData("10%", 1, 20, false)]
     [InlineData("0%", 1, 20, true)]
     [InlineData("100%", 20, 20, true)]
-    public void A_share_counts_from_twenty_results_on(string limit, long failed, long results, bool isReached) =>
+    public void A_percentage_applies_from_twenty_results(string limit, long failed, long results, bool isReached) =>
         Assert.Equal(isReached, Limit(limit).IsReached(failed, results));
 
     [Theory]
     [InlineData(20, 1)]
     [InlineData(19, 0)]
-    public async Task Twenty_failures_of_one_cause_and_no_other_result_are_told_of_once(int count, int told)
+    public async Task Twenty_first_failures_with_one_code_are_reported_once(int count, int reports)
     {
         using var bench = new RunBench { Count = count * 2, PartSize = count };
         bench.Service.AnswerOf = (_, id) => BatchService.Failed(id, 400, "bad_model");
         await bench.RunAsync();
-        // The second batch comes after the first, so that there are forty of one cause in all.
-        Assert.Equal(count == 20 ? told : 1, bench.Seen.AllFailed.Count);
+        // The second batch comes after the first, so there are forty failures with the same code in total.
+        Assert.Equal(count == 20 ? reports : 1, bench.Seen.AllFailed.Count);
         Assert.All(bench.Seen.AllFailed, seen => Assert.Equal((20, "bad_model"), (seen.Count, seen.Cause.Code)));
         bench.Seen.AllFailed.Clear();
         await bench.RunAsync();
-        Assert.Empty(bench.Seen.AllFailed); // They are of an earlier process.
+        Assert.Empty(bench.Seen.AllFailed); // The failures are from an earlier process.
     }
 
     [Theory]
     [InlineData("r20")]
     [InlineData("r1")]
-    public async Task One_good_or_other_result_among_them_is_enough_to_say_nothing(string other)
+    public async Task One_success_or_other_code_among_them_prevents_the_report(string other)
     {
         using var bench = new RunBench { Count = 40, PartSize = 40 };
         bench.Service.AnswerOf = (_, id) => id == other ? BatchService.Failed(id, 400, "another") : BatchService.Failed(id, 400, "bad_model");
@@ -73,7 +73,7 @@ public sealed class RunStopTests
     [InlineData("1")]
     [InlineData("50%")]
     [InlineData("100%")]
-    public async Task At_the_limit_what_is_open_is_cancelled_and_every_row_has_a_result(string limit)
+    public async Task At_the_limit_open_batches_are_cancelled_and_every_row_has_a_result(string limit)
     {
         using var bench = new RunBench { Count = 100, PartSize = 25 };
         bench.Service.AnswerOf = (_, id) => BatchService.Failed(id, 400);
@@ -88,7 +88,7 @@ public sealed class RunStopTests
     }
 
     [Fact]
-    public async Task Below_the_limit_nothing_is_stopped()
+    public async Task Below_the_limit_the_run_continues()
     {
         using var bench = new RunBench { Count = 60, PartSize = 20 };
         bench.Service.AnswerOf = (_, id) => id is "r1" or "r2" ? BatchService.Failed(id, 400) : BatchService.Good(id);
@@ -99,7 +99,7 @@ public sealed class RunStopTests
     }
 
     [Fact]
-    public async Task Parts_that_found_no_room_are_not_sent_and_their_rows_say_so()
+    public async Task Parts_without_room_are_not_sent_and_their_rows_have_the_reason()
     {
         using var bench = new RunBench { Count = 6, PartSize = 2 };
         bench.Service.QueueSize = 1;
@@ -112,7 +112,7 @@ public sealed class RunStopTests
     }
 
     [Fact]
-    public async Task What_was_to_be_sent_again_keeps_its_last_result()
+    public async Task Requests_that_were_to_be_retried_keep_their_last_result()
     {
         using var bench = new RunBench { Count = 6, PartSize = 2 };
         bench.Service.AnswerOf = (_, id) => id is "r1" or "r2" ? BatchService.Failed(id, 503, "busy") : id == "r3" ? BatchService.Failed(id, 400, "bad") : BatchService.Good(id);
@@ -124,12 +124,12 @@ public sealed class RunStopTests
         Assert.Equal(3, bench.Service.Creates);
     }
 
-    /// <summary>Every row fails for a reason that may pass: to send them again would pay for the same failures.</summary>
+    /// <summary>Every row fails for a temporary reason. A retry would pay for the same failures.</summary>
     [Theory]
     [InlineData(429, "rate_limit_exceeded", "20")]
     [InlineData(500, "server_error", "100%")]
     [InlineData(503, "busy", "1")]
-    public async Task Where_all_rows_fail_the_run_stops_before_it_sends_any_again(int status, string code, string limit)
+    public async Task If_all_rows_fail_the_run_stops_before_a_retry(int status, string code, string limit)
     {
         using var bench = new RunBench { Count = 40, PartSize = 20 };
         bool isRepaired = false;
@@ -140,14 +140,14 @@ public sealed class RunStopTests
         Assert.Equal((40, 2), (results.Values.Count(result => result.Error?.Code == code), bench.Service.Creates));
         Assert.Equal([(40L, 40L, 0)], bench.Seen.Stops);
 
-        isRepaired = true; // What had failed before the stop does not count again.
+        isRepaired = true; // Failures before the stop do not count again.
         Assert.All((await bench.RunAsync(options)).Values, result => Assert.Equal(ResultStatus.Succeeded, result.Status));
     }
 
     [Theory]
     [InlineData("5", "r40")]
     [InlineData("50%", "r1")]
-    public async Task One_row_that_succeeded_is_a_reason_to_send_the_others_again(string limit, string good)
+    public async Task If_one_row_succeeds_the_others_are_retried(string limit, string good)
     {
         using var bench = new RunBench { Count = 40, PartSize = 20 };
         bench.Service.AnswerOf = (tries, id) => id == good || tries > 1 ? BatchService.Good(id) : BatchService.Failed(id, 429);
@@ -156,7 +156,7 @@ public sealed class RunStopTests
     }
 
     [Fact]
-    public async Task A_batch_of_rows_that_will_be_sent_again_cancels_no_other()
+    public async Task A_batch_of_rows_that_will_be_retried_does_not_cancel_others()
     {
         using var bench = new RunBench { Count = 40, PartSize = 20 };
         bench.Service.AnswerOf = (tries, id) => tries == 1 && bench.Ids.Take(20).Contains(id) ? BatchService.Failed(id, 429) : BatchService.Good(id);
@@ -166,7 +166,7 @@ public sealed class RunStopTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task The_same_command_resumes_a_run_that_was_stopped(bool retryFailed)
+    public async Task The_same_command_resumes_a_stopped_run(bool retryFailed)
     {
         using var bench = new RunBench { Count = 8, PartSize = 2 };
         bool isRepaired = false;
@@ -189,7 +189,7 @@ public sealed class RunStopTests
     }
 
     [Fact]
-    public async Task Killed_between_the_stop_and_the_end_of_its_batches_it_is_resumed_all_the_same()
+    public async Task A_run_killed_between_the_stop_and_the_end_of_its_batches_is_resumed()
     {
         using var bench = new RunBench { Count = 8, PartSize = 2 };
         bool isRepaired = false;
@@ -212,7 +212,7 @@ public sealed class RunStopTests
         Assert.All(bench.Service.Billed.Values, times => Assert.Equal(1, times));
     }
 
-    /// <summary>A service that was away, or had no room, says nothing against the requests.</summary>
+    /// <summary>An unavailable service or a full queue is not a failure of the requests.</summary>
     [Theory]
     [InlineData(503, "c", false)]
     [InlineData(429, "token_limit_exceeded", false)]
@@ -228,9 +228,9 @@ public sealed class RunStopTests
         Assert.Equal("not_sent", results["r3"].Error?.Code);
     }
 
-    /// <summary>A service without that route runs its batches to their end: nothing is gained by waiting for them.</summary>
+    /// <summary>A service without a cancel route runs its batches to the end, so the run does not wait for them.</summary>
     [Fact]
-    public async Task A_batch_that_cannot_be_cancelled_is_left_and_its_rows_say_so()
+    public async Task A_batch_that_cannot_be_cancelled_is_left_and_its_rows_have_the_reason()
     {
         using var bench = new RunBench { Count = 4, PartSize = 2 };
         bench.Service.AnswerOf = (_, id) => BatchService.Failed(id, 400);

@@ -8,7 +8,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Runs;
 
-/// <summary>A run with a checkpoint: broken off anywhere, it is gone on with, and nothing is paid for twice.</summary>
+/// <summary>A run with a checkpoint can be interrupted anywhere and resumed, and nothing is paid for twice.</summary>
 public sealed class RunStoreTests : IDisposable
 {
     private const int Count = 7;
@@ -30,7 +30,7 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
-    public async Task A_run_broken_off_at_any_call_is_gone_on_with()
+    public async Task A_run_interrupted_at_any_call_is_resumed()
     {
         int calls = 0;
         _onCall = () => calls++;
@@ -59,7 +59,7 @@ public sealed class RunStoreTests : IDisposable
 
             Assert.Equal(Ids.Order(), results.Select(result => result.CustomId).Order());
             Assert.All(results, result => Assert.Equal((result.CustomId, "object " + result.CustomId), (result.Text, result.InputObject)));
-            // Three parts, and one more for the line that failed the first time.
+            // Three parts, and one more for the line that failed at the first attempt.
             Assert.True(_batches.Count == 4, $"broken off at call {breakAt}: {_batches.Count} batches were created");
             Assert.Equal(_batches.Distinct(), _batches);
             Assert.Equal(Count + 1, _batches.Sum(file => _files[file - 1].Count));
@@ -67,7 +67,7 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
-    public async Task A_finished_run_gives_all_results_again_without_a_call()
+    public async Task A_finished_run_returns_all_results_again_without_a_call()
     {
         List<BatchResult> first = await RunAsync(CancellationToken.None);
         int calls = 0;
@@ -105,16 +105,16 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
-    public void One_process_at_a_time()
+    public void A_checkpoint_allows_one_process_at_a_time()
     {
         using RunStore store = RunStore.Open(_folder);
         Assert.Throws<RunStoreInUseException>(() => RunStore.Open(_folder));
     }
 
     [Fact]
-    public void A_folder_of_something_else_is_left_alone()
+    public void A_folder_with_other_files_is_not_changed()
     {
-        // A name that a run gives its files too is somebody's own where there is no journal.
+        // Without a journal, a file with the name of a run's file belongs to the user.
         string file = Path.Combine(_folder, "part.jsonl");
         File.WriteAllText(file, "text");
         Assert.Throws<RunMismatchException>(() => RunStore.Open(_folder));
@@ -122,7 +122,7 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
-    public async Task A_torn_last_line_of_the_journal_is_a_step_not_taken()
+    public async Task A_torn_last_line_of_the_journal_is_ignored()
     {
         await RunAsync(CancellationToken.None);
         string journal = Path.Combine(_folder, "journal.jsonl");
@@ -133,13 +133,13 @@ public sealed class RunStoreTests : IDisposable
         Assert.Equal(whole, File.ReadAllBytes(journal));
     }
 
-    /// <summary>A folder is somebody's own until a run has begun in it: nothing in it is touched.</summary>
+    /// <summary>A folder without a started run belongs to the user, and its files are not changed.</summary>
     [Theory]
     [InlineData("dear diary", "thesis.txt")]
     [InlineData("", "thesis.txt")]
     [InlineData("dear diary", null)]
     [InlineData("{\"step\":\"Beg", "part.output.jsonl")]
-    public void What_others_keep_in_the_folder_is_left_alone(string journal, string? other)
+    public void Foreign_files_in_the_folder_are_not_changed(string journal, string? other)
     {
         string path = Path.Combine(_folder, "journal.jsonl");
         File.WriteAllText(path, journal);
@@ -157,7 +157,7 @@ public sealed class RunStoreTests : IDisposable
     [InlineData("")]
     [InlineData("{\"step\":\"Beg")]
     [InlineData("{\"step\":\"Began\",\"address\":\"http://12")]
-    public async Task A_run_that_was_killed_as_it_began_begins_again(string journal)
+    public async Task A_run_killed_at_its_start_starts_again(string journal)
     {
         File.WriteAllText(Path.Combine(_folder, "journal.jsonl"), journal);
         File.WriteAllText(Path.Combine(_folder, ".part.jsonl.abcd1234-001.tmp"), "half");
@@ -167,7 +167,7 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_journal_that_is_none_is_said_so()
+    public void An_invalid_journal_is_reported()
     {
         File.WriteAllText(Path.Combine(_folder, "journal.jsonl"), "{\"step\":\"nonsense\"}\n");
         Assert.Contains("Line 1", Assert.Throws<RunMismatchException>(() => RunStore.Open(_folder)).Message, StringComparison.Ordinal);
@@ -198,7 +198,7 @@ public sealed class RunStoreTests : IDisposable
         return await engine.RunAsync(cancellationToken).ToListAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(60), CancellationToken.None);
     }
 
-    /// <summary>A service that carries out what it is asked before anybody hears of it; r5 fails the first time.</summary>
+    /// <summary>A service that performs each call before the client gets a response. r5 fails at the first attempt.</summary>
     private void Serve()
     {
         _server.On("POST /v1/files", Answer.Choose(exchange =>
@@ -211,12 +211,12 @@ public sealed class RunStoreTests : IDisposable
         _server.On("POST /v1/batches", Answer.Choose(exchange =>
         {
             int file = int.Parse(exchange.BodyText.Split("\"file-")[1].Split('"')[0], CultureInfo.InvariantCulture);
-            bool isAgain = _batches.Any(batch => _files[batch - 1].Contains("r5"));
+            bool isRetry = _batches.Any(batch => _files[batch - 1].Contains("r5"));
             _batches.Add(file);
             var lines = new StringBuilder();
             foreach (string id in _files[file - 1])
             {
-                lines.Append(id == "r5" && !isAgain
+                lines.Append(id == "r5" && !isRetry
                     ? "{\"custom_id\":\"r5\",\"response\":{\"status_code\":500,\"body\":{\"error\":{\"message\":\"m\"}}},\"error\":null}\n"
                     : Good(id));
             }

@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;
 
-/// <summary>Each route's method, path, headers and body, and what becomes of its answer.</summary>
+/// <summary>Method, path, headers and body of each route, and how its responses are read.</summary>
 public sealed class BatchClientTests : IDisposable
 {
     private const string BatchJson = """{"id":"batch_1","object":"batch","status":"in_progress","input_file_id":"file-1"}""";
@@ -13,7 +13,7 @@ public sealed class BatchClientTests : IDisposable
     public void Dispose() => _server.Dispose();
 
     [Fact]
-    public async Task GetBatch_asks_for_the_batch()
+    public async Task GetBatch_requests_the_batch()
     {
         _server.On("GET /v1/batches/batch_1", Answer.Json(BatchJson));
         Batch batch = await Clients.For(_server).GetBatchAsync("batch_1");
@@ -33,7 +33,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task CreateBatch_sends_the_documents_fields()
+    public async Task CreateBatch_sends_the_documented_fields()
     {
         _server.On("POST /v1/batches", Answer.Json(BatchJson));
         await Clients.For(_server).CreateBatchAsync(new NewBatch
@@ -52,7 +52,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task CreateBatch_sends_nothing_that_was_not_asked_for()
+    public async Task CreateBatch_omits_fields_that_are_not_set()
     {
         _server.On("POST /v1/batches", Answer.Json("""{"job":{"id":"j","status":"VALIDATING"}}""", 201));
         Batch batch = await Clients.For(_server).CreateBatchAsync(new NewBatch { InputFileId = "f", Endpoint = "/v1/embeddings" });
@@ -74,7 +74,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task A_delete_answered_with_nothing_is_done()
+    public async Task A_delete_with_an_empty_response_succeeds()
     {
         _server.On("DELETE /v1/files/file-1", Answer.Empty(204));
         await Clients.For(_server).DeleteFileAsync("file-1");
@@ -91,7 +91,7 @@ public sealed class BatchClientTests : IDisposable
     [InlineData("-K_3", "-K_3")]
     [InlineData("a b/../c?d#e%", "a%20b%2F..%2Fc%3Fd%23e%25")]
     [InlineData("日", "%E6%97%A5")]
-    public async Task Ids_are_one_segment_of_the_path_whatever_they_hold(string id, string segment)
+    public async Task An_ID_is_one_path_segment_whatever_its_characters(string id, string segment)
     {
         _server.On($"GET /v1/batches/{segment}", Answer.Json(BatchJson));
         await Clients.For(_server).GetBatchAsync(id);
@@ -103,7 +103,7 @@ public sealed class BatchClientTests : IDisposable
     [InlineData(" ")]
     [InlineData(".")]
     [InlineData("..")]
-    public async Task What_can_be_no_id_is_not_found_and_not_asked_for(string id)
+    public async Task An_invalid_ID_is_not_found_without_a_request(string id)
     {
         BatchClient client = Clients.For(_server);
         Assert.Equal(ServiceErrorKind.BatchNotFound, (await Assert.ThrowsAsync<ServiceException>(() => client.GetBatchAsync(id))).Kind);
@@ -113,7 +113,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task Lists_go_on_behind_the_last_id()
+    public async Task Lists_continue_after_the_last_ID()
     {
         _server.On(
             "GET /v1/batches",
@@ -128,7 +128,7 @@ public sealed class BatchClientTests : IDisposable
     [InlineData("""[{"id":"a"}]""", 1)] // Together: a bare array.
     [InlineData("""{"data":[],"has_more":true}""", 0)]
     [InlineData("""{"value":[]}""", 0)]
-    public async Task A_short_page_is_the_last_where_the_service_does_not_say(string page, int count)
+    public async Task A_short_page_is_the_last_if_the_service_does_not_say(string page, int count)
     {
         _server.On("GET /v1/batches", Answer.Json(page));
         Assert.Equal(count, (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Count);
@@ -139,7 +139,7 @@ public sealed class BatchClientTests : IDisposable
     [InlineData("""{"data":[{"id":"b"},{"id":"a"}]}""")]
     [InlineData("""{"data":[{"id":"b"},{"id":"a"}],"has_more":true}""")]
     [InlineData("""[{"id":"b"},{"id":"a"}]""")]
-    public async Task A_service_that_repeats_its_page_is_not_asked_for_ever(string page)
+    public async Task A_repeated_page_ends_the_list(string page)
     {
         _server.On("GET /v1/batches", Answer.Json(page));
         Assert.Equal(["b", "a"], (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Select(batch => batch.Id));
@@ -147,7 +147,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task Only_as_many_pages_are_fetched_as_are_read()
+    public async Task Pages_are_fetched_only_when_they_are_read()
     {
         _server.On("GET /v1/batches", Answer.Json("""{"data":[{"id":"b"},{"id":"a"}],"has_more":true}"""));
         await foreach (Batch batch in Clients.For(_server).ListBatchesAsync(after: "c", pageSize: 2))
@@ -172,7 +172,7 @@ public sealed class BatchClientTests : IDisposable
     [InlineData(413, "<html>", ServiceErrorKind.ServiceRejected, "413")]
     [InlineData(422, """{"detail":"Field required"}""", ServiceErrorKind.ServiceRejected, "Field required")]
     [InlineData(302, "", ServiceErrorKind.ServiceRejected, "302")]
-    public async Task Refusals_are_sorted_and_not_repeated(int status, string body, ServiceErrorKind kind, string words)
+    public async Task Refusals_are_classified_and_not_retried(int status, string body, ServiceErrorKind kind, string words)
     {
         _server.On("GET /v1/batches/b", Answer.Json(body, status, "x-request-id: req_7"));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).GetBatchAsync("b"));
@@ -186,7 +186,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task A_409_is_the_answer_to_a_cancel()
+    public async Task A_409_to_a_cancel_is_final()
     {
         _server.On("POST /v1/batches/b/cancel", Answer.Json("""{"error":{"message":"Cannot cancel a batch with status 'completed'."}}""", 409));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).CancelBatchAsync("b"));
@@ -199,7 +199,7 @@ public sealed class BatchClientTests : IDisposable
     [InlineData(404)]
     [InlineData(405)]
     [InlineData(501)]
-    public async Task A_service_without_cancel_says_so(int status)
+    public async Task A_service_without_cancel_is_reported(int status)
     {
         _server.On("POST /v1/batches/b/cancel", Answer.Html(status));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).CancelBatchAsync("b"));
@@ -207,7 +207,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task A_404_of_a_file_is_a_missing_file()
+    public async Task A_404_for_a_file_is_FileNotFound()
     {
         const string Missing = """{"error":{"message":"No such File object: f"}}""";
         _server.On("GET /v1/files/f", Answer.Json(Missing, 404)).On("GET /v1/files/f/content", Answer.Json(Missing, 404));
@@ -217,7 +217,7 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task Inference_nets_500_for_an_unknown_id_is_not_found_in_the_end()
+    public async Task A_500_of_Inference_net_for_an_unknown_ID_becomes_BatchNotFound()
     {
         _server.On("GET /v1/batches/b", Answer.Json("""{"error":"Failed to retrieve batch"}""", 500));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(
@@ -230,14 +230,14 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Fact]
-    public async Task A_dripped_answer_is_an_answer()
+    public async Task A_response_that_arrives_byte_by_byte_is_read()
     {
         _server.On("GET /v1/batches/batch_1", Answer.Drip(BatchJson));
         Assert.Equal("batch_1", (await Clients.For(_server).GetBatchAsync("batch_1")).Id);
     }
 
     [Fact]
-    public async Task A_chunked_answer_is_an_answer()
+    public async Task A_chunked_response_is_read()
     {
         _server.On("GET /v1/batches/batch_1", Answer.Chunked(System.Text.Encoding.UTF8.GetBytes(BatchJson), chunk: 7));
         Assert.Equal("batch_1", (await Clients.For(_server).GetBatchAsync("batch_1")).Id);

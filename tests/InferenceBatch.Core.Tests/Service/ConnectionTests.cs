@@ -2,7 +2,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;
 
-/// <summary>Where calls go, with what key, and over which redirects.</summary>
+/// <summary>Addresses, keys and redirects of calls.</summary>
 public sealed class ConnectionTests : IDisposable
 {
     private const string Good = """{"id":"b","status":"completed"}""";
@@ -18,7 +18,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_profile_may_have_a_key_header_of_its_own()
+    public async Task A_profile_can_have_its_own_key_header()
     {
         _server.On("GET /v1/batches/b", Answer.Json(Good));
         await Clients.For(_server, profile: ServiceProfile.Find("AzureOpenAI")!).GetBatchAsync("b");
@@ -28,7 +28,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task Further_headers_go_with_every_call()
+    public async Task Additional_headers_are_sent_with_every_call()
     {
         _server.On("GET /v1/batches/b", Answer.Json(Good));
         await Clients.For(_server, headers: new Dictionary<string, string> { ["X-Team"] = "blue" }).GetBatchAsync("b");
@@ -36,7 +36,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task No_key_is_no_header()
+    public async Task Without_a_key_there_is_no_header()
     {
         _server.On("GET /v1/batches/b", Answer.Json(Good));
         await new BatchClient(new ServiceConnection(_server.BaseUri, ServiceProfile.Local, " ")).GetBatchAsync("b");
@@ -71,9 +71,9 @@ public sealed class ConnectionTests : IDisposable
         Assert.Null(request.Header("X-Secret"));
     }
 
-    /// <summary>127.0.0.1 and localhost are one machine and two hosts.</summary>
+    /// <summary>127.0.0.1 and localhost are the same machine, but two hosts.</summary>
     [Fact]
-    public async Task Another_name_is_another_host()
+    public async Task Another_host_name_is_another_host()
     {
         _server.On("GET /v1/batches/b", Answer.Redirect(new Uri($"http://localhost:{_server.BaseUri.Port}/v2/b")))
             .On("GET /v2/b", Answer.Json(Good));
@@ -84,7 +84,7 @@ public sealed class ConnectionTests : IDisposable
     [Theory]
     [InlineData(302)]
     [InlineData(307)]
-    public async Task A_body_goes_to_no_other_host(int status)
+    public async Task A_body_is_not_sent_to_another_host(int status)
     {
         _server.On("POST /v1/batches", Answer.Redirect(new Uri(_other.BaseUri, "/elsewhere"), status));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(
@@ -95,7 +95,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_307_on_the_same_host_sends_the_body_again()
+    public async Task A_307_on_the_same_host_resends_the_body()
     {
         _server.On("POST /v1/batches", Answer.Redirect(new Uri("/v2/batches", UriKind.Relative), 307)).On("POST /v2/batches", Answer.Json(Good));
         await Clients.For(_server).CreateBatchAsync(new NewBatch { InputFileId = "f", Endpoint = "e" });
@@ -108,7 +108,7 @@ public sealed class ConnectionTests : IDisposable
     [InlineData("ftp://example.org/x")]
     [InlineData("file:///etc/passwd")]
     [InlineData("http://[broken")]
-    public async Task A_redirect_in_circles_or_to_nonsense_ends(string location)
+    public async Task A_redirect_loop_or_an_invalid_redirect_ends(string location)
     {
         _server.On("GET /v1/batches/b", Answer.Empty(302, "Location: " + location));
         await Clients.FailsAsync(Clients.For(_server).GetBatchAsync("b"));
@@ -116,7 +116,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_the_first_address_has_no_batch_API_the_second_is_used_from_then_on()
+    public async Task If_the_first_address_has_no_batch_API_the_second_is_used_from_then_on()
     {
         _other.On("GET /v1/batches/b", Answer.Json(Good)).On("GET /v1/batches/c", Answer.Json(Good));
         List<string> warnings = [];
@@ -131,7 +131,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_405_with_HTML_and_a_body_sent_go_to_the_second_address_too()
+    public async Task A_405_with_HTML_and_an_upload_switch_to_the_second_address_too()
     {
         _server.On("POST /v1/batches", Answer.Html(405));
         _other.On("POST /v1/batches", Answer.Json(Good));
@@ -144,7 +144,7 @@ public sealed class ConnectionTests : IDisposable
     [InlineData(405, """{"error":{"message":"Not so."}}""")]
     [InlineData(401, "<html>")]
     [InlineData(400, "<html>")]
-    public async Task An_answer_of_the_API_is_no_reason_to_go_elsewhere(int status, string body)
+    public async Task A_response_of_the_API_does_not_switch_the_address(int status, string body)
     {
         _server.On("GET /v1/batches/b", Answer.Json(body, status));
         await Clients.FailsAsync(Clients.For(_server, alternate: _other.BaseUri).GetBatchAsync("b"));
@@ -152,7 +152,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task Asking_for_models_is_no_reason_to_go_elsewhere()
+    public async Task A_request_for_models_does_not_switch_the_address()
     {
         BatchClient client = Clients.For(_server, alternate: _other.BaseUri);
         await Clients.FailsAsync(client.ListModelsAsync());
@@ -161,7 +161,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task Calls_at_the_same_time_all_find_the_second_address()
+    public async Task Concurrent_calls_all_find_the_second_address()
     {
         string[] ids = [.. Enumerable.Range(0, 20).Select(i => $"b{i}")];
         Array.ForEach(ids, id => _other.On($"GET /v1/batches/{id}", Answer.Json(Good)));
@@ -173,7 +173,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task An_address_chosen_by_a_person_is_not_second_guessed()
+    public async Task An_address_that_the_user_chose_is_not_switched()
     {
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server).GetBatchAsync("b"));
         Assert.Equal(ServiceErrorKind.NotSupportedByService, exception.Kind);
@@ -195,7 +195,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public void The_order_is_given_then_session_then_environment_then_Inference_net()
+    public void Parameters_precede_session_environment_and_Inference_net()
     {
         var environment = new Dictionary<string, string> { ["INFERENCE_BASE_URL"] = "https://env.example/v1", ["INFERENCE_API_KEY"] = "env-key" };
         var resolver = new ConnectionResolver(environment.GetValueOrDefault);
@@ -208,7 +208,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_sessions_key_goes_to_no_other_address()
+    public async Task The_key_of_a_session_is_not_sent_to_another_address()
     {
         var session = new ServiceConnection(new Uri("https://session.example/v1"), ServiceProfile.Generic, "session-key");
         _server.On("GET /v1/batches/b", Answer.Json(Good));
@@ -233,11 +233,11 @@ public sealed class ConnectionTests : IDisposable
     [Theory]
     [InlineData("ftp://example.org")]
     [InlineData("file:///tmp")]
-    public void Only_http_addresses_are_services(string address) =>
+    public void Only_http_addresses_are_valid(string address) =>
         Assert.Throws<ArgumentException>(() => new ServiceConnection(new Uri(address), ServiceProfile.Generic, "k"));
 
     [Fact]
-    public void The_key_is_in_no_property_and_no_text()
+    public void No_property_and_no_text_contains_the_key()
     {
         var connection = new ServiceConnection(
             _server.BaseUri, ServiceProfile.Generic, Clients.Key, new Dictionary<string, string> { ["X-Secret"] = "hidden-value" });
@@ -249,7 +249,7 @@ public sealed class ConnectionTests : IDisposable
     }
 
     [Fact]
-    public async Task An_address_with_a_slash_at_its_end_is_the_same_address()
+    public async Task A_trailing_slash_makes_no_difference()
     {
         _server.On("GET /v1/batches/b", Answer.Json(Good));
         await new BatchClient(new ServiceConnection(new Uri(_server.BaseUri + "/"), ServiceProfile.Generic, null), _time).GetBatchAsync("b");

@@ -7,7 +7,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;
 
-/// <summary>Gateways that compress although nobody asked them to.</summary>
+/// <summary>Gateways that compress responses without a request to do so.</summary>
 public sealed class ContentCodingTests : IDisposable
 {
     private const string Content = "GET /v1/files/f/content";
@@ -46,7 +46,7 @@ public sealed class ContentCodingTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Codings))]
-    public async Task Answers_errors_and_files_are_decoded(string coding, Func<byte[], byte[]> encode)
+    public async Task Responses_errors_and_files_are_decoded(string coding, Func<byte[], byte[]> encode)
     {
         string header = "Content-Encoding: " + coding;
         _server.On(Batch, Answer.Whole(200, "application/json", encode(Encoding.UTF8.GetBytes(Good)), header));
@@ -64,7 +64,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task A_header_of_ones_own_asks_for_what_it_says()
+    public async Task An_Accept_Encoding_of_the_user_is_sent()
     {
         _server.On(Batch, Answer.Whole(200, "application/json", GZip(Encoding.UTF8.GetBytes(Good)), "Content-Encoding: gzip"));
         await Clients.For(_server, headers: new Dictionary<string, string> { ["accept-encoding"] = "gzip" }).GetBatchAsync("b");
@@ -72,14 +72,14 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task A_compressed_download_that_breaks_off_begins_anew_and_passes_over_what_was_read()
+    public async Task A_broken_compressed_download_restarts_and_skips_what_was_read()
     {
         byte[] packed = GZip(_lines);
         _server.On(
             Content,
             Compressed(packed, packed.Length / 2), Compressed(packed, packed.Length - 9), Compressed(packed, 5), Compressed(packed));
         Assert.Equal(_lines, await DownloadAsync());
-        // A range would have been one of the compressed bytes.
+        // A range would count compressed bytes.
         Assert.All(_server.Requests, request => Assert.Null(request.Header("Range")));
         Assert.Equal(4, _server.Requests.Count);
     }
@@ -87,9 +87,9 @@ public sealed class ContentCodingTests : IDisposable
     [Theory]
     [InlineData("gzip")]
     [InlineData("br")]
-    public async Task A_range_of_a_compressed_form_is_not_taken_for_one_of_the_file(string coding)
+    public async Task A_range_of_the_compressed_bytes_is_not_used(string coding)
     {
-        // The first answer is the file itself; the gateway compresses only what comes behind it.
+        // The first response is not compressed. The gateway compresses only the following ones.
         byte[] packed = coding == "br" ? Brotli(_lines) : GZip(_lines);
         _server.On(Content, Answer.File(_lines, 100_000), Compressed(packed, coding: coding));
         Assert.Equal(_lines, await DownloadAsync());
@@ -97,7 +97,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task A_part_left_by_an_earlier_try_is_continued_from_a_compressed_answer()
+    public async Task A_partial_file_is_resumed_from_a_compressed_response()
     {
         string target = Path.Combine(_folder, "out.jsonl");
         await File.WriteAllBytesAsync(target + ".f.part", _lines[..70_001]);
@@ -107,7 +107,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task Results_survive_a_compressed_answer_that_breaks_off()
+    public async Task Results_survive_a_broken_compressed_response()
     {
         byte[] packed = GZip(_lines);
         _server.On(Batch, Answer.Json("""{"id":"b","status":"completed","output_file_id":"f"}""")).On(Content, Compressed(packed, packed.Length / 3), Compressed(packed));
@@ -117,7 +117,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task A_download_by_line_goes_on_by_line()
+    public async Task A_download_by_line_resumes_by_line()
     {
         ServiceProfile byLine = ServiceProfile.Find("Doubleword")!;
         byte[] packed = GZip(_lines);
@@ -138,7 +138,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task A_damaged_answer_is_asked_for_again()
+    public async Task A_damaged_response_is_retried()
     {
         byte[] packed = GZip(_lines);
         byte[] damaged = [.. packed];
@@ -151,7 +151,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task Of_one_that_is_damaged_in_the_middle_nothing_is_kept()
+    public async Task Nothing_is_kept_of_a_response_that_is_damaged_in_the_middle()
     {
         byte[] damaged = GZip(_lines);
         damaged.AsSpan(damaged.Length / 2, 400).Fill(0xFF);
@@ -162,7 +162,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task One_that_stays_damaged_is_said_to_be_incomplete()
+    public async Task A_download_that_stays_damaged_is_incomplete()
     {
         byte[] damaged = GZip(_lines);
         damaged.AsSpan(10, 400).Fill(0xFF);
@@ -175,7 +175,7 @@ public sealed class ContentCodingTests : IDisposable
     [InlineData("gzip, zstd")]
     [InlineData("compress")]
     [InlineData("gzip,gzip,gzip,gzip,gzip,gzip")]
-    public async Task A_coding_that_cannot_be_decoded_is_told_at_once(string coding)
+    public async Task An_unknown_coding_is_reported_at_once(string coding)
     {
         _server.On(Batch, Answer.Whole(200, "application/json", [1, 2, 3], "Content-Encoding: " + coding))
             .On("GET /v1/batches/c", Answer.Whole(401, "application/json", [1, 2, 3], "Content-Encoding: " + coding))
@@ -189,7 +189,7 @@ public sealed class ContentCodingTests : IDisposable
     }
 
     [Fact]
-    public async Task A_bomb_stays_small()
+    public async Task A_decompression_bomb_is_limited()
     {
         byte[] bomb = GZip(new byte[512 * 1024 * 1024], CompressionLevel.Fastest);
         Assert.True(bomb.Length < 8 * 1024 * 1024);
@@ -200,7 +200,7 @@ public sealed class ContentCodingTests : IDisposable
         long before = GC.GetTotalAllocatedBytes();
         Assert.Equal(ServiceErrorKind.ServiceRejected, (await Clients.FailsAsync(Clients.For(_server, _time).GetBatchAsync("c"))).Kind);
         Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 16 * 1024 * 1024);
-        // A line of a result file: half a gigabyte without a line feed.
+        // A line of a result file: 512 MB without a line feed.
         await Assert.ThrowsAsync<IOException>(ResultsAsync);
     }
 
@@ -225,7 +225,7 @@ public sealed class ContentCodingTests : IDisposable
         return packed.ToArray();
     }
 
-    /// <summary>A file that is stored compressed: ranges are ranges of the compressed bytes, as RFC 9110 section 14.2 has it.</summary>
+    /// <summary>A file that is stored compressed. Ranges count compressed bytes, as in RFC 9110 section 14.2.</summary>
     private static Behaviour Compressed(byte[] packed, int? cutAfter = null, string coding = "gzip") => async exchange =>
     {
         await exchange.ReadBodyAsync();

@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;
 
-/// <summary>POST /batches has no idempotency key: after an ambiguous failure the batch is looked for before it is made again.</summary>
+/// <summary>POST /batches has no idempotency key: after an ambiguous failure, the client looks for the batch before it retries.</summary>
 public sealed class CreateBatchTests : IDisposable
 {
     private const string Post = "POST /v1/batches";
@@ -22,7 +22,7 @@ public sealed class CreateBatchTests : IDisposable
     [InlineData("truncated")]
     [InlineData("cut")]
     [InlineData("other shape")]
-    public async Task A_batch_that_was_created_after_all_is_found_and_not_made_twice(string ambiguity)
+    public async Task A_created_batch_is_found_and_not_created_twice(string ambiguity)
     {
         _server.On(Post, Ambiguous(ambiguity)).On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2"), ("made", "file-1")))));
         Assert.Equal("made", (await CreateAsync()).Id);
@@ -33,7 +33,7 @@ public sealed class CreateBatchTests : IDisposable
     [InlineData("truncated")]
     [InlineData("cut")]
     [InlineData("other shape")]
-    public async Task A_create_that_was_accepted_is_not_made_again_where_its_batch_is_not_found(string ambiguity)
+    public async Task An_accepted_create_is_not_repeated_if_its_batch_is_not_found(string ambiguity)
     {
         _server.On(Post, Ambiguous(ambiguity), Answer.Json("""{"id":"second"}""")).On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2")))));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
@@ -46,18 +46,18 @@ public sealed class CreateBatchTests : IDisposable
     [InlineData("500")]
     [InlineData("502 HTML")]
     [InlineData("200 HTML")]
-    public async Task A_batch_that_was_not_created_is_made_once_more(string ambiguity)
+    public async Task A_batch_that_was_not_created_is_created_again(string ambiguity)
     {
         _server.On(Post, Ambiguous(ambiguity), Answer.Json("""{"id":"second"}"""))
             .On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2")))));
         Assert.Equal("second", (await CreateAsync()).Id);
-        // Looked for over some seconds: lists lag, and a gateway gives up long before the service does.
+        // The lookup takes some seconds, because lists are late, and a gateway times out long before the service does.
         Assert.Equal([Post, List, List, List, List, Post], _server.Asked);
         Assert.InRange(_time.Waits.Sum(wait => wait.TotalSeconds), 15, 60);
     }
 
     [Fact]
-    public async Task A_batch_of_yesterday_with_the_same_file_is_not_this_one()
+    public async Task An_older_batch_with_the_same_file_does_not_match()
     {
         long yesterday = _time.GetUtcNow().AddDays(-1).ToUnixTimeSeconds();
         _server.On(Post, Answer.Drop, Answer.Json("""{"id":"new"}"""))
@@ -78,7 +78,7 @@ public sealed class CreateBatchTests : IDisposable
     [InlineData(5, false, true)]
     [InlineData(60, false, false)]
     [InlineData(60, true, true)]
-    public async Task A_service_whose_clock_is_behind(int minutes, bool isOnlyBatchOfFile, bool isFound)
+    public async Task The_clock_of_the_service_may_be_behind(int minutes, bool isOnlyBatchOfFile, bool isFound)
     {
         long behind = _time.GetUtcNow().AddMinutes(-minutes).ToUnixTimeSeconds();
         _server.On(Post, Answer.Drop, Answer.Json("""{"id":"second"}"""))
@@ -97,7 +97,7 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Fact]
-    public async Task A_connection_that_never_was_is_not_ambiguous()
+    public async Task A_failed_connection_is_not_ambiguous()
     {
         Uri address = _server.BaseUri;
         _server.Dispose();
@@ -108,7 +108,7 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_looking_fails_too_it_is_not_tried_again_and_the_error_says_what_is_unknown()
+    public async Task If_the_lookup_fails_too_the_create_is_not_retried_and_the_outcome_is_unknown()
     {
         _server.On(Post, Answer.Drop).On("GET /v1/batches", Answer.Html(502));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
@@ -118,7 +118,7 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Fact]
-    public async Task X_should_retry_false_is_kept_once_it_was_looked_for()
+    public async Task X_should_retry_false_is_respected_after_the_lookup()
     {
         _server.On(Post, Answer.Empty(500, "x-should-retry: false")).On("GET /v1/batches", Answer.Json("""{"data":[],"has_more":false}"""));
         await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
@@ -126,7 +126,7 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Fact]
-    public async Task Text_that_cannot_be_sent_is_a_mistake_of_the_caller_not_of_the_network()
+    public async Task Invalid_text_is_an_error_of_the_caller_and_not_of_the_network()
     {
         NewBatch request = Request with { Metadata = new Dictionary<string, string> { ["k"] = "half \ud83d" } };
         await Assert.ThrowsAsync<ArgumentException>(() => Clients.For(_server, _time).CreateBatchAsync(request));
@@ -134,7 +134,7 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Fact]
-    public async Task Five_tries_are_all()
+    public async Task A_create_is_tried_five_times()
     {
         _server.On(Post, Answer.Html(503)).On("GET /v1/batches", Answer.Json("""{"data":[],"has_more":false}"""));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
@@ -156,7 +156,7 @@ public sealed class CreateBatchTests : IDisposable
     [Theory]
     [InlineData(404, """{"error":{"message":"No such File object: file-1"}}""")]
     [InlineData(400, """{"error":{"code":"file_not_found","message":"No file found with id 'file-1'."}}""")]
-    public async Task A_file_that_was_just_sent_may_be_shown_late(int status, string refusal)
+    public async Task A_file_that_was_just_uploaded_may_appear_late(int status, string refusal)
     {
         DateTimeOffset began = _time.GetUtcNow();
         _server.On(Post, Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4) ? Answer.Json(refusal, status) : Answer.Json("""{"id":"made"}""")));
@@ -164,7 +164,7 @@ public sealed class CreateBatchTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_must_be_processed_may_be_shown_late_too()
+    public async Task A_file_that_must_be_processed_may_appear_late_too()
     {
         ServiceProfile azure = ServiceProfile.All.First(profile => profile.FilesNeedProcessing);
         _server.On("GET /v1/files/file-1", Answer.Json("""{"error":{"message":"Not found"}}""", 404), Answer.Json("""{"id":"file-1","status":"processed"}"""))

@@ -22,7 +22,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_comes_whole_and_leaves_nothing_beside_it()
+    public async Task A_complete_download_leaves_no_other_file()
     {
         _server.On(Route, Answer.File(_content));
         var seen = new List<(long, long?)>();
@@ -32,17 +32,17 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_at_the_target_is_replaced_only_by_a_whole_file()
+    public async Task The_target_is_replaced_only_by_a_complete_file()
     {
         await File.WriteAllTextAsync(Target, "old");
         _server.On(Route, Answer.Json("""{"error":{"message":"No such File object: f"}}""", 404));
         Assert.Equal(ServiceErrorKind.FileNotFound, (await Clients.FailsAsync(ToFileAsync())).Kind);
         Assert.Equal("old", await File.ReadAllTextAsync(Target));
-        Assert.Single(Directory.GetFiles(_folder)); // Nothing half-made is left behind.
+        Assert.Single(Directory.GetFiles(_folder)); // There is no partial file.
     }
 
     [Fact]
-    public async Task An_empty_file_is_a_file()
+    public async Task An_empty_file_is_downloaded()
     {
         _server.On(Route, Answer.File([]));
         await ToFileAsync();
@@ -50,7 +50,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_broken_download_goes_on_where_it_stood()
+    public async Task A_broken_download_resumes_at_its_offset()
     {
         _server.On(Route, Answer.File(_content, 100_000), Answer.File(_content, 50_001), Answer.File(_content));
         await ToFileAsync();
@@ -59,7 +59,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_the_service_knows_no_ranges_what_was_read_is_passed_over()
+    public async Task Without_range_support_the_bytes_already_read_are_skipped()
     {
         _server.On(Route, Answer.CutOff(_content, 100_000), Answer.CutOff(_content, 200_000), Answer.Whole(200, "text/plain", _content));
         await ToFileAsync();
@@ -68,7 +68,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_download_in_chunks_without_length_comes_whole()
+    public async Task A_chunked_download_without_a_length_is_complete()
     {
         _server.On(Route, Answer.Chunked(_content, isWhole: false), Answer.File(_content));
         await ToFileAsync();
@@ -76,7 +76,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_stalled_download_goes_on_after_100_seconds()
+    public async Task A_stalled_download_resumes_after_100_seconds()
     {
         _server.On(Route, Answer.StallAfter(_content, 70_000), Answer.File(_content));
         var waiting = new TaskCompletionSource<Task>();
@@ -90,7 +90,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task Five_tries_that_bring_nothing_end_it()
+    public async Task Five_attempts_without_data_end_the_download()
     {
         _server.On(Route, Answer.CutOff(_content, 1_000), Answer.CutOff(_content, 0));
         ServiceException exception = await Clients.FailsAsync(ToFileAsync());
@@ -101,7 +101,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task Tries_that_bring_something_are_not_counted()
+    public async Task Attempts_with_new_data_are_not_counted()
     {
         _server.On(Route, [.. Enumerable.Repeat(Answer.File(_content, 10_000), 20), Answer.File(_content)]);
         await ToFileAsync();
@@ -110,7 +110,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_part_that_an_earlier_run_left_is_gone_on_with()
+    public async Task A_partial_file_of_an_earlier_download_is_resumed()
     {
         _server.On(Route, Answer.CutOff(_content, 90_000), Answer.CutOff(_content, 0));
         await Clients.FailsAsync(ToFileAsync());
@@ -124,7 +124,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_part_that_was_whole_already_is_only_renamed()
+    public async Task A_partial_file_that_is_already_complete_is_only_renamed()
     {
         await LeavePartAsync(_content);
         _server.On("GET /v1/files/f", FileOf(_content.Length)).On(Route, Answer.File(_content));
@@ -133,7 +133,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_part_longer_than_the_file_is_brought_anew()
+    public async Task A_partial_file_longer_than_the_file_is_downloaded_again()
     {
         await LeavePartAsync([.. _content, .. "more"u8]);
         _server.On("GET /v1/files/f", FileOf(_content.Length)).On(Route, Answer.File(_content));
@@ -142,7 +142,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_the_service_does_not_say_the_size_a_part_is_brought_anew()
+    public async Task If_the_size_is_unknown_a_partial_file_is_downloaded_again()
     {
         await LeavePartAsync("something else altogether"u8.ToArray());
         _server.On("GET /v1/files/f", Answer.Html(404)).On(Route, Answer.File(_content));
@@ -152,7 +152,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_part_of_another_file_is_not_gone_on_with()
+    public async Task The_partial_file_of_another_file_is_not_resumed()
     {
         await LeavePartAsync("other"u8.ToArray(), "g");
         _server.On("GET /v1/files/f", FileOf(_content.Length)).On(Route, Answer.File(_content));
@@ -161,7 +161,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_range_that_begins_elsewhere_is_not_taken_for_the_one_asked_for()
+    public async Task A_range_with_another_start_is_refused()
     {
         _server.On(
             Route,
@@ -173,7 +173,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_service_that_gives_less_than_was_asked_for_is_asked_for_the_rest()
+    public async Task A_range_that_is_too_short_is_followed_by_a_request_for_the_rest()
     {
         string length = _content.Length.ToString(System.Globalization.CultureInfo.InvariantCulture);
         _server.On(
@@ -188,7 +188,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task Cancelling_stops_and_keeps_the_part()
+    public async Task A_cancelled_download_keeps_the_partial_file()
     {
         _server.On(Route, Answer.StallAfter(_content, 70_000));
         using var cancel = new CancellationTokenSource();
@@ -198,11 +198,11 @@ public sealed class DownloadTests : IDisposable
         Assert.Equal(70_000, new FileInfo(Assert.Single(Directory.GetFiles(_folder))).Length);
     }
 
-    /// <summary>An answer that ends when the connection does, as of HTTP/1.0, cannot be told from one that broke off.</summary>
+    /// <summary>If a response ends with the connection, as in HTTP/1.0, it looks the same as a broken one.</summary>
     [Theory]
     [InlineData(99_995, false)]
     [InlineData(int.MaxValue, true)]
-    public async Task Without_a_length_the_last_line_must_be_whole(int bytes, bool isWhole)
+    public async Task Without_a_length_the_last_line_must_be_complete(int bytes, bool isWhole)
     {
         byte[] sent = _content[..Math.Min(bytes, _content.Length)];
         Assert.Equal(isWhole, sent[^1] == '\n');
@@ -227,7 +227,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task Ids_never_become_paths()
+    public async Task IDs_never_become_paths()
     {
         _server.On("GET /v1/files/..%2F..%2Fx/content", Answer.File(_content));
         await Download.ToFileAsync(Clients.For(_server, _time), "../../x", Target);
@@ -235,7 +235,7 @@ public sealed class DownloadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_stream_says_where_it_is_and_how_long_the_file_is()
+    public async Task A_stream_reports_its_position_and_length()
     {
         _server.On(Route, Answer.Whole(200, "text/plain", _content, "X-Incomplete: true", "X-Last-Line: 7"));
         await using var stream = new ContentStream(Clients.For(_server, _time), "f");
@@ -249,7 +249,7 @@ public sealed class DownloadTests : IDisposable
 
     private Task<bool> ToFileAsync() => Download.ToFileAsync(Clients.For(_server, _time), "f", Target);
 
-    /// <summary>Leaves a part of a file with another id or this one, by the name a broken download gave it.</summary>
+    /// <summary>Creates a partial file of a file ID, with the name that a broken download uses.</summary>
     private async Task LeavePartAsync(byte[] part, string id = "f")
     {
         using var server = new FaultServer();

@@ -7,10 +7,10 @@ using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Service;
 
-/// <summary>A service that repeats the key, or what else was sent to it in confidence, wherever it can.</summary>
+/// <summary>A service that returns the key, or another secret that was sent to it, wherever it can.</summary>
 public sealed class EchoedSecretTests : IDisposable
 {
-    /// <summary>The key's and the header's characters in a row that nobody may see.</summary>
+    /// <summary>The number of consecutive characters of the key or the header that no output may contain.</summary>
     private const int Recognizable = 12;
 
     private static readonly string s_key = "sk-proj-" + Guid.NewGuid().ToString("N") + Guid.NewGuid().ToString("N");
@@ -34,7 +34,7 @@ public sealed class EchoedSecretTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Echoes))]
-    public async Task An_error_says_no_secret_in_any_of_its_shapes(string what, string echo)
+    public async Task An_error_contains_no_secret_in_any_form(string what, string echo)
     {
         string[] bodies =
         [
@@ -66,7 +66,7 @@ public sealed class EchoedSecretTests : IDisposable
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: {0}\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\n{0}\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{0}\r\n")]
-    public async Task Nor_does_an_answer_that_is_no_HTTP(string answer)
+    public async Task A_response_that_is_not_HTTP_contains_no_secret(string answer)
     {
         _server.On("GET /v1/batches/b", async exchange =>
         {
@@ -81,7 +81,7 @@ public sealed class EchoedSecretTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Echoes))]
-    public async Task A_batch_and_a_file_say_none(string what, string echo)
+    public async Task A_batch_and_a_file_contain_no_secret(string what, string echo)
     {
         _server.On("GET /v1/batches/b", Answer.Json($$"""
             {"id":"b","status":"failed: {{echo}}","x":"{{echo}}","errors":{"data":[{"code":"{{echo}}","message":"key {{echo}}","param":"{{echo}}","line":1}]},"metadata":{"echo":"{{echo}}"} }
@@ -100,7 +100,7 @@ public sealed class EchoedSecretTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Echoes))]
-    public async Task A_result_says_none_and_keeps_its_id(string what, string echo)
+    public async Task A_result_contains_no_secret_and_keeps_its_ID(string what, string echo)
     {
         string[] lines =
         [
@@ -124,7 +124,7 @@ public sealed class EchoedSecretTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Echoes))]
-    public void A_webhook_says_none(string what, string echo)
+    public void A_webhook_contains_no_secret(string what, string echo)
     {
         _ = ClientFor(_server);
         WebhookEvent read = WebhookEvent.Read(Encoding.UTF8.GetBytes($$"""{"type":"batch.failed {{echo}}","data":{"id":"b","reason":"{{echo}}"} }"""));
@@ -133,7 +133,7 @@ public sealed class EchoedSecretTests : IDisposable
     }
 
     [Fact]
-    public void The_secret_of_webhooks_is_one_too()
+    public void The_webhook_secret_is_masked()
     {
         string secret = "whsec_" + Convert.ToBase64String(Guid.NewGuid().ToByteArray());
         _ = new WebhookSignature(secret);
@@ -141,7 +141,7 @@ public sealed class EchoedSecretTests : IDisposable
     }
 
     [Fact]
-    public void So_are_keys_of_the_environment()
+    public void Keys_from_the_environment_are_masked()
     {
         string key = "sk-" + Guid.NewGuid().ToString("N");
         _ = new ConnectionResolver(name => name == "GROQ_API_KEY" ? key : null).Resolve(null, null, "Groq", null);

@@ -4,7 +4,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;
 
-/// <summary>A download when the disk is full.</summary>
+/// <summary>Downloads to a full disk.</summary>
 public sealed class FullDiskTests : IDisposable
 {
     private const string Route = "GET /v1/files/f/content";
@@ -16,7 +16,7 @@ public sealed class FullDiskTests : IDisposable
     public void Dispose() => _server.Dispose();
 
     [SmallDiskFact]
-    public async Task The_target_is_not_touched_and_the_part_is_gone_on_from_once_there_is_room()
+    public async Task A_full_disk_keeps_the_target_and_the_download_resumes_when_there_is_room()
     {
         using var disk = new SmallDisk(256 * 1024);
         string target = Path.Combine(disk.Folder, "out.jsonl");
@@ -26,7 +26,7 @@ public sealed class FullDiskTests : IDisposable
         Assert.Contains("No space left", exception.Message, StringComparison.Ordinal);
         Assert.Contains(target, exception.Message, StringComparison.Ordinal);
         Assert.Equal("old", await File.ReadAllTextAsync(target));
-        Assert.Single(_server.Requests); // A full disk is no trouble of the network.
+        Assert.Single(_server.Requests); // A full disk is not a network error.
         Assert.Empty(_time.Waits);
 
         disk.Grow(1024 * 1024);
@@ -37,7 +37,7 @@ public sealed class FullDiskTests : IDisposable
     }
 
     [SmallDiskFact]
-    public async Task A_disk_that_was_full_before_holds_nothing_of_it_after()
+    public async Task A_disk_that_is_full_from_the_start_has_no_file_afterwards()
     {
         using var disk = new SmallDisk(64 * 1024);
         string hog = Path.Combine(disk.Folder, "hog");

@@ -9,7 +9,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service;
 
-/// <summary>Which calls are made again, after how long, and how often. Rules: the reference, "Retry".</summary>
+/// <summary>Which calls are retried, when, and how often. Rules: the reference, "Retry".</summary>
 public sealed class RetryTests : IDisposable
 {
     private const string Good = """{"id":"b","status":"completed"}""";
@@ -28,7 +28,7 @@ public sealed class RetryTests : IDisposable
     [InlineData(503)]
     [InlineData(504)]
     [InlineData(529)]
-    public async Task What_may_pass_is_tried_again(int status)
+    public async Task Temporary_errors_are_retried(int status)
     {
         _server.On("GET /v1/batches/b", Answer.Json("""{"error":"not now"}""", status), Answer.Html(status), Answer.Empty(status), Answer.Json(Good));
         Assert.Equal("b", (await Clients.For(_server, _time).GetBatchAsync("b")).Id);
@@ -36,7 +36,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task Waits_double_from_half_a_second_less_up_to_a_quarter()
+    public async Task Waits_double_from_half_a_second_with_up_to_a_quarter_of_jitter()
     {
         _server.On("GET /v1/batches/b", Answer.Html(503));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
@@ -48,7 +48,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public void No_wait_of_ones_own_is_longer_than_8_seconds()
+    public void A_wait_without_Retry_After_is_8_seconds_at_most()
     {
         for (int attempt = 1; attempt < 50; attempt++)
         {
@@ -66,7 +66,7 @@ public sealed class RetryTests : IDisposable
     [InlineData("Retry-After: Thu, 01 Jan 2026 00:00:30 GMT", 30)]
     [InlineData("retry-after-ms: 1500\r\nRetry-After: 60", 1.5)]
     [InlineData("retry-after-ms: soon\r\nRetry-After: 60", 60)]
-    public async Task The_services_own_wait_is_kept(string headers, double seconds)
+    public async Task The_Retry_After_of_the_service_is_respected(string headers, double seconds)
     {
         _server.On("GET /v1/batches/b", Answer.Empty(429, headers.Split("\r\n")), Answer.Json(Good));
         await Clients.For(_server, _time).GetBatchAsync("b");
@@ -81,21 +81,21 @@ public sealed class RetryTests : IDisposable
     [InlineData("Retry-After: later")]
     [InlineData("Retry-After: Wed, 31 Dec 2025 00:00:00 GMT")]
     [InlineData("Retry-After: ")]
-    public async Task A_wait_that_makes_no_sense_is_replaced_by_ones_own(string header)
+    public async Task An_invalid_Retry_After_is_ignored(string header)
     {
         _server.On("GET /v1/batches/b", Answer.Empty(503, header), Answer.Json(Good));
         await Clients.For(_server, _time).GetBatchAsync("b");
         Assert.InRange(Assert.Single(_time.Waits).TotalSeconds, 0.375, 0.5);
     }
 
-    /// <summary>Nobody sits before a command for so long, and to try sooner is what the service asks not to do.</summary>
+    /// <summary>Users do not wait that long for a command, and the service asks not to retry earlier.</summary>
     [Theory]
     [InlineData(429, "Retry-After: 121", "121")]
     [InlineData(503, "Retry-After: 300", "300")]
     [InlineData(503, "retry-after-ms: 120001", "121")]
     [InlineData(503, "Retry-After: Thu, 01 Jan 2026 01:00:00 GMT", "3,600")]
     [InlineData(503, "Retry-After: 1e300", "3,600")]
-    public async Task A_pause_of_more_than_two_minutes_ends_the_call_and_is_named(int status, string header, string seconds)
+    public async Task A_Retry_After_over_two_minutes_ends_the_call_and_is_reported(int status, string header, string seconds)
     {
         _server.On("GET /v1/batches/b", Answer.Empty(status, header));
         _server.On("POST /v1/files", Answer.Empty(status, header));
@@ -107,7 +107,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task A_create_whose_answer_asks_for_a_long_pause_is_looked_for_and_not_made_again()
+    public async Task A_create_with_a_long_Retry_After_is_looked_up_and_not_repeated()
     {
         _server.On("POST /v1/batches", Answer.Empty(503, "Retry-After: 300"));
         _server.On("GET /v1/batches", Answer.Json("""{"object":"list","data":[],"has_more":false}"""));
@@ -118,13 +118,13 @@ public sealed class RetryTests : IDisposable
         Assert.Single(_server.Requests, call => call.Method == "POST");
     }
 
-    /// <summary>Only a person can change these: whatever the status, another try costs time alone.</summary>
+    /// <summary>Only the user can fix these errors, so a retry would only take time, whatever the status is.</summary>
     [Theory]
     [InlineData(429, "insufficient_quota")]
     [InlineData(429, "billing_hard_limit_reached")]
     [InlineData(500, "insufficient_quota")]
     [InlineData(503, "account_deactivated")]
-    public async Task What_only_a_person_can_change_is_not_tried_again(int status, string code)
+    public async Task Errors_that_only_the_user_can_fix_are_not_retried(int status, string code)
     {
         _server.On("GET /v1/batches/b", Answer.Json($$$"""{"error":{"message":"The words.","code":"{{{code}}}"}}""", status));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
@@ -135,7 +135,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task A_wait_of_nothing_is_no_wait()
+    public async Task A_Retry_After_of_zero_retries_at_once()
     {
         _server.On("GET /v1/batches/b", Answer.Empty(429, "Retry-After: 0"), Answer.Json(Good));
         await Clients.For(_server, _time).GetBatchAsync("b");
@@ -146,7 +146,7 @@ public sealed class RetryTests : IDisposable
     [InlineData(429)]
     [InlineData(500)]
     [InlineData(409)]
-    public async Task X_should_retry_false_is_the_last_word(int status)
+    public async Task X_should_retry_false_prevents_a_retry(int status)
     {
         _server.On("GET /v1/batches/b", Answer.Empty(status, "x-should-retry: false"));
         await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b"));
@@ -154,7 +154,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task X_should_retry_true_makes_any_refusal_worth_another_try()
+    public async Task X_should_retry_true_causes_a_retry_of_any_refusal()
     {
         _server.On("GET /v1/batches/b", Answer.Empty(400, "x-should-retry: true"), Answer.Json(Good));
         await Clients.For(_server, _time).GetBatchAsync("b");
@@ -165,7 +165,7 @@ public sealed class RetryTests : IDisposable
     [InlineData(429, ServiceErrorKind.RateLimited)]
     [InlineData(503, ServiceErrorKind.ServiceUnavailable)]
     [InlineData(409, ServiceErrorKind.ServiceRejected)]
-    public async Task After_five_tries_the_last_answer_counts(int status, ServiceErrorKind kind)
+    public async Task After_five_attempts_the_last_response_is_the_error(int status, ServiceErrorKind kind)
     {
         _server.On("DELETE /v1/files/f", Answer.Json("""{"error":{"message":"The words."}}""", status));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).DeleteFileAsync("f"));
@@ -178,7 +178,7 @@ public sealed class RetryTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Faults))]
-    public async Task A_broken_answer_is_asked_for_again(string fault)
+    public async Task A_broken_response_is_retried(string fault)
     {
         Behaviour broken = fault switch
         {
@@ -196,7 +196,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task A_connection_closed_at_once_is_made_again()
+    public async Task A_connection_that_closes_at_once_is_retried()
     {
         _server.On("GET /v1/batches/b", Answer.Json(Good));
         _server.RefuseNext(2);
@@ -205,7 +205,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task A_service_that_is_not_there_is_unavailable()
+    public async Task A_service_that_does_not_exist_is_unavailable()
     {
         Uri address = _server.BaseUri;
         _server.Dispose();
@@ -222,11 +222,11 @@ public sealed class RetryTests : IDisposable
     [Theory]
     [InlineData("http://no-such-host.invalid/v1", "host not found (no-such-host.invalid:80)")]
     [InlineData("https://no-such-host.invalid:8443/v1", "host not found.")]
-    public async Task A_host_that_is_not_found_is_named_with_its_port(string address, string said)
+    public async Task An_unknown_host_is_reported_with_its_port(string address, string text)
     {
         var client = new BatchClient(new ServiceConnection(new Uri(address), ServiceProfile.Generic, "key-of-nobody-4711"), _time);
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => client.GetBatchAsync("b"));
-        Assert.Contains(said, exception.Message, StringComparison.Ordinal);
+        Assert.Contains(text, exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("4711", exception.Message, StringComparison.Ordinal);
     }
 
@@ -239,7 +239,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task A_certificate_that_is_not_trusted_is_called_so()
+    public async Task An_untrusted_certificate_is_reported()
     {
         using var key = RSA.Create(2048);
         var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
@@ -267,7 +267,7 @@ public sealed class RetryTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_service_that_says_nothing_for_100_seconds_is_asked_again(bool inBody)
+    public async Task A_service_that_is_silent_for_100_seconds_is_retried(bool inBody)
     {
         _server.On("GET /v1/batches/b", inBody ? Answer.StallAfter(new byte[100], 10) : Answer.Stall, Answer.Json(Good));
         Task<Batch> call = Clients.For(_server, _time).GetBatchAsync("b");
@@ -275,7 +275,7 @@ public sealed class RetryTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(99));
         Assert.Single(_server.Requests);
         _time.Advance(TimeSpan.FromSeconds(2));
-        // On a busy machine the answer's head may be read only now, and then the 100 seconds begin anew.
+        // On a busy machine, the head of the response may be read only now, and then the 100 seconds start again.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (await Task.WhenAny(call, Task.Delay(500, limit.Token)) != call && !limit.IsCancellationRequested)
         {
@@ -286,7 +286,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task One_try_is_one_try()
+    public async Task A_policy_of_one_attempt_does_not_retry()
     {
         _server.On("GET /v1/batches/b", Answer.Empty(429));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => Clients.For(_server, _time).GetBatchAsync("b", RetryPolicy.Once));
@@ -296,7 +296,7 @@ public sealed class RetryTests : IDisposable
     }
 
     [Fact]
-    public async Task A_wait_is_cut_short_by_cancelling()
+    public async Task Cancellation_ends_a_wait()
     {
         var slow = new FakeTime { SkipsWaits = false };
         _server.On("GET /v1/batches/b", Answer.Empty(429, "Retry-After: 60"));
@@ -310,7 +310,7 @@ public sealed class RetryTests : IDisposable
     [Theory]
     [InlineData("sv-SE")]
     [InlineData("ar-SA")]
-    public void Headers_read_the_same_everywhere(string culture)
+    public void Headers_do_not_depend_on_the_culture(string culture)
     {
         CultureInfo before = CultureInfo.CurrentCulture;
         try

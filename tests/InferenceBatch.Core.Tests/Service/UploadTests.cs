@@ -20,7 +20,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task The_form_holds_the_purpose_and_the_files_own_bytes()
+    public async Task The_form_contains_the_purpose_and_the_bytes_of_the_file()
     {
         byte[] content = WriteFile(300_000);
         _server.On("POST /v1/files", Answer.Json(Uploaded));
@@ -37,7 +37,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task What_stands_before_the_offset_is_not_sent()
+    public async Task Bytes_before_the_offset_are_not_sent()
     {
         byte[] content = WriteFile(300_000);
         _server.On("POST /v1/files", Answer.Html(503), Answer.Json(Uploaded));
@@ -50,7 +50,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_link_is_sent_as_what_it_leads_to()
+    public async Task The_target_of_a_link_is_sent()
     {
         byte[] content = WriteFile(1000);
         string link = _path + ".link";
@@ -69,7 +69,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task An_empty_file_is_sent_as_one()
+    public async Task An_empty_file_is_sent()
     {
         WriteFile(0);
         _server.On("POST /v1/files", Answer.Json(Uploaded));
@@ -97,7 +97,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task Expiry_and_the_profiles_words_are_fields_before_the_file()
+    public async Task Expiry_and_the_fields_of_the_profile_precede_the_file()
     {
         WriteFile(10);
         _server.On("POST /v1/files/upload", Answer.Json(Uploaded));
@@ -110,7 +110,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task Progress_counts_the_files_bytes_to_the_last()
+    public async Task Progress_counts_all_bytes_of_the_file()
     {
         WriteFile(1_000_000);
         _server.On("POST /v1/files", Answer.Json(Uploaded));
@@ -122,7 +122,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_broken_upload_is_sent_again_from_the_start()
+    public async Task A_broken_upload_restarts()
     {
         byte[] content = WriteFile(5_000_000);
         _server.On("POST /v1/files", Answer.DropInRequest(100_000), Answer.Html(502), Answer.Json(Uploaded));
@@ -133,11 +133,11 @@ public sealed class UploadTests : IDisposable
         Assert.Equal(content.Length, seen.Values[^1]);
     }
 
-    /// <summary>A server may refuse on the headers alone; its words are worth more than "broken pipe".</summary>
+    /// <summary>A server may refuse a request after the headers. Its message is more useful than "broken pipe".</summary>
     [Theory]
     [InlineData(401, ServiceErrorKind.Unauthorized)]
     [InlineData(413, ServiceErrorKind.ServiceRejected)]
-    public async Task A_refusal_before_the_body_was_sent_is_heard(int status, ServiceErrorKind kind)
+    public async Task A_refusal_before_the_body_is_reported(int status, ServiceErrorKind kind)
     {
         WriteFile(20_000_000);
         _server.On("POST /v1/files", Answer.Early(status, """{"error":{"message":"Not this."}}"""));
@@ -148,7 +148,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_server_that_cannot_be_asked_first_gets_the_body_at_once()
+    public async Task A_server_without_100_continue_gets_the_body_at_once()
     {
         byte[] content = WriteFile(3_000_000);
         _server.On("POST /v1/files", Answer.Early(417, ""), Answer.Json(Uploaded));
@@ -159,7 +159,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_shrinks_meanwhile_is_not_sent()
+    public async Task A_file_that_shrinks_during_the_upload_is_refused()
     {
         WriteFile(30_000_000);
         _server.On("POST /v1/files", async exchange =>
@@ -177,9 +177,9 @@ public sealed class UploadTests : IDisposable
     }
 
     [Theory]
-    [InlineData(30_000_000)] // Of the same length, but not the same.
+    [InlineData(30_000_000)] // The same length, but other content.
     [InlineData(30_000_001)]
-    public async Task A_file_that_is_written_to_meanwhile_is_not_sent(int lengthAfter)
+    public async Task A_file_that_changes_during_the_upload_is_refused(int lengthAfter)
     {
         WriteFile(30_000_000);
         _server.On("POST /v1/files", async exchange =>
@@ -201,7 +201,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_vanishes_between_two_tries_is_told_as_missing()
+    public async Task A_file_deleted_between_two_attempts_is_reported_as_missing()
     {
         WriteFile(10);
         _server.On("POST /v1/files", async exchange =>
@@ -215,7 +215,7 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_replaced_between_two_tries_is_sent_as_it_is_then()
+    public async Task A_file_replaced_between_two_attempts_is_sent_with_its_new_content()
     {
         WriteFile(10);
         _server.On(
@@ -232,14 +232,14 @@ public sealed class UploadTests : IDisposable
     }
 
     [Fact]
-    public async Task A_missing_file_is_told_as_one()
+    public async Task A_missing_file_is_reported()
     {
         await Assert.ThrowsAsync<FileNotFoundException>(() => Clients.For(_server, _time).UploadFileAsync(_path, "a.jsonl"));
         Assert.Empty(_server.Requests);
     }
 
     [Fact]
-    public async Task A_file_another_program_holds_is_no_trouble_of_the_network()
+    public async Task A_locked_file_is_not_a_network_error()
     {
         WriteFile(10);
         using var held = new FileStream(_path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
@@ -257,7 +257,7 @@ public sealed class UploadTests : IDisposable
         return content;
     }
 
-    /// <summary>The parts of a form, read as RFC 7578 and RFC 2046 have it.</summary>
+    /// <summary>The parts of a form, read according to RFC 7578 and RFC 2046.</summary>
     private static List<(string Head, byte[] Body)> Parts(Exchange request)
     {
         string type = request.Header("Content-Type")!;

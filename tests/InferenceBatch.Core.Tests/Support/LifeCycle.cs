@@ -48,7 +48,7 @@ internal sealed class LifeCycle : IDisposable
         Client.CreateBatchAsync(new NewBatch { InputFileId = fileId, Endpoint = endpoint, CompletionWindow = Profile.CompletionWindows[0] });
 
     public async Task<Batch> WaitAsync(Batch batch) =>
-        Assert.Single(await new BatchWatcher(Client) { OnLook = Seen.Add }.WatchAsync([(batch.Id, batch)]).ToListAsync());
+        Assert.Single(await new BatchWatcher(Client) { OnPolled = Seen.Add }.WatchAsync([(batch.Id, batch)]).ToListAsync());
 
     public Task<List<BatchResult>> ResultsAsync(Batch batch) => new ResultReader().ReadAsync(Client, batch).ToListAsync();
 

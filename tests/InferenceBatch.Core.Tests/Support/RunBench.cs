@@ -83,9 +83,9 @@ internal sealed class RunRecorder : RunObserver
 
     public override void OnProblem(Exception problem) => Problems.Add(problem);
 
-    public override void OnLeft(string batchId, ServiceException? why, ServiceException? trouble) => Left.Add(batchId);
+    public override void OnWaitEnded(string batchId, ServiceException? reason, ServiceException? lastFailure) => Left.Add(batchId);
 
-    public override void OnOutage(ServiceException trouble, TimeSpan since) => Outages.Add((trouble.Message, since));
+    public override void OnOutage(ServiceException failure, TimeSpan duration) => Outages.Add((failure.Message, duration));
 
     public override void OnQueueFull(int parts, ServiceException reason) => Queues.Add((parts, reason.Message));
 

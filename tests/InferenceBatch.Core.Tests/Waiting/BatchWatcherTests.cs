@@ -20,7 +20,7 @@ public sealed class BatchWatcherTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task The_first_look_comes_within_a_second_and_each_wait_grows_by_half_to_a_minute(bool wasDescribed)
+    public async Task The_first_poll_comes_within_a_second_and_each_wait_grows_by_half_to_a_minute(bool wasDescribed)
     {
         On("b", [.. Enumerable.Repeat("in_progress", 40), "completed"]);
         Batch? known = wasDescribed ? new Batch { Id = "b", Status = BatchStatus.Validating } : null;
@@ -35,7 +35,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_fixed_interval_is_kept()
+    public async Task A_fixed_interval_is_used()
     {
         On("b", "in_progress", "in_progress", "in_progress", "completed");
         await Watcher(interval: TimeSpan.FromSeconds(7)).WatchAsync([("b", null)]).ToListAsync();
@@ -43,7 +43,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Batches_are_given_as_they_end_not_as_they_were_named()
+    public async Task Batches_are_returned_in_the_order_of_their_ends()
     {
         On("slow", [.. Enumerable.Repeat("in_progress", 8), "completed"]);
         On("quick", "in_progress", "failed");
@@ -54,7 +54,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Many_batches_are_each_looked_at_in_their_own_pace()
+    public async Task Each_of_many_batches_has_its_own_pace()
     {
         string[] ids = [.. Enumerable.Range(1, 50).Select(i => $"b{i}")];
         Array.ForEach(ids, id => On(id, "in_progress", "in_progress", "completed"));
@@ -64,7 +64,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task What_has_ended_already_costs_no_call()
+    public async Task A_batch_that_has_ended_needs_no_call()
     {
         var done = new Batch { Id = "done", Status = BatchStatus.Cancelled };
         Assert.Same(done, Assert.Single(await WatchAsync(("done", done), ("done", done))));
@@ -73,7 +73,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Any_ends_with_the_first()
+    public async Task Any_ends_with_the_first_batch()
     {
         On("slow", "in_progress");
         On("quick", "in_progress", "completed");
@@ -83,21 +83,21 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Trouble_that_may_pass_is_survived_without_end()
+    public async Task Temporary_errors_do_not_end_the_wait()
     {
-        Behaviour[] trouble =
+        Behaviour[] faults =
         [
             Answer.Html(503), Answer.Empty(429), Answer.Json("""{"error":"no"}""", 500), Answer.Drop, Answer.Json("""{"id":"b","st"""),
             Answer.Html(200), Answer.Empty(408), Answer.Empty(409),
         ];
-        _server.On("GET /v1/batches/b", [.. trouble, .. trouble, .. trouble, Answer.Json("""{"id":"b","status":"completed"}""")]);
+        _server.On("GET /v1/batches/b", [.. faults, .. faults, .. faults, Answer.Json("""{"id":"b","status":"completed"}""")]);
         Assert.Single(await WatchAsync(("b", null)));
         Assert.Equal(25, _server.Requests.Count);
         Assert.Empty(_givenUp);
     }
 
     [Fact]
-    public async Task A_service_that_cannot_be_asked_for_ten_seconds_is_told_of_once_and_again_after_it_was_back()
+    public async Task Polls_that_fail_for_ten_seconds_are_reported_once_per_outage()
     {
         Behaviour down = Answer.Empty(503);
         Behaviour running = Answer.Json("""{"id":"b","status":"in_progress"}""");
@@ -106,25 +106,25 @@ public sealed class BatchWatcherTests : IDisposable
         var watcher = new BatchWatcher(Clients.For(_server, _time), _time)
         {
             PollingInterval = TimeSpan.FromSeconds(2),
-            OnTrouble = _ => told.Add((_time.GetUtcNow() - _began).TotalSeconds),
+            OnPollsFailing = _ => told.Add((_time.GetUtcNow() - _began).TotalSeconds),
         };
         await watcher.WatchAsync([("b", null)]).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal(2, told.Count);
         Assert.Equal(10, told[0]);
-        Assert.Null(watcher.Trouble);
+        Assert.Null(watcher.LastFailure);
     }
 
     [Fact]
-    public async Task A_wait_that_ends_while_the_service_cannot_be_asked_says_why()
+    public async Task A_wait_that_ends_during_an_outage_has_the_last_error()
     {
         _server.On("GET /v1/batches/b", Answer.Empty(503));
         BatchWatcher watcher = Watcher(timeout: TimeSpan.FromSeconds(5));
         Assert.Empty(await watcher.WatchAsync([("b", null)]).ToListAsync().WaitAsync(TimeSpan.FromSeconds(60)));
-        Assert.Contains("503", watcher.Trouble?.Message, StringComparison.Ordinal);
+        Assert.Contains("503", watcher.LastFailure?.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_service_that_asks_for_patience_gets_it()
+    public async Task Retry_After_is_respected()
     {
         _server.On("GET /v1/batches/b", Answer.Empty(429, "Retry-After: 90"), Answer.Json("""{"id":"b","status":"completed"}"""));
         await WatchAsync(("b", null));
@@ -136,7 +136,7 @@ public sealed class BatchWatcherTests : IDisposable
     [InlineData(403, """{"error":"k"}""", ServiceErrorKind.PermissionDenied)]
     [InlineData(404, """{"error":"k"}""", ServiceErrorKind.BatchNotFound)]
     [InlineData(404, "<html>", ServiceErrorKind.NotSupportedByService)]
-    public async Task Trouble_that_cannot_pass_ends_the_wait_for_that_batch_alone(int status, string body, ServiceErrorKind kind)
+    public async Task A_permanent_error_ends_the_wait_for_that_batch_only(int status, string body, ServiceErrorKind kind)
     {
         _server.On("GET /v1/batches/bad", Answer.Json(body, status));
         On("good", "in_progress", "completed");
@@ -144,12 +144,12 @@ public sealed class BatchWatcherTests : IDisposable
         Assert.Equal([("bad", kind)], _givenUp);
     }
 
-    /// <summary>A batch that is known to exist: it was described before the wait, seen during it, or is named by a caller that knows it exists.</summary>
+    /// <summary>A batch that is known to exist: its state was known before the wait, it was visible during the wait, or the caller knows that it exists.</summary>
     [Theory]
     [InlineData("described")]
     [InlineData("seen")]
     [InlineData("exists")]
-    public async Task A_batch_that_exists_may_be_out_of_sight_for_five_minutes(string why)
+    public async Task An_existing_batch_may_be_invisible_for_five_minutes(string why)
     {
         foreach (Behaviour missing in new[] { Answer.Json("""{"error":{"message":"No such batch"}}""", 404), Answer.Html(404) })
         {
@@ -168,7 +168,7 @@ public sealed class BatchWatcherTests : IDisposable
     [InlineData("described")]
     [InlineData("seen")]
     [InlineData("exists")]
-    public async Task A_batch_that_stays_out_of_sight_for_five_minutes_is_gone(string why)
+    public async Task A_batch_that_stays_invisible_for_five_minutes_is_given_up(string why)
     {
         _server.On("GET /v1/batches/b", [
             .. Enumerable.Repeat(Answer.Json("""{"id":"b","status":"in_progress"}"""), why == "seen" ? 3 : 0),
@@ -181,7 +181,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Each_time_a_batch_is_seen_its_five_minutes_begin_anew()
+    public async Task The_five_minutes_restart_whenever_the_batch_is_visible()
     {
         Behaviour missing = Answer.Json("""{"error":{"message":"No such batch"}}""", 404);
         Behaviour running = Answer.Json("""{"id":"b","status":"in_progress"}""");
@@ -192,7 +192,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Inference_nets_500_is_no_unknown_id_for_five_minutes_where_the_batch_exists()
+    public async Task A_500_of_Inference_net_for_an_existing_batch_is_not_an_unknown_ID_for_five_minutes()
     {
         DateTimeOffset began = _time.GetUtcNow();
         _server.On("GET /v1/batches/b", Answer.Choose(_ => _time.GetUtcNow() - began < TimeSpan.FromMinutes(4)
@@ -208,7 +208,7 @@ public sealed class BatchWatcherTests : IDisposable
     };
 
     [Fact]
-    public async Task Inference_nets_500_is_an_unknown_id_after_five_looks_at_a_batch_never_seen()
+    public async Task A_500_of_Inference_net_is_an_unknown_ID_after_five_polls_of_a_batch_that_was_never_visible()
     {
         _server.On("GET /v1/batches/b", Answer.Json("""{"error":"Failed to retrieve batch"}""", 500));
         var watcher = new BatchWatcher(Clients.For(_server, _time, ServiceProfile.InferenceNet), _time)
@@ -222,7 +222,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Inference_nets_500_is_trouble_that_may_pass_where_the_batch_was_seen()
+    public async Task A_500_of_Inference_net_is_temporary_if_the_batch_was_visible()
     {
         _server.On(
             "GET /v1/batches/b",
@@ -231,7 +231,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_timeout_ends_the_wait_in_time_and_says_what_was_left()
+    public async Task A_timeout_ends_the_wait_in_time_and_reports_the_remaining_batches()
     {
         On("b", "in_progress");
         On("c", "completed");
@@ -242,7 +242,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_timeout_of_nothing_looks_once()
+    public async Task A_timeout_of_zero_polls_once()
     {
         On("b", "in_progress");
         On("c", "completed");
@@ -254,7 +254,7 @@ public sealed class BatchWatcherTests : IDisposable
     [Theory]
     [InlineData(0)]
     [InlineData(-1)]
-    public async Task A_timeout_of_nothing_polls_batches_once_whose_state_was_known(int seconds)
+    public async Task A_timeout_of_zero_polls_batches_with_a_known_state_once(int seconds)
     {
         string[] ids = [.. Enumerable.Range(1, 20).Select(i => $"b{i}")];
         Array.ForEach(ids, id => On(id, id == "b7" || id == "b20" ? "completed" : "in_progress"));
@@ -266,7 +266,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_timeout_of_nothing_finds_the_first_of_any_that_ended()
+    public async Task A_timeout_of_zero_with_Any_finds_the_first_batch_that_ended()
     {
         On("a", "in_progress");
         On("b", "failed");
@@ -275,13 +275,13 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_timeout_of_nothing_waits_for_no_service_that_fails()
+    public async Task A_timeout_of_zero_does_not_wait_for_a_failing_service()
     {
         _server.On("GET /v1/batches/b", Answer.Empty(503), Answer.Json("""{"id":"b","status":"completed"}"""));
         BatchWatcher watcher = Watcher(timeout: TimeSpan.Zero);
         Assert.Empty(await watcher.WatchAsync([("b", Outdated("b"))]).ToListAsync());
         Assert.Single(_server.Requests);
-        Assert.NotNull(watcher.Trouble);
+        Assert.NotNull(watcher.LastFailure);
     }
 
     [Fact]
@@ -294,7 +294,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task A_service_that_stalls_does_not_outlast_the_timeout()
+    public async Task A_stalled_service_does_not_extend_the_timeout()
     {
         _server.On("GET /v1/batches/b", Answer.Stall);
         var time = new FakeTime { SkipsWaits = false };
@@ -307,7 +307,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task Cancelling_ends_the_wait_and_says_what_was_left()
+    public async Task Cancellation_ends_the_wait_and_reports_the_remaining_batches()
     {
         On("b", "in_progress");
         var time = new FakeTime { SkipsWaits = false };
@@ -321,7 +321,7 @@ public sealed class BatchWatcherTests : IDisposable
     }
 
     [Fact]
-    public async Task An_unknown_status_is_not_the_end()
+    public async Task An_unknown_status_does_not_end_the_wait()
     {
         On("b", "resting", "", "COMPLETED");
         Assert.Equal(BatchStatus.Completed, Assert.Single(await WatchAsync(("b", null))).Status);
@@ -336,7 +336,7 @@ public sealed class BatchWatcherTests : IDisposable
         PollingInterval = interval,
         Timeout = timeout,
         Any = any,
-        OnLook = batch => _looks.Add((batch.Id, (_time.GetUtcNow() - _began).TotalSeconds)),
+        OnPolled = batch => _looks.Add((batch.Id, (_time.GetUtcNow() - _began).TotalSeconds)),
         OnGivenUp = (id, why) => _givenUp.Add((id, why.Kind)),
     };
 

@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Waiting;
 
-/// <summary>What a wait does beside keeping the pace: hints, looks side by side, the end in sight, stalls.</summary>
+/// <summary>Requested polls, concurrent polls, polls near the end, and stalls.</summary>
 public sealed class WatchingManyTests : IDisposable
 {
     private readonly FaultServer _server = new();
@@ -17,7 +17,7 @@ public sealed class WatchingManyTests : IDisposable
     public void Dispose() => _server.Dispose();
 
     [Fact]
-    public async Task A_look_that_stalls_holds_up_no_other()
+    public async Task A_stalled_poll_does_not_delay_others()
     {
         _server.On("GET /v1/batches/stalls", Answer.Stall);
         On("good", Repeat(5, "in_progress"), "completed");
@@ -32,25 +32,25 @@ public sealed class WatchingManyTests : IDisposable
     }
 
     [Fact]
-    public async Task A_hint_brings_the_look_on()
+    public async Task PollNow_advances_the_next_poll()
     {
         On("b", ["in_progress"], "completed");
         var time = new FakeTime { SkipsWaits = false };
         var watcher = new BatchWatcher(Clients.For(_server, time), time) { PollingInterval = TimeSpan.FromHours(1) };
         Task<List<Batch>> watching = watcher.WatchAsync([("b", null), ("b", null)]).ToListAsync();
         await _server.ArrivalAsync();
-        watcher.LookNow("stranger");
-        watcher.LookNow("b");
+        watcher.PollNow("stranger");
+        watcher.PollNow("b");
         await AdvanceUntilAsync(watching, time, TimeSpan.FromSeconds(0.5));
         Assert.Equal(BatchStatus.Completed, Assert.Single(await watching).Status);
-        Assert.True(time.GetUtcNow() - _began < TimeSpan.FromMinutes(30), "The hint did not count.");
+        Assert.True(time.GetUtcNow() - _began < TimeSpan.FromMinutes(30), "PollNow had no effect.");
         Assert.Equal(2, _server.Requests.Count);
     }
 
     [Fact]
-    public async Task The_end_in_sight_brings_the_look_on()
+    public async Task Polls_are_more_frequent_near_the_end()
     {
-        // Two requests a second: the end is to be seen soon after it comes.
+        // Two requests per second: the end must be seen soon after it happens.
         const int Total = 1000;
         _server.On("GET /v1/batches/b", exchange =>
         {
@@ -63,7 +63,7 @@ public sealed class WatchingManyTests : IDisposable
     }
 
     [Fact]
-    public async Task A_last_request_that_drags_on_is_not_hammered_at()
+    public async Task A_slow_last_request_does_not_cause_frequent_polls()
     {
         string[] all = [Counted(0), Counted(50), .. Enumerable.Repeat(Counted(99), 60)];
         _server.On("GET /v1/batches/b", [.. all.Select(json => Answer.Json(json)), Answer.Json("""{"id":"b","status":"completed"}""")]);
@@ -75,7 +75,7 @@ public sealed class WatchingManyTests : IDisposable
     [Theory]
     [InlineData("validating", 15, 16)]
     [InlineData("in_progress", 30, 31)]
-    public async Task A_batch_that_does_not_move_is_told_of_once(string status, double from, double to)
+    public async Task A_stalled_batch_is_reported_once(string status, double from, double to)
     {
         On("b", Repeat(120, status), "completed");
         await Watcher().WatchAsync([("b", null)]).ToListAsync();
@@ -85,7 +85,7 @@ public sealed class WatchingManyTests : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_that_moves_is_not_told_of()
+    public async Task A_batch_that_makes_progress_is_not_reported()
     {
         _server.On("GET /v1/batches/b", [.. Enumerable.Range(0, 100).Select(done => Answer.Json(Counted(done / 10))), Answer.Json("""{"id":"b","status":"completed"}""")]);
         await Watcher(TimeSpan.FromSeconds(100)).WatchAsync([("b", null)]).ToListAsync();
@@ -93,7 +93,7 @@ public sealed class WatchingManyTests : IDisposable
     }
 
     [Fact]
-    public async Task Many_are_not_looked_at_in_step()
+    public async Task Many_batches_are_not_polled_at_the_same_time()
     {
         string[] ids = [.. Enumerable.Range(1, 8).Select(i => $"b{i}")];
         Array.ForEach(ids, id => On(id, Repeat(12, "in_progress"), "completed"));
@@ -123,7 +123,7 @@ public sealed class WatchingManyTests : IDisposable
     private BatchWatcher Watcher(TimeSpan? interval = null) => new(Clients.For(_server, _time), _time)
     {
         PollingInterval = interval,
-        OnLook = _ => _looks.Add((_time.GetUtcNow() - _began).TotalSeconds),
+        OnPolled = _ => _looks.Add((_time.GetUtcNow() - _began).TotalSeconds),
         OnStalled = (batch, unchanged) => _stalls.Add((batch.Id, unchanged.TotalMinutes)),
     };
 }

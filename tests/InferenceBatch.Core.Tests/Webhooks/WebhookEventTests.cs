@@ -26,7 +26,7 @@ public sealed class WebhookEventTests
     }
 
     [Fact]
-    public void Type_time_and_id_are_read()
+    public void Type_time_and_ID_are_read()
     {
         WebhookEvent read = WebhookEvent.Read(Encoding.UTF8.GetBytes("""{"id":"evt_1","object":"event","type":"batch.completed","created_at":1750861210,"data":{"id":"b"}}"""));
         Assert.Equal(("evt_1", "batch.completed", DateTimeOffset.FromUnixTimeSeconds(1750861210)), (read.Id, read.Type, read.CreatedAt!.Value));

@@ -6,7 +6,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Webhooks;
 
-/// <summary>The listener, by real sockets.</summary>
+/// <summary>The listener, with real sockets.</summary>
 public sealed class WebhookListenerTests : IAsyncDisposable
 {
     private static readonly Uri s_prefix = new("http://127.0.0.1:0/secret/");
@@ -22,7 +22,7 @@ public sealed class WebhookListenerTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task An_event_is_taken_and_given()
+    public async Task An_event_is_accepted_and_returned()
     {
         Assert.Equal(204, await PostAsync("""{"type":"batch.completed","data":{"id":"b1"}}"""));
         WebhookEvent received = await NextAsync(_listener);
@@ -30,7 +30,7 @@ public sealed class WebhookListenerTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_repeated_id_is_taken_but_given_once()
+    public async Task A_duplicate_ID_is_accepted_but_returned_once()
     {
         Assert.Equal(204, await PostAsync("""{"id":"b1"}""", id: "wh_1"));
         Assert.Equal(204, await PostAsync("""{"id":"b1"}""", id: "wh_1"));
@@ -49,7 +49,7 @@ public sealed class WebhookListenerTests : IAsyncDisposable
     [InlineData("GET", "/", 404)]
     [InlineData("GET", "/secret/", 405)]
     [InlineData("PUT", "/secret/", 405)]
-    public async Task Method_and_path_are_held_to(string method, string path, int status) =>
+    public async Task Method_and_path_are_checked(string method, string path, int status) =>
         Assert.Equal(status, await SendAsync($"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}"));
 
     [Theory]
@@ -60,18 +60,18 @@ public sealed class WebhookListenerTests : IAsyncDisposable
     [InlineData("POST /secret/ HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n", 413)]
     [InlineData("POST /secret/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n", 413)]
     [InlineData("POST /secret/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n", 204)]
-    public async Task Requests_are_held_to_their_form(string request, int status) => Assert.Equal(status, await SendAsync(request));
+    public async Task The_form_of_requests_is_checked(string request, int status) => Assert.Equal(status, await SendAsync(request));
 
     [Fact]
-    public async Task Bodies_and_headers_are_bounded()
+    public async Task Bodies_and_headers_are_limited()
     {
-        Assert.Equal(204, await PostAsync(new string(' ', WebhookListener.LongestBody)));
-        Assert.Equal(413, await PostAsync(new string(' ', WebhookListener.LongestBody + 1)));
+        Assert.Equal(204, await PostAsync(new string(' ', WebhookListener.MaxBody)));
+        Assert.Equal(413, await PostAsync(new string(' ', WebhookListener.MaxBody + 1)));
         Assert.Equal(431, await SendAsync($"POST /secret/ HTTP/1.1\r\nX: {new string('x', 20_000)}\r\n\r\n"));
     }
 
     [Fact]
-    public async Task A_slow_sender_is_sent_away_and_holds_up_no_other()
+    public async Task A_slow_sender_is_refused_and_does_not_delay_others()
     {
         var time = new FakeTime { SkipsWaits = false };
         await using WebhookListener listener = WebhookListener.Start(s_prefix, null, time);
@@ -84,21 +84,21 @@ public sealed class WebhookListenerTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task With_a_secret_only_what_is_signed_is_taken()
+    public async Task With_a_secret_only_signed_events_are_accepted()
     {
         var signature = new WebhookSignature("whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=");
         await using WebhookListener listener = WebhookListener.Start(s_prefix, signature);
         DateTimeOffset now = DateTimeOffset.UtcNow;
         Assert.Equal(401, await PostAsync("{}", listener: listener));
         Assert.Equal(401, await PostAsync("""{"id":"b1"}""", "wh_1", signature.Sign("wh_1", now, "{}"u8), now, listener));
-        // What was refused is not remembered.
+        // The ID of a refused event is not stored.
         Assert.Equal(204, await PostAsync("""{"id":"b1"}""", "wh_1", signature.Sign("wh_1", now, """{"id":"b1"}"""u8), now, listener));
         WebhookEvent received = await NextAsync(listener);
         Assert.Equal(("b1", "wh_1", true), (received.BatchId, received.Id, received.IsVerified));
     }
 
     [Fact]
-    public async Task A_port_in_use_is_said_and_is_free_after_the_end()
+    public async Task A_port_in_use_is_reported_and_is_free_after_the_end()
     {
         WebhookListenException taken = Assert.Throws<WebhookListenException>(() => WebhookListener.Start(_listener.Prefix));
         Assert.Contains(_listener.Prefix.Port.ToString(CultureInfo.InvariantCulture), taken.Message, StringComparison.Ordinal);
@@ -109,7 +109,7 @@ public sealed class WebhookListenerTests : IAsyncDisposable
         Assert.Equal(_listener.Prefix, again.Prefix);
         await foreach (WebhookEvent _ in _listener.ReadAllAsync())
         {
-            Assert.Fail("A listener that was closed gives nothing.");
+            Assert.Fail("A closed listener returns no events.");
         }
     }
 
@@ -117,7 +117,7 @@ public sealed class WebhookListenerTests : IAsyncDisposable
     [InlineData("https://127.0.0.1:0/x/")]
     [InlineData("http://example.org:0/x/")]
     [InlineData("/x/")]
-    public void A_prefix_that_cannot_be_is_refused(string prefix) =>
+    public void An_invalid_prefix_is_refused(string prefix) =>
         Assert.Throws<ArgumentException>(() => WebhookListener.Start(new Uri(prefix, prefix[0] == '/' ? UriKind.Relative : UriKind.Absolute)));
 
     private static async Task<WebhookEvent> NextAsync(WebhookListener listener)

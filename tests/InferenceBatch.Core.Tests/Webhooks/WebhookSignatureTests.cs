@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Webhooks;
 
-/// <summary>Standard Webhooks; the vector is the one OpenAI publishes.</summary>
+/// <summary>Standard Webhooks, with the test vector that OpenAI publishes.</summary>
 public sealed class WebhookSignatureTests
 {
     private const string Secret = "whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=";
@@ -24,7 +24,7 @@ public sealed class WebhookSignatureTests
     [InlineData(-300, true)]
     [InlineData(301, false)]
     [InlineData(-301, false)]
-    public void The_published_vector_holds_for_300_seconds_either_way(int late, bool isGood) =>
+    public void The_published_vector_is_valid_for_300_seconds_either_way(int late, bool isGood) =>
         Assert.Equal(isGood, At(Timestamp + late).Verify(Id, "1750861210", Signature, s_body));
 
     [Theory]
@@ -36,7 +36,7 @@ public sealed class WebhookSignatureTests
     [InlineData("v1,", false)]
     [InlineData("", false)]
     [InlineData(null, false)]
-    public void One_good_signature_of_several_is_enough(string? signatures, bool isGood) =>
+    public void One_valid_signature_of_several_is_enough(string? signatures, bool isGood) =>
         Assert.Equal(isGood, At(Timestamp).Verify(Id, "1750861210", signatures, s_body));
 
     [Theory]
@@ -48,17 +48,17 @@ public sealed class WebhookSignatureTests
     [InlineData(Id, "-9223372036854775808")]
     [InlineData(null, "1750861210")]
     [InlineData(Id, null)]
-    public void Id_and_timestamp_are_signed_too(string? id, string? timestamp) =>
+    public void ID_and_timestamp_are_signed_too(string? id, string? timestamp) =>
         Assert.False(At(Timestamp).Verify(id, timestamp, Signature, s_body));
 
     [Fact]
-    public void A_changed_body_does_not_pass() => Assert.False(At(Timestamp).Verify(Id, "1750861210", Signature, [.. s_body, (byte)' ']));
+    public void A_changed_body_is_refused() => Assert.False(At(Timestamp).Verify(Id, "1750861210", Signature, [.. s_body, (byte)' ']));
 
     [Theory]
     [InlineData("whsec_not base64!")]
     [InlineData("whsec_")]
     [InlineData("")]
-    public void A_secret_of_another_kind_is_refused_without_being_said(string secret)
+    public void An_invalid_secret_is_refused_and_not_in_the_message(string secret)
     {
         ArgumentException refused = Assert.Throws<ArgumentException>(() => new WebhookSignature(secret));
         Assert.DoesNotContain("not base64!", refused.Message, StringComparison.Ordinal);

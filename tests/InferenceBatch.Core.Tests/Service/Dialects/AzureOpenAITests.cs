@@ -6,8 +6,8 @@ using InferenceBatch.Support;
 namespace InferenceBatch.Service.Dialects;
 
 /// <summary>
-/// Azure OpenAI: the key in <c>api-key</c>, a file that must be <c>processed</c> first, line urls without a version, no
-/// byte order mark, an error file of 0 bytes for a clean job.
+/// Azure OpenAI: the key in <c>api-key</c>, a file that must be <c>processed</c> first, line URLs without a version, no
+/// byte order mark, an empty error file for a job without errors.
 /// </summary>
 public sealed class AzureOpenAITests : IDisposable
 {
@@ -18,7 +18,7 @@ public sealed class AzureOpenAITests : IDisposable
     public void Dispose() => _azure.Dispose();
 
     [Fact]
-    public async Task A_whole_life()
+    public async Task A_whole_batch()
     {
         _azure.Server
             .On("POST /v1/files", File("pending", 201))
@@ -38,7 +38,7 @@ public sealed class AzureOpenAITests : IDisposable
     }
 
     [Fact]
-    public async Task Its_list_and_cancel_are_OpenAIs()
+    public async Task List_and_cancel_work_like_OpenAI()
     {
         _azure.Server
             .On("GET /v1/batches", Answer.Json("""{"data":[{"id":"batch_1","status":"in_progress"}],"first_id":"batch_1","last_id":"batch_1","has_more":false}"""))
@@ -48,7 +48,7 @@ public sealed class AzureOpenAITests : IDisposable
     }
 
     [Fact]
-    public async Task Patience_with_a_file_grows_and_ends()
+    public async Task The_wait_for_a_file_grows_and_ends()
     {
         _azure.Server.On("GET /v1/files/file-1", File("pending"));
         ServiceException exception = await Clients.FailsAsync(_azure.CreateAsync("file-1", Endpoint));
@@ -66,7 +66,7 @@ public sealed class AzureOpenAITests : IDisposable
     [Theory]
     [InlineData("error")]
     [InlineData("deleted")]
-    public async Task A_file_it_cannot_process_makes_no_batch(string status)
+    public async Task A_file_that_cannot_be_processed_creates_no_batch(string status)
     {
         _azure.Server.On("GET /v1/files/file-1", File("running"), File(status));
         ServiceException exception = await Clients.FailsAsync(_azure.CreateAsync("file-1", Endpoint));
@@ -83,7 +83,7 @@ public sealed class AzureOpenAITests : IDisposable
     [Theory]
     [InlineData("AzureOpenAI", IssueSeverity.Error)]
     [InlineData("OpenAI", IssueSeverity.Remark)]
-    public void A_byte_order_mark_is_an_error_here_alone(string provider, IssueSeverity severity)
+    public void A_byte_order_mark_is_an_error_for_this_profile_only(string provider, IssueSeverity severity)
     {
         using var stream = new MemoryStream([0xEF, 0xBB, 0xBF, .. Encoding.UTF8.GetBytes(LifeCycle.Line("a"))]);
         LineIssue issue = Assert.Single(new FileValidator(ServiceProfile.Find(provider)!.RulesFor()).Validate(stream, null).Issues);
@@ -93,7 +93,7 @@ public sealed class AzureOpenAITests : IDisposable
     [Theory]
     [InlineData("/chat/completions")]
     [InlineData("/v1/chat/completions")]
-    public void Both_ways_to_write_a_lines_url_are_good(string url)
+    public void Both_forms_of_a_line_url_are_valid(string url)
     {
         using var azure = new LifeCycle("AzureOpenAI", LifeCycle.Line("a", url));
         Assert.Empty(azure.Check().Issues);

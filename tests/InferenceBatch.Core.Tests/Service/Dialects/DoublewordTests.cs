@@ -6,7 +6,7 @@ using InferenceBatch.Support;
 namespace InferenceBatch.Service.Dialects;
 
 /// <summary>
-/// Doubleword: a file is checked as it is uploaded; the files of a running batch hold what is done so far, and say so with
+/// Doubleword: a file is validated during the upload. The files of a running batch contain the results so far, marked with
 /// <c>X-Incomplete</c> and <c>X-Last-Line</c>.
 /// </summary>
 public sealed class DoublewordTests : IDisposable
@@ -18,7 +18,7 @@ public sealed class DoublewordTests : IDisposable
     public void Dispose() => _doubleword.Dispose();
 
     [Fact]
-    public async Task A_whole_life()
+    public async Task A_whole_batch()
     {
         _doubleword.Server
             .On("POST /v1/files", Answer.Json("""{"id":"file-1","object":"file","bytes":10,"created_at":1,"filename":"in.jsonl","purpose":"batch"}""", 201))
@@ -32,7 +32,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task A_bad_file_is_refused_at_the_upload()
+    public async Task An_invalid_file_is_refused_at_the_upload()
     {
         _doubleword.Server.On("POST /v1/files", Answer.Json("""{"error":{"message":"Line 2: Invalid JSON","type":"invalid_request_error"}}""", 400));
         ServiceException exception = await Clients.FailsAsync(_doubleword.UploadAsync());
@@ -42,7 +42,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task A_running_batch_gives_what_is_done_and_says_that_it_is_not_all()
+    public async Task A_running_batch_returns_partial_results()
     {
         Batch running = await RunningAsync();
         string file = LifeCycle.Answered("a", "A");
@@ -56,7 +56,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task A_line_that_is_being_written_is_not_given_yet()
+    public async Task An_incomplete_line_is_not_returned_yet()
     {
         Batch running = await RunningAsync();
         _doubleword.Server
@@ -66,7 +66,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task Files_named_before_they_are_there_are_no_error_while_the_batch_runs()
+    public async Task Files_that_do_not_exist_yet_are_not_an_error_while_the_batch_runs()
     {
         Batch running = await RunningAsync();
         Behaviour notFound = Answer.Json("""{"error":{"message":"File not found"}}""", 404);
@@ -77,7 +77,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task A_batch_that_has_ended_is_whole_unless_its_file_says_otherwise()
+    public async Task A_batch_that_has_ended_is_complete_unless_its_file_says_otherwise()
     {
         _doubleword.Server.On("GET /v1/batches/b1", Job("completed", 2))
             .On(Out, Chunked("X-Incomplete: false\r\n", LifeCycle.Answered("a", "A")), Chunked("X-Incomplete: true\r\n", LifeCycle.Answered("a", "A")))
@@ -92,7 +92,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task A_broken_stream_goes_on_behind_the_last_whole_line()
+    public async Task A_broken_stream_resumes_after_the_last_complete_line()
     {
         string[] lines = [.. Enumerable.Range(1, 200).Select(i => LifeCycle.Answered($"request-{i}", "x"))];
         byte[] broken = Encoding.UTF8.GetBytes(string.Concat(lines[..90]) + lines[90][..50]);
@@ -106,7 +106,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task It_goes_on_wherever_it_breaks()
+    public async Task A_stream_resumes_wherever_it_breaks()
     {
         string[] lines = [.. Enumerable.Range(1, 12).Select(i => LifeCycle.Answered($"request-{i}", "x"))];
         byte[] all = Encoding.UTF8.GetBytes(string.Concat(lines));
@@ -127,7 +127,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public async Task A_download_says_whether_the_file_is_whole()
+    public async Task A_download_reports_whether_the_file_is_complete()
     {
         string path = Path.Combine(Path.GetTempPath(), $"doubleword-{Guid.NewGuid():N}.jsonl");
         _doubleword.Server.On(Out, Chunked("X-Incomplete: true\r\n", LifeCycle.Answered("a", "A")), Chunked("X-Incomplete: false\r\n", LifeCycle.Answered("a", "A")));
@@ -143,7 +143,7 @@ public sealed class DoublewordTests : IDisposable
     }
 
     [Fact]
-    public void Its_windows_are_a_day_and_an_hour() => Assert.Equal(["24h", "1h"], _doubleword.Profile.CompletionWindows);
+    public void The_windows_are_a_day_and_an_hour() => Assert.Equal(["24h", "1h"], _doubleword.Profile.CompletionWindows);
 
     private Task<Batch> RunningAsync()
     {

@@ -12,7 +12,7 @@ public sealed class GroqTests : IDisposable
     public void Dispose() => _groq.Dispose();
 
     [Fact]
-    public async Task A_whole_life()
+    public async Task A_whole_batch()
     {
         _groq.Server
             .On("POST /v1/files", Answer.Json("""{"id":"file_1","object":"file","bytes":966,"created_at":1730723501,"filename":"in.jsonl","purpose":"batch"}"""))
@@ -27,7 +27,7 @@ public sealed class GroqTests : IDisposable
     }
 
     [Fact]
-    public async Task A_full_page_may_have_more_behind_it_a_short_one_has_not()
+    public async Task A_full_page_may_have_a_next_page_and_a_short_one_has_none()
     {
         _groq.Server.On("GET /v1/batches", Answer.Choose(exchange => Answer.Json(exchange.Path.Contains("after=b100", StringComparison.Ordinal)
             ? List(101..107) : List(1..100))));
@@ -36,7 +36,7 @@ public sealed class GroqTests : IDisposable
     }
 
     [Fact]
-    public async Task A_service_that_pays_no_heed_to_after_is_not_asked_for_ever()
+    public async Task A_service_that_ignores_after_does_not_cause_an_endless_list()
     {
         _groq.Server.On("GET /v1/batches", Answer.Json(List(1..100)));
         Assert.Equal(100, (await _groq.Client.ListBatchesAsync().ToListAsync()).Count);
@@ -51,7 +51,7 @@ public sealed class GroqTests : IDisposable
     }
 
     [Fact]
-    public void Its_limits()
+    public void The_limits_are_those_of_Groq()
     {
         ValidationRules rules = _groq.Profile.RulesFor();
         Assert.Equal((50_000, 100L * 1024 * 1024), (rules.MaxRequests, rules.MaxBytes));
@@ -59,7 +59,7 @@ public sealed class GroqTests : IDisposable
     }
 
     [Fact]
-    public async Task A_window_nobody_listed_is_sent_as_it_is()
+    public async Task An_unlisted_window_is_sent_unchanged()
     {
         _groq.Server.On("POST /v1/batches", Job("validating"));
         await _groq.Client.CreateBatchAsync(new NewBatch { InputFileId = "file_1", Endpoint = LifeCycle.Chat, CompletionWindow = "3d" });

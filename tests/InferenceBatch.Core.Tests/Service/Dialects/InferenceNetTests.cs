@@ -5,8 +5,8 @@ using InferenceBatch.Support;
 namespace InferenceBatch.Service.Dialects;
 
 /// <summary>
-/// Inference.net as it was recorded in mid-2025, at its own two addresses: ids that begin with <c>-</c>, milliseconds,
-/// answers with the barest of fields, one id on all lines, no <c>error</c> on good ones, 500 for an unknown batch.
+/// Inference.net as recorded in mid-2025, at its two addresses: IDs that start with <c>-</c>, milliseconds, responses with few
+/// fields, the same ID on all lines, no <c>error</c> on successful lines, 500 for an unknown batch.
 /// </summary>
 public sealed class InferenceNetTests : IDisposable
 {
@@ -38,7 +38,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task A_whole_life()
+    public async Task A_whole_batch()
     {
         Script(_life.Server);
         (Batch batch, Dictionary<string, BatchResult> results) = await _life.RunAsync();
@@ -48,7 +48,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task At_the_other_address_when_the_first_knows_no_batches()
+    public async Task The_alternate_address_is_used_if_the_first_has_no_batches()
     {
         Script(_batchServer);
         (Batch batch, Dictionary<string, BatchResult> results) = await _life.RunAsync();
@@ -61,7 +61,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task Completed_although_all_failed_with_an_empty_output_file()
+    public async Task A_completed_batch_may_have_only_failures_and_an_empty_output_file()
     {
         _life.Server
             .On("GET /v1/batches/" + Id, Job("completed", "out", "err"))
@@ -73,11 +73,11 @@ public sealed class InferenceNetTests : IDisposable
         Assert.Equal(["a", "b"], results.Select(result => result.CustomId));
         Assert.All(results, result => Assert.Equal(
             (ResultStatus.Failed, "inference_failed", "Maximum retries reached"), (result.Status, result.Error?.Code, result.Error?.Message)));
-        Assert.All(results, result => Assert.True(RunEngine.IsWorthAnotherTry(result)));
+        Assert.All(results, result => Assert.True(RunRetryRules.IsWorthRetrying(result)));
     }
 
     [Fact]
-    public async Task An_unknown_id_gets_500_and_is_told_as_one_that_is_not_there()
+    public async Task A_500_for_an_unknown_ID_is_BatchNotFound()
     {
         _life.Server.On("GET /v1/batches/nobody", Answer.Json("""{"error":"Failed to retrieve batch"}""", 500));
         ServiceException exception = await Clients.FailsAsync(_life.Client.GetBatchAsync("nobody"));
@@ -87,14 +87,14 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task A_500_on_a_batch_that_was_seen_is_only_trouble()
+    public async Task A_500_for_a_visible_batch_is_temporary()
     {
         _life.Server.On("GET /v1/batches/" + Id, Answer.Json("""{"error":"Failed to retrieve batch"}""", 500), Job("completed", "out", null));
         Assert.Equal(BatchStatus.Completed, (await _life.Client.GetBatchAsync(Id)).Status);
     }
 
     [Fact]
-    public async Task The_rate_limit_is_waited_out()
+    public async Task A_rate_limit_is_waited_for()
     {
         _life.Server.On(
             "POST /v1/files",
@@ -104,7 +104,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task The_rate_limits_name_is_in_the_error()
+    public async Task The_error_names_the_rate_limit()
     {
         _life.Server.On("POST /v1/files", Answer.Json("""{"error":{"message":"Rate limit exceeded","type":"InferenceRateLimitError"}}""", 429));
         ServiceException exception = await Clients.FailsAsync(_life.UploadAsync());
@@ -112,7 +112,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task A_route_that_neither_address_has_is_told_as_missing()
+    public async Task A_route_that_neither_address_has_is_NotSupported()
     {
         ServiceException exception = await Clients.FailsAsync(_life.Client.GetFileAsync(File));
         Assert.Equal(ServiceErrorKind.NotSupportedByService, exception.Kind);
@@ -123,7 +123,7 @@ public sealed class InferenceNetTests : IDisposable
     [InlineData(404)]
     [InlineData(405)]
     [InlineData(501)]
-    public async Task A_cancel_it_does_not_have_is_told_as_missing(int status)
+    public async Task A_missing_cancel_route_is_NotSupported(int status)
     {
         _life.Server.On($"POST /v1/batches/{Id}/cancel", Answer.Html(status));
         _batchServer.On($"POST /v1/batches/{Id}/cancel", Answer.Html(status));
@@ -131,7 +131,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task A_cancel_it_has_and_a_list()
+    public async Task Cancel_and_list_work()
     {
         _life.Server
             .On($"POST /v1/batches/{Id}/cancel", Job("cancelling", null, null))
@@ -141,7 +141,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_name_of_another_kind_is_refused_in_its_words()
+    public async Task A_refused_file_name_has_the_message_of_the_service()
     {
         _life.Server.On("POST /v1/files", Answer.Json("""{"error":{"message":"File type not allowed. Allowed extensions: .jsonl","type":"BadRequestError"}}""", 400));
         ServiceException exception = await Clients.FailsAsync(_life.UploadAsync());
@@ -150,7 +150,7 @@ public sealed class InferenceNetTests : IDisposable
     }
 
     [Fact]
-    public void Its_uploads_are_a_minute_apart() => Assert.Equal(TimeSpan.FromMinutes(1), _life.Profile.UploadInterval);
+    public void Uploads_are_a_minute_apart() => Assert.Equal(TimeSpan.FromMinutes(1), _life.Profile.UploadInterval);
 
     private static void Script(FaultServer server) => server
         .On("POST /v1/files", Answer.Json($$"""{"id":"{{File}}","created_at":1751000000123}"""))
@@ -173,7 +173,7 @@ public sealed class InferenceNetTests : IDisposable
         + "\",\"completion_window\":\"24h\",\"status\":\"" + status + "\",\"output_file_id\":" + Quoted(output) + ",\"error_file_id\":" + Quoted(errors)
         + ",\"created_at\":1751000000123,\"in_progress_at\":1751000000456,\"expires_at\":1751086400123,\"request_counts\":{\"total\":2,\"completed\":1,\"failed\":1}}");
 
-    /// <summary>The batch's id on every line, and no <c>error</c>.</summary>
+    /// <summary>The batch ID on every line, and no <c>error</c>.</summary>
     private static string Good(string id) =>
         "{\"id\":\"" + Id + "\",\"custom_id\":\"" + id + "\",\"response\":{\"status_code\":200,\"request_id\":\"r\",\"body\":"
         + "{\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"yes\"}}]}}}\n";

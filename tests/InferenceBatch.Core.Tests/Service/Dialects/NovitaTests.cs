@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service.Dialects;
 
-/// <summary>Novita: PROGRESS for in_progress, times as strings, <c>errors</c> a string, "" for no file, a window of 48 hours, one model a file.</summary>
+/// <summary>Novita: PROGRESS for in_progress, times as strings, <c>errors</c> a string, "" for no file, a window of 48 hours, one model per file.</summary>
 public sealed class NovitaTests : IDisposable
 {
     private readonly LifeCycle _novita = new("Novita", """{"custom_id":"a","body":{"model":"m","messages":[]}}""", LifeCycle.Line("b"));
@@ -11,7 +11,7 @@ public sealed class NovitaTests : IDisposable
     public void Dispose() => _novita.Dispose();
 
     [Fact]
-    public async Task A_whole_life()
+    public async Task A_whole_batch()
     {
         _novita.Server
             .On("POST /v1/files", Answer.Json("""{"id":"f1","object":"file","bytes":123,"created_at":1747000000,"filename":"in.jsonl","purpose":"batch","metadata":{"total_requests":2}}"""))
@@ -32,7 +32,7 @@ public sealed class NovitaTests : IDisposable
     }
 
     [Fact]
-    public async Task Why_it_failed_is_a_string()
+    public async Task The_reason_of_a_failure_is_a_string()
     {
         _novita.Server.On("GET /v1/batches/b1", Job("FAILED", "input file is not valid jsonl"));
         Assert.Equal("input file is not valid jsonl", Assert.Single((await _novita.Client.GetBatchAsync("b1")).Errors).Message);

@@ -4,7 +4,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Service.Dialects;
 
-/// <summary>The services that speak OpenAI's own dialect, with their limits, endpoints and windows as their documents state them.</summary>
+/// <summary>The services with OpenAI's own dialect, with the limits, endpoints and windows of their documentation.</summary>
 public sealed class OpenAIShapeTests
 {
     private const long MB = 1024 * 1024;
@@ -17,7 +17,7 @@ public sealed class OpenAIShapeTests
     [InlineData("Nebius", "/v1/embeddings")]
     [InlineData("ModelStudio", "/v1/chat/ds-test")]
     [InlineData("Local", LifeCycle.Chat)]
-    public async Task A_whole_life(string provider, string endpoint)
+    public async Task A_whole_batch(string provider, string endpoint)
     {
         using var life = new LifeCycle(provider, LifeCycle.Line("a", endpoint), LifeCycle.Line("b", endpoint), LifeCycle.Line("c", endpoint));
         life.Server
@@ -63,7 +63,7 @@ public sealed class OpenAIShapeTests
     }
 
     [Fact]
-    public void The_test_endpoint_is_ModelStudios_alone()
+    public void Only_ModelStudio_has_the_test_endpoint()
     {
         using var studio = new LifeCycle("ModelStudio", LifeCycle.Line("a", "/v1/chat/ds-test"));
         Assert.True(studio.Check().IsValid);

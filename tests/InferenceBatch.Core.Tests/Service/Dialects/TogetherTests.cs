@@ -17,7 +17,7 @@ public sealed class TogetherTests : IDisposable
     public void Dispose() => _together.Dispose();
 
     [Fact]
-    public async Task A_whole_life()
+    public async Task A_whole_batch()
     {
         _together.Server
             .On("POST /v1/files/upload", Answer.Json(
@@ -55,7 +55,7 @@ public sealed class TogetherTests : IDisposable
     }
 
     [Fact]
-    public async Task Why_it_failed_is_a_string()
+    public async Task The_reason_of_a_failure_is_a_string()
     {
         _together.Server.On("GET /v1/batches/" + Id, Answer.Json(Job("FAILED", 0).Replace("\"error\":\"\"", "\"error\":\"line 3: no such model\"", StringComparison.Ordinal)));
         Batch batch = await _together.Client.GetBatchAsync(Id);
@@ -64,7 +64,7 @@ public sealed class TogetherTests : IDisposable
     }
 
     [Fact]
-    public void Its_lines_need_neither_method_nor_url()
+    public void Lines_need_neither_method_nor_url()
     {
         using var lean = new LifeCycle("Together", """{"custom_id":"a","body":{"model":"m","messages":[]}}""");
         Assert.True(lean.Check().IsValid);
