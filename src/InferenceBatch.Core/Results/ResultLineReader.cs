@@ -134,7 +134,7 @@ public static class ResultLineReader
     private static ServiceError RefusalOf(in ResultFields fields, int code)
     {
         ServiceError? said = fields.Problem?.Error;
-        if (said is not null && (fields.Check.HasError || !fields.Check.HoldsNothing))
+        if (said is not null && (fields.Check.HasError || !fields.Check.HasOnlyMetadata))
         {
             return said;
         }
