@@ -1,6 +1,6 @@
 namespace InferenceBatch.Http;
 
-/// <summary>A decoder's stream whose faults are told by one exception, whatever the decoder throws.</summary>
+/// <summary>Reads from a decoder, and throws one type of exception for all faults of the decoder.</summary>
 internal sealed class DecodedStream(Stream decoder) : ReadOnlyStream
 {
     /// <exception cref="DamagedContentException">The content cannot be decoded.</exception>
