@@ -88,6 +88,20 @@ public sealed class FileValidatorTests
     public void Messages_are_those_of_the_service_where_it_has_one(string code, string message, string line) =>
         Assert.Contains(Check(Line("a"), line).Issues, issue => (issue.Code, issue.Message, issue.Line) == (code, message, 2));
 
+    [Theory]
+    [InlineData("\"ID\"", "17", "Invalid value for 'custom_id': expected a string, but got a number.")]
+    [InlineData("\"ID\"", "\"\"", "Invalid value for 'custom_id': the string must not be empty.")]
+    [InlineData("\"ID\"", "\"first\"", "The custom_id 'first' is already used on line 1. Each custom_id must be unique in the file.")]
+    [InlineData("\"POST\"", "true", "Invalid value for 'method': expected a string, but got a boolean.")]
+    [InlineData("\"m\"", "[1]", "Invalid value for 'body.model': expected a string, but got an array.")]
+    [InlineData("\"m\"", "{}", "Invalid value for 'body.model': expected a string, but got an object.")]
+    [InlineData("{\"model\":\"m\",\"messages\":[]}", "\"{}\"", "Invalid value for 'body': expected an object, but got a string.")]
+    [InlineData(
+        "/v1/chat/completions", "/v1/images",
+        "The URL provided for this request does not match the batch endpoint. The line has '/v1/images', but the batch endpoint is '/v1/chat/completions'.")]
+    public void A_message_has_the_value_and_what_is_expected(string part, string mistake, string message) =>
+        Assert.Equal(message, Assert.Single(Check(Line("first"), Good.Replace(part, mistake, StringComparison.Ordinal)).Issues).Message);
+
     [Fact]
     public void A_line_may_have_several_mistakes()
     {
