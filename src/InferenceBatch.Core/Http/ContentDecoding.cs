@@ -11,7 +11,7 @@ public static class ContentDecoding
     /// <summary>The value of <c>Accept-Encoding</c> for uncompressed content, so that byte ranges count uncompressed bytes.</summary>
     public const string Identity = "identity";
 
-    /// <summary>The maximum number of codings. Services apply one or two.</summary>
+    /// <summary>The maximum number of codings, which is more than services apply.</summary>
     private const int MaxCodings = 5;
 
     private static readonly string[] s_unknown = ["zstd", "compress", "x-compress", "dcb", "dcz"];

@@ -36,7 +36,7 @@ public static partial class RetryRules
         "maxfilesreached",
     ];
 
-    /// <summary>The maximum wait, even if a server asks for a longer one.</summary>
+    /// <summary>The maximum wait, even if a server asks for a longer one: after an hour, a retry is worthwhile.</summary>
     private static readonly TimeSpan s_maxRetryAfter = TimeSpan.FromHours(1);
 
     /// <summary>Numbers from here on are not a duration but a time: seconds since 1970.</summary>

@@ -143,7 +143,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             }
             else
             {
-                AddRemark(1, IssueCodes.ByteOrderMark, "The file begins with a byte order mark, which some services reject.");
+                AddRemark(1, IssueCodes.ByteOrderMark, "The file begins with a byte order mark, which a few services reject.");
             }
         }
 

@@ -3,7 +3,7 @@ namespace InferenceBatch.Lines;
 /// <summary>The severity of a <see cref="LineIssue"/>.</summary>
 public enum IssueSeverity
 {
-    /// <summary>For information. Most services accept it.</summary>
+    /// <summary>For information. The service accepts it.</summary>
     Remark,
 
     /// <summary>Some services reject it, or it is probably a mistake.</summary>

@@ -27,7 +27,7 @@ public sealed record BatchFile
     /// <summary>The number of requests; known only if the file was validated before it was sent.</summary>
     public long? RequestCount { get; init; }
 
-    /// <summary>The local file that was sent; null if the requests came from the pipeline.</summary>
+    /// <summary>The local file that was sent; null if the requests came from the pipeline, or the file was not sent by this process.</summary>
     public string? Path { get; init; }
 
     /// <summary>The service's JSON, including unknown fields. API keys are masked.</summary>
