@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace InferenceBatch;
 
-/// <summary>Which folder may use which, read from the sources (docs/architecture.md).</summary>
+/// <summary>The source files comply with the dependencies of folders in docs/architecture.md.</summary>
 public sealed partial class LayerTests
 {
     private static readonly string s_root = Path.GetFullPath(Path.Combine(Folder(), "..", ".."));
@@ -56,7 +56,7 @@ public sealed partial class LayerTests
             ],
     };
 
-    /// <summary>The namespace of each type that has a file of its own, under the short name by which code of the project may call it: folder and type.</summary>
+    /// <summary>The namespace of each type that has a file of its own, by the short name that code may use for it: folder and type.</summary>
     private static readonly ILookup<string, string> s_namespaces =
         (from folder in s_allowed.Keys
          from file in FilesOf(folder)
@@ -67,7 +67,7 @@ public sealed partial class LayerTests
 
     [Theory]
     [MemberData(nameof(Folders))]
-    public void A_folder_uses_only_the_namespaces_it_may(string folder)
+    public void A_folder_uses_only_allowed_namespaces(string folder)
     {
         string own = NamespaceOf(folder);
         var violations =
@@ -78,7 +78,7 @@ public sealed partial class LayerTests
         Assert.Empty(violations.Distinct());
     }
 
-    /// <summary>Code in a nested namespace reaches the enclosing one without a <c>using</c>.</summary>
+    /// <summary>Code in a nested namespace can use the enclosing one without a <c>using</c>, which the other test does not notice.</summary>
     [Fact]
     public void Upstreams_do_not_use_the_dispatcher_around_them()
     {
@@ -93,7 +93,7 @@ public sealed partial class LayerTests
     }
 
     [Fact]
-    public void Folders_do_not_use_each_other_in_circles()
+    public void Dependencies_of_folders_have_no_cycles()
     {
         var left = s_allowed.ToDictionary(row => NamespaceOf(row.Key), row => row.Value);
         while (left.FirstOrDefault(row => !row.Value.Any(left.ContainsKey)).Key is { } free)
@@ -116,7 +116,7 @@ public sealed partial class LayerTests
         Assert.Empty(folders.Except(s_allowed.Keys));
     }
 
-    /// <summary>Those of its <c>using</c> lines, and those that stand before a type's name: <c>Wire.TextCut</c>.</summary>
+    /// <summary>The namespaces in <c>using</c> lines and before the name of a type: <c>Wire.TextCut</c>.</summary>
     private static IEnumerable<string> NamespacesUsedBy(string file)
     {
         string code = Comment().Replace(File.ReadAllText(file), "");
@@ -133,7 +133,7 @@ public sealed partial class LayerTests
         return files;
     }
 
-    /// <summary>Without the leading <c>InferenceBatch.</c></summary>
+    /// <summary>Returns the namespace of a folder without the leading <c>InferenceBatch.</c></summary>
     private static string NamespaceOf(string folder)
     {
         string[] parts = folder.Split('/');

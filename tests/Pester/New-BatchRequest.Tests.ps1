@@ -377,7 +377,7 @@ Describe 'New-BatchRequest' {
 
         It 'says of text that is not JSON, in words of its own: <Says>' -ForEach @(
             @{ Text = 'schema.json'; Says = "The text 'schema.json' is not JSON. If it names a file: (Get-Content -Raw 'schema.json')" }
-            @{ Text = "{`n 1}"; Says = 'The text is not JSON: line 2 goes wrong at byte 2.' }
+            @{ Text = "{`n 1}"; Says = 'The text is not JSON: error at line 2, byte 2.' }
         ) {
             (Get-Failure { New-BatchRequest x -Model m -ResponseSchema $Text }).Exception.Message | Should -BeLike ('*' + [WildcardPattern]::Escape($Says))
         }

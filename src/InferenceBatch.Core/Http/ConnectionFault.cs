@@ -5,25 +5,25 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Http;
 
-/// <summary>Says why there was no connection, or none that lasted, in words that are the same on every system.</summary>
+/// <summary>Describes why a connection failed or broke, in words that are the same on every operating system.</summary>
 public static partial class ConnectionFault
 {
-    /// <summary>Describes a fault, with the host and port it concerns where <paramref name="home"/> does not show them.</summary>
-    /// <param name="fault">What the HTTP client threw.</param>
-    /// <param name="home">The service's address.</param>
-    public static string Describe(Exception fault, Uri home)
+    /// <summary>Describes a fault. Adds the host and port if they differ from those of <paramref name="service"/>.</summary>
+    /// <param name="fault">The exception of the HTTP client.</param>
+    /// <param name="service">The address of the service.</param>
+    public static string Describe(Exception fault, Uri service)
     {
-        // The client names the address that it connected to, which may be a proxy's or that of a redirect.
-        string address = AddressAtEnd().Match(fault.Message) is { Success: true } match ? match.Groups[1].Value : $"{home.IdnHost}:{home.Port}";
+        // The message has the address of the connection, which may belong to a proxy or a redirect.
+        string address = AddressAtEnd().Match(fault.Message) is { Success: true } match ? match.Groups[1].Value : $"{service.IdnHost}:{service.Port}";
         string reason = Reason(fault);
-        return home.AbsoluteUri.Contains($"//{address}/", StringComparison.OrdinalIgnoreCase) ? reason : $"{reason} ({address})";
+        return service.AbsoluteUri.Contains($"//{address}/", StringComparison.OrdinalIgnoreCase) ? reason : $"{reason} ({address})";
     }
 
-    /// <summary>Whether the time for a connection was over, not that for an answer.</summary>
+    /// <summary>Whether connecting timed out, and not the response.</summary>
     public static bool IsConnectTimeout(Exception fault) => fault is OperationCanceledException { InnerException: TimeoutException };
 
-    /// <summary>The reason alone, such as <c>connection refused</c>; it names no address.</summary>
-    /// <param name="fault">What the HTTP client threw.</param>
+    /// <summary>Returns the reason without an address, such as <c>connection refused</c>.</summary>
+    /// <param name="fault">The exception of the HTTP client.</param>
     public static string Reason(Exception fault)
     {
         Exception innermost = fault;
@@ -40,7 +40,7 @@ public static partial class ConnectionFault
         HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } => Messages.Text("ServiceUnavailable.HostNotFound"),
         HttpRequestException { HttpRequestError: HttpRequestError.ProxyTunnelError, StatusCode: { } status } => Messages.Text("ServiceUnavailable.Proxy", (int)status),
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } =>
-            Messages.Text(IsOfCertificate(fault) ? "ServiceUnavailable.Certificate" : "ServiceUnavailable.Tls", innermost.Message.TrimEnd('.')),
+            Messages.Text(IsCertificateFault(fault) ? "ServiceUnavailable.Certificate" : "ServiceUnavailable.Tls", innermost.Message.TrimEnd('.')),
         _ when innermost is SocketException socket => Reason(socket),
         HttpRequestException { HttpRequestError: HttpRequestError.ResponseEnded } => Messages.Text("ServiceUnavailable.Ended"),
         _ => innermost.Message.TrimEnd('.'),
@@ -56,8 +56,8 @@ public static partial class ConnectionFault
         _ => fault.Message.TrimEnd('.'),
     };
 
-    private static bool IsOfCertificate(Exception? fault) => fault is not null
-        && ((fault is AuthenticationException && fault.Message.Contains("certificate", StringComparison.OrdinalIgnoreCase)) || IsOfCertificate(fault.InnerException));
+    private static bool IsCertificateFault(Exception? fault) => fault is not null
+        && ((fault is AuthenticationException && fault.Message.Contains("certificate", StringComparison.OrdinalIgnoreCase)) || IsCertificateFault(fault.InnerException));
 
     [GeneratedRegex(@"\((\[?[^\s()]+:\d+)\)$")]
     private static partial Regex AddressAtEnd();

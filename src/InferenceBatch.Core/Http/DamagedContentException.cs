@@ -1,4 +1,4 @@
 namespace InferenceBatch.Http;
 
-/// <summary>Compressed content cannot be decoded. What came out before may be wrong too: a checksum stands at the end only.</summary>
+/// <summary>Compressed content cannot be decoded. The content read so far may be wrong too, because the checksum is at the end.</summary>
 public sealed class DamagedContentException(Exception cause) : IOException(cause.Message, cause);

@@ -3,8 +3,8 @@ using System.IO.Compression;
 namespace InferenceBatch.Http;
 
 /// <summary>
-/// Decodes <c>deflate</c>: the zlib format (RFC 9110 section 8.4.1.2), or the bare deflate data (RFC 1951) that some servers
-/// send under this name. The first two bytes tell.
+/// Decodes <c>deflate</c>: the zlib format (RFC 9110 section 8.4.1.2), or the raw deflate data (RFC 1951) that some servers
+/// send under this name. The first two bytes distinguish them.
 /// </summary>
 internal sealed class DeflatedStream(Stream source) : ReadOnlyStream
 {
@@ -35,10 +35,10 @@ internal sealed class DeflatedStream(Stream source) : ReadOnlyStream
         return count == start.Length && IsZlib(start) ? new ZLibStream(whole, CompressionMode.Decompress) : new DeflateStream(whole, CompressionMode.Decompress);
     }
 
-    /// <summary>The method deflate, and a check of both bytes (RFC 1950 section 2.2).</summary>
+    /// <summary>Whether the bytes are a zlib header: the method deflate and a valid check value (RFC 1950 section 2.2).</summary>
     private static bool IsZlib(byte[] start) => (start[0] & 0x0F) == 8 && ((start[0] << 8) + start[1]) % 31 == 0;
 
-    /// <summary>A stream with what was read of it already.</summary>
+    /// <summary>A stream that begins with bytes that were already read from it.</summary>
     private sealed class Rejoined(byte[] start, Stream rest) : ReadOnlyStream
     {
         private int _taken;

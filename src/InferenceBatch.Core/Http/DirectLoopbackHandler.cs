@@ -1,18 +1,18 @@
 namespace InferenceBatch.Http;
 
 /// <summary>
-/// Sends requests to this machine (<see cref="Loopback"/>) directly, and all others as the system says: through the proxy of
-/// <c>HTTP_PROXY</c>, <c>HTTPS_PROXY</c> or <c>ALL_PROXY</c> unless <c>NO_PROXY</c> excepts them, or of the system's settings.
-/// .NET itself sends requests for loopback addresses to the proxy of these variables. It does not follow redirects, so that
-/// each address is judged for itself.
+/// Sends requests to this machine (<see cref="Loopback"/>) directly. All others use the proxy of <c>HTTP_PROXY</c>,
+/// <c>HTTPS_PROXY</c> or <c>ALL_PROXY</c>, unless <c>NO_PROXY</c> excludes them, or the proxy of the system settings. .NET alone
+/// would send requests for loopback addresses to the proxy of these variables. This handler does not follow redirects, so that
+/// the decision is made for each address.
 /// </summary>
 public sealed class DirectLoopbackHandler : HttpMessageHandler
 {
     private readonly HttpMessageInvoker _direct;
     private readonly HttpMessageInvoker _system;
 
-    /// <param name="connectTimeout">How long a connection may take to be made.</param>
-    /// <param name="connectionLifetime">How long a connection may be used again.</param>
+    /// <param name="connectTimeout">The timeout for connecting.</param>
+    /// <param name="connectionLifetime">How long a connection may be reused.</param>
     public DirectLoopbackHandler(TimeSpan connectTimeout, TimeSpan connectionLifetime)
     {
         _direct = Invoker(useProxy: false);

@@ -3,9 +3,9 @@ using System.Net;
 namespace InferenceBatch.Http;
 
 /// <summary>
-/// Tells addresses of this machine: the name localhost and all names below it (RFC 6761 section 6.3), its aliases in the
+/// Recognizes addresses of this machine: the name localhost and its subdomains (RFC 6761 section 6.3), its aliases in the
 /// hosts files of Linux distributions, 127.0.0.0/8, ::1, and the unspecified address, which servers print when they listen
-/// on all interfaces. No name is resolved.
+/// on all interfaces. Names are not resolved.
 /// </summary>
 public static class Loopback
 {
@@ -20,7 +20,7 @@ public static class Loopback
     /// <summary>Whether an absolute address names this machine.</summary>
     public static bool Is(Uri address)
     {
-        // A dot at the end marks a complete name (RFC 1034).
+        // A final dot marks a complete name (RFC 1034).
         string host = address.IdnHost.TrimEnd('.');
         return IPAddress.TryParse(host, out IPAddress? number) ? Is(number)
             : s_aliases.Contains(host) || host.EndsWith("." + Name, StringComparison.OrdinalIgnoreCase);

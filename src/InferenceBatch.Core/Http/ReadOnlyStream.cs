@@ -1,6 +1,6 @@
 namespace InferenceBatch.Http;
 
-/// <summary>The base of streams that are read forward and asynchronously.</summary>
+/// <summary>The base class of streams that are only read forward and asynchronously.</summary>
 internal abstract class ReadOnlyStream : Stream
 {
     public override bool CanRead => true;

@@ -1,26 +1,24 @@
-using System.Globalization;
 using System.Text.Json;
-using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Decides whether the body of a 2xx response is an answer. A reader that walks over the body anyway shows it each name
-/// it passes (<see cref="Note"/>, <see cref="NoteChoice"/>), so a good answer costs no second parse and no allocation.
+/// Decides whether the body of a 2xx response is an answer. The code that parses the body passes each property name to it
+/// (<see cref="Note"/>, <see cref="NoteChoice"/>), so a valid answer needs no second parse and no allocation.
 /// </summary>
 /// <remarks>
-/// A body is not an answer when it is not an object; holds an <c>error</c> that says something; has the status
-/// <c>failed</c> or <c>cancelled</c> (<c>/v1/responses</c>; <c>incomplete</c> is an answer that was cut off); ended with
-/// <c>finish_reason</c> <c>error</c>; names the list its endpoint answers with but leaves it null or empty; or holds
-/// nothing but metadata. An empty <c>choices</c> counts as none: OpenAI's schema always has at least one choice, and
-/// gateways send <c>null</c> or <c>[]</c> when the model's output was lost or blocked. What an unknown endpoint answers
-/// with is not judged, and a list that is absent rather than empty is only missed where <c>object</c> promises it.
+/// A body is not an answer in these cases: it is not an object; it has an <c>error</c> with content; its status is
+/// <c>failed</c> or <c>cancelled</c> (<c>/v1/responses</c>; <c>incomplete</c> is an answer that was cut off); its
+/// <c>finish_reason</c> is <c>error</c>; the list that its endpoint returns is null or empty; or it has only metadata. An
+/// empty <c>choices</c> counts as missing: OpenAI's schema requires at least one choice, and gateways send <c>null</c> or
+/// <c>[]</c> when the model's output was lost or blocked. The content of unknown endpoints is not checked. An absent list
+/// (in contrast to an empty one) counts as missing only if <c>object</c> says that it should be there.
 /// </remarks>
 public struct AnswerCheck
 {
-    /// <summary>The message of a body that holds nothing.</summary>
-    internal const string Empty = "The answer is empty.";
+    /// <summary>The message for an empty body.</summary>
+    internal const string Empty = "The response is empty.";
 
     private bool _isObject;
     private bool _isNull;
@@ -69,19 +67,19 @@ public struct AnswerCheck
         NoResource,
     }
 
-    /// <summary>Whether the body says itself that it is an error.</summary>
+    /// <summary>Whether the body declares itself as an error.</summary>
     public readonly bool HasError => _hasError || _kind == Kind.Error;
 
-    /// <summary>Whether the body has neither an answer nor a place for one: at most metadata, or an error that is not called so.</summary>
-    public readonly bool HoldsNothing => !_hasContent && _progress is not (Progress.Failed or Progress.Cancelled)
+    /// <summary>Whether the body has neither an answer nor a field for one: only metadata, or an error under another name.</summary>
+    public readonly bool HasOnlyMetadata => !_hasContent && _progress is not (Progress.Failed or Progress.Cancelled)
         && _choices == Part.Absent && _data == Part.Absent && _results == Part.Absent && _output == Part.Absent;
 
     /// <summary>Begins a body.</summary>
-    /// <param name="root">The token it begins with.</param>
+    /// <param name="root">The first token of the body.</param>
     public void Begin(JsonTokenType root) => (_isObject, _isNull) = (root == JsonTokenType.StartObject, root == JsonTokenType.Null);
 
     /// <summary>Notes a property of the body.</summary>
-    /// <param name="name">On the property's name; stays there.</param>
+    /// <param name="name">A reader at the property's name. It is not advanced.</param>
     public void Note(ref Utf8JsonReader name)
     {
         if (IsMetadata(ref name))
@@ -104,12 +102,12 @@ public struct AnswerCheck
     }
 
     /// <summary>Notes a property of the first of the body's <c>choices</c>.</summary>
-    /// <param name="name">On the property's name; stays there.</param>
+    /// <param name="name">A reader at the property's name. It is not advanced.</param>
     public void NoteChoice(ref Utf8JsonReader name)
     {
         if (name.ValueSpan.Length is not (4 or 5 or 7 or 13))
         {
-            return; // Of another length than each of the names below.
+            return; // None of the names below has this length.
         }
 
         Utf8JsonReader reader = name;
@@ -122,34 +120,34 @@ public struct AnswerCheck
         {
             reader.Read();
             _ending = reader.Is("error"u8) || reader.Is("ERROR"u8) ? Ending.Error
-                : reader.Is("abort"u8) ? Ending.Interrupted // vLLM and SGLang, when the generation was given up.
-                : reader.Is("insufficient_system_resource"u8) ? Ending.NoResource // DeepSeek, the same.
+                : reader.Is("abort"u8) ? Ending.Interrupted // vLLM and SGLang: the generation was aborted.
+                : reader.Is("insufficient_system_resource"u8) ? Ending.NoResource // DeepSeek: likewise.
                 : Ending.Other;
         }
         else if (reader.Is("error"u8))
         {
-            _hasChoiceError = SaysSomething(ref reader); // OpenRouter.
+            _hasChoiceError = HasContent(ref reader); // OpenRouter.
         }
     }
 
-    /// <summary>Gives why the body that was noted is not an answer; null when it is one.</summary>
-    /// <param name="body">The whole body, one JSON value. Parsed for the service's words when it is not an answer.</param>
-    /// <param name="endpoint">What the request was sent to, such as <c>/v1/embeddings</c>; null when it is not known.</param>
+    /// <summary>Returns why the noted body is not an answer, or null if it is one.</summary>
+    /// <param name="body">The whole body, one JSON value. If it is not an answer, it is parsed for the service's error.</param>
+    /// <param name="endpoint">The endpoint of the request, such as <c>/v1/embeddings</c>; null if it is not known.</param>
     public readonly AnswerProblem? Find(ReadOnlySpan<byte> body, string? endpoint = null)
     {
         if (!_isObject)
         {
-            return Describe(body, _isNull ? Empty : "The body of the answer is not a JSON object.");
+            return AnswerProblem.Of(body, _isNull ? Empty : "The body of the response is not a JSON object.");
         }
 
         if (HasError)
         {
-            return Describe(body, "The body of the answer is an error without a message.");
+            return AnswerProblem.Of(body, "The body of the response is an error without a message.");
         }
 
         if (_progress is Progress.Failed or Progress.Cancelled)
         {
-            return Describe(body, $"The answer's status is '{(_progress == Progress.Failed ? "failed" : "cancelled")}'.");
+            return AnswerProblem.Of(body, $"The status of the response is '{(_progress == Progress.Failed ? "failed" : "cancelled")}'.");
         }
 
         if (_hasChoiceError || _ending != Ending.Other)
@@ -161,12 +159,12 @@ public struct AnswerCheck
         bool isResponse = _kind == Kind.Response || Is(endpoint, "/responses");
         if (_progress == Progress.Pending && isResponse)
         {
-            // A request with "background": it would be queued again.
+            // The request has "background". A retry would only queue another response.
             return AnswerProblem.NoAnswer("The response has not ended: a batch cannot wait for a background response.", 400);
         }
 
-        return hasPart || _progress == Progress.Incomplete ? null : MissingPart(endpoint, isResponse) is { } part ? Describe(body, $"The answer has no '{part}'.")
-            : HoldsNothing ? Describe(body, Empty) : null;
+        return hasPart || _progress == Progress.Incomplete ? null : MissingPart(endpoint, isResponse) is { } part ? AnswerProblem.Of(body, $"The response has no '{part}'.")
+            : HasOnlyMetadata ? AnswerProblem.Of(body, Empty) : null;
     }
 
     private void NoteValue(Utf8JsonReader reader, bool isKnown)
@@ -178,11 +176,11 @@ public struct AnswerCheck
         }
         else if (reader.Is("choices"u8))
         {
-            _choices = ReadPart(ref reader) == Part.Null ? Part.Null : Part.Empty; // Until a choice is noted.
+            _choices = ReadPart(ref reader) == Part.Null ? Part.Null : Part.Empty; // Until NoteChoice finds a choice.
         }
         else if (reader.Is("error"u8))
         {
-            _hasError = SaysSomething(ref reader);
+            _hasError = HasContent(ref reader);
         }
         else if (reader.Is("object"u8))
         {
@@ -215,11 +213,11 @@ public struct AnswerCheck
         else
         {
             reader.Read();
-            _hasContent |= reader.TokenType == JsonTokenType.StartObject; // A message that is a text is an error's.
+            _hasContent |= reader.TokenType == JsonTokenType.StartObject; // If message is a string, it belongs to an error.
         }
     }
 
-    /// <summary>The list that the answer should have and has not; null where none is missed.</summary>
+    /// <summary>Returns the name of the list that is missing from the answer, or null if none is missing.</summary>
     private readonly string? MissingPart(string? endpoint, bool isResponse) =>
         _choices != Part.Absent || _kind == Kind.Completion ? "choices"
         : _data == Part.Null || (_data == Part.Empty && (_kind == Kind.List || Is(endpoint, "/embeddings"))) || (_data == Part.Absent && _kind == Kind.List) ? "data"
@@ -229,42 +227,19 @@ public struct AnswerCheck
 
     private readonly AnswerProblem DescribeChoice(ReadOnlySpan<byte> body)
     {
-        using JsonDocument document = Parse(body);
+        using JsonDocument document = AnswerProblem.Parse(body);
         JsonElement? choice = document.RootElement.Field("choices")?.EnumerateArray().FirstOrDefault(item => item.ValueKind == JsonValueKind.Object);
         if (_hasChoiceError)
         {
-            return Describe(choice, "The answer's choice is an error without a message.");
+            return AnswerProblem.Of(choice, "The choice in the response is an error without a message.");
         }
 
-        return AnswerProblem.NoAnswer($"The answer ended with finish_reason '{choice?.Field("finish_reason").Name()}'.", _ending == Ending.NoResource ? 503 : null);
+        return AnswerProblem.NoAnswer($"The response ended with finish_reason '{choice?.Field("finish_reason").Name()}'.", _ending == Ending.NoResource ? 503 : null);
     }
-
-    private static AnswerProblem Describe(ReadOnlySpan<byte> body, string otherwise)
-    {
-        using JsonDocument document = Parse(body);
-        return Describe(document.RootElement, otherwise);
-    }
-
-    private static AnswerProblem Describe(JsonElement? holder, string otherwise)
-    {
-        int? status = HttpErrorStatus.Read(holder);
-        ServiceError? error = ErrorReader.Read(holder) ?? ErrorReader.Read(holder?.Field("errors")); // Cloudflare has a list.
-        string? word = error?.Code;
-        if (word is null or ErrorReader.NoCode && status is not null)
-        {
-            word = status?.ToString(CultureInfo.InvariantCulture); // The status tells more than no code.
-        }
-
-        string code = word ?? AnswerProblem.NoAnswerCode;
-        return new AnswerProblem(new ServiceError(code, error is { Message.Length: > 0 } ? error.Message : otherwise, error?.Param), status);
-    }
-
-    private static JsonDocument Parse(ReadOnlySpan<byte> body) =>
-        JsonDocument.Parse(body.ToArray(), new JsonDocumentOptions { MaxDepth = RequestLine.MaxDepth + 8 });
 
     private static bool Is(string? endpoint, string end) => endpoint?.EndsWith(end, StringComparison.Ordinal) == true;
 
-    /// <summary>Names that stand beside an answer, or beside an error; none of them is an answer.</summary>
+    /// <summary>Whether a property only accompanies an answer or an error.</summary>
     private static bool IsMetadata(ref Utf8JsonReader reader) => reader.ValueSpan.Length switch
     {
         2 => reader.Is("id"u8),
@@ -292,8 +267,8 @@ public struct AnswerCheck
         return reader.TokenType == JsonTokenType.EndArray ? Part.Empty : Part.Present;
     }
 
-    /// <summary>Whether an <c>error</c> says something: null, false, 0, "" and what holds nothing else do not.</summary>
-    private static bool SaysSomething(ref Utf8JsonReader reader)
+    /// <summary>Whether an <c>error</c> has content: something other than null, false, 0, "", and objects and arrays of these.</summary>
+    private static bool HasContent(ref Utf8JsonReader reader)
     {
         int depth = reader.CurrentDepth;
         do

@@ -3,8 +3,8 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// What a batch file would take and cost, estimated from its text before it is sent. Low and high bound what is likely;
-/// a high that cannot be known is null. How: <see cref="FileMeasure"/>.
+/// The estimated tokens and cost of a batch file before it is sent, as a low and a high value. A high value that cannot be
+/// known is null. <see cref="FileMeasure"/> describes the estimate.
 /// </summary>
 public sealed class BatchFileMeasure
 {
@@ -14,36 +14,36 @@ public sealed class BatchFileMeasure
 
     public long Bytes { get; init; }
 
-    /// <summary>The models the lines name, in order of appearance; the first 100.</summary>
+    /// <summary>The models of the requests in order of appearance, 100 at most.</summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 
     public long InputTokensLow { get; init; }
 
-    /// <summary>Null when a line holds what text says nothing of; see <see cref="RequestsWithMedia"/>.</summary>
+    /// <summary>Null if a request has content whose tokens cannot be estimated from text; see <see cref="RequestsWithMedia"/>.</summary>
     public long? InputTokensHigh { get; init; }
 
-    /// <summary>One token an answer; none where the endpoint answers with no text, such as embeddings.</summary>
+    /// <summary>One token per answer; 0 for endpoints that do not return text, such as embeddings.</summary>
     public long OutputTokensLow { get; init; }
 
-    /// <summary>The sum of the lines' own limits; null when a line has none and no -MaxTokens was given.</summary>
+    /// <summary>The sum of the requests' limits; null if a request has no limit and -MaxTokens was not given.</summary>
     public long? OutputTokensHigh { get; init; }
 
-    /// <summary>In the prices' currency; null when a price is not known.</summary>
+    /// <summary>In the currency of the prices; null if a price is not known.</summary>
     public decimal? CostLow { get; init; }
 
-    /// <summary>Null when a price or a high is not known.</summary>
+    /// <summary>In the currency of the prices; null if a price or a high value is not known.</summary>
     public decimal? CostHigh { get; init; }
 
-    /// <summary>Requests with images, audio, files or an earlier conversation: their tokens are the service's to count, and are not in the lows.</summary>
+    /// <summary>Requests with images, audio, files or an earlier conversation. Only the service can count these tokens; the low values do not include them.</summary>
     public int RequestsWithMedia { get; init; }
 
-    /// <summary>Requests whose body limits the answer by no <c>max_tokens</c>, <c>max_completion_tokens</c> or <c>max_output_tokens</c>.</summary>
+    /// <summary>Requests whose body has neither <c>max_tokens</c> nor <c>max_completion_tokens</c> nor <c>max_output_tokens</c>.</summary>
     public int RequestsWithoutLimit { get; init; }
 
-    /// <summary>Lines that are no requests, and count for nothing here; Test-BatchFile says why.</summary>
+    /// <summary>Lines that are not valid requests and are not part of the estimate. Test-BatchFile lists the reasons.</summary>
     public int UnreadableLines { get; init; }
 
-    /// <summary>The models a price is missing for; the first 100.</summary>
+    /// <summary>The models without a price, 100 at most.</summary>
     public IReadOnlyList<string> UnpricedModels { get; init; } = [];
 
     public override string ToString() => PluralFormat.Invariant($"{Path}: {RequestCount} {RequestCount:request|requests}, {InputTokensLow} to {InputTokensHigh?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "?"} tokens in");

@@ -2,29 +2,29 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>What a validation found in a batch file.</summary>
+/// <summary>The result of a validation of a batch file.</summary>
 public sealed class BatchFileReport
 {
-    /// <summary>The file; null when a stream was checked.</summary>
+    /// <summary>The file; null if a stream was checked.</summary>
     public string? Path { get; init; }
 
-    /// <summary>Whether the service will take the file: no issue is an error.</summary>
+    /// <summary>Whether the file has no errors, so that the service will accept it.</summary>
     public bool IsValid => ErrorCount == 0;
 
     public int RequestCount { get; init; }
 
     public long Bytes { get; init; }
 
-    /// <summary>The endpoint asked for, else that of the first good line.</summary>
+    /// <summary>The required endpoint; if none is required, that of the first valid line.</summary>
     public string? Endpoint { get; init; }
 
-    /// <summary>The models the lines name, in order of appearance; the first 100.</summary>
+    /// <summary>The models of the requests in order of appearance, 100 at most.</summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 
-    /// <summary>What was found, by line; bounded by <see cref="ValidationRules.MaxIssues"/>.</summary>
+    /// <summary>The issues in the order of their lines; <see cref="ValidationRules.MaxIssues"/> limits their number.</summary>
     public IReadOnlyList<LineIssue> Issues { get; init; } = [];
 
-    /// <summary>Errors found, those left out of <see cref="Issues"/> included.</summary>
+    /// <summary>The number of errors, including those that <see cref="Issues"/> does not list.</summary>
     public int ErrorCount { get; init; }
 
     public override string ToString() =>

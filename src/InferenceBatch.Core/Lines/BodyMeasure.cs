@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>What one request's body would take. The rule stands at <see cref="FileMeasure"/>.</summary>
+/// <summary>The estimated tokens of one request's body. <see cref="FileMeasure"/> describes the rules.</summary>
 internal ref struct BodyMeasure
 {
     private const int MessageLow = 3;
@@ -21,20 +21,20 @@ internal ref struct BodyMeasure
 
     public readonly long InputHigh => _high;
 
-    /// <summary>Answers the request asks for: 1, or its <c>n</c> or <c>best_of</c>.</summary>
+    /// <summary>The number of answers that the request asks for: 1, or its <c>n</c> or <c>best_of</c>.</summary>
     public readonly long Choices => Math.Max(1, _choices);
 
-    /// <summary>The largest limit the body sets for an answer's tokens; null for none.</summary>
+    /// <summary>The largest limit in the body for the tokens of an answer; null if there is none.</summary>
     public long? Limit { get; private set; }
 
     public bool HasMedia { get; private set; }
 
-    /// <summary>Whether the endpoint answers with text: told by the url, else by the body, as Inference.net does.</summary>
+    /// <summary>Whether the endpoint returns text. Determined by the url or, if there is none, by the body, as Inference.net does.</summary>
     public readonly bool HasOutput(ReadOnlySpan<byte> url) => url.IsEmpty
         ? _hasMessages || _isPrompt
         : !url.EndsWith("/embeddings"u8) && !url.EndsWith("/moderations"u8);
 
-    /// <summary>Reads a body, known to be a JSON object.</summary>
+    /// <summary>Reads a body, which must be a JSON object.</summary>
     public static BodyMeasure Of(ReadOnlySpan<byte> body)
     {
         var measure = new BodyMeasure { _body = body };
@@ -58,7 +58,7 @@ internal ref struct BodyMeasure
         }
         else
         {
-            _high += MessageHigh; // Marks of beginning and end, and a single prompt's own turn.
+            _high += MessageHigh; // Start and end tokens, and the template around a single prompt.
         }
     }
 
@@ -73,7 +73,7 @@ internal ref struct BodyMeasure
         {
             reader.Read();
             _isPrompt = true;
-            HasMedia |= reader.TokenType == JsonTokenType.StartObject; // A prompt the service keeps.
+            HasMedia |= reader.TokenType == JsonTokenType.StartObject; // A prompt that is stored at the service.
             ReadInput(ref reader);
         }
         else if (reader.ValueTextEquals("instructions"u8) || reader.ValueTextEquals("suffix"u8))
@@ -87,18 +87,18 @@ internal ref struct BodyMeasure
         }
         else if (reader.ValueTextEquals("response_format"u8) || reader.ValueTextEquals("text"u8))
         {
-            // Some services write the schema into the prompt, others only hold the answer to it.
-            long none = 0;
-            AddRaw(ref reader, ref none);
+            // Some services add the schema to the prompt, others only enforce it.
+            long ignored = 0;
+            AddRaw(ref reader, ref ignored);
         }
         else if (reader.ValueTextEquals("max_tokens"u8) || reader.ValueTextEquals("max_completion_tokens"u8) || reader.ValueTextEquals("max_output_tokens"u8))
         {
-            long? limit = Whole(ref reader);
+            long? limit = ReadCount(ref reader);
             Limit = limit is null ? Limit : Math.Max(Limit ?? 0, limit.Value);
         }
         else if (reader.ValueTextEquals("n"u8) || reader.ValueTextEquals("best_of"u8))
         {
-            _choices = Math.Max(_choices, Whole(ref reader) ?? 1);
+            _choices = Math.Max(_choices, ReadCount(ref reader) ?? 1);
         }
         else if (reader.ValueTextEquals("previous_response_id"u8) || reader.ValueTextEquals("conversation"u8))
         {
@@ -113,7 +113,7 @@ internal ref struct BodyMeasure
         }
     }
 
-    /// <summary>Messages, or one text, or several, or tokens as numbers: each of these is one exactly.</summary>
+    /// <summary>Reads messages, one or several texts, or tokens as numbers. A number is exactly one token.</summary>
     private void ReadInput(ref Utf8JsonReader reader)
     {
         if (reader.TokenType != JsonTokenType.StartArray)
@@ -147,7 +147,7 @@ internal ref struct BodyMeasure
         }
     }
 
-    /// <summary>Counts every text within a value, but for names the service gives and what is no text.</summary>
+    /// <summary>Counts all texts within a value, except words of the API (such as roles and types) and media.</summary>
     private void ReadContent(ref Utf8JsonReader reader)
     {
         if (reader.TokenType == JsonTokenType.String)
@@ -216,11 +216,11 @@ internal ref struct BodyMeasure
         }
     }
 
-    private static long? Whole(ref Utf8JsonReader reader)
+    private static long? ReadCount(ref Utf8JsonReader reader)
     {
         reader.Read();
-        long? whole = reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value) && value is >= 0 and <= int.MaxValue ? value : null;
+        long? count = reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value) && value is >= 0 and <= int.MaxValue ? value : null;
         reader.Skip();
-        return whole;
+        return count;
     }
 }

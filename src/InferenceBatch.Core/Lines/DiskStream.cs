@@ -2,14 +2,14 @@ using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>A file that is written, see <see cref="Disk"/>.</summary>
-/// <remarks>Around a FileStream and not derived from it: a derived one calls its own overrides for each asynchronous write.</remarks>
+/// <summary>A file stream whose write errors are <see cref="FileUnwritableException"/>, see <see cref="Disk"/>.</summary>
+/// <remarks>It contains a FileStream instead of deriving from it: a derived stream would call its own overrides for each asynchronous write.</remarks>
 public sealed class DiskStream : Stream
 {
     private readonly FileStream _file;
-    private readonly bool _isOfWholeCommand;
+    private readonly bool _affectsWholeCommand;
 
-    internal DiskStream(FileStream file, bool isOfWholeCommand) => (_file, _isOfWholeCommand) = (file, isOfWholeCommand);
+    internal DiskStream(FileStream file, bool affectsWholeCommand) => (_file, _affectsWholeCommand) = (file, affectsWholeCommand);
 
     /// <summary>The full path.</summary>
     public string Name => _file.Name;
@@ -42,7 +42,7 @@ public sealed class DiskStream : Stream
         {
             _file.Write(buffer);
         }
-        catch (Exception exception) when (Disk.Refuses(exception))
+        catch (Exception exception) when (Disk.IsWriteError(exception))
         {
             throw Unwritable(exception);
         }
@@ -57,7 +57,7 @@ public sealed class DiskStream : Stream
         {
             await _file.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (Disk.Refuses(exception))
+        catch (Exception exception) when (Disk.IsWriteError(exception))
         {
             throw Unwritable(exception);
         }
@@ -67,8 +67,8 @@ public sealed class DiskStream : Stream
 
     public override void Flush() => Flush(flushToDisk: false);
 
-    /// <summary>Hands what is buffered to the system.</summary>
-    /// <param name="flushToDisk">Whether to wait until it is on the disk itself.</param>
+    /// <summary>Writes buffered data to the operating system.</summary>
+    /// <param name="flushToDisk">Whether to wait until the data is on the disk (fsync).</param>
     public void Flush(bool flushToDisk) => Do(() => _file.Flush(flushToDisk));
 
     public override long Seek(long offset, SeekOrigin origin) => _file.Seek(offset, origin);
@@ -89,11 +89,11 @@ public sealed class DiskStream : Stream
         {
             write();
         }
-        catch (Exception exception) when (Disk.Refuses(exception))
+        catch (Exception exception) when (Disk.IsWriteError(exception))
         {
             throw Unwritable(exception);
         }
     }
 
-    private FileUnwritableException Unwritable(Exception exception) => new(Name, exception) { IsOfWholeCommand = _isOfWholeCommand };
+    private FileUnwritableException Unwritable(Exception exception) => new(Name, exception) { AffectsWholeCommand = _affectsWholeCommand };
 }

@@ -6,17 +6,17 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Estimates what a batch file would take and cost, in one pass and in memory that grows with its longest line only.
+/// Estimates the tokens and the cost of a batch file in one pass. Memory use depends only on the longest line.
 /// </summary>
 /// <remarks>
-/// Input: the text of messages, prompts, inputs, instructions and tools, from its bytes and script (between 6 and 2
-/// ASCII letters a token, 2 and ½ for Chinese, and so on: see TokenEstimate), and 3 to 8 tokens a message, 3 to 30 a
-/// request for the chat template (OpenAI's cookbook counts 3 and 3; Llama 3's template adds a system message of its
-/// own). A schema counts in the high alone; images, audio and files are the service's to count, and make the high
-/// unknown. Output: between one token an answer and the line's own limit, else <see cref="MaxTokens"/>, else unknown;
-/// times the answers asked for. Discounts, such as for cached input, are not reckoned with.
+/// Input: the text of messages, prompts, inputs, instructions and tools, estimated from its bytes and script (6 to 2 ASCII
+/// letters per token, 2 to ½ Chinese characters, and so on: see TokenEstimate), plus 3 to 8 tokens per message and 3 to 30
+/// per request for the chat template (OpenAI's cookbook counts 3 and 3; Llama 3's template adds a system message of its
+/// own). A schema counts only for the high value. Only the service can count images, audio and files, so they make the high
+/// value unknown. Output: from one token per answer to the limit of the request; without a limit, to
+/// <see cref="MaxTokens"/>, or unknown; times the number of answers requested. Discounts, such as for cached input, are ignored.
 /// </remarks>
-/// <param name="prices">What tokens cost.</param>
+/// <param name="prices">The prices of tokens.</param>
 public sealed class FileMeasure(PriceTable prices)
 {
     private const int MaxModelsListed = 100;
@@ -36,13 +36,13 @@ public sealed class FileMeasure(PriceTable prices)
     private int _withoutLimit;
     private int _unreadable;
 
-    /// <summary>What bounds the answers of lines that set no limit themselves; null for nothing.</summary>
+    /// <summary>The limit of an answer's tokens for requests that set none; null if there is no limit.</summary>
     public long? MaxTokens { get; init; }
 
-    /// <summary>Measures a stream to its end. An object serves for one file.</summary>
-    /// <param name="stream">Read from its present position.</param>
-    /// <param name="path">Named in the measure.</param>
-    /// <param name="progress">Told the bytes read so far, about once a megabyte.</param>
+    /// <summary>Measures a stream to its end. Use a new object for each file.</summary>
+    /// <param name="stream">Read from its current position.</param>
+    /// <param name="path">The path for the result.</param>
+    /// <param name="progress">Receives the number of bytes read, about once per megabyte.</param>
     /// <exception cref="TextEncodingException">The file is UTF-16.</exception>
     /// <exception cref="IOException">The file could not be read.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
@@ -99,7 +99,7 @@ public sealed class FileMeasure(PriceTable prices)
         }
 
         _requests++;
-        SeeModel(request.Model);
+        SetModel(request.Model);
         BodyMeasure body = BodyMeasure.Of(request.Body);
         bool hasOutput = body.HasOutput(request.Url);
         long outputLow = hasOutput ? body.Choices : 0;
@@ -122,7 +122,7 @@ public sealed class FileMeasure(PriceTable prices)
         }
     }
 
-    private void SeeModel(ReadOnlySpan<byte> utf8)
+    private void SetModel(ReadOnlySpan<byte> utf8)
     {
         string model = Ascii.Equals(utf8, _model) ? _model! : Encoding.UTF8.GetString(utf8);
         if (model == _model)

@@ -1,8 +1,8 @@
 namespace InferenceBatch.Lines;
 
-/// <summary>One file a <see cref="FileSplitter"/> wrote.</summary>
-/// <param name="Path">Where it is: a temporary name until the splitter has renamed its parts.</param>
-/// <param name="RequestCount">Requests in it.</param>
-/// <param name="Bytes">Its size.</param>
-/// <param name="Endpoint">The endpoint its first request names.</param>
+/// <summary>A file that a <see cref="FileSplitter"/> wrote.</summary>
+/// <param name="Path">The path: a temporary name until the splitter renames its parts.</param>
+/// <param name="RequestCount">The number of requests.</param>
+/// <param name="Bytes">The size of the file.</param>
+/// <param name="Endpoint">The endpoint of the first request.</param>
 public sealed record FilePart(string Path, int RequestCount, long Bytes, string Endpoint);

@@ -4,11 +4,11 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Writes requests to as many batch files as the service's limits ask for, under temporary names in the folder of the
-/// file that was asked for. <see cref="Rename"/> gives them their names; whatever has none when the splitter is
-/// disposed is deleted, so that nothing half-written is ever found under a name.
+/// Writes requests to as many batch files as the service's limits require, under temporary names in the folder of the
+/// requested file. <see cref="Rename"/> gives them their final names. Files that still have a temporary name when the
+/// splitter is disposed are deleted, so an incomplete file never has a final name.
 /// </summary>
-/// <remarks>Not safe for several threads.</remarks>
+/// <remarks>Not thread-safe.</remarks>
 public sealed class FileSplitter : IDisposable
 {
     private readonly string _path;
@@ -21,10 +21,10 @@ public sealed class FileSplitter : IDisposable
     private string _endpoint = "";
     private int _position;
 
-    /// <param name="path">The file asked for; its folder must exist.</param>
-    /// <param name="maxRequests">Requests in one file, at most.</param>
-    /// <param name="maxBytes">Bytes in one file, at most.</param>
-    /// <param name="checkIds">Whether a repeated <c>custom_id</c> is refused; false where whoever calls keeps the ids already.</param>
+    /// <param name="path">The requested file; its folder must exist.</param>
+    /// <param name="maxRequests">The maximum number of requests in a file.</param>
+    /// <param name="maxBytes">The maximum size of a file.</param>
+    /// <param name="checkIds">Whether a repeated <c>custom_id</c> is refused; false if the caller checks the IDs itself.</param>
     public FileSplitter(string path, int maxRequests, long maxBytes, bool checkIds = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxRequests);
@@ -35,16 +35,16 @@ public sealed class FileSplitter : IDisposable
         _ids = checkIds ? new Utf8KeyMap() : null;
     }
 
-    /// <summary>Requests written so far.</summary>
+    /// <summary>The number of requests written.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Writes a request; gives where it stands, in the part of that number.</summary>
-    /// <exception cref="RequestRefusedException">No file can take the request; the splitter can go on.</exception>
+    /// <summary>Writes a request and returns its position; the file is the index of the part.</summary>
+    /// <exception cref="RequestRefusedException">The request cannot be written to any file. The splitter can still be used.</exception>
     /// <exception cref="FileUnwritableException">The file could not be written.</exception>
     public LinePlace Add(BatchRequest request)
     {
         _position++;
-        long size = LargestLine(request);
+        long size = MaxLineSize(request);
         if (size > _maxBytes || (_writer is not null && _writer.Bytes + size > _maxBytes))
         {
             size = LineWriter.MeasureLine(request);
@@ -69,11 +69,11 @@ public sealed class FileSplitter : IDisposable
     }
 
     /// <summary>
-    /// Closes the last part and gives all their names: the one asked for where it is one part, else
+    /// Closes the last part and renames all parts: a single part to the requested name, several parts to
     /// <c>name-001.jsonl</c>, <c>name-002.jsonl</c> and so on.
     /// </summary>
-    /// <param name="overwrite">Whether files of these names may be replaced.</param>
-    /// <exception cref="IOException">A file of such a name exists, or could not be written.</exception>
+    /// <param name="overwrite">Whether existing files may be replaced.</param>
+    /// <exception cref="IOException">A file with such a name exists, or a file could not be renamed.</exception>
     public IReadOnlyList<FilePart> Rename(bool overwrite)
     {
         Close();
@@ -104,7 +104,7 @@ public sealed class FileSplitter : IDisposable
             }
             catch (IOException)
             {
-                // A full disk: the file is deleted below.
+                // The disk may be full. The file is deleted below.
             }
         }
 
@@ -150,8 +150,8 @@ public sealed class FileSplitter : IDisposable
         }
     }
 
-    /// <summary>What the line can take at most, found without writing it: no character takes more than six bytes.</summary>
-    private static long LargestLine(BatchRequest request) =>
+    /// <summary>An upper limit of the line's size that is fast to calculate: no character needs more than six bytes.</summary>
+    private static long MaxLineSize(BatchRequest request) =>
         request.BodyUtf8.Length + (6L * (request.CustomId.Length + request.Method.Length + request.Url.Length)) + 64;
 
     private string TemporaryPath(int number) =>

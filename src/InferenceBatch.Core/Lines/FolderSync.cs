@@ -6,13 +6,13 @@ namespace InferenceBatch.Lines;
 
 /// <summary>
 /// Makes a rename or a new file in a folder survive a power cut: fsync of the folder, which Windows does not need. .NET
-/// opens no folder handles, so this is the system call itself (POSIX open, fsync, close).
+/// cannot open a folder, so this class uses the system calls directly (POSIX open, fsync, close).
 /// </summary>
 public static partial class FolderSync
 {
     private const int ReadOnly = 0;
 
-    /// <summary>Brings the names in a folder to the disk.</summary>
+    /// <summary>Writes the entries of a folder to the disk.</summary>
     /// <exception cref="FileUnwritableException">The folder cannot be opened.</exception>
     public static void Sync(string path)
     {
@@ -33,7 +33,7 @@ public static partial class FolderSync
 
         try
         {
-            // Some file systems have no fsync for folders and say EINVAL: there is nothing to do on them.
+            // Some file systems do not support fsync for folders and return EINVAL. Nothing can be done there.
             _ = Fsync(handle);
         }
         finally

@@ -1,10 +1,10 @@
 namespace InferenceBatch.Lines;
 
-/// <summary>Looks at a file that somebody named: through symbolic links, which <see cref="FileInfo"/> does not.</summary>
+/// <summary>Properties of a file that the user named. Symbolic links are followed, in contrast to <see cref="FileInfo"/>.</summary>
 public static class InputFile
 {
-    /// <summary>The file's own size and times, in place of a link's to it.</summary>
-    /// <exception cref="FileNotFoundException">There is nothing of that name.</exception>
-    /// <exception cref="IOException">The links go in a circle.</exception>
+    /// <summary>Returns the size and times of the file; for a link, those of its target.</summary>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="IOException">The links form a cycle.</exception>
     public static FileInfo Info(string path) => new(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path);
 }

@@ -1,8 +1,8 @@
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// The codes of <see cref="LineIssue"/>. Those of errors are the Batch API's own where it has one for the case
-/// (OpenAI's documents and recorded answers); <c>line_too_long</c> and the last five are our own.
+/// The codes of <see cref="LineIssue"/>. Errors have the code of the Batch API if it has one for the case (OpenAI's
+/// documentation and recorded responses). <c>line_too_long</c> and the last five are specific to InferenceBatch.
 /// </summary>
 public static class IssueCodes
 {

@@ -2,11 +2,11 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>The issues of one validation: all are counted, those of single lines are listed up to a limit.</summary>
-internal sealed class IssueList(int maxOfLines)
+/// <summary>The issues of one validation. All are counted; those of single lines are listed up to a limit.</summary>
+internal sealed class IssueList(int maxLineIssues)
 {
     private readonly List<LineIssue> _issues = [];
-    private int _leftOut;
+    private int _omitted;
     private bool _linesEnded;
 
     public int ErrorCount { get; private set; }
@@ -18,26 +18,26 @@ internal sealed class IssueList(int maxOfLines)
             ErrorCount++;
         }
 
-        if (_linesEnded || _issues.Count < maxOfLines)
+        if (_linesEnded || _issues.Count < maxLineIssues)
         {
             _issues.Add(issue);
         }
         else
         {
-            _leftOut++;
+            _omitted++;
         }
     }
 
-    /// <summary>Says how many were left out; what is added from here on speaks of the whole file and is listed always.</summary>
+    /// <summary>Adds the number of omitted issues. Issues that are added later concern the whole file and are always listed.</summary>
     public void EndLines(int lastLine)
     {
         _linesEnded = true;
-        if (_leftOut > 0)
+        if (_omitted > 0)
         {
-            Add(new LineIssue(lastLine, null, IssueCodes.MoreIssues, PluralFormat.Text($"{_leftOut:N0} more {_leftOut:issue is|issues are} not listed."), IssueSeverity.Remark));
+            Add(new LineIssue(lastLine, null, IssueCodes.MoreIssues, PluralFormat.Text($"{_omitted:N0} more {_omitted:issue is|issues are} not listed."), IssueSeverity.Remark));
         }
     }
 
-    // An array, for PowerShell cannot index what a collection expression makes of an IReadOnlyList.
+    // An array, because PowerShell cannot index the type that a collection expression creates for an IReadOnlyList.
     public LineIssue[] ByLine() => [.. _issues.OrderBy(issue => issue.Line ?? 0)];
 }

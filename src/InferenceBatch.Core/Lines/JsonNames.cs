@@ -2,12 +2,12 @@ using System.Text.Json;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>Comparing the names of properties in answers, which may hold anything.</summary>
+/// <summary>Compares names in responses, which may contain any text.</summary>
 public static class JsonNames
 {
     /// <summary>
-    /// Whether the reader stands on this plain name. An escaped one is never taken for it: nobody escapes the API's names,
-    /// and one with half a surrogate pair would throw when it is unescaped.
+    /// Whether the reader is at this property name or string. An escaped name never matches: services do not escape the
+    /// names of the API, and unescaping a name with half a surrogate pair would throw.
     /// </summary>
     public static bool Is(this ref Utf8JsonReader reader, ReadOnlySpan<byte> name) =>
         reader.TokenType is JsonTokenType.PropertyName or JsonTokenType.String && !reader.ValueIsEscaped && reader.ValueTextEquals(name);

@@ -3,24 +3,24 @@ using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>Files held open, to read lines of them again by their places. Not safe for several threads.</summary>
+/// <summary>Open files from which lines are read again by position. Not thread-safe.</summary>
 public sealed class LineFiles : IDisposable
 {
     private readonly List<SafeFileHandle> _files = [];
 
-    /// <summary>Files opened so far.</summary>
+    /// <summary>The number of open files.</summary>
     public int Count => _files.Count;
 
     /// <summary>Opens a file as the next one.</summary>
-    /// <exception cref="IOException">It cannot be opened.</exception>
+    /// <exception cref="IOException">The file cannot be opened.</exception>
     public void Open(string path) =>
         Add(File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete, options: FileOptions.RandomAccess));
 
-    /// <summary>Takes an open file as the next one.</summary>
+    /// <summary>Adds an open file as the next one. It is closed with the others.</summary>
     public void Add(SafeFileHandle file) => _files.Add(file);
 
-    /// <summary>Reads a line as it stands in its file now.</summary>
-    /// <exception cref="IOException">The file cannot be read, or is shorter than it was.</exception>
+    /// <summary>Reads the line that is now at a position.</summary>
+    /// <exception cref="IOException">The file cannot be read, or has become shorter.</exception>
     public byte[] Read(LinePlace place)
     {
         byte[] line = new byte[place.Length];

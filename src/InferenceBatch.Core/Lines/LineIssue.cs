@@ -1,25 +1,25 @@
 namespace InferenceBatch.Lines;
 
-/// <summary>How much a <see cref="LineIssue"/> matters.</summary>
+/// <summary>The severity of a <see cref="LineIssue"/>.</summary>
 public enum IssueSeverity
 {
-    /// <summary>Worth knowing; every service we know takes it.</summary>
+    /// <summary>For information. The service accepts it.</summary>
     Remark,
 
-    /// <summary>Some services refuse it, or it is probably not meant.</summary>
+    /// <summary>Some services reject it, or it is probably a mistake.</summary>
     Warning,
 
-    /// <summary>The service will refuse the file.</summary>
+    /// <summary>The service will reject the file.</summary>
     Error,
 }
 
-/// <summary>One thing to say about one line of a batch file.</summary>
-/// <param name="Line">The line, counted from 1; null where the whole file is meant.</param>
-/// <param name="CustomId">The line's <c>custom_id</c>, where it has a readable one.</param>
-/// <param name="Code">The Batch API's own code where it has one, see <see cref="IssueCodes"/>.</param>
-/// <param name="Message">What is wrong and, where it is not plain, what to change.</param>
-/// <param name="Severity">How much it matters.</param>
-/// <param name="Param">The field meant, such as <c>body.model</c>.</param>
+/// <summary>A problem of one line of a batch file, or of the whole file.</summary>
+/// <param name="Line">The line, counted from 1; null for the whole file.</param>
+/// <param name="CustomId">The <c>custom_id</c> of the line; null if it cannot be read.</param>
+/// <param name="Code">The code of the Batch API if it has one, see <see cref="IssueCodes"/>.</param>
+/// <param name="Message">What is wrong and, if it is not obvious, what to change.</param>
+/// <param name="Severity">The severity.</param>
+/// <param name="Param">The field, such as <c>body.model</c>.</param>
 public sealed record LineIssue(
     int? Line, string? CustomId, string Code, string Message, IssueSeverity Severity, string? Param = null)
 {

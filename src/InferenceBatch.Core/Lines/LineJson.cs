@@ -3,16 +3,16 @@ using System.Text.Json;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>How JSON is written where it becomes part of a line.</summary>
+/// <summary>Writes JSON that becomes part of a line.</summary>
 public static class LineJson
 {
-    /// <summary>Compact, UTF-8 as it is, unchecked: the writers here only write whole values.</summary>
+    /// <summary>Compact, with as few escapes as possible, and without validation, because the writers in this folder write only whole values.</summary>
     public static JsonWriterOptions WriterOptions { get; } = new() { Encoder = PlainJsonEncoder.Instance, SkipValidation = true };
 
     /// <summary>
-    /// Writes a JSON value so that it fits on a line: bytes as they are when they hold no line break, else rewritten compact.
+    /// Writes a JSON value without its line breaks. The other bytes are unchanged.
     /// </summary>
-    /// <param name="output">Written to.</param>
+    /// <param name="output">The output.</param>
     /// <param name="json">One whole, valid JSON value.</param>
     public static void WriteOnOneLine(IBufferWriter<byte> output, ReadOnlySpan<byte> json)
     {
@@ -22,7 +22,7 @@ public static class LineJson
             return;
         }
 
-        // A raw line break in valid JSON is white space between tokens: strings can only hold it escaped.
+        // In valid JSON, a line break is white space between tokens: in strings it must be escaped.
         foreach (Range line in new LineBreakEnumerator(json))
         {
             output.Write(json[line]);

@@ -4,22 +4,22 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Reads a stream line by line as bytes, in memory that grows with the longest line and not with the file.
+/// Reads a stream line by line as bytes. Memory use depends on the longest line, not on the size of the file.
 /// Lines end at LF; a CR before it is not part of the line. A UTF-8 byte order mark at the start is skipped.
 /// </summary>
 /// <remarks>
-/// After a read returned true, <see cref="Line"/> is valid until the next read. Not safe for several threads.
+/// After a read returned true, <see cref="Line"/> is valid until the next read. Not thread-safe.
 /// </remarks>
 public sealed class LineReader : IDisposable
 {
     private const int FirstBufferSize = 128 * 1024;
 
-    /// <summary>Longer than any file a service takes; what has no line break in a gigabyte is no JSONL.</summary>
-    internal const int LongestLine = 1 << 30;
+    /// <summary>One gigabyte, which is more than any service accepts for a whole file. A file without a line break in it is not JSONL.</summary>
+    internal const int MaxLineLength = 1 << 30;
 
     private readonly Stream _stream;
     private readonly bool _leaveOpen;
-    private readonly int _longest;
+    private readonly int _maxLength;
     private readonly bool _skipsLonger;
     private readonly CancellationToken _cancellation;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBufferSize);
@@ -31,52 +31,52 @@ public sealed class LineReader : IDisposable
     private long _skipped;
     private bool _atEnd;
 
-    /// <param name="stream">Read from its present position, which counts as offset 0.</param>
+    /// <param name="stream">Read from its current position, which is offset 0.</param>
     /// <param name="leaveOpen">Whether disposing the reader leaves the stream open.</param>
     public LineReader(Stream stream, bool leaveOpen = false)
-        : this(stream, leaveOpen, LongestLine)
+        : this(stream, leaveOpen, MaxLineLength)
     {
     }
 
     /// <param name="stream">As above.</param>
     /// <param name="leaveOpen">As above.</param>
-    /// <param name="longestLine">The bytes a line may have.</param>
-    /// <param name="skipsLonger">Whether a longer line is read over, see <see cref="IsTooLong"/>; else it is an <see cref="IOException"/>.</param>
-    /// <param name="cancellation">Ends <see cref="Read"/> also within a line, which may be as long as the file.</param>
-    internal LineReader(Stream stream, bool leaveOpen, int longestLine, bool skipsLonger = false, CancellationToken cancellation = default)
+    /// <param name="maxLength">The maximum length of a line in bytes.</param>
+    /// <param name="skipsLonger">Whether a longer line is skipped, see <see cref="IsTooLong"/>; otherwise it is an <see cref="IOException"/>.</param>
+    /// <param name="cancellation">Stops <see cref="Read"/> even within a line, which may be as long as the file.</param>
+    internal LineReader(Stream stream, bool leaveOpen, int maxLength, bool skipsLonger = false, CancellationToken cancellation = default)
     {
         _cancellation = cancellation;
         _skipsLonger = skipsLonger;
         _stream = stream;
         _leaveOpen = leaveOpen;
-        _longest = longestLine;
+        _maxLength = maxLength;
     }
 
     /// <summary>The current line without its terminator.</summary>
     public ReadOnlyMemory<byte> Line { get; private set; }
 
-    /// <summary>The current line's number, counted from 1, blank lines included.</summary>
+    /// <summary>The number of the current line, counted from 1, including blank lines.</summary>
     public int Number { get; private set; }
 
-    /// <summary>Where the current line begins, in bytes from the start of the stream (a byte order mark counts).</summary>
+    /// <summary>The start of the current line, in bytes from the start of the stream, including a byte order mark.</summary>
     public long Offset { get; private set; }
 
-    /// <summary>Whether the current line ended with LF; only the last line can lack it.</summary>
+    /// <summary>Whether the current line ends with LF. This can be false only for the last line.</summary>
     public bool IsTerminated { get; private set; }
 
-    /// <summary>Whether a CR stood before the current line's LF.</summary>
+    /// <summary>Whether the current line ends with CR LF.</summary>
     public bool HadCarriageReturn { get; private set; }
 
-    /// <summary>Whether the current line is longer than allowed; then <see cref="Line"/> is empty.</summary>
+    /// <summary>Whether the current line is longer than allowed. Then <see cref="Line"/> is empty.</summary>
     internal bool IsTooLong { get; private set; }
 
     /// <summary>Whether the stream began with a UTF-8 byte order mark.</summary>
     public bool HadByteOrderMark { get; private set; }
 
-    /// <summary>Where the line after the current one begins, in bytes.</summary>
+    /// <summary>The start of the next line, in bytes.</summary>
     public long NextOffset => _bufferOffset + _start;
 
-    /// <summary>Goes to the next line; false at the end of the stream.</summary>
+    /// <summary>Reads the next line. Returns false at the end of the stream.</summary>
     /// <exception cref="IOException">The stream could not be read, or a line is longer than a gigabyte.</exception>
     public bool Read()
     {
@@ -89,7 +89,7 @@ public sealed class LineReader : IDisposable
 
             _cancellation.ThrowIfCancellationRequested();
             MakeRoom();
-            Filled(_stream.Read(_buffer, _end, _buffer.Length - _end));
+            AddRead(_stream.Read(_buffer, _end, _buffer.Length - _end));
         }
 
         return true;
@@ -106,7 +106,7 @@ public sealed class LineReader : IDisposable
             }
 
             MakeRoom();
-            Filled(await _stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false));
+            AddRead(await _stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false));
         }
 
         return true;
@@ -179,7 +179,7 @@ public sealed class LineReader : IDisposable
             _lineLength--;
         }
 
-        IsTooLong = _skipsLonger && _lineLength + _skipped > _longest;
+        IsTooLong = _skipsLonger && _lineLength + _skipped > _maxLength;
         Line = IsTooLong ? default : _buffer.AsMemory(_start, _lineLength);
         _skipped = 0;
         _start += terminated ? length + 1 : length;
@@ -199,8 +199,8 @@ public sealed class LineReader : IDisposable
 
         if (_end == _buffer.Length)
         {
-            // One byte more than a line: its CR.
-            if (_end > _longest + 1L && _skipsLonger)
+            // A CR at the end of a line does not count.
+            if (_end > _maxLength + 1L && _skipsLonger)
             {
                 _skipped += _end;
                 _bufferOffset += _end;
@@ -208,9 +208,9 @@ public sealed class LineReader : IDisposable
                 return;
             }
 
-            if (_end >= _longest && !_skipsLonger)
+            if (_end >= _maxLength && !_skipsLonger)
             {
-                throw new IOException(Messages.Text("FileUnreadable.LongLine", Number + 1, _longest));
+                throw new IOException(Messages.Text("FileUnreadable.LongLine", Number + 1, _maxLength));
             }
 
             byte[] larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(_buffer.Length * 2L, Array.MaxLength));
@@ -220,7 +220,7 @@ public sealed class LineReader : IDisposable
         }
     }
 
-    private void Filled(int read)
+    private void AddRead(int read)
     {
         _end += read;
         _atEnd = read == 0;

@@ -5,7 +5,7 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Lines;
 
 /// <summary>Writes requests as the lines of a batch file: UTF-8 without byte order mark, LF after each line.</summary>
-/// <remarks>Not safe for several threads. Disposing writes what is buffered, and closes the stream.</remarks>
+/// <remarks>Not thread-safe. Dispose writes buffered lines and closes the stream.</remarks>
 public sealed class LineWriter : IDisposable
 {
     private const int FlushAt = 128 * 1024;
@@ -23,14 +23,14 @@ public sealed class LineWriter : IDisposable
 
     private static ReadOnlySpan<byte> Tail => "}\n"u8;
 
-    /// <summary>Lines written so far.</summary>
+    /// <summary>The number of lines written.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Bytes written so far, those still buffered included.</summary>
+    /// <summary>The number of bytes written, including buffered ones.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>The bytes one request takes as a line, its LF included.</summary>
-    /// <exception cref="ArgumentException">The request's id, method or url is text that UTF-8 cannot carry.</exception>
+    /// <summary>Returns the size of a request as a line, in bytes, including LF.</summary>
+    /// <exception cref="ArgumentException">UTF-8 cannot represent the ID, method or url of the request.</exception>
     public static int MeasureLine(BatchRequest request)
     {
         var head = new ArrayBufferWriter<byte>(256);
@@ -42,12 +42,12 @@ public sealed class LineWriter : IDisposable
 
     /// <summary>Writes one line.</summary>
     /// <exception cref="ArgumentException">
-    /// The request's id, method or url is text that UTF-8 cannot carry; nothing of the request was written.
+    /// UTF-8 cannot represent the ID, method or url of the request. Nothing of the request was written.
     /// </exception>
     /// <exception cref="IOException">The stream could not be written.</exception>
     public void Write(BatchRequest request)
     {
-        // The head first, beside the lines: writing it can fail, and half a line must not stay behind.
+        // The head goes to a buffer of its own first: this can fail, and must not leave half a line behind.
         _head.ResetWrittenCount();
         WriteHead(_head, _json, request);
 
@@ -63,7 +63,7 @@ public sealed class LineWriter : IDisposable
         }
     }
 
-    /// <summary>Hands what is buffered to the stream.</summary>
+    /// <summary>Writes buffered lines to the stream.</summary>
     public void Flush()
     {
         _stream.Write(_buffer.WrittenSpan);

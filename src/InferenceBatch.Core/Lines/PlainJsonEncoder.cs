@@ -7,12 +7,12 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Escapes what JSON requires (control characters, the quote, the backslash) and nothing else, emoji included: the
-/// relaxed encoder of System.Text.Json still writes those as two <c>\u</c> escapes, three times their size. RFC 8259 section 7.
+/// Escapes only what JSON requires (RFC 8259 section 7): control characters, the quote and the backslash. It does not escape
+/// emoji, which the relaxed encoder of System.Text.Json writes as two <c>\u</c> escapes, three times their size.
 /// </summary>
 /// <remarks>
-/// Text that UTF-8 cannot carry (half a surrogate pair, bytes that are not UTF-8) makes the writer throw an
-/// <see cref="ArgumentException"/>, where other encoders put U+FFFD in its place: a prompt never changes in silence.
+/// The writer throws an <see cref="ArgumentException"/> for text that UTF-8 cannot represent (half a surrogate pair) and for
+/// invalid UTF-8. Other encoders write U+FFFD instead; this one never changes a prompt silently.
 /// </remarks>
 public sealed class PlainJsonEncoder : JavaScriptEncoder
 {

@@ -4,20 +4,20 @@ using System.Text.Unicode;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// One parsed line of a batch file, as places within the line's bytes: nothing is copied. Made by <see cref="Parse"/>.
-/// Where a name stands twice in an object the last one counts, as in System.Text.Json.
+/// A parsed line of a batch file, as positions within the bytes of the line: nothing is copied. Created by <see cref="Parse"/>.
+/// If an object has a name twice, the last one applies, as in System.Text.Json.
 /// </summary>
 public ref struct RequestLine
 {
-    /// <summary>Nesting deeper than this is refused as invalid JSON.</summary>
+    /// <summary>Deeper nesting is rejected as invalid JSON.</summary>
     public const int MaxDepth = 256;
 
     private ReadOnlySpan<byte> _line;
 
-    /// <summary>Where the JSON string of <c>custom_id</c> stands, quotes included; empty when missing or not a string.</summary>
+    /// <summary>The position of <c>custom_id</c> as a JSON string, including the quotes; empty if it is missing or not a string.</summary>
     public Range IdToken { get; private set; }
 
-    /// <summary>Where the JSON object of <c>body</c> stands; empty when missing or not an object.</summary>
+    /// <summary>The position of <c>body</c> as a JSON object; empty if it is missing or not an object.</summary>
     public Range BodyToken { get; private set; }
 
     public JsonTokenType IdKind { get; private set; }
@@ -48,7 +48,7 @@ public ref struct RequestLine
     /// <summary>The body's bytes.</summary>
     public readonly ReadOnlySpan<byte> Body => _line[BodyToken];
 
-    /// <summary>Reads one line; on false <paramref name="problem"/> says what is wrong with it as JSON.</summary>
+    /// <summary>Parses a line. Returns false if it is not a JSON object; then <paramref name="problem"/> is the reason.</summary>
     public static bool Parse(ReadOnlySpan<byte> line, out RequestLine result, out LineProblem problem)
     {
         result = default;
@@ -69,7 +69,7 @@ public ref struct RequestLine
         }
         catch (InvalidOperationException)
         {
-            problem = IsJson(line) ? LineProblem.LoneSurrogate : LineProblem.InvalidJson; // A name held one.
+            problem = IsJson(line) ? LineProblem.LoneSurrogate : LineProblem.InvalidJson; // The lone surrogate is in a name.
         }
 
         if (problem == LineProblem.None && HasLoneSurrogate(line))
@@ -80,7 +80,7 @@ public ref struct RequestLine
         return problem == LineProblem.None;
     }
 
-    /// <summary>The <c>model</c> of a request's body, unescaped UTF-8; empty where there is none to be read.</summary>
+    /// <summary>Returns the <c>model</c> of a request's body, unescaped UTF-8; empty if it is missing or the body is not valid.</summary>
     public static ReadOnlySpan<byte> ModelOf(ReadOnlySpan<byte> body)
     {
         try
@@ -103,7 +103,7 @@ public ref struct RequestLine
         reader.Read();
         if (reader.TokenType != JsonTokenType.StartObject)
         {
-            // Read to the end all the same: a line that is not JSON at all is told apart from one that is not an object.
+            // The line is read to its end, to distinguish invalid JSON from JSON that is not an object.
             return IsJson(_line) ? LineProblem.NotAnObject : LineProblem.InvalidJson;
         }
 
@@ -143,7 +143,7 @@ public ref struct RequestLine
             }
         }
 
-        reader.Read(); // Anything after the object throws.
+        reader.Read(); // Throws if anything follows the object.
         return LineProblem.None;
     }
 
@@ -216,11 +216,11 @@ public ref struct RequestLine
         }
         catch (InvalidOperationException)
         {
-            return default; // A lone surrogate: the line is refused for it after parsing.
+            return default; // A lone surrogate: the line is rejected after parsing.
         }
     }
 
-    /// <summary>Looks for <c>\uD800</c>..<c>\uDFFF</c> escapes without their partner, in a line known to be valid JSON.</summary>
+    /// <summary>Whether a line, which must be valid JSON, has a <c>\uD800</c> to <c>\uDFFF</c> escape that is not part of a pair.</summary>
     private static bool HasLoneSurrogate(ReadOnlySpan<byte> line)
     {
         int from = 0;
@@ -259,7 +259,7 @@ public ref struct RequestLine
         }
     }
 
-    /// <summary>Whether a backslash is itself the second of a pair: an odd number of them stands before it.</summary>
+    /// <summary>Whether a backslash is itself escaped: an odd number of backslashes precedes it.</summary>
     private static bool IsEscaped(ReadOnlySpan<byte> line, int slash) =>
         ((slash - 1 - line[..slash].LastIndexOfAnyExcept((byte)'\\')) & 1) == 1;
 

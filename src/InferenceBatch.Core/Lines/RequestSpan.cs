@@ -1,14 +1,14 @@
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Where one request stands in its file, so that it can be read again without parsing it again.
+/// The position of a request in its file. With it, the request can be read again without parsing.
 /// </summary>
-/// <param name="Line">The line's number, counted from 1, blank lines included.</param>
-/// <param name="Offset">Where the line begins, in bytes from the start of the file.</param>
-/// <param name="Length">The line's length in bytes, without its terminator.</param>
-/// <param name="IdStart">Where the JSON string of <c>custom_id</c>, quotes included, begins within the line.</param>
-/// <param name="IdLength">Its length in bytes, quotes included.</param>
-/// <param name="BodyStart">Where the JSON object of <c>body</c> begins within the line.</param>
-/// <param name="BodyLength">Its length in bytes.</param>
+/// <param name="Line">The number of the line, counted from 1, including blank lines.</param>
+/// <param name="Offset">The start of the line, in bytes from the start of the file.</param>
+/// <param name="Length">The length of the line in bytes, without its terminator.</param>
+/// <param name="IdStart">The start of <c>custom_id</c> within the line, including the quote.</param>
+/// <param name="IdLength">The length of <c>custom_id</c> in bytes, including the quotes.</param>
+/// <param name="BodyStart">The start of <c>body</c> within the line.</param>
+/// <param name="BodyLength">The length of <c>body</c> in bytes.</param>
 public readonly record struct RequestSpan(
     int Line, long Offset, int Length, int IdStart, int IdLength, int BodyStart, int BodyLength);

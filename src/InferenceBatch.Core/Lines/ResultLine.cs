@@ -4,18 +4,18 @@ using System.Globalization;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Writes the lines of output and error files, as the Batch API's documents show them. What is handed in as JSON is
-/// copied, not parsed.
+/// Writes the lines of output and error files in the format of the Batch API's documentation. JSON arguments are copied,
+/// not parsed.
 /// </summary>
 public static class ResultLine
 {
-    /// <summary>A line that got an HTTP answer, whatever its status.</summary>
-    /// <param name="output">Written to; one line with its LF.</param>
-    /// <param name="id">The line's own id, such as <c>batch_req_…</c>; plain ASCII without quotes.</param>
-    /// <param name="customIdJson">The <c>custom_id</c> as a JSON string, quotes included.</param>
+    /// <summary>Writes the line of a request with an HTTP response of any status.</summary>
+    /// <param name="output">The output; receives one line with LF.</param>
+    /// <param name="id">The ID of the line, such as <c>batch_req_…</c>; plain ASCII without quotes.</param>
+    /// <param name="customIdJson">The <c>custom_id</c> as a JSON string, including the quotes.</param>
     /// <param name="statusCode">The HTTP status.</param>
-    /// <param name="requestId">The answer's request id; plain ASCII without quotes.</param>
-    /// <param name="bodyJson">The answer's body, one whole JSON value.</param>
+    /// <param name="requestId">The request ID of the response; plain ASCII without quotes.</param>
+    /// <param name="bodyJson">The body of the response, one whole JSON value.</param>
     public static void WriteAnswer(
         IBufferWriter<byte> output,
         ReadOnlySpan<byte> id,
@@ -36,12 +36,12 @@ public static class ResultLine
         output.Write("},\"error\":null}\n"u8);
     }
 
-    /// <summary>A line that got no HTTP answer, such as <c>batch_expired</c>.</summary>
-    /// <param name="output">Written to; one line with its LF.</param>
-    /// <param name="id">The line's own id; plain ASCII without quotes.</param>
-    /// <param name="customIdJson">The <c>custom_id</c> as a JSON string, quotes included.</param>
-    /// <param name="code">The error's code; plain ASCII without quotes.</param>
-    /// <param name="messageJson">The error's message as a JSON string, quotes included.</param>
+    /// <summary>Writes the line of a request without an HTTP response, such as <c>batch_expired</c>.</summary>
+    /// <param name="output">The output; receives one line with LF.</param>
+    /// <param name="id">The ID of the line; plain ASCII without quotes.</param>
+    /// <param name="customIdJson">The <c>custom_id</c> as a JSON string, including the quotes.</param>
+    /// <param name="code">The code of the error; plain ASCII without quotes.</param>
+    /// <param name="messageJson">The message of the error as a JSON string, including the quotes.</param>
     public static void WriteError(
         IBufferWriter<byte> output,
         ReadOnlySpan<byte> id,

@@ -1,4 +1,4 @@
 namespace InferenceBatch.Lines;
 
-/// <summary>A file's text is in an encoding that cannot be read, or holds what UTF-8 cannot carry.</summary>
+/// <summary>A text file has an encoding that cannot be read, or contains text that UTF-8 cannot represent.</summary>
 public sealed class TextEncodingException(string message, Exception? cause = null) : Exception(message, cause);

@@ -6,16 +6,16 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>Writes a UTF-16 file as UTF-8 without a byte order mark, in memory that does not grow with it.</summary>
+/// <summary>Converts a UTF-16 file to UTF-8 without a byte order mark. Memory use does not depend on the size of the file.</summary>
 public static class Utf16Converter
 {
-    private const int UnitsAtOnce = 64 * 1024;
+    private const int BlockUnits = 64 * 1024;
 
-    /// <summary>Converts a file; the target is created, for this user alone where the system can do that.</summary>
+    /// <summary>Converts a file. Only this user has access to the target, except on Windows.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="start">What <see cref="TextFileStart.Of(string)"/> said of it.</param>
-    /// <param name="target">Must not exist.</param>
-    /// <exception cref="TextEncodingException">It holds what UTF-8 cannot carry; the message names the line, counted from 1.</exception>
+    /// <param name="start">The encoding from <see cref="TextFileStart.Of(string)"/>.</param>
+    /// <param name="target">The new file, which must not exist.</param>
+    /// <exception cref="TextEncodingException">The file has text that UTF-8 cannot represent. The message has the line, counted from 1.</exception>
     /// <exception cref="FileUnwritableException">The target could not be written.</exception>
     /// <exception cref="IOException">The file could not be read.</exception>
     public static async Task ConvertAsync(string path, TextFileStart start, string target, CancellationToken cancellationToken = default)
@@ -45,11 +45,11 @@ public static class Utf16Converter
         }
     }
 
-    /// <summary>Converts a stream from its present position to its end.</summary>
+    /// <summary>Converts a stream from its current position to its end.</summary>
     internal static async Task ConvertAsync(Stream source, bool isBigEndian, Stream output, CancellationToken cancellationToken)
     {
-        byte[] units = new byte[UnitsAtOnce * sizeof(char)];
-        byte[] utf8 = new byte[UnitsAtOnce * 3];
+        byte[] units = new byte[BlockUnits * sizeof(char)];
+        byte[] utf8 = new byte[BlockUnits * 3];
         int kept = 0;
         int line = 1;
         while (true)
@@ -64,7 +64,7 @@ public static class Utf16Converter
                 return;
             }
 
-            // Half a pair whose other half comes with the next block; its bytes are in this machine's order already.
+            // Half a surrogate pair whose other half is in the next block. Its bytes are already in the order of this machine.
             kept = filled - consumed;
             units.AsSpan(consumed, kept).CopyTo(units);
         }

@@ -4,13 +4,13 @@ using System.Text;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// A map from <c>custom_id</c> to a number, for files of millions: ids are kept as UTF-8 in blocks, about 30 bytes an
-/// entry beside the id itself. Entries cannot be removed. Not safe for several threads.
+/// A map from <c>custom_id</c> to a number, for millions of requests. It stores the IDs as UTF-8 in blocks; an entry needs
+/// about 30 bytes in addition to its ID. Entries cannot be removed. Not thread-safe.
 /// </summary>
 public sealed class Utf8KeyMap
 {
     private const int BlockSize = 64 * 1024;
-    private const int OnStack = 512;
+    private const int MaxStackBytes = 512;
 
     private static readonly UTF8Encoding s_strictUtf8 = new(false, throwOnInvalidBytes: true);
 
@@ -21,7 +21,7 @@ public sealed class Utf8KeyMap
 
     public int Count => _entries.Count;
 
-    /// <summary>Adds an id; where it is there already, gives the number it was first added with and adds nothing.</summary>
+    /// <summary>Adds an ID. If the map already has it, returns false and the number that it was first added with.</summary>
     public bool TryAdd(ReadOnlySpan<byte> id, int value, out int existing)
     {
         int hash = Hash(id);
@@ -36,7 +36,7 @@ public sealed class Utf8KeyMap
             Grow();
         }
 
-        (int block, int start) = Keep(id);
+        (int block, int start) = Store(id);
         ref int bucket = ref Bucket(hash);
         _entries.Add(new Entry(hash, bucket - 1, block, start, id.Length, value));
         bucket = Count;
@@ -45,11 +45,11 @@ public sealed class Utf8KeyMap
     }
 
     /// <inheritdoc cref="TryAdd(ReadOnlySpan{byte}, int, out int)"/>
-    /// <remarks>An id that is not <see cref="IsWritable"/> is another one in UTF-8.</remarks>
+    /// <remarks>An ID that is not <see cref="IsWritable"/> changes in UTF-8, and may equal another one.</remarks>
     public bool TryAdd(string id, int value, out int existing)
     {
-        int most = Encoding.UTF8.GetMaxByteCount(id.Length);
-        Span<byte> utf8 = most <= OnStack ? stackalloc byte[OnStack] : new byte[most];
+        int maxBytes = Encoding.UTF8.GetMaxByteCount(id.Length);
+        Span<byte> utf8 = maxBytes <= MaxStackBytes ? stackalloc byte[MaxStackBytes] : new byte[maxBytes];
         return TryAdd(utf8[..Encoding.UTF8.GetBytes(id, utf8)], value, out existing);
     }
 
@@ -63,15 +63,15 @@ public sealed class Utf8KeyMap
     /// <inheritdoc cref="TryGet(ReadOnlySpan{byte}, out int)"/>
     public bool TryGet(string id, out int value)
     {
-        int most = Encoding.UTF8.GetMaxByteCount(id.Length);
-        Span<byte> utf8 = most <= OnStack ? stackalloc byte[OnStack] : new byte[most];
+        int maxBytes = Encoding.UTF8.GetMaxByteCount(id.Length);
+        Span<byte> utf8 = maxBytes <= MaxStackBytes ? stackalloc byte[MaxStackBytes] : new byte[maxBytes];
         return TryGet(utf8[..Encoding.UTF8.GetBytes(id, utf8)], out value);
     }
 
-    /// <summary>The id that was added as the <paramref name="index"/>th, counted from 0.</summary>
+    /// <summary>Returns the ID at an index in the order of addition, counted from 0.</summary>
     public string IdAt(int index) => Encoding.UTF8.GetString(IdOf(in _entries[index]));
 
-    /// <summary>Whether UTF-8 can carry an id: false where it holds half a surrogate pair.</summary>
+    /// <summary>Whether UTF-8 can represent an ID: false if it contains half a surrogate pair.</summary>
     public static bool IsWritable(string id)
     {
         try
@@ -107,8 +107,8 @@ public sealed class Utf8KeyMap
 
     private ReadOnlySpan<byte> IdOf(in Entry entry) => _blocks[entry.Block].AsSpan(entry.Start, entry.Length);
 
-    /// <summary>Copies an id into the last block, or into a new one: never into two.</summary>
-    private (int Block, int Start) Keep(ReadOnlySpan<byte> id)
+    /// <summary>Copies an ID to the last block or, if it does not fit, to a new one.</summary>
+    private (int Block, int Start) Store(ReadOnlySpan<byte> id)
     {
         if (_blocks.Count == 0 || _blocks[^1].Length - _used < id.Length)
         {

@@ -1,53 +1,53 @@
 namespace InferenceBatch.Lines;
 
-/// <summary>What a service asks of a batch file. The defaults are those of OpenAI's documents.</summary>
+/// <summary>The requirements of a service for a batch file. The defaults are those of OpenAI's documentation.</summary>
 public sealed record ValidationRules
 {
-    /// <summary>The endpoints the Batch API of OpenAI's documents serves that answer with text or vectors.</summary>
+    /// <summary>The endpoints of OpenAI's Batch API documentation that return text or vectors.</summary>
     public static IReadOnlyList<string> KnownEndpoints { get; } =
     [
         "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/moderations",
     ];
 
     /// <summary>
-    /// What the local service asks for. The bounds on a line and on names are its own: it holds every line that is in
-    /// flight in memory, and repeats names in what it answers.
+    /// The requirements of the local service. It has limits of its own for lines and names, because it keeps every line in
+    /// flight in memory and repeats names in its responses.
     /// </summary>
     public static ValidationRules LocalService { get; } = new() { MaxLineBytes = 16 * 1024 * 1024, MaxNameLength = 512 };
 
-    /// <summary>The endpoint every line must name; null to take that of the first line.</summary>
+    /// <summary>The endpoint that every line must have; null for that of the first line.</summary>
     public string? Endpoint { get; init; }
 
-    /// <summary>The endpoints the service has for batches.</summary>
+    /// <summary>The endpoints that the service supports in batches.</summary>
     public IReadOnlyList<string> Endpoints { get; init; } = KnownEndpoints;
 
-    /// <summary>Requests in one file, at most.</summary>
+    /// <summary>The maximum number of requests in a file.</summary>
     public int MaxRequests { get; init; } = 50_000;
 
-    /// <summary>Bytes in one file, at most (200 MB is 209,715,200).</summary>
+    /// <summary>The maximum size of a file in bytes (200 MB is 209,715,200).</summary>
     public long MaxBytes { get; init; } = 200L * 1024 * 1024;
 
-    /// <summary>Bytes in one line, at most. Services say nothing of it; without a bound it is <see cref="LineReader"/>'s gigabyte.</summary>
-    public int MaxLineBytes { get; init; } = LineReader.LongestLine;
+    /// <summary>The maximum length of a line in bytes. Services do not document a limit; the default is the gigabyte of <see cref="LineReader"/>.</summary>
+    public int MaxLineBytes { get; init; } = LineReader.MaxLineLength;
 
-    /// <summary>Characters in a <c>custom_id</c> or a model's name, at most; services say nothing of it.</summary>
+    /// <summary>The maximum number of characters of a <c>custom_id</c> or a model name. Services do not document a limit.</summary>
     public int MaxNameLength { get; init; } = int.MaxValue;
 
-    /// <summary>Whether a line may go without <c>url</c> (a remark, not an error).</summary>
+    /// <summary>Whether a line without <c>url</c> is a remark instead of an error.</summary>
     public bool UrlIsOptional { get; init; }
 
-    /// <summary>Whether a line may go without <c>method</c>; it is POST then.</summary>
+    /// <summary>Whether a line may omit <c>method</c>. The default is then POST.</summary>
     public bool MethodIsOptional { get; init; }
 
-    /// <summary>Whether a byte order mark is an error where true, else a remark.</summary>
+    /// <summary>Whether a byte order mark is an error instead of a remark.</summary>
     public bool RefusesByteOrderMark { get; init; }
 
-    /// <summary>Whether all lines must name one model (an error where true, else a warning).</summary>
+    /// <summary>Whether a second model in a file is an error instead of a warning.</summary>
     public bool OneModelOnly { get; init; }
 
     /// <summary>
-    /// How many issues of single lines are listed; one more entry says how many were left out. What there is to say of
-    /// the whole file (at most seven entries) comes beside them.
+    /// The maximum number of listed issues of single lines. One more entry has the number of omitted ones. Issues of the
+    /// whole file (seven entries at most) are listed in addition.
     /// </summary>
     public int MaxIssues { get; init; } = 1_000;
 }

@@ -1,8 +1,8 @@
 namespace InferenceBatch.Model;
 
 /// <summary>
-/// A batch as the service last described it (a snapshot: ask again for news). Fields follow the Batch API's batch
-/// object; a time or count that the service left out is null. Read by <see cref="Wire.BatchReader"/>.
+/// A batch as the service last described it. This is a snapshot that does not update itself. The properties are those of the
+/// Batch API's batch object; times that the service omits are null. Read by <see cref="Wire.BatchReader"/>.
 /// </summary>
 public sealed class Batch
 {
@@ -10,10 +10,10 @@ public sealed class Batch
 
     public BatchStatus Status { get; init; }
 
-    /// <summary>The status word as the service wrote it.</summary>
+    /// <summary>The status in the service's own word.</summary>
     public string RawStatus { get; init; } = "";
 
-    /// <summary>Whether the batch will not change any more.</summary>
+    /// <summary>Whether the batch has ended and will not change any more.</summary>
     public bool IsFinished =>
         Status is BatchStatus.Completed or BatchStatus.Failed or BatchStatus.Expired or BatchStatus.Cancelled;
 
@@ -31,7 +31,7 @@ public sealed class Batch
 
     public RequestCounts RequestCounts { get; init; } = RequestCounts.None;
 
-    /// <summary>Why the batch as a whole failed, usually one entry a bad input line; empty when nothing is wrong.</summary>
+    /// <summary>Why the whole batch failed, usually one entry per invalid input line; empty if there are no errors.</summary>
     public IReadOnlyList<ServiceError> Errors { get; init; } = [];
 
     public DateTimeOffset? CreatedAt { get; init; }
@@ -52,10 +52,10 @@ public sealed class Batch
 
     public DateTimeOffset? CancelledAt { get; init; }
 
-    /// <summary>When the batch ended, however it ended; null while it runs or when the service did not say.</summary>
+    /// <summary>When the batch ended, with any status; null while it runs, or if the service gives no time.</summary>
     public DateTimeOffset? FinishedAt => IsFinished ? CompletedAt ?? FailedAt ?? ExpiredAt ?? CancelledAt : null;
 
-    /// <summary>From creation to the end, or to now while it runs; null when the service gave no times.</summary>
+    /// <summary>The time from creation to the end, or until now while the batch runs; null if the service gives no times.</summary>
     public TimeSpan? Elapsed =>
         CreatedAt is not { } start ? null
         : FinishedAt is { } end ? end - start
@@ -66,7 +66,7 @@ public sealed class Batch
 
     public TokenUsage? Usage { get; init; }
 
-    /// <summary>The service's answer as it came, unknown fields included; an API key in it is masked.</summary>
+    /// <summary>The service's JSON, including unknown fields. API keys are masked.</summary>
     public string Json { get; init; } = "";
 
     public override string ToString() => Id;

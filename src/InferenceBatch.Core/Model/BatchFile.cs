@@ -1,16 +1,16 @@
 namespace InferenceBatch.Model;
 
-/// <summary>A file the service holds: the input of a batch, or the output or error file it wrote.</summary>
+/// <summary>A file at the service: the input of a batch, or its output or error file.</summary>
 public sealed record BatchFile
 {
     public required string Id { get; init; }
 
-    /// <summary>The id again, under the name New-Batch takes it by.</summary>
+    /// <summary>The ID, under the name of New-Batch's parameter, so that a file can be piped to it.</summary>
     public string InputFileId => Id;
 
     public string? FileName { get; init; }
 
-    /// <summary>Size in bytes; null where the service did not say and the file was not sent from here.</summary>
+    /// <summary>The size in bytes; null if the service gives none and the file was not sent by this process.</summary>
     public long? Bytes { get; init; }
 
     public string? Purpose { get; init; }
@@ -21,16 +21,16 @@ public sealed record BatchFile
 
     public DateTimeOffset? ExpiresAt { get; init; }
 
-    /// <summary>The endpoint all lines name, known for a file that was validated here before it was sent.</summary>
+    /// <summary>The endpoint of all lines; known only if the file was validated before it was sent.</summary>
     public string? Endpoint { get; init; }
 
-    /// <summary>Requests in the file, known for a file that was validated here before it was sent.</summary>
+    /// <summary>The number of requests; known only if the file was validated before it was sent.</summary>
     public long? RequestCount { get; init; }
 
-    /// <summary>The local file it was sent from; null for one that was spooled from the pipeline.</summary>
+    /// <summary>The local file that was sent; null if the requests came from the pipeline, or the file was not sent by this process.</summary>
     public string? Path { get; init; }
 
-    /// <summary>The service's answer as it came, unknown fields included; an API key in it is masked.</summary>
+    /// <summary>The service's JSON, including unknown fields. API keys are masked.</summary>
     public string Json { get; init; } = "";
 
     public override string ToString() => Id;

@@ -3,8 +3,8 @@ using System.Text;
 namespace InferenceBatch.Model;
 
 /// <summary>
-/// What came back for one request, normalised: success and failure have the same shape wherever the service put
-/// them (output file, error file, inside the response's body).
+/// The result of one request. Successes and failures have the same form, wherever the service puts them (output file, error
+/// file, or in the body of the response).
 /// </summary>
 public sealed class BatchResult
 {
@@ -20,18 +20,18 @@ public sealed class BatchResult
 
     public ResultStatus Status { get; init; }
 
-    /// <summary>The HTTP status of the line's own answer; null when there was none.</summary>
+    /// <summary>The HTTP status of the response in the line; null if there is none.</summary>
     public int? StatusCode { get; init; }
 
     /// <summary>The status that decides whether to retry: the HTTP status, or that of the error in the body if a 2xx response contains no answer.</summary>
     internal int? JudgedStatus { get; init; }
 
-    /// <summary>Where the request was sent, as far as the reader of the line knew; it may decide what is an answer.</summary>
+    /// <summary>The endpoint of the request, if the reader of the line knows it. It affects which bodies count as answers.</summary>
     internal string? Endpoint { get; init; }
 
     /// <summary>
-    /// The answer as text: the first choice's content, a completion's text, or the joined output text of
-    /// <c>/v1/responses</c>; null for endpoints that answer with something else, such as embeddings.
+    /// The answer as text: the content of the first choice, the text of a completion, or the joined output text of
+    /// <c>/v1/responses</c>; null for endpoints that do not return text, such as embeddings.
     /// </summary>
     public string? Text
     {
@@ -39,7 +39,7 @@ public sealed class BatchResult
         init => _text = value;
     }
 
-    /// <summary>The text parsed, where it is a JSON object or array; else null. Date-like text stays text.</summary>
+    /// <summary>The parsed text if it is a JSON object or array; otherwise null. Strings that look like dates remain strings.</summary>
     public object? Value
     {
         get
@@ -56,8 +56,8 @@ public sealed class BatchResult
 
     /// <summary>
     /// Why a request that asked for JSON has no usable <see cref="Value"/>: cut off by the token limit, or not JSON. Null
-    /// when there is no problem, for a failed line, and when the joined request asked for no JSON. Without a request,
-    /// only text that begins as an object or array and does not parse counts.
+    /// if there is no problem, if the line failed, and if the request did not ask for JSON. Without a request, only text
+    /// that begins like an object or array is checked.
     /// </summary>
     public string? ValueError
     {
@@ -66,7 +66,7 @@ public sealed class BatchResult
             if (!_valueIsChecked)
             {
                 _valueIsChecked = true;
-                _valueError = WasToBeJson() ? StructuredAnswer.Problem(Text, FinishReason) : null;
+                _valueError = ExpectsJson() ? StructuredAnswer.Problem(Text, FinishReason) : null;
             }
 
             return _valueError;
@@ -75,7 +75,7 @@ public sealed class BatchResult
 
     public string? FinishReason { get; init; }
 
-    /// <summary>The model that answered, as the service names it; null where the answer names none.</summary>
+    /// <summary>The model according to the response; null if the response names none.</summary>
     public string? Model { get; init; }
 
     public long? PromptTokens { get; init; }
@@ -86,40 +86,40 @@ public sealed class BatchResult
 
     public ServiceError? Error { get; init; }
 
-    /// <summary>The request this answers; null unless requests were given to join with.</summary>
+    /// <summary>The request of this result; null unless results were joined with requests.</summary>
     public BatchRequest? Request
     {
         get => _request;
         set => (_request, _valueIsChecked) = (value, false);
     }
 
-    /// <summary>The object the request was made from; null unless the request was joined and still has it.</summary>
+    /// <summary>The object from which the request was built; null if there is no request, or the request has no object.</summary>
     public object? InputObject => Request?.InputObject;
 
     public string? BatchId { get; set; }
 
-    /// <summary>The result line as it came, UTF-8, API keys masked; empty for a missing result.</summary>
+    /// <summary>The result line as UTF-8, with API keys masked; empty for a missing result.</summary>
     internal ReadOnlyMemory<byte> JsonUtf8 { get; init; }
 
-    /// <summary>Reads <see cref="Text"/> from its place in the line when it is first asked for; null where it is there, or there is none.</summary>
+    /// <summary>Reads <see cref="Text"/> from the line on first use; null if the text is already known, or there is none.</summary>
     internal Func<ReadOnlyMemory<byte>, string>? TextReader { get; init; }
 
-    /// <summary>Where the text stands in the line, in bytes: what <see cref="TextReader"/> is given.</summary>
+    /// <summary>The position of the text in the line, in bytes: the argument of <see cref="TextReader"/>.</summary>
     internal (int Start, int Length) TextToken { get; init; }
 
-    /// <summary>Where the line begins in the stream it was read from, in bytes.</summary>
+    /// <summary>The start of the line in its stream, in bytes.</summary>
     internal long Offset { get; set; }
 
-    /// <summary>How many bytes it has there: more than <see cref="JsonUtf8"/> where a key was masked.</summary>
+    /// <summary>The length of the line in its stream, in bytes. It differs from <see cref="JsonUtf8"/> if a key was masked.</summary>
     internal int LineLength { get; set; }
 
-    /// <summary>Whether the answer was sent to another row's request, so that its tokens were billed there.</summary>
+    /// <summary>Whether the result is a copy for a row with the same body as another row, which was billed for the tokens.</summary>
     internal bool IsCopy { get; private init; }
 
-    /// <summary>The result line as text; an API key in it is masked.</summary>
+    /// <summary>The result line as text. API keys are masked.</summary>
     public string Json => _json ??= Encoding.UTF8.GetString(JsonUtf8.Span);
 
-    /// <summary>How <see cref="Value"/> reads text; called at most once, when the value is first asked for.</summary>
+    /// <summary>Parses text for <see cref="Value"/>; called at most once, on first use.</summary>
     internal Func<string, object?>? ValueReader
     {
         init => _valueReader = value;
@@ -127,7 +127,7 @@ public sealed class BatchResult
 
     public override string ToString() => CustomId;
 
-    /// <summary>The same answer, to another request with the same body.</summary>
+    /// <summary>Copies the result for another request with the same body.</summary>
     internal BatchResult CopyFor(string customId, BatchRequest request) => new()
     {
         CustomId = customId,
@@ -151,8 +151,8 @@ public sealed class BatchResult
         ValueReader = _valueReader ?? (_ => _value),
     };
 
-    private bool WasToBeJson() => Status == ResultStatus.Succeeded
+    private bool ExpectsJson() => Status == ResultStatus.Succeeded
         && (Request is { } request
-            ? StructuredAnswer.IsAskedBy(request.BodyUtf8.Span)
+            ? StructuredAnswer.IsRequestedBy(request.BodyUtf8.Span)
             : Text.AsSpan().TrimStart() is ['{' or '[', ..]);
 }

@@ -1,8 +1,8 @@
 namespace InferenceBatch.Model;
 
 /// <summary>
-/// Where a batch stands. The words are those of the Batch API; <see cref="Unknown"/> stands for a word this
-/// version does not know (kept in <see cref="Batch.RawStatus"/>) and counts as not finished.
+/// The status of a batch, in the words of the Batch API. <see cref="Unknown"/> is any word that this version does not know
+/// (<see cref="Batch.RawStatus"/> has it), and counts as not finished.
 /// </summary>
 public enum BatchStatus
 {

@@ -3,14 +3,14 @@ using System.Resources;
 
 namespace InferenceBatch.Model;
 
-/// <summary>The texts of Messages.resx: what a person reads from a cmdlet. They are read from the assembly when the first is wanted.</summary>
+/// <summary>The texts of Messages.resx, which users read from cmdlets. They are loaded from the assembly on first use.</summary>
 public static class Messages
 {
     private static readonly ResourceManager s_texts = new("InferenceBatch.Messages", typeof(Messages).Assembly);
 
-    /// <summary>The text of that name, with its values, numbers in the person's culture, words that agree with them (<see cref="PluralFormat"/>).</summary>
-    /// <param name="name">The id of the error that says it; a dot and a word stand behind the id where it has several texts.</param>
-    /// <param name="values">What the text speaks of.</param>
+    /// <summary>Returns a text with its values. Numbers have the format of the user's culture, and words agree with them (<see cref="PluralFormat"/>).</summary>
+    /// <param name="name">The ID of the error; if it has several texts, followed by a dot and a word.</param>
+    /// <param name="values">The values in the text.</param>
     public static string Text(string name, params object?[] values) =>
         string.Format(new PluralFormat(CultureInfo.CurrentCulture), s_texts.GetString(name, CultureInfo.InvariantCulture)!, values);
 }

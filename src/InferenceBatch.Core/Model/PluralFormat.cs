@@ -3,16 +3,16 @@ using System.Globalization;
 namespace InferenceBatch.Model;
 
 /// <summary>
-/// Lets the words of a text agree with its numbers: <c>{0:N0} {0:line is|lines are} left out</c>. A format with a bar holds the
-/// words for one and those for any other number; every other format is the culture's.
+/// Selects words that agree with numbers: <c>{0:N0} {0:line is|lines are} left out</c>. A format with a bar has the words for
+/// 1 and those for any other number. Other formats are those of the culture.
 /// </summary>
-/// <param name="culture">How numbers are written.</param>
+/// <param name="culture">The culture for numbers.</param>
 public sealed class PluralFormat(CultureInfo culture) : IFormatProvider, ICustomFormatter
 {
-    /// <summary>The text, with numbers as the person writes them.</summary>
+    /// <summary>Formats a text with numbers in the user's culture.</summary>
     public static string Text(FormattableString text) => text.ToString(new PluralFormat(CultureInfo.CurrentCulture));
 
-    /// <summary>The text, with numbers as every machine writes them.</summary>
+    /// <summary>Formats a text with numbers in the invariant culture.</summary>
     public static string Invariant(FormattableString text) => text.ToString(new PluralFormat(CultureInfo.InvariantCulture));
 
     public object? GetFormat(Type? formatType) => formatType == typeof(ICustomFormatter) ? this : culture.GetFormat(formatType);

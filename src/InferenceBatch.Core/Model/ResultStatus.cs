@@ -1,12 +1,12 @@
 namespace InferenceBatch.Model;
 
-/// <summary>What became of one request.</summary>
+/// <summary>The outcome of one request.</summary>
 public enum ResultStatus
 {
-    /// <summary>Answered with a 2xx status.</summary>
+    /// <summary>The response has a 2xx status and contains an answer.</summary>
     Succeeded,
 
-    /// <summary>Answered with another status, or given up by the service; see <see cref="BatchResult.Error"/>.</summary>
+    /// <summary>The response has another status or no answer, or the service gave up; see <see cref="BatchResult.Error"/>.</summary>
     Failed,
 
     /// <summary>Not executed before the completion window ended (code <c>batch_expired</c>).</summary>
@@ -15,6 +15,6 @@ public enum ResultStatus
     /// <summary>Not executed because the batch was cancelled (code <c>batch_cancelled</c>).</summary>
     Cancelled,
 
-    /// <summary>Asked for, but in no file that came back.</summary>
+    /// <summary>Requested, but not in any result file.</summary>
     Missing,
 }

@@ -4,19 +4,19 @@ using System.Text.Json;
 namespace InferenceBatch.Model;
 
 /// <summary>
-/// Whether a request asked for JSON, and what keeps an answer from being it. Chat completions ask by
-/// <c>response_format</c>, <c>/v1/responses</c> by <c>text.format</c>; the types are <c>json_schema</c> and
-/// <c>json_object</c> (OpenAI's API reference).
+/// Whether a request asks for JSON, and why an answer is not JSON. Chat completions use <c>response_format</c>, and
+/// <c>/v1/responses</c> uses <c>text.format</c>, each with the type <c>json_schema</c> or <c>json_object</c> (OpenAI's API
+/// reference).
 /// </summary>
 internal static class StructuredAnswer
 {
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = 256 };
 
-    /// <summary>Whether a request's body asks for JSON; false for one that cannot be read.</summary>
-    public static bool IsAskedBy(ReadOnlySpan<byte> body)
+    /// <summary>Whether the body of a request asks for JSON; false if it cannot be read.</summary>
+    public static bool IsRequestedBy(ReadOnlySpan<byte> body)
     {
         var reader = new Utf8JsonReader(body, s_options);
-        bool isAsked = false;
+        bool isRequested = false;
         try
         {
             reader.Read();
@@ -25,11 +25,11 @@ internal static class StructuredAnswer
                 bool isFormat = reader.ValueTextEquals("response_format"u8);
                 bool isText = !isFormat && reader.ValueTextEquals("text"u8);
                 reader.Read();
-                isAsked |= isFormat ? IsJsonFormat(ref reader) : isText && HasJsonFormat(ref reader);
+                isRequested |= isFormat ? IsJsonFormat(ref reader) : isText && HasJsonFormat(ref reader);
                 reader.Skip();
             }
 
-            return isAsked;
+            return isRequested;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -37,7 +37,7 @@ internal static class StructuredAnswer
         }
     }
 
-    /// <summary>What is wrong with an answer that was to be JSON; null for a JSON object or array, and for one that calls a tool instead.</summary>
+    /// <summary>Returns why an answer is not a JSON object or array; null if it is, and if it calls a tool instead.</summary>
     public static string? Problem(string? text, string? finishReason)
     {
         if (text is null && finishReason is "tool_calls" or "function_call")
@@ -45,13 +45,13 @@ internal static class StructuredAnswer
             return null;
         }
 
-        string? why = string.IsNullOrWhiteSpace(text) ? "it is empty" : WhyNotJson(text);
-        return why is null ? null : finishReason switch
+        string? reason = string.IsNullOrWhiteSpace(text) ? "it is empty" : WhyNotJson(text);
+        return reason is null ? null : finishReason switch
         {
             "length" or "max_tokens" or "max_output_tokens" => "the answer was cut off by the token limit",
             "content_filter" => "the answer was cut off by the service's content filter",
             "incomplete" => "the answer was cut off before its end",
-            _ => $"the answer is not JSON: {why}",
+            _ => $"the answer is not JSON: {reason}",
         };
     }
 
@@ -72,19 +72,19 @@ internal static class StructuredAnswer
         }
         catch (JsonException exception)
         {
-            return first is not ('{' or '[') ? text.TrimStart().StartsWith("```", StringComparison.Ordinal) ? "it stands between ``` lines" : "it begins with other text"
-                : BreaksOff(utf8) ? "it breaks off" : JsonFault.Place(exception);
+            return first is not ('{' or '[') ? text.TrimStart().StartsWith("```", StringComparison.Ordinal) ? "it is inside a ``` code block" : "it begins with other text"
+                : EndsTooEarly(utf8) ? "it ends too early" : JsonFault.Place(exception);
         }
         catch (InvalidOperationException)
         {
-            return "it holds half a surrogate pair";
+            return "it contains half a surrogate pair";
         }
 
-        return first is '{' or '[' ? null : "it is a single value, no object and no array";
+        return first is '{' or '[' ? null : "it is a single value, not an object or array";
     }
 
-    /// <summary>Whether JSON goes well until it ends too early.</summary>
-    private static bool BreaksOff(byte[] utf8)
+    /// <summary>Whether a text is the beginning of valid JSON.</summary>
+    private static bool EndsTooEarly(byte[] utf8)
     {
         var reader = new Utf8JsonReader(utf8, isFinalBlock: false, new JsonReaderState(s_options));
         try
@@ -108,16 +108,16 @@ internal static class StructuredAnswer
             return false;
         }
 
-        bool isAsked = false;
+        bool isRequested = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
             bool isFormat = reader.ValueTextEquals("format"u8);
             reader.Read();
-            isAsked |= isFormat && IsJsonFormat(ref reader);
+            isRequested |= isFormat && IsJsonFormat(ref reader);
             reader.Skip();
         }
 
-        return isAsked;
+        return isRequested;
     }
 
     private static bool IsJsonFormat(ref Utf8JsonReader reader)

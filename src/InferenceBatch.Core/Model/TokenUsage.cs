@@ -1,6 +1,6 @@
 namespace InferenceBatch.Model;
 
-/// <summary>Tokens a batch used, as the service reported them; a figure the service did not give is null.</summary>
+/// <summary>The tokens of a batch according to the service; a number that the service does not report is null.</summary>
 public sealed record TokenUsage
 {
     public long? InputTokens { get; init; }

@@ -135,7 +135,7 @@ public static class ResultLineReader
     private static ServiceError RefusalOf(in ResultFields fields, int code)
     {
         ServiceError? bodyError = fields.Problem?.Error;
-        if (bodyError is not null && (fields.Check.HasError || !fields.Check.HoldsNothing))
+        if (bodyError is not null && (fields.Check.HasError || !fields.Check.HasOnlyMetadata))
         {
             return bodyError;
         }

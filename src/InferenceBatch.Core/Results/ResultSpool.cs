@@ -102,7 +102,7 @@ public sealed class ResultSpool(int count, Func<string, object?>? valueReader = 
         }
 
         string path = Path.Combine(Path.GetTempPath(), $"InferenceBatch-{Guid.NewGuid():N}.spool");
-        DiskStream file = Disk.Open(path, options, isOfWholeCommand: true);
+        DiskStream file = Disk.Open(path, options, affectsWholeCommand: true);
         if (!OperatingSystem.IsWindows())
         {
             File.Delete(path);

@@ -3,11 +3,11 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Wire;
 
-/// <summary>Reads the file object; some services answer an upload with no more than an id.</summary>
+/// <summary>Reads the file object. Some services respond to an upload with only an ID.</summary>
 public static class BatchFileReader
 {
     /// <summary>Reads one file.</summary>
-    /// <exception cref="JsonException">Not JSON, or an object without an id.</exception>
+    /// <exception cref="JsonException">Not JSON, or an object without an ID.</exception>
     public static BatchFile Read(ReadOnlyMemory<byte> json)
     {
         using JsonDocument document = BrokenText.Parse(json);
@@ -17,9 +17,9 @@ public static class BatchFileReader
     /// <inheritdoc cref="Read(ReadOnlyMemory{byte})"/>
     public static BatchFile Read(JsonElement element) => new()
     {
-        Id = element.Field("id", "file_id").Name() ?? throw new JsonException("The answer holds no file: it has no 'id'."),
+        Id = element.Field("id", "file_id").Name() ?? throw new JsonException("The response is not a file object: it has no 'id'."),
         FileName = element.Field("filename").Text(),
-        Bytes = element.Field("bytes").Whole(),
+        Bytes = element.Field("bytes").Integer(),
         Purpose = element.Field("purpose").Name(),
         Status = SecretMask.Of(element.Field("status").Name()),
         CreatedAt = element.Field("created_at").Time(),

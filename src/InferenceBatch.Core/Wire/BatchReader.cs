@@ -4,13 +4,13 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Reads the batch object as OpenAI's document has it, and as other services bend it: wrapped in <c>{"job":…}</c>,
-/// statuses in capitals, times in milliseconds or ISO 8601, counts partial or as a percentage, ids "" for none.
+/// Reads the batch object of OpenAI's documentation, and the variants of other services: wrapped in <c>{"job":…}</c>,
+/// statuses in capitals, times in milliseconds or ISO 8601, incomplete counts or a percentage, and "" for a missing ID.
 /// </summary>
 public static class BatchReader
 {
     /// <summary>Reads one batch.</summary>
-    /// <exception cref="JsonException">Not JSON, or an object without an id.</exception>
+    /// <exception cref="JsonException">Not JSON, or an object without an ID.</exception>
     public static Batch Read(ReadOnlyMemory<byte> json)
     {
         using JsonDocument document = BrokenText.Parse(json);
@@ -24,7 +24,7 @@ public static class BatchReader
         string raw = SecretMask.Of(batch.Field("status").Name()) ?? "";
         return new Batch
         {
-            Id = batch.Field("id", "batch_id").Name() ?? throw new JsonException("The answer holds no batch: it has no 'id'."),
+            Id = batch.Field("id", "batch_id").Name() ?? throw new JsonException("The response is not a batch object: it has no 'id'."),
             Status = StatusWords.Read(raw),
             RawStatus = raw,
             Endpoint = batch.Field("endpoint").Name(),
@@ -55,11 +55,11 @@ public static class BatchReader
         if (batch.Field("request_counts") is { } counts)
         {
             return new RequestCounts(
-                counts.Field("total").Whole() ?? 0, counts.Field("completed").Whole() ?? 0, counts.Field("failed").Whole() ?? 0);
+                counts.Field("total").Integer() ?? 0, counts.Field("completed").Integer() ?? 0, counts.Field("failed").Integer() ?? 0);
         }
 
-        // Together counts in percent.
-        return batch.Field("progress").Whole() is { } percent ? new RequestCounts(100, Math.Clamp(percent, 0, 100), 0) : RequestCounts.None;
+        // Together gives a percentage.
+        return batch.Field("progress").Integer() is { } percent ? new RequestCounts(100, Math.Clamp(percent, 0, 100), 0) : RequestCounts.None;
     }
 
     private static Dictionary<string, string> ReadMetadata(JsonElement? metadata)
@@ -79,10 +79,10 @@ public static class BatchReader
 
     private static TokenUsage? ReadUsage(JsonElement? usage) => usage is not { ValueKind: JsonValueKind.Object } some ? null : new TokenUsage
     {
-        InputTokens = some.Field("input_tokens", "prompt_tokens").Whole(),
-        CachedTokens = some.Field("input_tokens_details")?.Field("cached_tokens").Whole(),
-        OutputTokens = some.Field("output_tokens", "completion_tokens").Whole(),
-        ReasoningTokens = some.Field("output_tokens_details")?.Field("reasoning_tokens").Whole(),
-        TotalTokens = some.Field("total_tokens").Whole(),
+        InputTokens = some.Field("input_tokens", "prompt_tokens").Integer(),
+        CachedTokens = some.Field("input_tokens_details")?.Field("cached_tokens").Integer(),
+        OutputTokens = some.Field("output_tokens", "completion_tokens").Integer(),
+        ReasoningTokens = some.Field("output_tokens_details")?.Field("reasoning_tokens").Integer(),
+        TotalTokens = some.Field("total_tokens").Integer(),
     };
 }

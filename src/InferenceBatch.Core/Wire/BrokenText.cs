@@ -6,20 +6,20 @@ using System.Text.Unicode;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Text that System.Text.Json refuses to read: a model's answer cut off within an emoji ends in half a surrogate pair,
-/// and some services send it on, or cut between the bytes of a character. What cannot be read becomes U+FFFD; the rest
-/// is worth having.
+/// Reads text that System.Text.Json refuses to read: if a model's answer is cut off within an emoji, it ends with half a
+/// surrogate pair, and some services forward it, or cut between the bytes of a character. The invalid part becomes U+FFFD,
+/// and the rest is kept.
 /// </summary>
 internal static class BrokenText
 {
-    /// <summary>Parses an answer; bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <summary>Parses a response. Invalid UTF-8 becomes U+FFFD.</summary>
     /// <exception cref="JsonException">Not JSON.</exception>
     public static JsonDocument Parse(ReadOnlyMemory<byte> json) => JsonDocument.Parse(Utf8.IsValid(json.Span) ? json : Repaired(json.Span));
 
-    /// <summary>The bytes with U+FFFD for what is not UTF-8.</summary>
+    /// <summary>Returns the bytes with U+FFFD in place of invalid UTF-8.</summary>
     public static byte[] Repaired(ReadOnlySpan<byte> json) => Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(json));
 
-    /// <summary>The text of a JSON string.</summary>
+    /// <summary>Returns the text of a JSON string.</summary>
     public static string ReadString(JsonElement element)
     {
         try
@@ -32,7 +32,7 @@ internal static class BrokenText
         }
     }
 
-    /// <summary>The text of the JSON string a reader stands on.</summary>
+    /// <summary>Returns the text of the JSON string at which a reader is.</summary>
     public static string ReadString(ref Utf8JsonReader reader)
     {
         try
@@ -45,7 +45,8 @@ internal static class BrokenText
         }
     }
 
-    /// <summary>The text of a JSON string, quotes included.</summary>
+    /// <summary>Returns the text of a JSON string.</summary>
+    /// <param name="token">The JSON string, including the quotes.</param>
     public static string ReadString(ReadOnlyMemory<byte> token)
     {
         var reader = new Utf8JsonReader(token.Span);
@@ -53,7 +54,7 @@ internal static class BrokenText
         return ReadString(ref reader);
     }
 
-    /// <summary>The name of a property.</summary>
+    /// <summary>Returns the name of a property; U+FFFD if it cannot be read.</summary>
     public static string ReadName(JsonProperty property)
     {
         try
@@ -66,7 +67,7 @@ internal static class BrokenText
         }
     }
 
-    /// <param name="raw">The inside of a JSON string, known to be valid but for halves of pairs.</param>
+    /// <param name="raw">The content of a JSON string, which is valid except for halves of surrogate pairs.</param>
     private static string Unescape(string raw)
     {
         var text = new StringBuilder(raw.Length);
@@ -87,12 +88,12 @@ internal static class BrokenText
                 'r' => '\r',
                 't' => '\t',
                 'u' => (char)ushort.Parse(raw.AsSpan(i + 1, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture),
-                char itself => itself,
+                char other => other,
             });
             i += raw[i] == 'u' ? 4 : 0;
         }
 
-        // The way through UTF-8 puts U+FFFD for halves.
+        // The conversion to UTF-8 replaces halves of pairs with U+FFFD.
         return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text.ToString()));
     }
 }

@@ -4,17 +4,17 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Reads what a service says went wrong, in every shape seen: <c>{"error":{…}}</c>, <c>{"error":"text"}</c>, a bare
-/// object with <c>message</c> or <c>detail</c>, a string, HTML, nothing. What it gives holds no secret (<see cref="SecretMask"/>).
+/// Reads the errors of services in all known forms: <c>{"error":{…}}</c>, <c>{"error":"text"}</c>, an object with
+/// <c>message</c> or <c>detail</c>, or a string. Secrets are masked (<see cref="SecretMask"/>).
 /// </summary>
 public static class ErrorReader
 {
-    private const int LongestMessage = 500;
+    private const int MaxMessageLength = 500;
 
-    /// <summary>The code of an error that names none.</summary>
+    /// <summary>The code of an error without a code.</summary>
     internal const string NoCode = "error";
 
-    /// <summary>Reads the body of an HTTP answer; null when it is not JSON (HTML, empty, cut off).</summary>
+    /// <summary>Reads the body of an HTTP response; null if it is not JSON (HTML, empty, cut off).</summary>
     public static ServiceError? ReadBody(ReadOnlyMemory<byte> body)
     {
         try
@@ -28,7 +28,7 @@ public static class ErrorReader
         }
     }
 
-    /// <summary>Reads an error value, or an object that holds one under <c>error</c>; null when there is none.</summary>
+    /// <summary>Reads an error, or an object with an error in its <c>error</c>; null if there is none.</summary>
     public static ServiceError? Read(JsonElement? element)
     {
         switch (element?.ValueKind)
@@ -47,7 +47,7 @@ public static class ErrorReader
     /// <summary>Reads a batch's <c>errors</c>: null, an array, <c>{"data":[…]}</c>, one object or a string.</summary>
     public static IReadOnlyList<ServiceError> ReadList(JsonElement? element)
     {
-        // Arrays, for PowerShell cannot index what a collection expression makes of an IReadOnlyList.
+        // Arrays, because PowerShell cannot index the type that a collection expression creates for an IReadOnlyList.
         JsonElement? items = element?.Field("data") ?? element;
         return items?.ValueKind == JsonValueKind.Array
             ? items.Value.EnumerateArray().Select(item => Read(item)).OfType<ServiceError>().ToArray()
@@ -59,7 +59,7 @@ public static class ErrorReader
         string? code = ReadCode(element);
         if (Read(element.Field("error")) is { } inner)
         {
-            // {"error":"text","code":"rate_limited"}: the code stands beside the error.
+            // {"error":"text","code":"rate_limited"}: the code is next to the error.
             return inner.Code == NoCode && code is not null && !HttpErrorStatus.IsStatus(code) ? inner with { Code = code } : inner;
         }
 
@@ -70,8 +70,8 @@ public static class ErrorReader
     }
 
     /// <summary>
-    /// Reads the word that tells what went wrong: <c>code</c>, else <c>type</c>. Where <c>code</c> only repeats the HTTP
-    /// status, <c>type</c> (llama.cpp, vLLM) or <c>status</c> (Google: <c>INVALID_ARGUMENT</c>) tells more.
+    /// Reads the code: <c>code</c>, otherwise <c>type</c>. If <c>code</c> only repeats the HTTP status, <c>type</c> (llama.cpp,
+    /// vLLM) or <c>status</c> (Google: <c>INVALID_ARGUMENT</c>) is used, because it is more specific.
     /// </summary>
     private static string? ReadCode(JsonElement element)
     {
@@ -86,12 +86,12 @@ public static class ErrorReader
             : new[] { type, element.Field("status").Name() }.FirstOrDefault(word => word is not null and not NoCode && !HttpErrorStatus.IsStatus(word)) ?? code;
     }
 
-    private static int? ReadLine(JsonElement? line) => line.Whole() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
+    private static int? ReadLine(JsonElement? line) => line.Integer() is >= 0 and <= int.MaxValue and { } number ? (int)number : null;
 
-    /// <summary>A service's message without secrets, cut where it is no message any more, such as a page of HTML.</summary>
+    /// <summary>Returns a service's message without secrets, 500 characters at most: it may be a whole web page.</summary>
     internal static string Shorten(string text)
     {
         text = SecretMask.Of(text);
-        return text.Length <= LongestMessage ? text : TextCut.Start(text, LongestMessage) + "…";
+        return text.Length <= MaxMessageLength ? text : TextCut.Start(text, MaxMessageLength) + "…";
     }
 }

@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Reads which HTTP status an error in a body stands for: gateways pass on an upstream's failure inside an answer of
-/// status 200, and result lines may hold an error without a response.
+/// Finds the HTTP status of an error in a body: gateways forward an upstream's failure in a response with status 200, and
+/// result lines may have an error without a response.
 /// </summary>
 public static class HttpErrorStatus
 {
@@ -15,7 +15,7 @@ public static class HttpErrorStatus
 
     /// <summary>
     /// The codes and types that OpenAI, Azure, Anthropic, Google, llama.cpp, vLLM and OpenRouter document, in lower case
-    /// without separators and without a final "error". A code that is not here says nothing about the status.
+    /// without separators and without a final "error". Other codes have no status.
     /// </summary>
     private static readonly Dictionary<string, int> s_words = new()
     {
@@ -66,10 +66,10 @@ public static class HttpErrorStatus
     };
 
     /// <summary>
-    /// Reads the status an error stands for: the number it states, in the error or beside it, else what its code or type
-    /// means; null when neither says anything.
+    /// Reads the status of an error: the number in the error or next to it, otherwise the meaning of its code or type; null if
+    /// there is neither.
     /// </summary>
-    /// <param name="element">An error, or an object that holds one under <c>error</c>.</param>
+    /// <param name="element">An error, or an object with an error in its <c>error</c>.</param>
     public static int? Read(JsonElement? element)
     {
         if (element?.ValueKind == JsonValueKind.Array)
@@ -81,7 +81,7 @@ public static class HttpErrorStatus
         return Number(inner) ?? Number(element) ?? Word(inner) ?? Word(element);
     }
 
-    /// <summary>The status that an error's code stands for; null when it says nothing.</summary>
+    /// <summary>Returns the status of an error code; null if it has none.</summary>
     public static int? OfCode(string code)
     {
         if (IsStatus(code))
@@ -95,15 +95,15 @@ public static class HttpErrorStatus
         return s_words.TryGetValue(word, out int meant) ? meant : null;
     }
 
-    /// <summary>Whether a code is no more than an HTTP status: three digits, 100 to 599.</summary>
+    /// <summary>Whether a code is only an HTTP status: three digits, 100 to 599.</summary>
     internal static bool IsStatus(string code) => code is [>= '1' and <= '5', >= '0' and <= '9', >= '0' and <= '9'];
 
-    /// <summary>A number where the error itself should be is its status: <c>{"error":502}</c>.</summary>
+    /// <summary>Reads a status that is given as a number. A number in place of the error is its status: <c>{"error":502}</c>.</summary>
     private static int? Number(JsonElement? element) => element?.ValueKind == JsonValueKind.Object
         ? s_names.Select(name => AsStatus(element.Value.Field(name))).FirstOrDefault(status => status is not null)
         : AsStatus(element);
 
-    private static int? AsStatus(JsonElement? value) => value.Whole() is >= 400 and <= 599 and { } status ? (int)status : null;
+    private static int? AsStatus(JsonElement? value) => value.Integer() is >= 400 and <= 599 and { } status ? (int)status : null;
 
     private static int? Word(JsonElement? element) => element?.ValueKind == JsonValueKind.Object
         ? s_wordNames.Select(name => element.Value.Field(name).Text())

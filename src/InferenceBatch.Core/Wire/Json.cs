@@ -4,12 +4,12 @@ using System.Text.Json;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Tolerant access to JSON that services write in their own ways: a missing, null or mistyped field reads as null.
+/// Reads JSON of services tolerantly: a field that is missing or null, or has the wrong type, is null.
 /// </summary>
 internal static class Json
 {
-    /// <summary>Times at or above this are milliseconds, not seconds (1e11 seconds is the year 5138).</summary>
-    private const double FirstMillisecond = 1e11;
+    /// <summary>Times from here on are milliseconds, not seconds (1e11 seconds is the year 5138).</summary>
+    private const double MinMilliseconds = 1e11;
 
     public static JsonElement? Field(this JsonElement element, string name)
     {
@@ -25,18 +25,18 @@ internal static class Json
         }
         catch (InvalidOperationException)
         {
-            // Another name beside it holds half a surrogate pair.
+            // The name of another property contains half a surrogate pair.
             value = element.EnumerateObject().LastOrDefault(property => BrokenText.ReadName(property) == name).Value;
         }
 
         return value.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined ? null : value;
     }
 
-    /// <summary>The first of several names the element has.</summary>
+    /// <summary>Returns the first field; if it is missing, the other one.</summary>
     public static JsonElement? Field(this JsonElement element, string name, string otherName) =>
         element.Field(name) ?? element.Field(otherName);
 
-    /// <summary>A string, or a number or boolean as it is written; null for "".</summary>
+    /// <summary>Returns a string, or a number or boolean as it is written; null for "".</summary>
     public static string? Text(this JsonElement? element) => element?.ValueKind switch
     {
         JsonValueKind.String => BrokenText.ReadString(element.Value) is { Length: > 0 } text ? text : null,
@@ -44,20 +44,20 @@ internal static class Json
         _ => null,
     };
 
-    /// <summary>As <see cref="Text"/>, for an id or a word of the service's: they stand in tables and messages, and none has a control character.</summary>
+    /// <summary>Like <see cref="Text"/>, for an ID or another word that appears in tables and messages: control characters are replaced.</summary>
     public static string? Name(this JsonElement? element) => PlainText.Of(element.Text());
 
-    /// <summary>A whole number, written as a number or as a string.</summary>
-    public static long? Whole(this JsonElement? element) => element?.ValueKind switch
+    /// <summary>Returns an integer that is written as a number or as a string.</summary>
+    public static long? Integer(this JsonElement? element) => element?.ValueKind switch
     {
-        JsonValueKind.Number when element.Value.TryGetInt64(out long whole) => whole,
+        JsonValueKind.Number when element.Value.TryGetInt64(out long integer) => integer,
         JsonValueKind.Number when element.Value.TryGetDouble(out double number) && Math.Abs(number) < 1e15 => (long)number,
         JsonValueKind.String when long.TryParse(
-            BrokenText.ReadString(element.Value), NumberStyles.Integer, CultureInfo.InvariantCulture, out long whole) => whole,
+            BrokenText.ReadString(element.Value), NumberStyles.Integer, CultureInfo.InvariantCulture, out long integer) => integer,
         _ => null,
     };
 
-    /// <summary>A time, as seconds or milliseconds since 1970, as either in a string, or as ISO 8601; null for 0 and nonsense.</summary>
+    /// <summary>Returns a time from seconds or milliseconds since 1970, as a number or a string, or from ISO 8601; null for 0 and invalid values.</summary>
     public static DateTimeOffset? Time(this JsonElement? element)
     {
         double number;
@@ -79,7 +79,7 @@ internal static class Json
                 return null;
         }
 
-        double milliseconds = number >= FirstMillisecond ? number : number * 1000;
+        double milliseconds = number >= MinMilliseconds ? number : number * 1000;
         return milliseconds > 0 && milliseconds < 253_402_300_800_000
             ? DateTimeOffset.FromUnixTimeMilliseconds((long)milliseconds) : null;
     }

@@ -3,12 +3,12 @@ using System.Text.Json;
 namespace InferenceBatch.Wire;
 
 /// <summary>One page of a list.</summary>
-/// <param name="Items">What is on it.</param>
-/// <param name="HasMore">Whether the service said there is more; null where it said nothing.</param>
+/// <param name="Items">The items of the page.</param>
+/// <param name="HasMore">Whether there are more pages; null if the service does not say.</param>
 public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
 {
-    /// <summary>Reads <c>{"data":[…],"has_more":…}</c>, <c>{"value":[…]}</c> or a bare array; null for an empty one.</summary>
-    /// <exception cref="JsonException">Not JSON, or none of those.</exception>
+    /// <summary>Reads <c>{"data":[…],"has_more":…}</c>, <c>{"value":[…]}</c> or an array. If <c>data</c> is null, the page is empty.</summary>
+    /// <exception cref="JsonException">Not JSON, or none of these forms.</exception>
     internal static Page<T> Read(ReadOnlyMemory<byte> json, Func<JsonElement, T> readItem)
     {
         using JsonDocument document = BrokenText.Parse(json);
@@ -18,7 +18,7 @@ public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
             && root.EnumerateObject().Any(field => BrokenText.ReadName(field) == "data" && field.Value.ValueKind == JsonValueKind.Null);
         if (items.ValueKind != JsonValueKind.Array && !isEmpty)
         {
-            throw new JsonException("The answer holds no list.");
+            throw new JsonException("The response is not a list.");
         }
 
         bool? hasMore = root.Field("has_more")?.ValueKind switch

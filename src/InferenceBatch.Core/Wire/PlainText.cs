@@ -4,12 +4,12 @@ using System.Text;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Text for a terminal without what a terminal would obey, such as ESC: what a model, a service or a row of somebody's
-/// table says must not colour, move or rename anything.
+/// Removes characters that control a terminal, such as ESC: text from a model, a service or the user's data must not
+/// change colors, the cursor or the title of the window.
 /// </summary>
 public static class PlainText
 {
-    /// <summary>The same text, its line breaks and tabs kept, other control characters as <c>\uFFFD</c>.</summary>
+    /// <summary>Returns a text with control characters replaced by <c>\uFFFD</c>, except line breaks and tabs.</summary>
     [return: NotNullIfNotNull(nameof(text))]
     public static string? Of(string? text) =>
         text is null || !text.AsSpan().ContainsAnyInRange('\0', '\x1F') && !text.AsSpan().ContainsAnyInRange('\x7F', '\x9F') ? text
@@ -22,17 +22,17 @@ public static class PlainText
             }
         });
 
-    /// <summary>The beginning of a text on one line: line breaks and tabs become blanks, other control characters <c>\uFFFD</c>.</summary>
+    /// <summary>Returns the beginning of a text on one line: line breaks and tabs become blanks, other control characters <c>\uFFFD</c>.</summary>
     /// <param name="text">Any text.</param>
-    /// <param name="longest">In UTF-16 units; what is cut ends with an ellipsis.</param>
-    public static string OneLine(string? text, int longest)
+    /// <param name="maxLength">The maximum length in UTF-16 units. An ellipsis is appended to a text that is cut.</param>
+    public static string OneLine(string? text, int maxLength)
     {
         if (string.IsNullOrEmpty(text))
         {
             return "";
         }
 
-        string start = TextCut.Start(text, longest);
+        string start = TextCut.Start(text, maxLength);
         var line = new StringBuilder(start.Length + 1);
         foreach (char c in start)
         {

@@ -5,9 +5,9 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Prices by model, from a JSON file a person keeps: an object whose names are models, where <c>*</c> and <c>?</c> are
-/// wildcards, and whose values are <c>{"input": …, "output": …}</c> per million tokens. A model's own name counts before
-/// wildcards, and of these the first that matches; case does not matter. No price is built in.
+/// Prices by model from a JSON file of the user: an object whose names are models, with the wildcards <c>*</c> and <c>?</c>,
+/// and whose values are <c>{"input": …, "output": …}</c> per million tokens. The exact name of a model takes precedence over
+/// wildcards, and the first wildcard that matches over the others. Case does not matter. No prices are built in.
 /// </summary>
 /// <example><code>{ "meta-llama/llama-3.2-1b-instruct*": { "input": 0.01, "output": 0.02 } }</code></example>
 public sealed class PriceTable
@@ -17,22 +17,22 @@ public sealed class PriceTable
     private readonly List<(string Pattern, ModelPrice Price)> _prices = [];
     private readonly ModelPrice _given;
 
-    /// <param name="given">Prices that count for every model, before those of a file.</param>
+    /// <param name="given">Prices for all models, which take precedence over those of a file.</param>
     public PriceTable(ModelPrice given = default) => _given = given;
 
     /// <summary>
-    /// The user's own file: <c>InferenceBatch/prices.json</c> in the configuration folder (<c>$XDG_CONFIG_HOME</c> or
+    /// The user's file: <c>InferenceBatch/prices.json</c> in the configuration folder (<c>$XDG_CONFIG_HOME</c> or
     /// <c>~/.config</c>; <c>%APPDATA%</c> on Windows; <c>~/Library/Application Support</c> on macOS).
     /// </summary>
     public static string DefaultPath => Path.Combine(
         Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData, Environment.SpecialFolderOption.DoNotVerify), "InferenceBatch", "prices.json");
 
-    /// <summary>Reads a file's prices.</summary>
+    /// <summary>Reads the prices of a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="given">See the constructor.</param>
-    /// <exception cref="FormatException">It is no price table; the message says where.</exception>
-    /// <exception cref="IOException">It could not be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    /// <exception cref="FormatException">The file is not a valid price table; the message has the reason.</exception>
+    /// <exception cref="IOException">The file could not be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The permission to read the file is missing.</exception>
     public static PriceTable Read(string path, ModelPrice given = default)
     {
         var table = new PriceTable(given);
@@ -57,7 +57,7 @@ public sealed class PriceTable
         }
     }
 
-    /// <summary>A model's prices; null where none is known.</summary>
+    /// <summary>Returns the prices of a model; null for those that are not known.</summary>
     public ModelPrice PriceOf(string? model)
     {
         ModelPrice listed = model is null ? default : Listed(model) ?? default;

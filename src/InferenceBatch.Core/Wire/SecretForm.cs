@@ -5,16 +5,16 @@ using System.Text.Encodings.Web;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// One way in which a secret may be written: as it is, escaped in JSON, in a URL or in HTML, or in base64. Each encoder
-/// that services use in practice makes one form; most keys consist of letters, digits, <c>-</c> and <c>_</c>, and look the
-/// same in all but base64.
+/// A form in which a secret may appear: unchanged, escaped in JSON, in a URL or in HTML, or in base64. There is one form per
+/// encoder that services use in practice. Most keys consist of letters, digits, <c>-</c> and <c>_</c>, so all their forms
+/// are the same except base64.
 /// </summary>
 internal sealed class SecretForm
 {
     private static readonly Func<string, string>[] s_encoders =
     [
         character => character,
-        // JSON: the least, PHP, .NET, Go, Python.
+        // JSON: minimal escapes, PHP, .NET, Go, Python.
         character => character is "\"" or "\\" ? "\\" + character : character,
         character => character is "\"" or "\\" or "/" ? "\\" + character : character,
         JavaScriptEncoder.Default.Encode,
@@ -27,23 +27,23 @@ internal sealed class SecretForm
 
     private readonly int[] _starts;
 
-    private SecretForm(byte[] bytes, int[] starts, int fewest)
+    private SecretForm(byte[] bytes, int[] starts, int minLength)
     {
         Bytes = bytes;
         _starts = starts;
-        Fewest = fewest;
+        MinLength = minLength;
     }
 
     /// <summary>The form, in UTF-8.</summary>
     public byte[] Bytes { get; }
 
-    /// <summary>The characters in a row that give the secret away: all of a short one.</summary>
-    public int Fewest { get; }
+    /// <summary>The number of consecutive characters that reveal the secret: all of a short one.</summary>
+    public int MinLength { get; }
 
-    /// <summary>Whether only the whole secret counts, and only where it is a word of its own.</summary>
+    /// <summary>Whether the secret is found only as a whole, and only as a separate word.</summary>
     public bool IsShort { get; private init; }
 
-    /// <summary>The different forms of a secret.</summary>
+    /// <summary>Returns the different forms of a secret.</summary>
     /// <param name="secret">The secret.</param>
     /// <param name="recognizable">See <see cref="SecretMask.Recognizable"/>.</param>
     public static IEnumerable<SecretForm> Of(string secret, int recognizable)
@@ -51,13 +51,13 @@ internal sealed class SecretForm
         var known = new HashSet<string>(StringComparer.Ordinal);
         string[] characters = [.. secret.EnumerateRunes().Select(rune => rune.ToString())];
         bool isShort = characters.Length < recognizable;
-        int fewest = Math.Min(characters.Length, recognizable);
+        int minLength = Math.Min(characters.Length, recognizable);
         foreach (Func<string, string> encoder in s_encoders)
         {
             string[] encoded = [.. characters.Select(encoder)];
             if (known.Add(string.Concat(encoded)))
             {
-                yield return From(encoded, fewest, isShort);
+                yield return From(encoded, minLength, isShort);
             }
         }
 
@@ -66,20 +66,20 @@ internal sealed class SecretForm
             yield break;
         }
 
-        // Four characters of base64 hold three bytes.
-        int inBase64 = recognizable * 4 / 3;
+        // Four characters of base64 encode three bytes.
+        int base64Length = recognizable * 4 / 3;
         for (int shift = 0; shift < 3; shift++)
         {
             string text = Base64(Encoding.UTF8.GetBytes(secret), shift);
             foreach (string variant in new[] { text, text.Replace('+', '-').Replace('/', '_') }.Distinct())
             {
-                yield return From([.. variant.Select(c => c.ToString())], Math.Min(inBase64, variant.Length), isShort: false);
+                yield return From([.. variant.Select(c => c.ToString())], Math.Min(base64Length, variant.Length), isShort: false);
             }
         }
     }
 
-    /// <summary>The part of a run of bytes that consists of whole characters, and how many those are.</summary>
-    public (int Start, int End, int Count) Whole(int start, int end)
+    /// <summary>Returns the part of a range of bytes that consists of complete characters, and their number.</summary>
+    public (int Start, int End, int Count) CompleteCharacters(int start, int end)
     {
         int first = Array.BinarySearch(_starts, start);
         first = first >= 0 ? first : ~first;
@@ -88,10 +88,10 @@ internal sealed class SecretForm
         return last > first ? (_starts[first], _starts[last], last - first) : (start, start, 0);
     }
 
-    /// <summary>The hexadecimal digits of an escape sequence in lower case; a character that needs none stays as it is.</summary>
+    /// <summary>Returns an escape sequence with lower-case hexadecimal digits. A character without an escape sequence is unchanged.</summary>
     private static string LowerCase(string encoded, string character) => encoded == character ? character : encoded.ToLowerInvariant();
 
-    private static SecretForm From(string[] characters, int fewest, bool isShort)
+    private static SecretForm From(string[] characters, int minLength, bool isShort)
     {
         int[] starts = new int[characters.Length + 1];
         for (int i = 0; i < characters.Length; i++)
@@ -99,12 +99,12 @@ internal sealed class SecretForm
             starts[i + 1] = starts[i] + Encoding.UTF8.GetByteCount(characters[i]);
         }
 
-        return new SecretForm(Encoding.UTF8.GetBytes(string.Concat(characters)), starts, fewest) { IsShort = isShort };
+        return new SecretForm(Encoding.UTF8.GetBytes(string.Concat(characters)), starts, minLength) { IsShort = isShort };
     }
 
     /// <summary>
-    /// What is the same in the base64 of any text that holds the secret behind <paramref name="shift"/> bytes, modulo three,
-    /// such as the <c>user:</c> of basic authentication.
+    /// Returns the part of the base64 that is the same in any text with <paramref name="shift"/> bytes, modulo three, before the
+    /// secret, such as the <c>user:</c> of basic authentication.
     /// </summary>
     private static string Base64(byte[] secret, int shift)
     {

@@ -4,24 +4,24 @@ using System.Text;
 namespace InferenceBatch.Wire;
 
 /// <summary>
-/// Keeps the secrets of this process out of what it says: whatever handles a key adds it, and whatever reads a service's
-/// text masks it. Services repeat keys in their errors, and gateways repeat whole requests.
+/// Keeps the secrets of this process out of its output. Code that handles a key adds it, and code that reads a service's text
+/// masks it. Services repeat keys in their errors, and gateways repeat whole requests.
 /// </summary>
 /// <remarks>
-/// Masked is the whole secret, or any <see cref="Recognizable"/> characters of it in a row, also escaped in JSON, in a URL
-/// or in HTML, and in base64. A secret of 8 to 11 characters is masked in messages only, as a word of its own: dummy keys
-/// for local services, such as <c>lm-studio</c>, are words that answers may hold. What is shorter, or has fewer than four
-/// different characters, is not a secret. Safe for several threads.
+/// The whole secret and any <see cref="Recognizable"/> consecutive characters of it are masked, also if they are escaped in
+/// JSON, in a URL or in HTML, or encoded in base64. A secret of 8 to 11 characters is masked only in messages, and only as a
+/// separate word: dummy keys for local services, such as <c>lm-studio</c>, are words that may occur in answers. Shorter
+/// values, and those with fewer than four different characters, are not secrets. Thread-safe.
 /// </remarks>
 public static class SecretMask
 {
-    /// <summary>The characters in a row that give a secret away.</summary>
+    /// <summary>The number of consecutive characters that reveal a secret.</summary>
     public const int Recognizable = 12;
 
-    private const int Shortest = 8;
-    private const int FewestDifferent = 4;
+    private const int MinLength = 8;
+    private const int MinDistinctCharacters = 4;
 
-    /// <summary>Parts of the names of headers that say what the client is or wants, and whose values are no secrets.</summary>
+    /// <summary>Parts of the names of headers whose values are not secret: they describe the client and what it accepts.</summary>
     private static readonly string[] s_publicHeaders = ["accept", "content-", "user-agent", "referer", "origin", "-version", "-beta"];
 
     private static readonly string[] s_secretWords = ["auth", "key", "token", "secret", "pass", "cookie", "credential", "signature", "session"];
@@ -32,13 +32,13 @@ public static class SecretMask
     private static readonly SecretTable s_messages = new();
     private static readonly SecretTable s_data = new();
 
-    /// <summary>Adds a secret, such as an API key or a webhook's secret; null and what is too short are left out.</summary>
+    /// <summary>Adds a secret, such as an API key or the secret of a webhook. Null and values that are too short are ignored.</summary>
     public static void Add(string? secret) => Add(secret, inData: true);
 
     /// <summary>
-    /// Adds what is secret in a header that is sent with every call: each word of its value, and the password of basic
-    /// authentication. Values that are neither named like a secret nor look like one are masked in messages only: an
-    /// answer may hold the name of a team or an application.
+    /// Adds the secrets of a header that is sent with every call: each word of its value, and the password of basic
+    /// authentication. If neither the name nor the value looks like a secret, the value is masked only in messages: it may be
+    /// the name of a team or an application, which may occur in answers.
     /// </summary>
     public static void AddHeader(string name, string value)
     {
@@ -62,31 +62,31 @@ public static class SecretMask
         }
     }
 
-    /// <summary>A message, a code or a word of a service without secrets.</summary>
+    /// <summary>Returns a message, a code or a word of a service without secrets.</summary>
     [return: NotNullIfNotNull(nameof(text))]
     public static string? Of(string? text) => Of(text, s_messages);
 
-    /// <summary>An exception without secrets: itself where neither it nor what caused it holds one.</summary>
+    /// <summary>Returns an exception without secrets: the same one if neither it nor its inner exceptions contain any.</summary>
     [return: NotNullIfNotNull(nameof(exception))]
     public static Exception? Of(Exception? exception) =>
         exception?.ToString() is not { } all || ReferenceEquals(Of(all), all) ? exception
         : new InvalidOperationException(Of(exception.Message), Of(exception.InnerException));
 
-    /// <summary>JSON of a service, such as a batch, without secrets.</summary>
+    /// <summary>Returns JSON of a service, such as a batch, without secrets.</summary>
     public static string OfJson(string json) => Of(json, s_data);
 
-    /// <summary>Whether there is a secret in JSON of a service.</summary>
+    /// <summary>Whether JSON of a service contains a secret.</summary>
     public static bool IsInJson(ReadOnlySpan<byte> json) => s_data.IsIn(json);
 
-    /// <summary>Takes the secrets out of JSON of a service, such as a result line, in place.</summary>
-    /// <param name="json">UTF-8, which becomes no longer than it is.</param>
-    /// <returns>The new length; the old one where there was no secret.</returns>
+    /// <summary>Masks the secrets in JSON of a service, such as a result line, in place.</summary>
+    /// <param name="json">The UTF-8 text. It never becomes longer.</param>
+    /// <returns>The new length; the old one if there is no secret.</returns>
     public static int MaskJson(Span<byte> json) => s_data.Mask(json);
 
     private static void Add(string? secret, bool inData)
     {
         secret = secret?.Trim();
-        if (secret is null || secret.Length < Shortest || secret.Distinct().Count() < FewestDifferent)
+        if (secret is null || secret.Length < MinLength || secret.Distinct().Count() < MinDistinctCharacters)
         {
             return;
         }
@@ -112,7 +112,7 @@ public static class SecretMask
         }
     }
 
-    /// <summary>Whether a value is more likely a secret than a name: letters and digits, and no address.</summary>
+    /// <summary>Whether a value is more likely a secret than a name: letters and digits that are not an address, or a word such as "key".</summary>
     private static bool LooksSecret(string value) =>
         value.Any(char.IsAsciiDigit) && value.Any(char.IsAsciiLetter) && !value.Contains("://", StringComparison.Ordinal) && !value.Contains('@')
         || Array.Exists(s_secretWords, word => value.Contains(word, StringComparison.OrdinalIgnoreCase));
@@ -120,7 +120,7 @@ public static class SecretMask
     [return: NotNullIfNotNull(nameof(text))]
     private static string? Of(string? text, SecretTable table)
     {
-        if (text is null || text.Length < Shortest || table.IsEmpty)
+        if (text is null || text.Length < MinLength || table.IsEmpty)
         {
             return text;
         }

@@ -5,10 +5,10 @@ namespace InferenceBatch.Wire;
 
 /// <summary>
 /// Finds secrets, and recognizable parts of them, in UTF-8. Any such part contains four bytes that begin at a multiple of
-/// the stride, so that a search looks at every ninth place of a text or so, and its time does not grow with the number
-/// of secrets.
+/// the stride, so a search checks only about every ninth position of a text, and its time does not grow with the number of
+/// secrets.
 /// </summary>
-/// <remarks>Safe for several threads. A secret counts for searches that begin after it was added.</remarks>
+/// <remarks>Thread-safe. Searches that begin after a secret was added find it.</remarks>
 internal sealed class SecretTable
 {
     private const int GramLength = 4;
@@ -17,14 +17,14 @@ internal sealed class SecretTable
     private readonly ConcurrentDictionary<uint, Place[]> _places = new();
     private readonly byte[] _filter = new byte[1 << (FilterBits - 3)];
 
-    /// <summary>0 while there is no secret.</summary>
+    /// <summary>The distance of checked positions; 0 while there is no secret.</summary>
     private volatile int _stride;
 
     public bool IsEmpty => _stride == 0;
 
     private static ReadOnlySpan<byte> Cover => "***"u8;
 
-    /// <summary>Adds the form of a secret. For one thread at a time.</summary>
+    /// <summary>Adds the form of a secret. Only one thread at a time may call this method.</summary>
     public void Add(SecretForm form)
     {
         for (int at = 0; at + GramLength <= form.Bytes.Length; at++)
@@ -36,7 +36,7 @@ internal sealed class SecretTable
             _filter[hash >> 3] |= (byte)(1 << (int)(hash & 7));
         }
 
-        int stride = form.Fewest - GramLength + 1;
+        int stride = form.MinLength - GramLength + 1;
         _stride = _stride == 0 ? stride : Math.Min(_stride, stride);
     }
 
@@ -48,10 +48,9 @@ internal sealed class SecretTable
     }
 
     /// <summary>
-    /// Puts <c>***</c> in the place of every secret. A text that is JSON stays JSON: an escape sequence is covered as a whole
-    /// or not at all.
+    /// Replaces every secret with <c>***</c>. Valid JSON remains valid: an escape sequence is replaced as a whole or not at all.
     /// </summary>
-    /// <returns>The new length of the text, which is the old one where nothing was found.</returns>
+    /// <returns>The new length of the text; the old one if nothing was found.</returns>
     public int Mask(Span<byte> text)
     {
         int stride = _stride;
@@ -84,7 +83,7 @@ internal sealed class SecretTable
         return written + text.Length - read;
     }
 
-    /// <summary>Finds the next secret from <paramref name="at"/> on, which begins at <paramref name="floor"/> at the earliest.</summary>
+    /// <summary>Finds the next secret from <paramref name="at"/> on. It does not begin before <paramref name="floor"/>.</summary>
     private bool Find(ReadOnlySpan<byte> text, int stride, int floor, ref int at, out int start, out int end)
     {
         byte[] filter = _filter;
@@ -112,7 +111,7 @@ internal sealed class SecretTable
         return false;
     }
 
-    /// <summary>The whole of what a text has in common with a form around a place; empty where that is too little.</summary>
+    /// <summary>Returns the longest match of a text and a form around a position; empty if it is too short.</summary>
     private static (int Start, int End) Extend(ReadOnlySpan<byte> text, int floor, int at, Place place)
     {
         byte[] bytes = place.Form.Bytes;
@@ -124,8 +123,8 @@ internal sealed class SecretTable
         }
 
         int right = text[at..].CommonPrefixLength(bytes.AsSpan(place.Offset));
-        (int first, int last, int count) = place.Form.Whole(place.Offset - left, place.Offset + right);
-        if (count < place.Form.Fewest)
+        (int first, int last, int count) = place.Form.CompleteCharacters(place.Offset - left, place.Offset + right);
+        if (count < place.Form.MinLength)
         {
             return default;
         }
@@ -136,12 +135,12 @@ internal sealed class SecretTable
     }
 
     private static bool IsWord(ReadOnlySpan<byte> text, int floor, int start, int end) =>
-        (start == floor || !IsOfWord(text[start - 1]) || EscapeStart(text, floor, start - 1) < start - 1)
-        && (end == text.Length || !IsOfWord(text[end]));
+        (start == floor || !IsWordByte(text[start - 1]) || EscapeStart(text, floor, start - 1) < start - 1)
+        && (end == text.Length || !IsWordByte(text[end]));
 
-    private static bool IsOfWord(byte one) => char.IsAsciiLetterOrDigit((char)one) || one is (byte)'_' or (byte)'-' or > 0x7F;
+    private static bool IsWordByte(byte value) => char.IsAsciiLetterOrDigit((char)value) || value is (byte)'_' or (byte)'-' or > 0x7F;
 
-    /// <summary>Where the JSON escape sequence begins that a place is within; the place itself where it is within none.</summary>
+    /// <summary>Returns the start of the JSON escape sequence that a position is in; the position itself if it is in none.</summary>
     private static int EscapeStart(ReadOnlySpan<byte> text, int floor, int at)
     {
         const int LongestTail = 5; // uXXXX
@@ -155,7 +154,7 @@ internal sealed class SecretTable
                     first--;
                 }
 
-                // Of two backslashes the first escapes the second.
+                // The first of two backslashes escapes the second.
                 bool isEscape = (backslash - first) % 2 == 0;
                 return isEscape && at < backslash + EscapeLength(text, backslash) ? backslash : at;
             }
@@ -172,6 +171,6 @@ internal sealed class SecretTable
 
     private static uint Hash(uint gram) => gram * 0x9E3779B1 >> (32 - FilterBits);
 
-    /// <summary>Where four bytes stand in a form.</summary>
+    /// <summary>The position of four bytes in a form.</summary>
     private readonly record struct Place(SecretForm Form, int Offset);
 }

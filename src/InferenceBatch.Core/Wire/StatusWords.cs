@@ -2,10 +2,10 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Wire;
 
-/// <summary>The words services use for a batch's status, in any case, with their aliases.</summary>
+/// <summary>The words of services for the status of a batch, in any case, with their aliases.</summary>
 public static class StatusWords
 {
-    /// <summary>Reads a word; one that is not known is <see cref="BatchStatus.Unknown"/>, which counts as not finished.</summary>
+    /// <summary>Reads a word. An unknown one is <see cref="BatchStatus.Unknown"/>, which counts as not finished.</summary>
     public static BatchStatus Read(string? word) => word?.Trim().ToUpperInvariant().Replace('-', '_').Replace(' ', '_') switch
     {
         "VALIDATING" or "QUEUED" or "PENDING" or "PRE_SCHEDULE" => BatchStatus.Validating,
@@ -19,7 +19,8 @@ public static class StatusWords
         _ => BatchStatus.Unknown,
     };
 
-    /// <summary>The document's word for a status.</summary>
+    /// <summary>Returns the documented word for a status.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The status is <see cref="BatchStatus.Unknown"/>.</exception>
     public static string Write(BatchStatus status) => status switch
     {
         BatchStatus.Validating => "validating",
@@ -30,6 +31,6 @@ public static class StatusWords
         BatchStatus.Expired => "expired",
         BatchStatus.Cancelling => "cancelling",
         BatchStatus.Cancelled => "cancelled",
-        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "The documents have no word for it."),
+        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "There is no documented word for this status."),
     };
 }

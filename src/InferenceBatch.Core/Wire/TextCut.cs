@@ -1,13 +1,13 @@
 namespace InferenceBatch.Wire;
 
-/// <summary>Cuts text between characters: half a surrogate pair is text that UTF-8 cannot carry and no writer takes.</summary>
+/// <summary>Cuts text without splitting a surrogate pair: UTF-8 cannot represent half a pair, and JSON writers reject it.</summary>
 public static class TextCut
 {
-    /// <summary>The start of a text, at most so many UTF-16 units.</summary>
-    public static string Start(string text, int longest) => text.Length <= longest ? text
-        : text[..(longest > 0 && char.IsHighSurrogate(text[longest - 1]) ? longest - 1 : longest)];
+    /// <summary>Returns the start of a text, <paramref name="maxLength"/> UTF-16 units at most.</summary>
+    public static string Start(string text, int maxLength) => text.Length <= maxLength ? text
+        : text[..(maxLength > 0 && char.IsHighSurrogate(text[maxLength - 1]) ? maxLength - 1 : maxLength)];
 
-    /// <summary>The end of a text, at most so many UTF-16 units.</summary>
-    public static string End(string text, int longest) => text.Length <= longest ? text
-        : text[(longest > 0 && char.IsLowSurrogate(text[^longest]) ? text.Length - longest + 1 : text.Length - longest)..];
+    /// <summary>Returns the end of a text, <paramref name="maxLength"/> UTF-16 units at most.</summary>
+    public static string End(string text, int maxLength) => text.Length <= maxLength ? text
+        : text[(maxLength > 0 && char.IsLowSurrogate(text[^maxLength]) ? text.Length - maxLength + 1 : text.Length - maxLength)..];
 }

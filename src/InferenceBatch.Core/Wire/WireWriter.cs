@@ -3,7 +3,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Wire;
 
-/// <summary>Writes the API's objects as OpenAI's documents show them: every field present, absent values null, times in seconds.</summary>
+/// <summary>Writes the API's objects in the format of OpenAI's documentation: all fields are present, missing values are null, times are in seconds.</summary>
 public static class WireWriter
 {
     /// <summary>Writes the batch object.</summary>
@@ -153,9 +153,9 @@ public static class WireWriter
 
     private static void WriteNumber(Utf8JsonWriter json, string name, long? number)
     {
-        if (number is { } some)
+        if (number is { } value)
         {
-            json.WriteNumber(name, some);
+            json.WriteNumber(name, value);
         }
         else
         {

@@ -92,7 +92,7 @@ internal static class ErrorRecords
 
     /// <summary>Whether no other input could fare better, so that the error ends the command.</summary>
     public static bool EndsCommand(ErrorRecord error) =>
-        error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized" || error.Exception is FileUnwritableException { IsOfWholeCommand: true };
+        error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized" || error.Exception is FileUnwritableException { AffectsWholeCommand: true };
 
     public static ErrorRecord FileNotFound(string path, string resolved) =>
         Of("FileNotFound", path, resolved);

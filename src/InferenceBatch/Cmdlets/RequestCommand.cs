@@ -5,6 +5,7 @@ using InferenceBatch.Binding;
 using InferenceBatch.Completion;
 using InferenceBatch.Model;
 using InferenceBatch.Session;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Cmdlets;
 
@@ -309,7 +310,7 @@ public abstract class RequestCommand : BatchCommand
         }
 
         string text = input.ToString()?.ReplaceLineEndings(" ") ?? "";
-        return Messages.Text("Input.Described", InputNumber, text.Length > LongestDescription ? text[..LongestDescription] + "…" : text);
+        return Messages.Text("Input.Described", InputNumber, text.Length > LongestDescription ? TextCut.Start(text, LongestDescription) + "…" : text);
     }
 
     /// <summary>The keys of a dictionary stand for properties: PowerShell binds those of objects alone.</summary>

@@ -21,7 +21,7 @@ public sealed class LoopbackTests
     [InlineData("http://[::ffff:127.0.0.1]")]
     [InlineData("http://[::ffff:7f01:203]")]
     [InlineData("http://[::]:1")]
-    public void These_are_this_machine(string address) => Assert.True(Loopback.Is(new Uri(address)));
+    public void An_address_of_this_machine_is_recognized(string address) => Assert.True(Loopback.Is(new Uri(address)));
 
     [Theory]
     [InlineData("http://example.org")]
@@ -37,5 +37,5 @@ public sealed class LoopbackTests
     [InlineData("http://[fe80::1]")]
     [InlineData("http://[::ffff:10.0.0.1]")]
     [InlineData("http://[64:ff9b::7f00:1]")]
-    public void These_are_not(string address) => Assert.False(Loopback.Is(new Uri(address)));
+    public void Another_address_is_not_an_address_of_this_machine(string address) => Assert.False(Loopback.Is(new Uri(address)));
 }

@@ -1,6 +1,6 @@
 namespace InferenceBatch.Http;
 
-/// <summary>Which words of a service stop a retry, and which only say that there is no room yet.</summary>
+/// <summary>Which errors of a service stop retries, and which mean that its queue is full.</summary>
 public sealed class RetryRulesTests
 {
     [Theory]
@@ -12,7 +12,7 @@ public sealed class RetryRulesTests
     [InlineData("permission_denied")]
     [InlineData("DeploymentNotFound")]
     [InlineData("authentication_error")]
-    public void What_only_a_person_can_change_is_final(string code)
+    public void An_error_that_the_user_must_fix_is_final(string code)
     {
         Assert.True(RetryRules.IsFinal(code));
         Assert.False(RetryRules.IsQueueFull(code, "Enqueued token limit reached"));
@@ -25,7 +25,7 @@ public sealed class RetryRulesTests
     [InlineData("server_error")]
     [InlineData("quotaExceeded")]
     [InlineData("429")]
-    public void What_may_pass_is_not_final(string? code) => Assert.False(RetryRules.IsFinal(code));
+    public void A_temporary_error_is_not_final(string? code) => Assert.False(RetryRules.IsFinal(code));
 
     [Theory]
     [InlineData("token_limit_exceeded", "")]
@@ -37,7 +37,7 @@ public sealed class RetryRulesTests
     [InlineData("quotaExceeded", "This resource has reached the maximum number of batch input files.")]
     [InlineData("rate_limit_exceeded", "Batch limit of your tier reached.")]
     [InlineData("error", "The batch queue is full, try again later.")]
-    public void A_queue_without_room_is_told_from_other_refusals(string code, string message) => Assert.True(RetryRules.IsQueueFull(code, message));
+    public void A_full_queue_is_recognized(string code, string message) => Assert.True(RetryRules.IsQueueFull(code, message));
 
     [Theory]
     [InlineData("rate_limit_exceeded", "Rate limit reached for requests")]
@@ -47,17 +47,17 @@ public sealed class RetryRulesTests
     [InlineData("invalid_request_error", "Too many requests in the batch file: 60000.")]
     [InlineData("invalid_request_error", null)]
     [InlineData(null, null)]
-    public void What_no_wait_can_change_is_not_a_full_queue(string? code, string? message) => Assert.False(RetryRules.IsQueueFull(code, message));
+    public void An_error_that_waiting_does_not_fix_is_not_a_full_queue(string? code, string? message) => Assert.False(RetryRules.IsQueueFull(code, message));
 
     [Fact]
-    public void A_longer_wait_can_be_allowed()
+    public void The_maximum_back_off_can_be_longer()
     {
         Assert.InRange(RetryRules.Backoff(30), TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(8));
         Assert.InRange(RetryRules.Backoff(30, TimeSpan.FromMinutes(1)), TimeSpan.FromSeconds(45), TimeSpan.FromSeconds(60));
         Assert.InRange(RetryRules.Backoff(1, TimeSpan.FromMinutes(1)), TimeSpan.FromSeconds(0.375), TimeSpan.FromSeconds(0.5));
     }
 
-    /// <summary>However long a server asks to wait, an hour later it is asked again; some send a time where seconds belong.</summary>
+    /// <summary>The wait is limited to one hour. Some servers send a time in place of seconds.</summary>
     [Theory]
     [InlineData(null, "7", 7.0)]
     [InlineData("1500", "7", 1.5)]
@@ -71,6 +71,6 @@ public sealed class RetryRulesTests
     [InlineData(null, "-1", null)]
     [InlineData(null, "NaN", null)]
     [InlineData(null, "soon", null)]
-    public void The_wait_that_a_server_asks_for(string? milliseconds, string? retryAfter, double? seconds) => Assert.Equal(
+    public void Reads_how_long_a_server_asks_to_wait(string? milliseconds, string? retryAfter, double? seconds) => Assert.Equal(
         seconds, RetryRules.ReadRetryAfter(milliseconds, retryAfter, new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero))?.TotalSeconds);
 }

@@ -4,23 +4,23 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>Estimates hold what is known, and say where nothing is.</summary>
+/// <summary>Estimates include the real number of tokens, and are null if it cannot be known.</summary>
 public sealed class FileMeasureTests
 {
-    /// <summary>The lines of OpenAI's Batch API guide, and the prompt_tokens its sample output reports for them.</summary>
+    /// <summary>The lines of OpenAI's Batch API guide, and the prompt_tokens of its sample output.</summary>
     [Theory]
     [InlineData("You are a helpful assistant.", 20)]
     [InlineData("You are an unhelpful assistant.", 22)]
-    public void The_documented_example_lies_within(string system, int tokens)
+    public void The_documented_example_is_within_the_range(string system, int tokens)
     {
         BatchFileMeasure measure = Measure(Chat($$"""{"role":"system","content":"{{system}}"},{"role":"user","content":"Hello world!"}""", "\"max_tokens\":1000"));
         Assert.InRange(tokens, measure.InputTokensLow, measure.InputTokensHigh!.Value);
         Assert.Equal((1, 1000), (measure.OutputTokensLow, measure.OutputTokensHigh));
     }
 
-    /// <summary>OpenAI's rule of thumb: four characters of English a token.</summary>
+    /// <summary>OpenAI's rule of thumb: four characters of English per token.</summary>
     [Fact]
-    public void English_lies_within_and_the_range_is_of_use()
+    public void English_text_is_within_a_range_that_is_not_too_wide()
     {
         string english = string.Concat(Enumerable.Repeat("The quick brown fox jumps over the lazy dog, and then it rests. ", 1000));
         BatchFileMeasure measure = Measure(Chat($$"""{"role":"user","content":"{{english}}"}"""));
@@ -29,7 +29,7 @@ public sealed class FileMeasureTests
     }
 
     [Fact]
-    public void An_escaped_text_weighs_what_the_text_does()
+    public void Escapes_do_not_change_the_estimate()
     {
         BatchFileMeasure plain = Measure(Chat("""{"role":"user","content":"你好 Grüße 😀"}"""));
         BatchFileMeasure escaped = Measure(Chat("""{"role":"user","content":"\u4f60\u597d Gr\u00fc\u00dfe \ud83d\ude00"}"""));
@@ -45,7 +45,7 @@ public sealed class FileMeasureTests
     [InlineData("\"max_tokens\":null", null)]
     [InlineData("\"max_tokens\":\"many\"", null)]
     [InlineData("\"top_p\":1", null)]
-    public void The_lines_own_limit_bounds_the_answer(string field, long? high)
+    public void The_limit_of_a_request_is_the_high_value_of_its_output(string field, long? high)
     {
         string line = Chat("""{"role":"user","content":"x"}""", field);
         BatchFileMeasure measure = Measure(line);
@@ -64,7 +64,7 @@ public sealed class FileMeasureTests
     }
 
     [Fact]
-    public void Tokens_given_as_numbers_are_counted_and_embeddings_answer_with_none()
+    public void Tokens_given_as_numbers_are_counted_and_embeddings_have_no_output()
     {
         BatchFileMeasure measure = Measure("""{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":[[1,2,3],[4,5]]}}""");
         Assert.Equal((5L, 0L, 0L), (measure.InputTokensLow, measure.OutputTokensLow, measure.OutputTokensHigh));
@@ -76,7 +76,7 @@ public sealed class FileMeasureTests
     [InlineData("""{"input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]}""")]
     [InlineData("""{"input":"x","previous_response_id":"resp_1"}""")]
     [InlineData("""{"prompt":{"id":"pmpt_1"}}""")]
-    public void What_text_says_nothing_of_has_no_high(string body)
+    public void Media_and_stored_context_make_the_high_value_unknown(string body)
     {
         BatchFileMeasure measure = Measure($$"""{"custom_id":"a","method":"POST","url":"/v1/responses","body":{{body}}}""", price: new ModelPrice(1, 1), maxTokens: 1);
         Assert.Null(measure.InputTokensHigh);
@@ -86,7 +86,7 @@ public sealed class FileMeasureTests
     }
 
     [Fact]
-    public void Tools_count_and_a_schema_may()
+    public void Tools_count_for_both_values_and_a_schema_only_for_the_high_value()
     {
         BatchFileMeasure plain = Measure(Chat("""{"role":"user","content":"x"}"""));
         BatchFileMeasure tools = Measure(Chat("""{"role":"user","content":"x"}""", """  "tools":[{"type":"function","function":{"name":"weather","parameters":{}}}]"""));
@@ -105,7 +105,7 @@ public sealed class FileMeasureTests
     }
 
     [Fact]
-    public void A_model_without_a_price_is_named()
+    public void A_model_without_a_price_is_listed()
     {
         BatchFileMeasure measure = Measure(Chat("""{"role":"user","content":"x"}"""));
         Assert.Null(measure.CostLow);
@@ -114,7 +114,7 @@ public sealed class FileMeasureTests
     }
 
     [Fact]
-    public void Bad_lines_are_counted_and_blank_ones_are_not()
+    public void Invalid_lines_are_counted_and_blank_lines_are_not()
     {
         byte[] bytes = [.. "\uFEFF"u8, .. Encoding.UTF8.GetBytes(Chat("""{"role":"user","content":"x"}""") + "\r\n\r\nnonsense\n{\"body\":1}\n")];
         BatchFileMeasure measure = new FileMeasure(new PriceTable()).Measure(new MemoryStream(bytes), "p");
@@ -122,7 +122,7 @@ public sealed class FileMeasureTests
     }
 
     [Fact]
-    public void A_UTF16_file_is_told_as_one() =>
+    public void A_UTF16_file_is_an_error() =>
         Assert.Throws<TextEncodingException>(() => new FileMeasure(new PriceTable()).Measure(new MemoryStream(Encoding.Unicode.GetBytes("{}\n")), null));
 
     private static BatchFileMeasure Measure(string lines, ModelPrice price = default, long? maxTokens = null) =>

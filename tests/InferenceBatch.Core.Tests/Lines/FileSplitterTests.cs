@@ -12,7 +12,7 @@ public sealed class FileSplitterTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void One_part_keeps_the_name_that_was_asked_for()
+    public void A_single_part_has_the_requested_name()
     {
         using var splitter = new FileSplitter(Target, 3, 1_000_000);
         Assert.All(Requests(3), request => splitter.Add(request));
@@ -22,7 +22,7 @@ public sealed class FileSplitterTests : IDisposable
     }
 
     [Fact]
-    public void One_request_more_is_another_part()
+    public void Requests_over_the_limit_go_to_further_parts()
     {
         using var splitter = new FileSplitter(Target, 3, 1_000_000);
         LinePlace[] places = [.. Requests(7).Select(splitter.Add)];
@@ -38,7 +38,7 @@ public sealed class FileSplitterTests : IDisposable
     [Theory]
     [InlineData(0, 1)]
     [InlineData(1, 2)]
-    public void A_part_is_filled_to_the_last_byte_and_not_beyond(int missing, int parts)
+    public void A_part_is_filled_to_the_size_limit(int missing, int parts)
     {
         long size = Requests(4).Sum(LineWriter.MeasureLine);
         using var splitter = new FileSplitter(Target, 100, size - missing);
@@ -50,7 +50,7 @@ public sealed class FileSplitterTests : IDisposable
     }
 
     [Fact]
-    public void A_request_no_file_can_hold_is_refused_and_the_others_go_on()
+    public void A_request_larger_than_a_file_is_refused_and_the_others_are_written()
     {
         BatchRequest large = Request("large", 500);
         using var splitter = new FileSplitter(Target, 100, LineWriter.MeasureLine(large) - 1);
@@ -64,7 +64,7 @@ public sealed class FileSplitterTests : IDisposable
     }
 
     [Fact]
-    public void A_repeated_id_is_refused_across_parts_and_names_both_places()
+    public void A_repeated_ID_is_refused_across_parts_with_both_positions()
     {
         using var splitter = new FileSplitter(Target, 1, 1_000_000);
         splitter.Add(Request("ä"));
@@ -77,7 +77,7 @@ public sealed class FileSplitterTests : IDisposable
     }
 
     [Fact]
-    public void An_id_with_half_a_surrogate_pair_is_refused()
+    public void An_ID_with_half_a_surrogate_pair_is_refused()
     {
         using var splitter = new FileSplitter(Target, 10, 1_000_000);
         Assert.Equal(RefusalReason.InvalidCustomId, Assert.Throws<RequestRefusedException>(() => splitter.Add(Request("a\ud83d"))).Reason);
@@ -86,7 +86,7 @@ public sealed class FileSplitterTests : IDisposable
     }
 
     [Fact]
-    public void What_was_not_named_is_gone()
+    public void Dispose_deletes_parts_that_were_not_renamed()
     {
         using (var splitter = new FileSplitter(Target, 2, 1_000_000))
         {
@@ -99,7 +99,7 @@ public sealed class FileSplitterTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_is_there_is_replaced_only_when_that_is_meant()
+    public void An_existing_file_is_replaced_only_with_overwrite()
     {
         File.WriteAllText(Path.Combine(_folder, "requests-002.jsonl"), "mine");
         using (var splitter = new FileSplitter(Target, 2, 1_000_000))
@@ -119,7 +119,7 @@ public sealed class FileSplitterTests : IDisposable
     }
 
     [Fact]
-    public void Nothing_added_is_no_file()
+    public void Without_requests_no_file_is_written()
     {
         using var splitter = new FileSplitter(Target, 2, 1_000_000);
         Assert.Empty(splitter.Rename(overwrite: false));

@@ -8,7 +8,7 @@ public sealed class FileValidatorTests
     private const string Good = """{"custom_id":"ID","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}""";
 
     [Fact]
-    public void The_documents_own_line_is_valid()
+    public void The_documented_line_is_valid()
     {
         BatchFileReport report = Check("""
             {"custom_id": "request-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "meta-llama/llama-3.2-1b-instruct/fp-8", "messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 1000}}
@@ -20,7 +20,7 @@ public sealed class FileValidatorTests
         Assert.Equal(["meta-llama/llama-3.2-1b-instruct/fp-8"], report.Models);
     }
 
-    /// <summary>A field of the good line replaced, and what is to be said of it. Codes: reference, "Codes" of validation.</summary>
+    /// <summary>Replaces a field of a valid line. The codes are those of the API reference for validation.</summary>
     [Theory]
     [InlineData("\"custom_id\":\"ID\",", "", "missing_required_parameter", "custom_id")]
     [InlineData("\"ID\"", "null", "missing_required_parameter", "custom_id")]
@@ -52,7 +52,7 @@ public sealed class FileValidatorTests
     [InlineData("[]", "[\"\\ud83d\"]", "invalid_encoding", null)]
     [InlineData("\"ID\"", "\"first\"", "duplicate_custom_id", "custom_id")]
     [InlineData("\"ID\"", "\"\\u0066irst\"", "duplicate_custom_id", "custom_id")]
-    public void Each_mistake_has_its_code_its_line_and_its_field(string part, string mistake, string code, string? param)
+    public void Each_mistake_has_its_code_line_and_field(string part, string mistake, string code, string? param)
     {
         string bad = Good.Replace(part, mistake, StringComparison.Ordinal);
         Assert.NotEqual(Good, bad);
@@ -75,7 +75,7 @@ public sealed class FileValidatorTests
     [InlineData("{\"custom_id\"", "{\"extra\":{\"custom_id\":1},\"custom_id\"")]
     [InlineData("\"ID\"", "\"\\u0000\"")]
     [InlineData("\"ID\"", "\"😀 \\\" \\n\"")]
-    public void What_only_looks_like_a_mistake_is_none(string part, string harmless)
+    public void Lines_that_only_look_wrong_are_valid(string part, string harmless)
     {
         string line = Good.Replace(part, harmless, StringComparison.Ordinal);
         Assert.NotEqual(Good, line);
@@ -85,8 +85,22 @@ public sealed class FileValidatorTests
     [Theory]
     [InlineData("missing_required_parameter", "Missing required parameter: 'custom_id'.", "{}")]
     [InlineData("invalid_json_line", "This line is not parseable as valid JSON.", "{")]
-    public void The_services_own_sentences_are_used(string code, string message, string line) =>
+    public void Messages_are_those_of_the_service_where_it_has_one(string code, string message, string line) =>
         Assert.Contains(Check(Line("a"), line).Issues, issue => (issue.Code, issue.Message, issue.Line) == (code, message, 2));
+
+    [Theory]
+    [InlineData("\"ID\"", "17", "Invalid value for 'custom_id': expected a string, but got a number.")]
+    [InlineData("\"ID\"", "\"\"", "Invalid value for 'custom_id': the string must not be empty.")]
+    [InlineData("\"ID\"", "\"first\"", "The custom_id 'first' is already used on line 1. Each custom_id must be unique in the file.")]
+    [InlineData("\"POST\"", "true", "Invalid value for 'method': expected a string, but got a boolean.")]
+    [InlineData("\"m\"", "[1]", "Invalid value for 'body.model': expected a string, but got an array.")]
+    [InlineData("\"m\"", "{}", "Invalid value for 'body.model': expected a string, but got an object.")]
+    [InlineData("{\"model\":\"m\",\"messages\":[]}", "\"{}\"", "Invalid value for 'body': expected an object, but got a string.")]
+    [InlineData(
+        "/v1/chat/completions", "/v1/images",
+        "The URL provided for this request does not match the batch endpoint. The line has '/v1/images', but the batch endpoint is '/v1/chat/completions'.")]
+    public void A_message_has_the_value_and_what_is_expected(string part, string mistake, string message) =>
+        Assert.Equal(message, Assert.Single(Check(Line("first"), Good.Replace(part, mistake, StringComparison.Ordinal)).Issues).Message);
 
     [Fact]
     public void A_line_may_have_several_mistakes()
@@ -98,7 +112,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void A_duplicate_names_its_first_line_each_time()
+    public void Each_duplicate_names_the_first_line()
     {
         BatchFileReport report = Check(Line("a"), Line("b"), Line("a"), Line("a"));
         Assert.Equal([3, 4], report.Issues.Select(issue => issue.Line));
@@ -110,12 +124,12 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void An_id_that_a_later_value_replaced_is_no_duplicate() =>
+    public void An_ID_that_a_later_value_replaces_is_not_a_duplicate() =>
         Assert.DoesNotContain(
             Check("""{"custom_id":"a","custom_id":5}""", Line("a")).Issues, issue => issue.Code == IssueCodes.DuplicateCustomId);
 
     [Fact]
-    public void One_bad_line_in_50_000_is_found()
+    public void One_invalid_line_in_50_000_is_found()
     {
         BatchFileReport report = Check([.. Enumerable.Range(1, 50_000).Select(i => i == 49_321 ? "{oops" : Line($"request-{i}"))]);
         LineIssue issue = Assert.Single(report.Issues);
@@ -124,7 +138,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void One_bad_line_among_50_000_without_url_is_found_where_the_url_is_optional()
+    public void One_invalid_line_among_50_000_without_url_is_found_if_the_url_is_optional()
     {
         string noUrl = Good.Replace("\"url\":\"/v1/chat/completions\",", "", StringComparison.Ordinal);
         string[] lines = [.. Enumerable.Range(1, 50_000).Select(i => i == 49_321 ? "{oops" : noUrl.Replace("ID", $"r{i}", StringComparison.Ordinal))];
@@ -136,7 +150,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void The_last_line_counts_without_its_newline()
+    public void The_last_line_counts_without_a_newline()
     {
         BatchFileReport report = CheckBytes(Encoding.UTF8.GetBytes(Line("a") + "\n" + Line("b")));
         Assert.Empty(report.Issues);
@@ -144,7 +158,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void Blank_lines_are_counted_and_remarked_on_once()
+    public void Blank_lines_are_counted_in_one_remark()
     {
         BatchFileReport report = Check(Line("a"), "", " \t", "{", "");
         Assert.Equal(2, report.RequestCount);
@@ -183,7 +197,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void Bytes_that_are_not_UTF8_are_refused_with_their_line()
+    public void Invalid_UTF8_is_an_error_with_its_line()
     {
         byte[] file = [.. Encoding.UTF8.GetBytes(Line("a") + "\n"), .. Encoding.Latin1.GetBytes(Line("Grüße") + "\n")];
         LineIssue issue = Assert.Single(CheckBytes(file).Issues);
@@ -203,11 +217,11 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void A_file_of_NULs_is_an_error_not_a_crash() =>
+    public void A_file_of_NULs_is_an_error() =>
         Assert.Equal((1, IssueCodes.InvalidJson), Assert.Single(CheckBytes(new byte[100_000]).Issues.Select(issue => (issue.Line, issue.Code))));
 
     [Fact]
-    public void Requests_are_taken_to_the_limit_and_not_beyond()
+    public void More_requests_than_the_limit_are_an_error()
     {
         var rules = new ValidationRules { MaxRequests = 3 };
         Assert.Empty(Check(rules, Line("a"), Line("b"), Line("c")).Issues);
@@ -217,7 +231,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void Bytes_are_taken_to_the_limit_and_not_beyond()
+    public void More_bytes_than_the_limit_are_an_error()
     {
         int size = Encoding.UTF8.GetByteCount(Line("a")) + 1;
         Assert.Empty(Check(new ValidationRules { MaxBytes = size }, Line("a")).Issues);
@@ -227,7 +241,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void Bytes_are_those_read_not_those_before_the_streams_position()
+    public void Bytes_before_the_position_of_the_stream_do_not_count()
     {
         byte[] line = Encoding.UTF8.GetBytes(Line("a") + "\n");
         var stream = new MemoryStream([.. new byte[1_000], .. line]) { Position = 1_000 };
@@ -237,19 +251,19 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void Issues_beyond_the_limit_are_counted_not_listed()
+    public void Issues_beyond_the_limit_are_counted_but_not_listed()
     {
         BatchFileReport report = Check(new ValidationRules { MaxIssues = 10, MaxBytes = 1 }, [.. Enumerable.Repeat("{", 25)]);
         Assert.Equal(26, report.ErrorCount);
         Assert.Equal(Enumerable.Range(1, 10), report.Issues.Where(issue => issue.Code == IssueCodes.InvalidJson).Select(issue => issue.Line ?? 0));
-        Assert.Equal(IssueCodes.FileTooLarge, report.Issues[0].Code); // The whole file's mistakes are always told.
+        Assert.Equal(IssueCodes.FileTooLarge, report.Issues[0].Code); // Errors of the whole file are always listed.
         Assert.Equal((IssueCodes.MoreIssues, IssueSeverity.Remark), (report.Issues[^1].Code, report.Issues[^1].Severity));
         Assert.StartsWith("15 ", report.Issues[^1].Message, StringComparison.Ordinal);
         Assert.Equal(12, report.Issues.Count);
     }
 
     [Fact]
-    public void A_line_and_the_names_in_it_are_bounded_at_the_local_service()
+    public void The_local_service_limits_lines_and_names()
     {
         ValidationRules rules = ValidationRules.LocalService;
         string Sized(int bytes) => Line("a").Replace("[]", $"[\"{new string('x', bytes - Line("a").Length - 2)}\"]", StringComparison.Ordinal);
@@ -266,7 +280,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void A_message_repeats_no_more_than_the_start_of_a_name()
+    public void A_message_repeats_only_the_start_of_a_name()
     {
         string name = new('x', 10_000);
         BatchFileReport report = Check(
@@ -278,11 +292,11 @@ public sealed class FileValidatorTests
     private static IEnumerable<(int, string)> Errors(BatchFileReport report) => report.Issues.Select(issue => (issue.Line ?? 0, issue.Code));
 
     [Fact]
-    public void Exactly_as_many_issues_as_the_limit_are_listed_without_a_word() =>
+    public void Exactly_as_many_issues_as_the_limit_are_all_listed() =>
         Assert.Equal(10, Check(new ValidationRules { MaxIssues = 10 }, [.. Enumerable.Repeat("{", 10)]).Issues.Count);
 
     [Fact]
-    public void The_batchs_endpoint_counts_more_than_the_first_lines()
+    public void The_endpoint_of_the_batch_takes_precedence_over_that_of_the_first_line()
     {
         BatchFileReport report = Check(new ValidationRules { Endpoint = "/v1/embeddings" }, Line("a"), Line("b", "/v1/embeddings"));
         LineIssue issue = Assert.Single(report.Issues);
@@ -292,7 +306,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void An_endpoint_the_service_lacks_is_not_taken_from_the_first_line()
+    public void An_unsupported_endpoint_of_the_first_line_is_not_used_for_the_file()
     {
         BatchFileReport report = Check(Line("a", "/v1/images"), Line("b"));
         Assert.Equal((1, IssueCodes.InvalidUrl), Assert.Single(report.Issues.Select(issue => (issue.Line, issue.Code))));
@@ -305,14 +319,14 @@ public sealed class FileValidatorTests
     [InlineData("/v1/responses")]
     [InlineData("/v1/moderations")]
     [InlineData("/chat/completions")]
-    public void Every_endpoint_of_the_documents_is_known(string url) => Assert.Empty(Check(Line("a", url), Line("b", url)).Issues);
+    public void Every_documented_endpoint_is_supported(string url) => Assert.Empty(Check(Line("a", url), Line("b", url)).Issues);
 
     [Fact]
-    public void Moderations_need_no_model() =>
+    public void Moderations_do_not_need_a_model() =>
         Assert.Empty(Check("""{"custom_id":"a","method":"POST","url":"/v1/moderations","body":{"input":"x"}}""").Issues);
 
     [Fact]
-    public void Mixed_models_are_a_warning_once_a_model()
+    public void Mixed_models_are_one_warning_per_model()
     {
         BatchFileReport report = Check(Line("1"), Line("2", model: "n"), Line("3", model: "n"), Line("4"), Line("5", model: "o"));
         Assert.True(report.IsValid);
@@ -322,7 +336,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void Mixed_models_are_an_error_on_every_line_where_one_is_asked_for()
+    public void Mixed_models_are_an_error_on_every_line_if_the_service_requires_one()
     {
         var sent = new List<int>();
         var validator = new FileValidator(new ValidationRules { OneModelOnly = true }, span => sent.Add(span.Line));
@@ -335,7 +349,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void A_model_a_line_does_not_hide_the_bad_line_among_them()
+    public void One_model_per_line_does_not_hide_the_invalid_line()
     {
         BatchFileReport report = Check([.. Enumerable.Range(1, 5_000).Select(i => i == 4_000 ? "{" : Line($"{i}", model: $"m{i}"))]);
         Assert.Equal(4_000, Assert.Single(report.Issues, issue => issue.Severity == IssueSeverity.Error).Line);
@@ -343,7 +357,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void Each_good_request_is_told_with_its_place()
+    public void Each_valid_request_is_reported_with_its_position()
     {
         byte[] file = Encoding.UTF8.GetBytes("\ufeff" + Line("ä") + "\r\n\n{\n" + Line("b") + "\n" + Line("b") + "\n  " + Line("\\\"c"));
         var spans = new List<RequestSpan>();
@@ -357,7 +371,7 @@ public sealed class FileValidatorTests
     }
 
     [Fact]
-    public void A_cancelled_check_stops()
+    public void A_validation_can_be_cancelled()
     {
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();

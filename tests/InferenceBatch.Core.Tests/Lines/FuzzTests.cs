@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Mutated lines through the parser and the validator, against System.Text.Json's own parser: never an unhandled
-/// exception, never a wrong "valid". INFERENCE_BATCH_TEST_ROUNDS makes them longer.
+/// Compares the parser and the validator with System.Text.Json for mutated lines: there must be no unhandled exception, and
+/// no invalid line may count as valid. INFERENCE_BATCH_TEST_ROUNDS increases the number of rounds.
 /// </summary>
 public sealed class FuzzTests(ITestOutputHelper output)
 {
@@ -44,18 +44,18 @@ public sealed class FuzzTests(ITestOutputHelper output)
     ];
 
     [Fact]
-    public void A_mutated_line_is_judged_as_System_Text_Json_judges_it()
+    public void A_mutated_line_is_parsed_like_System_Text_Json_parses_it()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(A_mutated_line_is_judged_as_System_Text_Json_judges_it));
+        Random random = Seed.For(nameof(A_mutated_line_is_parsed_like_System_Text_Json_parses_it));
         int valid = 0;
         const int Rounds = 20_000;
         for (int round = 0; round < Rounds * Seed.Rounds; round++)
         {
             byte[] line = Mutated(random);
-            LineProblem wanted = Judge(line, out JsonElement root);
+            LineProblem expected = Classify(line, out JsonElement root);
             bool parsed = RequestLine.Parse(line, out RequestLine request, out LineProblem problem);
-            Check(wanted == problem && parsed == (wanted == LineProblem.None), line, $"{wanted} wanted, {problem} found");
+            Check(expected == problem && parsed == (expected == LineProblem.None), line, $"expected {expected}, but got {problem}");
             if (parsed)
             {
                 valid++;
@@ -68,15 +68,15 @@ public sealed class FuzzTests(ITestOutputHelper output)
             }
         }
 
-        // Else the mutations are too wild or too tame to test anything.
+        // Otherwise the mutations break almost all lines or almost none, and test nothing.
         Assert.InRange(valid, Rounds / 20, Rounds * Seed.Rounds * 19L / 20);
     }
 
     [Fact]
-    public void A_file_of_mutated_lines_is_refused_where_a_line_is()
+    public void A_file_of_mutated_lines_has_an_error_for_each_invalid_line()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(A_file_of_mutated_lines_is_refused_where_a_line_is));
+        Random random = Seed.For(nameof(A_file_of_mutated_lines_has_an_error_for_each_invalid_line));
         for (int round = 0; round < 150 * Seed.Rounds; round++)
         {
             List<byte[]> lines = [.. Enumerable.Range(0, random.Next(1, 40)).Select(_ => Mutated(random).Where(b => b != (byte)'\n').ToArray())];
@@ -86,7 +86,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
                 .Validate(new ChunkedStream(file, random, 5_000), null);
             if (FileValidator.LooksLikeUtf16(file))
             {
-                continue; // One issue for all.
+                continue; // There is one issue for the whole file.
             }
 
             HashSet<int> refused = [.. report.Issues.Where(issue => issue.Severity == IssueSeverity.Error).Select(issue => issue.Line ?? 0)];
@@ -95,47 +95,47 @@ public sealed class FuzzTests(ITestOutputHelper output)
             {
                 byte[] line = i == 0 && lines[i].AsSpan().StartsWith("\ufeff"u8) ? lines[i][3..] : lines[i];
                 bool blank = line.All(b => b is (byte)' ' or (byte)'\t' or (byte)'\r');
-                Check(blank || good.Contains(i + 1) != refused.Contains(i + 1), line, "both good and refused, or neither");
-                Check(blank || refused.Contains(i + 1) || Judge(line, out _) == LineProblem.None, line, "taken for valid");
+                Check(blank || good.Contains(i + 1) != refused.Contains(i + 1), line, "both valid and refused, or neither");
+                Check(blank || refused.Contains(i + 1) || Classify(line, out _) == LineProblem.None, line, "taken for valid");
             }
         }
     }
 
-    /// <summary>Files made of good and bad fields: the codes and fields that a plain reading of the rules gives, and no others.</summary>
+    /// <summary>Files of valid and invalid fields have the errors of a simple implementation of the rules, and no others.</summary>
     [Fact]
-    public void A_file_of_made_lines_has_the_errors_that_a_plain_reading_finds()
+    public void A_file_of_generated_lines_has_the_errors_that_a_simple_validator_finds()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(A_file_of_made_lines_has_the_errors_that_a_plain_reading_finds));
+        Random random = Seed.For(nameof(A_file_of_generated_lines_has_the_errors_that_a_simple_validator_finds));
         var rules = new ValidationRules { Endpoint = "/v1/chat/completions", MaxIssues = int.MaxValue, MaxLineBytes = 400, MaxNameLength = 12 };
         int errors = 0;
         for (int round = 0; round < 1_000 * Seed.Rounds; round++)
         {
-            List<string> lines = [.. Enumerable.Range(0, random.Next(1, 12)).Select(_ => Made(random))];
+            List<string> lines = [.. Enumerable.Range(0, random.Next(1, 12)).Select(_ => GeneratedLine(random))];
             byte[] file = Encoding.UTF8.GetBytes(string.Concat(lines.Select(line => line + "\n")));
-            List<(int, string, string?)> wanted = PlainReading(lines, rules);
+            List<(int, string, string?)> expected = ValidateSimply(lines, rules);
             BatchFileReport report = new FileValidator(rules).Validate(new ChunkedStream(file, random, 500), null);
             IEnumerable<(int, string, string?)> found = report.Issues.Where(issue => issue.Severity == IssueSeverity.Error)
                 .Select(issue => (issue.Line ?? 0, issue.Code, issue.Param));
-            errors += wanted.Count;
-            Check(wanted.Order().SequenceEqual(found.Order()), file, $"wanted {string.Join(' ', wanted)}\nfound {string.Join(' ', found)}");
+            errors += expected.Count;
+            Check(expected.Order().SequenceEqual(found.Order()), file, $"expected {string.Join(' ', expected)}\nfound {string.Join(' ', found)}");
         }
 
         Assert.InRange(errors, 1_000, int.MaxValue);
     }
 
-    private static string Made(Random random)
+    private static string GeneratedLine(Random random)
     {
-        string One(params string[] values) => values[random.Next(3) > 0 ? 0 : random.Next(values.Length)];
-        string id = One($"\"{random.Next(40)}\"", "null", "7", "\"\"", "\"😀😀😀😀😀😀😀😀😀😀😀😀\"", "\"1234567890123\"", "\"\\u0031\"", "[\"a\"]", "\"\\ud800\"");
-        string model = One("\"m\"", "null", "\"\"", "3", "\"another-model\"", "\"twelve-chars\"", "{}");
-        string stream = One("", ",\"stream\":true", ",\"stream\":false", ",\"stream\":\"true\"", ",\"x\":{\"stream\":true}");
-        string body = One($$"""{"model":{{model}}{{stream}}}""", "null", "[]", "\"{}\"", $$"""{"messages":[]{{stream}}}""", $$"""{"model":"m","x":"{{new string('y', 400)}}"}""");
+        string Choose(params string[] values) => values[random.Next(3) > 0 ? 0 : random.Next(values.Length)];
+        string id = Choose($"\"{random.Next(40)}\"", "null", "7", "\"\"", "\"😀😀😀😀😀😀😀😀😀😀😀😀\"", "\"1234567890123\"", "\"\\u0031\"", "[\"a\"]", "\"\\ud800\"");
+        string model = Choose("\"m\"", "null", "\"\"", "3", "\"another-model\"", "\"twelve-chars\"", "{}");
+        string stream = Choose("", ",\"stream\":true", ",\"stream\":false", ",\"stream\":\"true\"", ",\"x\":{\"stream\":true}");
+        string body = Choose($$"""{"model":{{model}}{{stream}}}""", "null", "[]", "\"{}\"", $$"""{"messages":[]{{stream}}}""", $$"""{"model":"m","x":"{{new string('y', 400)}}"}""");
         List<string> fields =
         [
             "\"custom_id\":" + id,
-            "\"method\":" + One("\"POST\"", "\"GET\"", "null", "true", "\"\""),
-            "\"url\":" + One("\"/v1/chat/completions\"", "\"/chat/completions\"", "\"/v1/embeddings\"", "\"/v1/moderations\"", "null", "1", "\"\""),
+            "\"method\":" + Choose("\"POST\"", "\"GET\"", "null", "true", "\"\""),
+            "\"url\":" + Choose("\"/v1/chat/completions\"", "\"/chat/completions\"", "\"/v1/embeddings\"", "\"/v1/moderations\"", "null", "1", "\"\""),
             "\"body\":" + body,
         ];
         if (random.Next(6) == 0)
@@ -152,8 +152,8 @@ public sealed class FuzzTests(ITestOutputHelper output)
         return random.Next(12) switch { 0 => line[..random.Next(line.Length)], 1 => "[]", 2 => "  ", _ => line };
     }
 
-    /// <summary>The rules of the API document once more, over System.Text.Json's own document and without a thought for speed.</summary>
-    private static List<(int, string, string?)> PlainReading(List<string> lines, ValidationRules rules)
+    /// <summary>A second, simple implementation of the rules of the API documentation, based on JsonDocument.</summary>
+    private static List<(int, string, string?)> ValidateSimply(List<string> lines, ValidationRules rules)
     {
         var errors = new List<(int, string, string?)>();
         var ids = new HashSet<string>();
@@ -172,7 +172,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
                 continue;
             }
 
-            LineProblem problem = Judge(line, out JsonElement root);
+            LineProblem problem = Classify(line, out JsonElement root);
             if (problem != LineProblem.None)
             {
                 errors.Add((number, problem is LineProblem.InvalidUtf8 or LineProblem.LoneSurrogate ? "invalid_encoding" : "invalid_json_line", null));
@@ -232,10 +232,10 @@ public sealed class FuzzTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Lines_of_a_megabyte_are_judged_alike()
+    public void Lines_of_a_megabyte_are_parsed_like_System_Text_Json_parses_them()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(Lines_of_a_megabyte_are_judged_alike));
+        Random random = Seed.For(nameof(Lines_of_a_megabyte_are_parsed_like_System_Text_Json_parses_them));
         for (int round = 0; round < 12 * Seed.Rounds; round++)
         {
             string filler = string.Concat(Enumerable.Repeat(round % 2 == 0 ? "text \\\" " : "😀\\ud83d\\ude00", (1 << 20) / 8));
@@ -245,17 +245,17 @@ public sealed class FuzzTests(ITestOutputHelper output)
                 line[random.Next(line.Length)] = (byte)random.Next(256);
             }
 
-            LineProblem wanted = Judge(line, out _);
+            LineProblem expected = Classify(line, out _);
             RequestLine.Parse(line, out _, out LineProblem problem);
-            Assert.Equal(wanted, problem);
+            Assert.Equal(expected, problem);
         }
     }
 
     [Fact]
-    public void Bytes_of_any_kind_are_never_an_exception()
+    public void Random_bytes_never_cause_an_exception()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(Bytes_of_any_kind_are_never_an_exception));
+        Random random = Seed.For(nameof(Random_bytes_never_cause_an_exception));
         for (int round = 0; round < 500 * Seed.Rounds; round++)
         {
             byte[] file = new byte[random.Next(5_000)];
@@ -266,14 +266,14 @@ public sealed class FuzzTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Mutated_results_and_answers_are_read_or_refused_as_JSON()
+    public void Mutated_results_and_responses_are_read_or_are_a_JsonException()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(Mutated_results_and_answers_are_read_or_refused_as_JSON));
+        Random random = Seed.For(nameof(Mutated_results_and_responses_are_read_or_are_a_JsonException));
         for (int round = 0; round < 15_000 * Seed.Rounds; round++)
         {
             byte[] line = Mutated(random, s_answers);
-            bool isObject = Judge(line, out _) is LineProblem.None or LineProblem.LoneSurrogate;
+            bool isObject = Classify(line, out _) is LineProblem.None or LineProblem.LoneSurrogate;
             Check(Reads(line, bytes => ResultLineReader.Read(bytes)) || !isObject || HasBrokenName(line), line, "a result that is JSON was refused");
             Reads(line, bytes => BatchReader.Read(bytes));
             Reads(line, bytes => BatchFileReader.Read(bytes));
@@ -295,8 +295,8 @@ public sealed class FuzzTests(ITestOutputHelper output)
         }
     }
 
-    /// <summary>What System.Text.Json and a strict UTF-8 decoder say of a line.</summary>
-    private static LineProblem Judge(byte[] line, out JsonElement root)
+    /// <summary>The problem of a line according to System.Text.Json and a strict UTF-8 decoder.</summary>
+    private static LineProblem Classify(byte[] line, out JsonElement root)
     {
         root = default;
         try
@@ -315,18 +315,18 @@ public sealed class FuzzTests(ITestOutputHelper output)
         }
 
         return root.ValueKind != JsonValueKind.Object ? LineProblem.NotAnObject
-            : HoldsHalfPair(root) ? LineProblem.LoneSurrogate : LineProblem.None;
+            : ContainsHalfPair(root) ? LineProblem.LoneSurrogate : LineProblem.None;
     }
 
-    private static bool HoldsHalfPair(JsonElement element)
+    private static bool ContainsHalfPair(JsonElement element)
     {
         try
         {
             return element.ValueKind switch
             {
                 JsonValueKind.String => element.GetString() is null,
-                JsonValueKind.Array => element.EnumerateArray().Any(HoldsHalfPair),
-                JsonValueKind.Object => element.EnumerateObject().Any(property => property.Name is null || HoldsHalfPair(property.Value)),
+                JsonValueKind.Array => element.EnumerateArray().Any(ContainsHalfPair),
+                JsonValueKind.Object => element.EnumerateObject().Any(property => property.Name is null || ContainsHalfPair(property.Value)),
                 _ => false,
             };
         }
@@ -340,7 +340,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
             ? value.GetString()! : "";
 
-    /// <summary>Half a pair in a name is more than a reader of values bears.</summary>
+    /// <summary>Whether a line may have half a surrogate pair in a name, which the readers reject.</summary>
     private static bool HasBrokenName(byte[] line) => Encoding.UTF8.GetString(line).Contains("\\ud", StringComparison.OrdinalIgnoreCase);
 
     private static byte[] Mutated(Random random, string[]? from = null)
@@ -361,11 +361,11 @@ public sealed class FuzzTests(ITestOutputHelper output)
                 case 2:
                     line.InsertRange(at, s_pieces[random.Next(s_pieces.Length)]);
                     break;
-                case 3: // In front of a name, where a member fits.
+                case 3: // Before a name, where another member is valid.
                     at = line.IndexOf((byte)'{', Math.Min(at, line.Count - 1));
                     line.InsertRange(at + 1, s_pieces[random.Next(s_pieces.Length)]);
                     break;
-                case 4: // A deep value for whatever stands there.
+                case 4: // A deeply nested value.
                     int depth = random.Next(4) == 0 ? random.Next(2_000) : random.Next(RequestLine.MaxDepth - 4, RequestLine.MaxDepth + 2);
                     byte[] deep = [.. "\"deep\":"u8, .. Enumerable.Repeat((byte)'[', depth), .. Enumerable.Repeat((byte)']', depth), (byte)','];
                     line.InsertRange(line.IndexOf((byte)'{') + 1, deep);
@@ -373,7 +373,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
                 case 5:
                     line.RemoveRange(at, line.Count - at);
                     break;
-                default: // A stretch of the line once more.
+                default: // Repeats a part of the line.
                     int length = Math.Min(random.Next(40), line.Count - at);
                     line.InsertRange(random.Next(line.Count + 1), line.GetRange(at, length));
                     break;

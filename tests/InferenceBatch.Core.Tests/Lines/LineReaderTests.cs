@@ -11,7 +11,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     private static readonly byte[] s_mark = [0xEF, 0xBB, 0xBF];
 
     [Fact]
-    public void An_empty_stream_holds_no_line()
+    public void An_empty_stream_has_no_lines()
     {
         using var reader = new LineReader(new MemoryStream());
         Assert.False(reader.Read());
@@ -20,7 +20,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_byte_order_mark_alone_is_no_line()
+    public void A_byte_order_mark_alone_is_not_a_line()
     {
         using var reader = new LineReader(new MemoryStream(s_mark));
         Assert.False(reader.Read());
@@ -36,7 +36,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     [InlineData("a\rb\n", new[] { "a\rb" }, new long[] { 0 })]
     [InlineData("a\r\r\n", new[] { "a\r" }, new long[] { 0 })]
     [InlineData("a\u2028b\u0085\n", new[] { "a\u2028b\u0085" }, new long[] { 0 })]
-    public void Lines_end_at_LF_alone(string text, string[] lines, long[] offsets)
+    public void Lines_end_only_at_LF(string text, string[] lines, long[] offsets)
     {
         List<Seen> seen = ReadAll(new MemoryStream(Encoding.UTF8.GetBytes(text)));
         Assert.Equal(lines, seen.Select(line => line.Line));
@@ -45,14 +45,14 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Only_the_last_line_can_lack_its_terminator()
+    public void Only_the_last_line_may_lack_a_terminator()
     {
         Assert.Equal([true, true], ReadAll(new MemoryStream("a\nb\n"u8.ToArray())).Select(line => line.Terminated));
         Assert.Equal([true, false], ReadAll(new MemoryStream("a\nb"u8.ToArray())).Select(line => line.Terminated));
     }
 
     [Fact]
-    public void A_CR_without_its_LF_belongs_to_the_line()
+    public void A_CR_without_LF_belongs_to_the_line()
     {
         Seen last = ReadAll(new MemoryStream("a\r\nb\r"u8.ToArray()))[^1];
         Assert.Equal(new Seen("b\r", 2, 3, 5, Terminated: false, CarriageReturn: false), last);
@@ -71,7 +71,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_byte_order_mark_further_on_is_content()
+    public void A_byte_order_mark_after_the_start_is_content()
     {
         using var reader = new LineReader(new MemoryStream([.. "a\n"u8, .. s_mark, .. "b\n"u8]));
         Assert.True(reader.Read());
@@ -83,7 +83,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     [Theory]
     [InlineData(new byte[] { 0xEF })]
     [InlineData(new byte[] { 0xEF, 0xBB })]
-    public void A_cut_byte_order_mark_is_content(byte[] start)
+    public void An_incomplete_byte_order_mark_is_content(byte[] start)
     {
         using var reader = new LineReader(new ChunkedStream(start, new Random(1), 1));
         Assert.True(reader.Read());
@@ -91,7 +91,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_line_longer_than_any_buffer_comes_whole()
+    public void A_line_longer_than_the_buffer_is_complete()
     {
         byte[] big = new byte[3_000_001];
         big.AsSpan().Fill((byte)'x');
@@ -107,23 +107,23 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_line_without_end_is_an_error_not_all_of_the_memory()
+    public void A_line_over_the_limit_is_an_error_and_does_not_use_all_memory()
     {
-        using var reader = new LineReader(new MemoryStream([.. "first\n"u8, .. new byte[2_000_000]]), leaveOpen: false, longestLine: 500_000);
+        using var reader = new LineReader(new MemoryStream([.. "first\n"u8, .. new byte[2_000_000]]), leaveOpen: false, maxLength: 500_000);
         Assert.True(reader.Read());
         IOException exception = Assert.Throws<IOException>(() => reader.Read());
         Assert.Contains("Line 2", exception.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>The bound is the line's own bytes: neither a CR nor a byte order mark counts.</summary>
+    /// <summary>The limit applies to the content of the line: neither a CR nor a byte order mark counts.</summary>
     [Theory]
     [InlineData("", "\n")]
     [InlineData("", "\r\n")]
     [InlineData("\ufeff", "\n")]
-    public void A_line_over_the_bound_is_read_over_and_the_next_one_is_whole(string mark, string end)
+    public void A_line_over_the_limit_is_skipped_and_the_next_one_is_complete(string mark, string end)
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(A_line_over_the_bound_is_read_over_and_the_next_one_is_whole));
+        Random random = Seed.For(nameof(A_line_over_the_limit_is_skipped_and_the_next_one_is_complete));
         const int Longest = 300_000;
         int[] lengths = [Longest + 1, 3, Longest, 5_000_000, 0, Longest + 2, Longest, Longest + 1];
         byte[] file = Encoding.UTF8.GetBytes(mark + string.Concat(lengths.Select(length => new string('x', length) + end)));
@@ -146,7 +146,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
 
     /// <summary>A line may be as long as the file, and a file as long as the disk.</summary>
     [Fact]
-    public void A_line_without_end_hears_a_cancel()
+    public void Reading_a_very_long_line_can_be_cancelled()
     {
         var stream = new MemoryStream(new byte[40_000_000]);
         Assert.Throws<OperationCanceledException>(
@@ -155,7 +155,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void The_stream_is_closed_unless_it_was_to_be_left_open()
+    public void Dispose_closes_the_stream_unless_leaveOpen_is_set()
     {
         var stream = new MemoryStream();
         new LineReader(stream, leaveOpen: true).Dispose();
@@ -165,17 +165,17 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task Random_files_in_random_pieces_read_as_a_plain_split_does()
+    public async Task Random_files_in_random_chunks_have_the_lines_of_a_simple_split()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(Random_files_in_random_pieces_read_as_a_plain_split_does));
+        Random random = Seed.For(nameof(Random_files_in_random_chunks_have_the_lines_of_a_simple_split));
         for (int round = 0; round < 300 * Seed.Rounds; round++)
         {
             byte[] file = RandomFile(random);
-            List<Seen> wanted = Split(file);
+            List<Seen> expected = Split(file);
             int largest = file.Length > 10_000 ? 200_000 : random.Next(3) switch { 0 => 1, 1 => 7, _ => 200 };
-            Assert.Equal(wanted, ReadAll(new ChunkedStream(file, random, largest)));
-            Assert.Equal(wanted, await ReadAllAsync(new ChunkedStream(file, random, largest)));
+            Assert.Equal(expected, ReadAll(new ChunkedStream(file, random, largest)));
+            Assert.Equal(expected, await ReadAllAsync(new ChunkedStream(file, random, largest)));
         }
     }
 
@@ -189,7 +189,7 @@ public sealed class LineReaderTests(ITestOutputHelper output)
 
         for (int lines = random.Next(20); lines > 0; lines--)
         {
-            // Once in a while one that the first buffer (128 KiB) cannot hold.
+            // Some lines do not fit in the first buffer (128 KiB).
             int length = random.Next(60) == 0 ? random.Next(100_000, 400_000) : random.Next(12);
             file.AddRange(Enumerable.Range(0, length).Select(_ => "ab\r "u8[random.Next(4)]));
             file.AddRange(lines == 1 && random.Next(2) == 0 ? ""u8 : random.Next(3) == 0 ? "\r\n"u8 : "\n"u8);
@@ -242,6 +242,5 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     private static Seen Snapshot(LineReader reader) => new(
         Decode(reader.Line.Span), reader.Number, reader.Offset, reader.NextOffset, reader.IsTerminated, reader.HadCarriageReturn);
 
-    /// <summary>UTF-8 for the hand-written texts; the random ones are ASCII.</summary>
-    private static string Decode(ReadOnlySpan<byte> line) => Encoding.UTF8.GetString(line);
+        private static string Decode(ReadOnlySpan<byte> line) => Encoding.UTF8.GetString(line);
 }

@@ -19,7 +19,7 @@ public sealed class LineWriterTests
 
     [Theory]
     [MemberData(nameof(Requests))]
-    public void A_line_reads_back_as_the_request_it_was(BatchRequest request)
+    public void A_written_line_is_read_as_the_same_request(BatchRequest request)
     {
         byte[] line = Write(request);
         Assert.Equal((byte)'\n', line[^1]);
@@ -35,16 +35,16 @@ public sealed class LineWriterTests
 
     [Theory]
     [MemberData(nameof(Requests))]
-    public void MeasureLine_says_what_the_line_takes(BatchRequest request) =>
+    public void MeasureLine_returns_the_size_of_the_line(BatchRequest request) =>
         Assert.Equal(Write(request).Length, LineWriter.MeasureLine(request));
 
     [Fact]
-    public void The_line_is_the_one_of_the_documents() => Assert.Equal(
+    public void A_request_is_written_in_the_documented_format() => Assert.Equal(
         """{"custom_id":"request-1","method":"POST","url":"/v1/chat/completions","body":{"model":"m"}}""" + "\n",
         Encoding.UTF8.GetString(Write(Request("request-1", """{"model":"m"}"""))));
 
     [Fact]
-    public void The_body_is_copied_not_written_anew()
+    public void The_body_is_copied_unchanged()
     {
         const string Body = """{ "model":"m", "n":1.0e2, "s":"\u00e4\/", "n":3 }""";
         Assert.Contains("\"body\":" + Body + "}", Encoding.UTF8.GetString(Write(Request("a", Body))), StringComparison.Ordinal);
@@ -74,7 +74,7 @@ public sealed class LineWriterTests
     }
 
     [Fact]
-    public void A_request_that_cannot_be_written_leaves_nothing_of_itself()
+    public void A_request_that_cannot_be_written_leaves_no_part_of_a_line()
     {
         var stream = new MemoryStream();
         using (var writer = new LineWriter(stream))
@@ -98,7 +98,7 @@ public sealed class LineWriterTests
     [InlineData("{\n \"a\" : \"x\\n\" ,\r\n\"b\":[1,\n2]\r}", "{ \"a\" : \"x\\n\" ,\"b\":[1,2]}")]
     [InlineData("\n\n[]\n", "[]")]
     [InlineData("", "")]
-    public void WriteOnOneLine_takes_out_line_breaks_and_nothing_else(string json, string line)
+    public void WriteOnOneLine_removes_only_line_breaks(string json, string line)
     {
         var buffer = new ArrayBufferWriter<byte>();
         LineJson.WriteOnOneLine(buffer, Encoding.UTF8.GetBytes(json));
@@ -106,7 +106,7 @@ public sealed class LineWriterTests
     }
 
     [Fact]
-    public void A_result_with_an_answer_is_the_line_of_the_documents()
+    public void A_result_with_a_response_is_written_in_the_documented_format()
     {
         var buffer = new ArrayBufferWriter<byte>();
         ResultLine.WriteAnswer(
@@ -117,7 +117,7 @@ public sealed class LineWriterTests
     }
 
     [Fact]
-    public void A_result_without_an_answer_is_the_line_of_the_documents()
+    public void A_result_without_a_response_is_written_in_the_documented_format()
     {
         var buffer = new ArrayBufferWriter<byte>();
         ResultLine.WriteError(

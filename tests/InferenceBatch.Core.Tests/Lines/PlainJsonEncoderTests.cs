@@ -20,7 +20,7 @@ public sealed class PlainJsonEncoderTests(ITestOutputHelper output)
     [InlineData("a\r\n\t\b\f", @"""a\r\n\t\b\f""")]
     [InlineData("\0\u0001\u001f", @"""\u0000\u0001\u001f""")]
     [InlineData("\u007f\u0085\u2028\u2029\ufeff\uffff", "\"\u007f\u0085\u2028\u2029\ufeff\uffff\"")]
-    public void Escapes_what_JSON_requires_and_nothing_else(string text, string json)
+    public void Only_required_characters_are_escaped(string text, string json)
     {
         Assert.Equal(json, Write(writer => writer.WriteStringValue(text)));
         Assert.Equal(json, Write(writer => writer.WriteStringValue(Encoding.UTF8.GetBytes(text))));
@@ -39,9 +39,9 @@ public sealed class PlainJsonEncoderTests(ITestOutputHelper output)
     [InlineData(@"turned \ude00\ud83d")]
     [InlineData(@"after ""a quote"" \ud83d")]
     [InlineData(@"two \ud83d\ud83d\ude00")]
-    public void Half_a_surrogate_pair_is_refused_not_replaced(string escaped)
+    public void Half_a_surrogate_pair_is_refused_and_not_replaced(string escaped)
     {
-        string text = Regex.Unescape(escaped); // xunit could not carry half a pair either.
+        string text = Regex.Unescape(escaped); // xunit cannot pass half a surrogate pair as an argument.
         Assert.Throws<ArgumentException>(() => Write(writer => writer.WriteStringValue(text)));
         Assert.Throws<ArgumentException>(() => Write(writer => writer.WritePropertyName(text)));
     }
@@ -50,14 +50,14 @@ public sealed class PlainJsonEncoderTests(ITestOutputHelper output)
     [InlineData(new byte[] { 0x61, 0xFF })]
     [InlineData(new byte[] { 0x22, 0xE2, 0x82 })]
     [InlineData(new byte[] { 0xED, 0xA0, 0x80 })]
-    public void Bytes_that_are_not_UTF8_are_refused_not_copied(byte[] utf8) =>
+    public void Invalid_UTF8_is_refused_and_not_copied(byte[] utf8) =>
         Assert.Throws<ArgumentException>(() => Write(writer => writer.WriteStringValue(utf8)));
 
     [Fact]
-    public void What_it_writes_reads_back_as_it_was()
+    public void Written_text_is_read_as_the_same_text()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(What_it_writes_reads_back_as_it_was));
+        Random random = Seed.For(nameof(Written_text_is_read_as_the_same_text));
         for (int round = 0; round < 2_000 * Seed.Rounds; round++)
         {
             string text = string.Concat(Enumerable.Range(0, random.Next(1, 60)).Select(_ => RandomRune(random).ToString()));

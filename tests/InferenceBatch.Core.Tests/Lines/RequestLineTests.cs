@@ -6,7 +6,7 @@ namespace InferenceBatch.Lines;
 public sealed class RequestLineTests
 {
     [Fact]
-    public void Gives_places_in_the_line_and_unescaped_values()
+    public void Parse_returns_positions_in_the_line_and_unescaped_values()
     {
         byte[] line = """ { "method":"POST", "body": {"model":"a\/b","x":[{"model":"c"}]} ,"custom_id" : "r\u00e4\"1" ,"url":"\/v1\/embeddings"} """u8.ToArray();
         Assert.True(RequestLine.Parse(line, out RequestLine request, out LineProblem problem));
@@ -23,7 +23,7 @@ public sealed class RequestLineTests
     }
 
     [Fact]
-    public void Where_a_name_stands_twice_the_last_counts()
+    public void The_last_of_several_equal_names_applies()
     {
         byte[] line = """{"custom_id":"a","custom_id":"b","method":"GET","method":"POST","url":"/x","url":"/v1/embeddings","body":{"model":"m","stream":true},"body":{"model":"n","stream":true,"stream":false,"model":"o"}}"""u8.ToArray();
         Assert.True(RequestLine.Parse(line, out RequestLine request, out _));
@@ -37,7 +37,7 @@ public sealed class RequestLineTests
     }
 
     [Fact]
-    public void A_later_value_of_another_kind_leaves_nothing_of_the_first()
+    public void A_later_value_of_another_type_replaces_the_first_one_completely()
     {
         Assert.True(RequestLine.Parse("""{"custom_id":"a","url":"/v1/x","body":{"model":"m"},"custom_id":5,"url":null,"body":[1]}"""u8, out RequestLine request, out _));
         Assert.Equal(JsonTokenType.Number, request.IdKind);
@@ -59,7 +59,7 @@ public sealed class RequestLineTests
     [InlineData("""{"custom_id":"\ud83d\ude00"}""", "😀")]
     [InlineData("""{"custom_id":"\u0000"}""", "\0")]
     [InlineData("""{}""", "")]
-    public void Finds_the_id_that_System_Text_Json_finds(string line, string id)
+    public void Finds_the_same_ID_as_System_Text_Json(string line, string id)
     {
         Assert.True(RequestLine.Parse(Encoding.UTF8.GetBytes(line), out RequestLine request, out _));
         Assert.Equal(id, Encoding.UTF8.GetString(request.CustomId));
@@ -91,7 +91,7 @@ public sealed class RequestLineTests
     [InlineData("5", LineProblem.NotAnObject)]
     [InlineData("[1,", LineProblem.InvalidJson)]
     [InlineData("5 6", LineProblem.InvalidJson)]
-    public void Says_what_is_wrong_with_a_line(string line, LineProblem problem) => AssertRefused(Encoding.UTF8.GetBytes(line), problem);
+    public void An_invalid_line_has_the_right_problem(string line, LineProblem problem) => AssertRefused(Encoding.UTF8.GetBytes(line), problem);
 
     [Theory]
     [InlineData(new byte[] { 0xFF })]
@@ -99,7 +99,7 @@ public sealed class RequestLineTests
     [InlineData(new byte[] { 0xE2, 0x82 })]
     [InlineData(new byte[] { 0xED, 0xA0, 0x80 })]
     [InlineData(new byte[] { 0xF5, 0x80, 0x80, 0x80 })]
-    public void Bytes_that_are_not_UTF8_are_refused(byte[] bytes) =>
+    public void Invalid_UTF8_is_refused(byte[] bytes) =>
         AssertRefused([.. "{\"a\":\""u8, .. bytes, .. "\"}"u8], LineProblem.InvalidUtf8);
 
     [Theory]
@@ -120,13 +120,13 @@ public sealed class RequestLineTests
     [InlineData("""{"url":"\ud800"}""")]
     [InlineData("""{"body":{"model":"\ud800"}}""")]
     [InlineData("""{"body":{"stream":"\ud800"}}""")]
-    public void An_escaped_half_of_a_surrogate_pair_is_refused_wherever_it_stands(string line) =>
+    public void An_escaped_half_of_a_surrogate_pair_is_refused_anywhere(string line) =>
         AssertRefused(Encoding.UTF8.GetBytes(line), LineProblem.LoneSurrogate);
 
     [Theory]
     [InlineData("""{"\ud800":1""")]
     [InlineData("""{"a":"\ud800"} x""")]
-    public void A_line_that_is_no_JSON_either_is_called_that(string line) => AssertRefused(Encoding.UTF8.GetBytes(line), LineProblem.InvalidJson);
+    public void Invalid_JSON_takes_precedence_over_half_a_surrogate_pair(string line) => AssertRefused(Encoding.UTF8.GetBytes(line), LineProblem.InvalidJson);
 
     [Theory]
     [InlineData("""{"a":"\ud83d\ude00"}""")]
@@ -134,11 +134,11 @@ public sealed class RequestLineTests
     [InlineData("""{"a":"\\ud83d"}""")]
     [InlineData("""{"a":"\\\\ud83d \ud7ff \ue000 \uD7FF"}""")]
     [InlineData("""{"\ud83d\ude00":"😀"}""")]
-    public void Whole_pairs_and_escaped_backslashes_are_fine(string line) =>
+    public void Complete_pairs_and_escaped_backslashes_are_valid(string line) =>
         Assert.True(RequestLine.Parse(Encoding.UTF8.GetBytes(line), out _, out _));
 
     [Fact]
-    public void Nesting_is_taken_to_the_limit_and_not_beyond()
+    public void Nesting_over_the_limit_is_refused()
     {
         Assert.True(RequestLine.Parse(Nested(RequestLine.MaxDepth), out _, out _));
         AssertRefused(Nested(RequestLine.MaxDepth + 1), LineProblem.InvalidJson);
@@ -150,16 +150,16 @@ public sealed class RequestLineTests
     [InlineData("-0.0")]
     [InlineData("123456789012345678901234567890123456789012345678901234567890")]
     [InlineData("0.1e-99999999999")]
-    public void Numbers_of_any_size_are_left_to_the_service(string number) =>
+    public void Numbers_of_any_size_are_valid(string number) =>
         Assert.True(RequestLine.Parse(Encoding.UTF8.GetBytes("{\"body\":{\"seed\":" + number + "}}"), out _, out _));
 
     /// <summary>A body nested so deep that the line's own depth is <paramref name="depth"/>.</summary>
     private static byte[] Nested(int depth) => Encoding.UTF8.GetBytes(
         "{\"body\":{\"a\":" + new string('[', depth - 2) + new string(']', depth - 2) + "}}");
 
-    private static void AssertRefused(byte[] line, LineProblem wanted)
+    private static void AssertRefused(byte[] line, LineProblem expected)
     {
         Assert.False(RequestLine.Parse(line, out _, out LineProblem problem));
-        Assert.Equal(wanted, problem);
+        Assert.Equal(expected, problem);
     }
 }

@@ -3,7 +3,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Lines;
 
-/// <summary>UTF-16 files of Out-File and other Windows programs on their way to UTF-8.</summary>
+/// <summary>Conversion of UTF-16 files, which Out-File and other Windows programs write, to UTF-8.</summary>
 public sealed class Utf16ConverterTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("utf16-").FullName;
@@ -15,7 +15,7 @@ public sealed class Utf16ConverterTests : IDisposable
     [InlineData(true, true)]
     [InlineData(false, false)]
     [InlineData(true, false)]
-    public async Task The_text_comes_out_as_UTF8_without_a_mark(bool bigEndian, bool hasMark)
+    public async Task The_text_is_converted_to_UTF8_without_a_byte_order_mark(bool bigEndian, bool hasMark)
     {
         const string Text = "{\"a\":\"Grüße 你好 😀\"}\r\n{}\n";
         string path = Write(new UnicodeEncoding(bigEndian, hasMark), Text);
@@ -26,11 +26,11 @@ public sealed class Utf16ConverterTests : IDisposable
         Assert.Equal(Encoding.UTF8.GetBytes(Text), await File.ReadAllBytesAsync(target));
     }
 
-    /// <summary>One unit before them puts every pair across a block's end, which is at an even one.</summary>
+    /// <summary>A block has an even number of units, so the single unit at the start makes pairs cross the ends of blocks.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Pairs_across_blocks_stay_whole(bool bigEndian)
+    public async Task Surrogate_pairs_across_blocks_are_converted(bool bigEndian)
     {
         string text = "x" + string.Concat(Enumerable.Repeat("😀", 200_000));
         byte[] utf16 = new UnicodeEncoding(bigEndian, false).GetBytes(text);
@@ -39,12 +39,12 @@ public sealed class Utf16ConverterTests : IDisposable
         Assert.Equal(text, Encoding.UTF8.GetString(output.ToArray()));
     }
 
-    /// <summary>H and L stand for the halves of a pair, which an attribute's text cannot hold.</summary>
+    /// <summary>H and L represent the halves of a pair, because an attribute cannot contain half a pair.</summary>
     [Theory]
     [InlineData("{}\n{}\n{\"a\":\"H\"}\n", 3)]
     [InlineData("{\"a\":\"L\"}\n", 1)]
     [InlineData("{}\nH", 2)]
-    public async Task Half_a_pair_names_its_line(string text, int line)
+    public async Task The_error_for_half_a_surrogate_pair_names_the_line(string text, int line)
     {
         byte[] bytes = text.Replace('H', '\ud83d').Replace('L', '\ude00').SelectMany(unit => new[] { (byte)unit, (byte)(unit >> 8) }).ToArray();
         using var output = new MemoryStream();
@@ -54,7 +54,7 @@ public sealed class Utf16ConverterTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_cut_off_within_a_character_is_told_as_one()
+    public async Task A_file_that_is_cut_off_within_a_character_is_an_error()
     {
         using var output = new MemoryStream();
         await Assert.ThrowsAsync<TextEncodingException>(() => Utf16Converter.ConvertAsync(new MemoryStream([0x7B, 0, 0x7D]), false, output, default));
@@ -66,7 +66,7 @@ public sealed class Utf16ConverterTests : IDisposable
     [InlineData(new byte[] { 0xFF, 0xFE, 0, 0 }, false, 0)]
     [InlineData(new byte[] { 0x7B, 0x22 }, false, 0)]
     [InlineData(new byte[] { }, false, 0)]
-    public void The_first_bytes_tell(byte[] bytes, bool isUtf16, int mark)
+    public void The_first_bytes_determine_the_encoding(byte[] bytes, bool isUtf16, int mark)
     {
         TextFileStart start = TextFileStart.Of(bytes);
         Assert.Equal((isUtf16, mark), (start.IsUtf16, start.MarkLength));

@@ -7,7 +7,7 @@ namespace InferenceBatch.Lines;
 public sealed class Utf8KeyMapTests(ITestOutputHelper output)
 {
     [Fact]
-    public void Keeps_the_number_an_id_was_first_added_with()
+    public void An_ID_keeps_the_number_that_it_was_first_added_with()
     {
         var index = new Utf8KeyMap();
         Assert.True(index.TryAdd("a"u8, 7, out int existing));
@@ -22,7 +22,7 @@ public sealed class Utf8KeyMapTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void The_empty_id_is_an_id_like_others()
+    public void The_empty_ID_can_be_added()
     {
         var index = new Utf8KeyMap();
         Assert.False(index.TryGet(""u8, out _));
@@ -33,7 +33,7 @@ public sealed class Utf8KeyMapTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void An_id_longer_than_the_block_fits()
+    public void An_ID_longer_than_a_block_can_be_added()
     {
         var index = new Utf8KeyMap();
         byte[] longId = new byte[100_000];
@@ -44,28 +44,28 @@ public sealed class Utf8KeyMapTests(ITestOutputHelper output)
         Assert.False(index.TryGet(longId.AsSpan(1), out _));
     }
 
-    /// <summary>150,000 ids have two or three pairs with the same 32-bit hash, whatever the hash.</summary>
+    /// <summary>Among 150,000 IDs, two or three pairs have the same 32-bit hash, for any hash function.</summary>
     [Fact]
-    public void Agrees_with_a_dictionary_through_growth_and_collisions()
+    public void Has_the_same_content_as_a_dictionary_with_growth_and_collisions()
     {
         output.WriteLine(Seed.Hint);
-        Random random = Seed.For(nameof(Agrees_with_a_dictionary_through_growth_and_collisions));
+        Random random = Seed.For(nameof(Has_the_same_content_as_a_dictionary_with_growth_and_collisions));
         var index = new Utf8KeyMap();
-        var wanted = new Dictionary<string, int>(StringComparer.Ordinal);
+        var expected = new Dictionary<string, int>(StringComparer.Ordinal);
         for (int i = 0; i < 220_000; i++)
         {
             string id = $"request-{random.Next(300_000)}";
-            bool isNew = wanted.TryAdd(id, i);
+            bool isNew = expected.TryAdd(id, i);
             bool added = index.TryAdd(Encoding.UTF8.GetBytes(id), i, out int existing);
-            Assert.True(added == isNew && existing == wanted[id], id);
+            Assert.True(added == isNew && existing == expected[id], id);
         }
 
-        Assert.Equal(wanted.Count, index.Count);
+        Assert.Equal(expected.Count, index.Count);
         for (int i = 0; i < 300_000; i++)
         {
             string id = $"request-{i}";
             bool found = index.TryGet(Encoding.UTF8.GetBytes(id), out int value);
-            Assert.True(found == wanted.TryGetValue(id, out int first) && value == first, id);
+            Assert.True(found == expected.TryGetValue(id, out int first) && value == first, id);
         }
     }
 }

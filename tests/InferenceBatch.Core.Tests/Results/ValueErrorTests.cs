@@ -49,13 +49,13 @@ public sealed class ValueErrorTests
     public void A_complete_value_before_the_limit_is_valid() => Assert.Null(Of("{\"a\":1}   \n \n", "length", Schema).ValueError);
 
     [Theory]
-    [InlineData("```json\n{}\n```", "it stands between ``` lines")]
+    [InlineData("```json\n{}\n```", "it is inside a ``` code block")]
     [InlineData("Sure! {}", "it begins with other text")]
-    [InlineData("{\"a\":1} and more", "line 1 goes wrong at byte 9")]
-    [InlineData("{\"a\":\n 1,, ", "line 2 goes wrong at byte 4")]
-    [InlineData("{\"a\":[1,\"x", "it breaks off")]
-    [InlineData("{\"a\":\"\\ud83d\"}", "it holds half a surrogate pair")]
-    [InlineData("42", "it is a single value, no object and no array")]
+    [InlineData("{\"a\":1} and more", "error at line 1, byte 9")]
+    [InlineData("{\"a\":\n 1,, ", "error at line 2, byte 4")]
+    [InlineData("{\"a\":[1,\"x", "it ends too early")]
+    [InlineData("{\"a\":\"\\ud83d\"}", "it contains half a surrogate pair")]
+    [InlineData("42", "it is a single value, not an object or array")]
     [InlineData("", "it is empty")]
     public void An_answer_without_an_object_or_array_is_a_value_error(string text, string why)
     {

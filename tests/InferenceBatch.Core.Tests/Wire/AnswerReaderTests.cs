@@ -4,11 +4,11 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Wire;
 
-/// <summary>Files, errors and lists as services answer them.</summary>
+/// <summary>Files, errors and lists in the responses of services.</summary>
 public sealed class AnswerReaderTests
 {
     [Fact]
-    public void The_specifications_file()
+    public void Reads_the_documented_file_object()
     {
         BatchFile file = ReadFile("""
             {"id":"file-abc123","object":"file","bytes":120000,"created_at":1677610602,"expires_at":1677614202,"filename":"salesOverview.jsonl","purpose":"batch","status":"processed"}
@@ -20,7 +20,7 @@ public sealed class AnswerReaderTests
     }
 
     [Fact]
-    public void Inference_nets_upload_answer_has_an_id_and_milliseconds()
+    public void Reads_the_upload_response_of_Inference_net_with_only_an_ID_and_milliseconds()
     {
         BatchFile file = ReadFile("""{"id":"_x-Yk3LmN9pQ2rS5tU8vW","created_at":1751884800123}""");
         Assert.Equal("_x-Yk3LmN9pQ2rS5tU8vW", file.Id);
@@ -36,7 +36,7 @@ public sealed class AnswerReaderTests
     [InlineData("{\"id\":\"\"}")]
     [InlineData("<!DOCTYPE html>")]
     [InlineData("")]
-    public void What_is_no_file_is_a_JsonException(string json) => Assert.ThrowsAny<JsonException>(() => ReadFile(json));
+    public void A_response_that_is_not_a_file_is_a_JsonException(string json) => Assert.ThrowsAny<JsonException>(() => ReadFile(json));
 
     [Theory]
     [InlineData("""{"error":{"message":"m","type":"invalid_request_error","param":"p","code":"invalid_value"}}""", "invalid_value", "m", "p")]
@@ -50,7 +50,7 @@ public sealed class AnswerReaderTests
     [InlineData("""{"detail":[{"loc":["body"],"msg":"field required"}]}""", "error", """[{"loc":["body"],"msg":"field required"}]""", null)]
     [InlineData("""[{"error":{"message":"m","code":"c"}}]""", "c", "m", null)]
     [InlineData("\"plain\"", "error", "plain", null)]
-    // A code that only repeats the status tells less than the type (llama.cpp, vLLM) or the status word (Google).
+    // The type (llama.cpp, vLLM) or the status word (Google) is more specific than a code that repeats the status.
     [InlineData("""{"error":{"code":400,"message":"m","type":"exceed_context_size_error","n_ctx":512}}""", "exceed_context_size_error", "m", null)]
     [InlineData("""{"error":{"code":"400","message":"m","type":"invalid_request_error"}}""", "invalid_request_error", "m", null)]
     [InlineData("""{"error":{"code":null,"message":"m","type":"unavailable_error"}}""", "unavailable_error", "m", null)]
@@ -63,10 +63,10 @@ public sealed class AnswerReaderTests
     [InlineData("""{"error":{"code":"rate_limit_exceeded","message":"m","type":"tokens"}}""", "rate_limit_exceeded", "m", null)]
     [InlineData("""{"error":"m","code":"rate_limited"}""", "rate_limited", "m", null)]
     [InlineData("""{"error":"m","code":429}""", "error", "m", null)]
-    public void Errors_in_every_shape(string body, string code, string message, string? param) =>
+    public void Reads_errors_in_every_form(string body, string code, string message, string? param) =>
         Assert.Equal(new ServiceError(code, message, param), ErrorReader.ReadBody(Encoding.UTF8.GetBytes(body)));
 
-    /// <summary>The number an error states, in it or beside it, else what its code or type means.</summary>
+    /// <summary>The number in the error or next to it, otherwise the meaning of its code or type.</summary>
     [Theory]
     [InlineData("""{"error":{"code":502,"message":"m"}}""", 502)]
     [InlineData("""{"error":{"code":"429"}}""", 429)]
@@ -89,7 +89,7 @@ public sealed class AnswerReaderTests
     [InlineData("""{"error":"m"}""", null)]
     [InlineData("5", null)]
     [InlineData("null", null)]
-    public void The_status_an_error_stands_for(string body, int? status)
+    public void Finds_the_HTTP_status_of_an_error(string body, int? status)
     {
         using var document = JsonDocument.Parse(body);
         Assert.Equal(status, HttpErrorStatus.Read(document.RootElement));
@@ -105,14 +105,14 @@ public sealed class AnswerReaderTests
     [InlineData("""{"error":{}}""")]
     [InlineData("[]")]
     [InlineData("5")]
-    public void What_says_nothing_is_no_error(string body) => Assert.Null(ErrorReader.ReadBody(Encoding.UTF8.GetBytes(body)));
+    public void A_body_without_an_error_is_null(string body) => Assert.Null(ErrorReader.ReadBody(Encoding.UTF8.GetBytes(body)));
 
     [Fact]
-    public void Errors_nested_without_end_are_no_crash() =>
+    public void Deeply_nested_errors_do_not_crash() =>
         ErrorReader.ReadBody(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("{\"error\":", 50_000)) + "1" + new string('}', 50_000)));
 
     [Fact]
-    public void A_message_is_shortened_between_characters()
+    public void A_message_is_cut_between_characters()
     {
         string message = ErrorReader.ReadBody(JsonSerializer.SerializeToUtf8Bytes(new { error = new string('x', 499) + "😀😀😀" }))!.Message;
         Assert.EndsWith("…", message, StringComparison.Ordinal);
@@ -129,7 +129,7 @@ public sealed class AnswerReaderTests
     [InlineData("[]", "", null)]
     [InlineData("""{"object":"list","data":[]}""", "", null)]
     [InlineData("""{"object":"list","data":null,"has_more":false}""", "", false)]
-    public void Lists_in_every_shape(string json, string ids, bool? hasMore)
+    public void Reads_lists_in_every_form(string json, string ids, bool? hasMore)
     {
         Page<Batch> page = Page<Batch>.Read(Encoding.UTF8.GetBytes(json), BatchReader.Read);
         Assert.Equal(ids, string.Join(' ', page.Items));
@@ -142,7 +142,7 @@ public sealed class AnswerReaderTests
     [InlineData("""{"data":{}}""")]
     [InlineData("""{"data":[{"no":"id"}]}""")]
     [InlineData("<html>")]
-    public void What_is_no_list_is_a_JsonException(string json) =>
+    public void A_response_that_is_not_a_list_is_a_JsonException(string json) =>
         Assert.ThrowsAny<JsonException>(() => Page<Batch>.Read(Encoding.UTF8.GetBytes(json), BatchReader.Read));
 
     private static BatchFile ReadFile(string json) => BatchFileReader.Read(Encoding.UTF8.GetBytes(json));

@@ -4,7 +4,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Wire;
 
-/// <summary>The batch object in every dialect the reference lists.</summary>
+/// <summary>The batch object in every known dialect.</summary>
 public sealed class BatchReaderTests
 {
     private const string Document = """
@@ -12,7 +12,7 @@ public sealed class BatchReaderTests
         """;
 
     [Fact]
-    public void The_documents_batch()
+    public void Reads_the_documented_batch()
     {
         Batch batch = Read(Document);
         Assert.Equal("batch_abc123", batch.Id);
@@ -36,7 +36,7 @@ public sealed class BatchReaderTests
     }
 
     [Fact]
-    public void Inference_nets_batch_with_milliseconds_and_an_id_of_its_own()
+    public void Reads_a_batch_of_Inference_net_with_milliseconds()
     {
         Batch batch = Read("""
             {"id":"-KdZ3_vQ8xLp0aWtR7mNc","object":"batch","endpoint":"/v1/chat/completions","errors":[],"input_file_id":"_f2","completion_window":"24h","status":"in_progress","output_file_id":"","error_file_id":"","created_at":1714508499123,"request_counts":null,"metadata":null}
@@ -52,7 +52,7 @@ public sealed class BatchReaderTests
     }
 
     [Fact]
-    public void Togethers_job()
+    public void Reads_a_job_of_Together()
     {
         Batch batch = Read("""
             {"job":{"id":"56482f47-20b2-4b08-a338-2fc36b3a4a40","status":"IN_PROGRESS","input_file_id":"file-1","endpoint":"/v1/chat/completions","progress":45.5,"created_at":"2025-01-15T10:30:00Z","job_deadline":"2025-01-16T10:30:00.5+02:00","model_id":"m","error":""},"warning":"w"}
@@ -68,10 +68,10 @@ public sealed class BatchReaderTests
     }
 
     [Fact]
-    public void A_field_that_happens_to_be_called_job_wraps_nothing() => Assert.Equal("a", Read("""{"id":"a","job":"nightly"}""").Id);
+    public void A_job_field_that_is_not_an_object_is_ignored() => Assert.Equal("a", Read("""{"id":"a","job":"nightly"}""").Id);
 
     [Fact]
-    public void Ids_and_words_have_nothing_a_terminal_would_obey()
+    public void IDs_and_words_contain_no_control_characters()
     {
         const string Bad = @"x\u001b]0;title\u0007";
         const string Clean = "x\uFFFD]0;title\uFFFD";
@@ -83,7 +83,7 @@ public sealed class BatchReaderTests
     }
 
     [Fact]
-    public void An_id_is_all_that_is_needed()
+    public void Only_the_ID_is_required()
     {
         Batch batch = Read("""{"id":"a"}""");
         Assert.Equal(BatchStatus.Unknown, batch.Status);
@@ -104,7 +104,7 @@ public sealed class BatchReaderTests
     [InlineData("<html></html>")]
     [InlineData("""{"id":"a",""")]
     [InlineData("""{"\ud800":1}""")]
-    public void What_is_no_batch_is_a_JsonException(string json) => Assert.ThrowsAny<JsonException>(() => Read(json));
+    public void A_response_that_is_not_a_batch_is_a_JsonException(string json) => Assert.ThrowsAny<JsonException>(() => Read(json));
 
     public static TheoryData<string, BatchStatus> Statuses => new()
     {
@@ -121,7 +121,7 @@ public sealed class BatchReaderTests
 
     [Theory]
     [MemberData(nameof(Statuses))]
-    public void Statuses_in_any_case_and_their_aliases(string word, BatchStatus status)
+    public void Reads_statuses_in_any_case_and_their_aliases(string word, BatchStatus status)
     {
         Batch batch = Read(JsonSerializer.Serialize(new { id = "a", status = word }));
         Assert.Equal(status, batch.Status);
@@ -129,9 +129,9 @@ public sealed class BatchReaderTests
         Assert.Equal(status is BatchStatus.Completed or BatchStatus.Failed or BatchStatus.Expired or BatchStatus.Cancelled, batch.IsFinished);
     }
 
-    /// <summary>The capital I of Turkish has a dot; no status may depend on where it is read.</summary>
+    /// <summary>In Turkish, the upper case of i has a dot.</summary>
     [Fact]
-    public void Statuses_read_the_same_in_Turkish()
+    public void Statuses_do_not_depend_on_the_culture()
     {
         System.Globalization.CultureInfo before = System.Globalization.CultureInfo.CurrentCulture;
         try
@@ -167,7 +167,7 @@ public sealed class BatchReaderTests
     [InlineData("1e999", null)]
     [InlineData("true", null)]
     [InlineData("{}", null)]
-    public void Times_in_every_form(string json, long? milliseconds) =>
+    public void Reads_times_in_every_form(string json, long? milliseconds) =>
         Assert.Equal(milliseconds, Read($$"""{"id":"a","created_at":{{json}}}""").CreatedAt?.ToUnixTimeMilliseconds());
 
     [Theory]
@@ -178,7 +178,7 @@ public sealed class BatchReaderTests
     [InlineData("{}", 0, 0, 0)]
     [InlineData("null", 0, 0, 0)]
     [InlineData("7", 0, 0, 0)]
-    public void Counts_partial_or_null(string counts, long total, long completed, long failed) =>
+    public void Reads_counts_that_are_incomplete_or_null(string counts, long total, long completed, long failed) =>
         Assert.Equal(new RequestCounts(total, completed, failed), Read($$"""{"id":"a","request_counts":{{counts}}}""").RequestCounts);
 
     [Theory]
@@ -196,21 +196,21 @@ public sealed class BatchReaderTests
     [InlineData("""{"message":"m","type":"t"}""", new[] { "t: m" })]
     [InlineData("""[{"code":"a","message":"b","line":"3"},null,5]""", new[] { "line 3: a: b" })]
     [InlineData("""[{"code":"a","message":"b","line":5000000000}]""", new[] { "a: b" })]
-    public void Errors_in_every_shape(string errors, string[] wanted) =>
-        Assert.Equal(wanted, Read($$"""{"id":"a","status":"failed","errors":{{errors}}}""").Errors.Select(error => error.ToString()));
+    public void Reads_errors_in_every_form(string errors, string[] expected) =>
+        Assert.Equal(expected, Read($$"""{"id":"a","status":"failed","errors":{{errors}}}""").Errors.Select(error => error.ToString()));
 
     [Fact]
-    public void Togethers_error_is_a_string() =>
+    public void Reads_the_error_of_Together_which_is_a_string() =>
         Assert.Equal("no funds", Assert.Single(Read("""{"job":{"id":"a","status":"FAILED","error":"no funds"}}""").Errors).Message);
 
     [Fact]
-    public void Metadata_of_other_kinds_is_kept_as_it_is_written() =>
+    public void Metadata_that_is_not_a_string_is_kept_as_JSON() =>
         Assert.Equal(
             new Dictionary<string, string> { ["a"] = "b", ["n"] = "1.50", ["t"] = "true", ["o"] = """{"x":[1]}""", ["z"] = "null", ["e"] = "" },
             Read("""{"id":"a","metadata":{"a":"b","n":1.50,"t":true,"o":{"x":[1]},"z":null,"e":""}}""").Metadata);
 
     [Fact]
-    public void Usage_of_the_specification()
+    public void Reads_the_documented_usage()
     {
         TokenUsage? usage = Read("""
             {"id":"a","usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":20,"output_tokens_details":{"reasoning_tokens":5},"total_tokens":30}}
@@ -222,7 +222,7 @@ public sealed class BatchReaderTests
     }
 
     [Fact]
-    public void Half_a_surrogate_pair_in_an_answer_is_no_reason_to_fail()
+    public void Half_a_surrogate_pair_is_replaced()
     {
         Batch batch = Read("""{"id":"a","status":"completed","metadata":{"k":"cut \ud83d","\ud83d":"v","ok":"x"},"errors":"cut \ud83d","model":"\ud83d"}""");
         Assert.Equal(BatchStatus.Completed, batch.Status);
@@ -232,14 +232,14 @@ public sealed class BatchReaderTests
     }
 
     [Fact]
-    public void Bytes_that_are_not_UTF8_in_an_answer_are_no_reason_either()
+    public void Invalid_UTF8_is_replaced()
     {
         byte[] json = Encoding.Latin1.GetBytes("""{"id":"a","status":"failed","errors":"Größe"}""");
         Assert.Equal("Gr\ufffd\ufffde", Assert.Single(BatchReader.Read(json).Errors).Message);
     }
 
     [Fact]
-    public void Elapsed_ends_when_the_batch_does()
+    public void Elapsed_is_constant_after_the_end_of_the_batch()
     {
         Assert.Equal(TimeSpan.FromSeconds(90), Read("""{"id":"a","status":"failed","created_at":1714508500,"failed_at":1714508590}""").Elapsed);
         Assert.Null(Read("""{"id":"a","status":"failed","created_at":1714508500}""").Elapsed);

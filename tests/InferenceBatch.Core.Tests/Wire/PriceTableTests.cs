@@ -2,7 +2,6 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Wire;
 
-/// <summary>A person's own table of prices.</summary>
 public sealed class PriceTableTests : IDisposable
 {
     private readonly string _path = Path.Combine(Path.GetTempPath(), $"prices-{Guid.NewGuid():N}.json");
@@ -16,14 +15,14 @@ public sealed class PriceTableTests : IDisposable
     [InlineData("llama", 5, null)]
     [InlineData("gpt", null, null)]
     [InlineData(null, null, null)]
-    public void The_own_name_counts_before_wildcards_and_the_first_of_these(string? model, int? input, int? output)
+    public void An_exact_name_takes_precedence_over_wildcards_and_the_first_wildcard_over_others(string? model, int? input, int? output)
     {
         PriceTable table = Read("""{ "llama-*": { "input": 1, "output": 2 }, "llama*": { "input": 5 }, "llama-8b": { "input": 3, "output": 4 } }""");
         Assert.Equal(new ModelPrice(input, output), table.PriceOf(model));
     }
 
     [Fact]
-    public void Given_prices_count_first()
+    public void Given_prices_take_precedence()
     {
         PriceTable table = Read("""{ "*": { "input": 1, "output": 2 } }""", new ModelPrice(7, null));
         Assert.Equal(new ModelPrice(7, 2), table.PriceOf("m"));
@@ -31,7 +30,7 @@ public sealed class PriceTableTests : IDisposable
     }
 
     [Fact]
-    public void Notes_and_trailing_commas_of_a_hand_written_file_are_fine() =>
+    public void Comments_and_trailing_commas_are_allowed() =>
         Assert.Equal(0.125m, Read("{ // mine\n \"m\": { \"input\": 0.125, },\n}").PriceOf("m").Input);
 
     [Theory]
@@ -42,7 +41,7 @@ public sealed class PriceTableTests : IDisposable
     [InlineData("{\"m\": {\"input\": \"0.1\"}}")]
     [InlineData("{\"m\": {\"inputs\": 1}}")]
     [InlineData("{\"m\": {\"input\": 1}")]
-    public void A_wrong_file_is_told_with_what_is_wanted(string text)
+    public void The_error_for_an_invalid_file_shows_the_expected_format(string text)
     {
         FormatException exception = Assert.Throws<FormatException>(() => Read(text));
         Assert.Contains(_path, exception.Message, StringComparison.Ordinal);

@@ -6,7 +6,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Wire;
 
-/// <summary>What is taken for a secret, and what is left of one. Each test has a secret of its own, because the mask is the process's.</summary>
+/// <summary>Each test has a secret of its own, because the whole process shares the mask.</summary>
 public sealed class SecretMaskTests
 {
     private static readonly JsonSerializerOptions[] s_writers =
@@ -15,7 +15,7 @@ public sealed class SecretMaskTests
     private const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
     [Fact]
-    public void A_secret_is_masked_whole_and_in_any_part_of_twelve_characters()
+    public void A_secret_and_any_twelve_characters_of_it_are_masked()
     {
         string secret = NewSecret(48);
         SecretMask.Add(secret);
@@ -30,7 +30,7 @@ public sealed class SecretMaskTests
     }
 
     [Fact]
-    public void Eleven_characters_of_a_long_secret_and_other_text_stay()
+    public void Eleven_characters_of_a_long_secret_and_other_text_are_unchanged()
     {
         string secret = NewSecret(48);
         SecretMask.Add(secret);
@@ -55,7 +55,7 @@ public sealed class SecretMaskTests
 
     [Theory]
     [MemberData(nameof(Encodings))]
-    public void A_secret_is_masked_as_encoders_write_it(string name, Func<string, string> encode)
+    public void An_encoded_secret_is_masked(string name, Func<string, string> encode)
     {
         string secret = NewSecret(10) + "/+=\"<&é" + NewSecret(10) + "//" + NewSecret(12);
         SecretMask.Add(secret);
@@ -63,17 +63,17 @@ public sealed class SecretMaskTests
         string masked = SecretMask.Of($"Bearer {written}!");
         Assert.Contains("***", masked, StringComparison.Ordinal);
         Assert.EndsWith("!", masked, StringComparison.Ordinal);
-        // The ends of base64 depend on what stands beside it.
+        // The ends of base64 depend on the adjacent text.
         Assert.True(masked.Length <= 7 + 3 + 1 + 12, $"{name}: {masked}");
     }
 
     [Fact]
-    public void JSON_stays_JSON()
+    public void Masked_JSON_is_valid()
     {
-        Random random = Seed.For(nameof(JSON_stays_JSON));
+        Random random = Seed.For(nameof(Masked_JSON_is_valid));
         for (int round = 0; round < 3000 * Seed.Rounds; round++)
         {
-            // Begins with the letters and digits that end an escape sequence, or with one.
+            // The secret may begin with characters that continue an escape sequence, or with an escaped character.
             string secret = "nu00e9"[random.Next(6)..] + (random.Next(2) == 0 ? "\"\\" : "") + NewSecret(14, random) + (random.Next(3) == 0 ? "\\" : "");
             SecretTable table = TableOf(secret);
             string[] parts = ["\n", "é", "\\", "\"", "x", "\u0001", "🙂", "/", secret, secret[..^1], secret[1..], secret[2..14]];
@@ -87,9 +87,9 @@ public sealed class SecretMaskTests
     }
 
     [Fact]
-    public void No_part_that_gives_a_secret_away_is_left_wherever_it_stands()
+    public void No_part_that_reveals_a_secret_is_left()
     {
-        Random random = Seed.For(nameof(No_part_that_gives_a_secret_away_is_left_wherever_it_stands));
+        Random random = Seed.For(nameof(No_part_that_reveals_a_secret_is_left));
         string[] secrets = [.. Enumerable.Range(0, 20).Select(_ => NewSecret(random.Next(12, 200), random))];
         SecretTable table = TableOf(secrets);
         for (int round = 0; round < 3000 * Seed.Rounds; round++)
@@ -112,11 +112,11 @@ public sealed class SecretMaskTests
     [InlineData("lm-4711-st", "The key lm-4711-st is wrong", "The key *** is wrong")]
     [InlineData("lm-4711-su", "'lm-4711-su'", "'***'")]
     [InlineData("lm-4711-sv", "alm-4711-sv lm-4711-svb lm-4711-s", "alm-4711-sv lm-4711-svb lm-4711-s")]
-    public void A_short_secret_is_masked_in_messages_as_a_word_of_its_own(string secret, string text, string masked)
+    public void A_short_secret_is_masked_only_in_messages_and_as_a_separate_word(string secret, string text, string masked)
     {
         SecretMask.Add(secret);
         Assert.Equal(masked, SecretMask.Of(text));
-        Assert.Equal(text, SecretMask.OfJson(text)); // An answer may hold the word.
+        Assert.Equal(text, SecretMask.OfJson(text)); // The word may occur in answers.
     }
 
     [Theory]
@@ -126,7 +126,7 @@ public sealed class SecretMaskTests
     [InlineData("   \t ")]
     [InlineData("")]
     [InlineData(null)]
-    public void What_no_secret_looks_like_is_none(string? text)
+    public void Short_and_monotonous_values_are_not_secrets(string? text)
     {
         SecretMask.Add(text);
         string said = $"| {text} |-----------------| {text} |";
@@ -141,7 +141,7 @@ public sealed class SecretMaskTests
     [InlineData("X-Access-Token", "plain-words-as-a-token-{0}", "plain-words-as-a-token-{0}", true)]
     [InlineData("X-Title", "our-support-{0}@example.org", "our-support-{0}@example.org", false)]
     [InlineData("X-App", "https://app-{0}.example.org/", "https://app-{0}.example.org/", false)]
-    public void The_values_of_headers_are_masked_in_answers_too_where_they_look_secret(string name, string value, string echoed, bool inAnswers)
+    public void Values_of_headers_are_masked_in_data_only_if_they_look_secret(string name, string value, string echoed, bool inAnswers)
     {
         string random = NewSecret(20);
         string secret = string.Format(null, echoed, random);
@@ -151,7 +151,7 @@ public sealed class SecretMaskTests
     }
 
     [Fact]
-    public void Of_basic_authentication_the_password_is_a_secret()
+    public void The_password_of_basic_authentication_is_a_secret()
     {
         string password = NewSecret(20);
         SecretMask.AddHeader("Authorization", "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"alice:{password}")));
@@ -164,14 +164,14 @@ public sealed class SecretMaskTests
     [InlineData("HTTP-Referer", "https://shop-4711.example.org")]
     [InlineData("anthropic-version", "2023-06-01-preview")]
     [InlineData("OpenAI-Beta", "assistants=v2;x=4711")]
-    public void Headers_that_say_what_a_client_is_hold_no_secret(string name, string value)
+    public void Headers_that_describe_the_client_are_not_secrets(string name, string value)
     {
         SecretMask.AddHeader(name, value);
         Assert.Equal(value, SecretMask.Of(value));
     }
 
     [Fact]
-    public void An_exception_holds_none_nor_do_its_causes()
+    public void Secrets_are_masked_in_exceptions_and_inner_exceptions()
     {
         string secret = NewSecret(30);
         SecretMask.Add(secret);
@@ -185,7 +185,7 @@ public sealed class SecretMaskTests
     }
 
     [Fact]
-    public async Task Secrets_are_added_while_others_search()
+    public async Task Secrets_can_be_added_during_a_search()
     {
         string first = NewSecret(40);
         SecretTable table = TableOf(first);

@@ -35,7 +35,7 @@ public sealed class WireWriterTests
         Usage = new TokenUsage { InputTokens = 1, CachedTokens = 2, OutputTokens = 3, ReasoningTokens = 4, TotalTokens = 5 },
     };
 
-    /// <summary>The fields of the batch object, [spec] of the reference.</summary>
+    /// <summary>The documented fields of the batch object.</summary>
     private static readonly string[] s_fields =
     [
         "id", "object", "endpoint", "model", "errors", "input_file_id", "completion_window", "status", "output_file_id", "error_file_id",
@@ -44,7 +44,7 @@ public sealed class WireWriterTests
     ];
 
     [Fact]
-    public void A_batch_reads_back_as_it_was()
+    public void A_written_batch_is_read_as_the_same_batch()
     {
         Batch batch = BatchReader.Read(Encoding.UTF8.GetBytes(Write(json => WireWriter.WriteBatch(json, s_full))));
         Assert.Equal("cancelled", batch.RawStatus);
@@ -60,7 +60,7 @@ public sealed class WireWriterTests
     }
 
     [Fact]
-    public void A_batch_has_exactly_the_fields_of_the_document()
+    public void A_batch_has_exactly_the_documented_fields()
     {
         using var full = JsonDocument.Parse(Write(json => WireWriter.WriteBatch(json, s_full)));
         Assert.Equal(s_fields, Names(full.RootElement));
@@ -77,7 +77,7 @@ public sealed class WireWriterTests
     }
 
     [Fact]
-    public void Absent_values_are_null_not_left_out()
+    public void Missing_values_are_written_as_null()
     {
         var bare = new Batch { Id = "batch_1", Status = BatchStatus.Validating, CreatedAt = s_time };
         using var json = JsonDocument.Parse(Write(writer => WireWriter.WriteBatch(writer, bare)));
@@ -95,14 +95,14 @@ public sealed class WireWriterTests
     [InlineData(BatchStatus.Expired)]
     [InlineData(BatchStatus.Cancelling)]
     [InlineData(BatchStatus.Cancelled)]
-    public void Every_status_has_a_word_that_reads_back(BatchStatus status) => Assert.Equal(status, StatusWords.Read(StatusWords.Write(status)));
+    public void Every_status_is_written_as_a_word_that_can_be_read(BatchStatus status) => Assert.Equal(status, StatusWords.Read(StatusWords.Write(status)));
 
     [Fact]
-    public void No_word_is_made_up_for_an_unknown_status() =>
+    public void An_unknown_status_cannot_be_written() =>
         Assert.Throws<ArgumentOutOfRangeException>(() => StatusWords.Write(BatchStatus.Unknown));
 
     [Fact]
-    public void A_file_reads_back_and_has_the_fields_of_the_document()
+    public void A_written_file_is_read_as_the_same_file_and_has_the_documented_fields()
     {
         var file = new BatchFile
         {
@@ -124,7 +124,7 @@ public sealed class WireWriterTests
     }
 
     [Fact]
-    public void An_error_has_the_documents_shape()
+    public void An_error_has_the_documented_form()
     {
         string json = Write(writer => WireWriter.WriteError(writer, "No such batch.", "invalid_request_error", null, "not_found"));
         Assert.Equal("""{"error":{"message":"No such batch.","type":"invalid_request_error","param":null,"code":"not_found"}}""", json);
@@ -132,7 +132,7 @@ public sealed class WireWriterTests
     }
 
     [Fact]
-    public void A_page_has_the_documents_shape()
+    public void A_page_has_the_documented_form()
     {
         Assert.Equal(
             """{"object":"list","data":["a","b"],"first_id":"a","last_id":"b","has_more":true}""",
