@@ -155,7 +155,7 @@ Describe 'Start-BatchServer' {
         }
 
         It 'a completion window that is endless: the service says so' {
-            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "--completion-window: '9+d' is no duration"
+            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "--completion-window: '9+d' is not a valid duration"
         }
 
         It 'a key: callers must send it, the session does, and it is kept nowhere' {
