@@ -10,7 +10,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary><c>inference-batch run</c>, as a process.</summary>
+/// <summary><c>inference-batch run</c>, run as a process.</summary>
 public sealed partial class RunTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -18,7 +18,7 @@ public sealed partial class RunTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task Run_makes_two_files_and_says_so_again()
+    public async Task Run_writes_two_files_and_a_second_run_reports_the_same()
     {
         string input = _folder.File("in.jsonl", Requests.File(5));
         (int exitCode, string output, _) = await ServerProcess.RunAsync(["run", input]);
@@ -38,7 +38,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_ends_with_1_when_lines_failed()
+    public async Task Run_exits_with_1_if_lines_failed()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" ? call.AnswerAsync(400, "{}") : call.OkAsync());
         string output = _folder.File("out.jsonl");
@@ -52,7 +52,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_ends_with_2_and_names_every_bad_line()
+    public async Task Run_exits_with_2_and_reports_every_invalid_line()
     {
         string input = _folder.File("in.jsonl", $"{Requests.Chat("a", "1")}\n{{\n{Requests.Chat("a", "2")}\n");
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input]);
@@ -63,9 +63,9 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_says_what_is_wrong_with_the_input()
+    public async Task Run_reports_a_missing_input_and_a_folder()
     {
-        foreach ((string path, string said) in new[] { (_folder.File("none.jsonl"), "no file"), (_folder.Path, "folder") })
+        foreach ((string path, string said) in new[] { (_folder.File("none.jsonl"), "does not exist"), (_folder.Path, "folder") })
         {
             (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", path]);
             Assert.Equal(2, exitCode);
@@ -73,7 +73,7 @@ public sealed partial class RunTests : IDisposable
         }
     }
 
-    /// <summary>An open of a pipe that nobody writes to never ends, and no signal ends it.</summary>
+    /// <summary>Opening a pipe without a writer blocks, and signals do not end it.</summary>
     [Fact]
     public async Task Run_refuses_an_input_that_cannot_be_read_twice()
     {
@@ -88,9 +88,9 @@ public sealed partial class RunTests : IDisposable
         }
     }
 
-    /// <summary>As long as the file may be, and so may the wait for its end.</summary>
+    /// <summary>A line may be as long as the file, so reading it may take long.</summary>
     [Fact]
-    public async Task Run_hears_sigterm_within_an_endless_line()
+    public async Task Run_stops_on_sigterm_within_an_endless_line()
     {
         using ServerProcess run = ServerProcess.Start(["run", SparseFile()]);
         using Process started = Process.GetProcessById(run.Id);
@@ -104,7 +104,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_goes_on_after_a_kill()
+    public async Task Run_resumes_after_a_kill()
     {
         await using FaultUpstream upstream = await StartSlowUpstreamAsync();
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(200)), "--upstream", upstream.Address, "--concurrency", "4"];
@@ -116,7 +116,7 @@ public sealed partial class RunTests : IDisposable
 
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(command);
         Assert.Equal(0, exitCode);
-        Assert.Contains("done already", errors, StringComparison.Ordinal);
+        Assert.Contains("have a result already", errors, StringComparison.Ordinal);
         string[] lines = await File.ReadAllLinesAsync(_folder.File("in.output.jsonl"));
         Assert.Equal(200, lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()).Distinct().Count());
         Assert.Equal(200, lines.Length);
@@ -125,7 +125,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_stops_on_sigterm_and_goes_on()
+    public async Task Run_stops_on_sigterm_and_resumes()
     {
         await using FaultUpstream upstream = await StartSlowUpstreamAsync();
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(200)), "--upstream", upstream.Address, "--concurrency", "4"];
@@ -142,7 +142,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_keeps_a_second_one_out_of_its_files()
+    public async Task Run_locks_its_files_against_a_second_run()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(2)), "--upstream", upstream.Address];
@@ -158,9 +158,9 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Theory]
-    [InlineData("somebody's notes, with no line break")]
+    [InlineData("other notes, without a line break")]
     [InlineData("{\"a\":1}\n")]
-    public async Task Run_never_touches_a_file_that_is_not_its_own(string content)
+    public async Task Run_does_not_change_a_file_with_other_contents(string content)
     {
         string output = _folder.File("out.jsonl", content);
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl", Requests.File(2)), "--output", output]);
@@ -182,9 +182,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(2, (await File.ReadAllLinesAsync(output)).Length);
     }
 
-    /// <summary>Killed between the two renames of its end: the next one finishes them and sends nothing.</summary>
+    /// <summary>After a kill between the two renames at the end, the next run completes them and sends nothing.</summary>
     [Fact]
-    public async Task Run_finishes_an_end_that_was_cut_short()
+    public async Task Run_completes_an_interrupted_end()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" ? call.AnswerAsync(400, "{}") : call.OkAsync());
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(3)), "--upstream", upstream.Address];
@@ -199,9 +199,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(3, upstream.Attempts.Values.Sum());
     }
 
-    /// <summary>A file's problems are all told, however many.</summary>
+    /// <summary>There is no limit on the number of reported problems.</summary>
     [Fact]
-    public async Task Run_lists_more_problems_than_anybody_reads()
+    public async Task Run_reports_all_invalid_lines()
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl", string.Concat(Enumerable.Repeat("{\n", 3000)))]);
         Assert.Equal(2, exitCode);
@@ -211,7 +211,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_stops_on_ctrl_c_and_says_how_to_go_on()
+    public async Task Run_stops_on_ctrl_c_and_says_how_to_resume()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 3" && call.Attempt == 1 ? call.StallAsync() : call.OkAsync());
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(5)), "--upstream", upstream.Address, "--request-timeout", "1m"];
@@ -230,7 +230,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_does_not_go_on_with_an_input_that_was_changed()
+    public async Task Run_does_not_resume_with_a_changed_input()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 3" ? call.StallAsync() : call.OkAsync());
         string input = _folder.File("in.jsonl", Requests.File(3));
@@ -250,9 +250,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(before, await File.ReadAllTextAsync(partial));
     }
 
-    /// <summary>Results that may answer other lines than those in the file are not passed off as its results.</summary>
+    /// <summary>If the results may belong to other lines than those in the file, they do not become its result files.</summary>
     [Fact]
-    public async Task Run_notices_an_input_that_is_changed_under_it()
+    public async Task Run_notices_a_change_of_the_input_during_the_run()
     {
         string input = _folder.File("in.jsonl", Requests.File(3));
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
@@ -268,7 +268,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_sees_a_change_behind_a_link()
+    public async Task Run_notices_a_change_behind_a_symbolic_link()
     {
         string target = _folder.File("target.jsonl", Requests.File(3));
         string input = _folder.File("in.jsonl");
@@ -284,7 +284,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_does_not_mind_an_input_that_is_only_touched()
+    public async Task Run_accepts_an_input_whose_time_changes()
     {
         string input = _folder.File("in.jsonl", Requests.File(2));
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
@@ -296,7 +296,7 @@ public sealed partial class RunTests : IDisposable
         Assert.True(exitCode == 0, errors);
     }
 
-    /// <summary>The disk is full in the middle: nothing is lost, nothing is sent in vain, and it goes on by itself once there is room.</summary>
+    /// <summary>If the disk becomes full during a run, nothing is lost or sent twice, and the run resumes by itself when there is space.</summary>
     [SmallDiskFact]
     public async Task Run_waits_for_a_full_disk()
     {
@@ -323,7 +323,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_says_where_it_cannot_write()
+    public async Task Run_reports_a_file_that_it_cannot_write()
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(
             ["run", _folder.File("in.jsonl", Requests.File(1)), "--output", _folder.File("no/such/folder/out.jsonl")]);
@@ -332,9 +332,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
-    /// <summary>The service's files, to the byte, but for the ids that name a run.</summary>
+    /// <summary>The lines are identical except for their IDs.</summary>
     [Fact]
-    public async Task Run_writes_what_the_service_writes()
+    public async Task Run_writes_the_same_lines_as_the_service()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
         {
@@ -361,7 +361,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_tells_how_far_it_is_without_a_terminal()
+    public async Task Run_writes_progress_lines_without_a_terminal()
     {
         var time = new ManualTime();
         var work = new TaskCompletionSource<int>();
@@ -369,7 +369,7 @@ public sealed partial class RunTests : IDisposable
         var counts = new RequestCounts(1000, 200, 0);
         Task<int> shown = RunProgress.WriteLinesAsync(() => counts, () => null, work.Task, writer, time);
         counts = new RequestCounts(1000, 495, 5);
-        time.Move(RunProgress.LineEvery);
+        time.Move(RunProgress.LineInterval);
         while (writer.ToString().Length == 0)
         {
             await Task.Delay(5);
@@ -377,7 +377,7 @@ public sealed partial class RunTests : IDisposable
 
         work.SetResult(7);
         Assert.Equal(7, await shown);
-        Assert.Equal("500 of 1,000 lines, 5 failed, 30.0 a second, about 17 s left" + Environment.NewLine, writer.ToString());
+        Assert.Equal("500 of 1,000 lines, 5 failed, 30.0 per second, about 17 s left" + Environment.NewLine, writer.ToString());
     }
 
     [TerminalFact]
@@ -395,9 +395,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Contains("30 succeeded, 0 failed", shown, StringComparison.Ordinal);
     }
 
-    /// <summary>A log entry that is longer than a row takes the bar's place, and the bar is drawn anew below it: no part of it stays.</summary>
+    /// <summary>A log entry that is longer than a row replaces the bar, and the bar is drawn again below it. No part of the old bar remains.</summary>
     [TerminalFact]
-    public async Task What_is_logged_stands_above_the_bar()
+    public async Task Log_entries_are_written_above_the_bar()
     {
         int calls = 0;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
