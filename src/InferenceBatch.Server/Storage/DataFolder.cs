@@ -40,8 +40,7 @@ internal sealed class DataFolder : IDisposable
     public string TempPath => System.IO.Path.Combine(Path, "temp");
 
     /// <summary>Creates the folder if necessary, and locks it.</summary>
-    /// <exception cref="DataFolderInUseException">Another process uses it.</exception>
-    /// <exception cref="IOException">The folder cannot be created or written, or has other contents.</exception>
+    /// <exception cref="IOException">Another process uses the folder, it cannot be created or written, or it has other contents.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder cannot be created or written.</exception>
     public static DataFolder Open(string path, bool isDurable = true)
     {
@@ -136,7 +135,8 @@ internal sealed class DataFolder : IDisposable
         }
         catch (IOException) when (File.Exists(path))
         {
-            throw new DataFolderInUseException(folder, ReadProcessId(folder));
+            string process = ReadProcessId(folder) is { } id ? $" (process {id})" : "";
+            throw new IOException($"The data folder '{folder}' is in use by another inference-batch{process}. Stop that process, or use another folder with --data.");
         }
 
         try
