@@ -1,7 +1,7 @@
 using System.CommandLine;
 using InferenceBatch.Server.Cli;
 
-var root = new RootCommand("Batch inference on one machine: the Batch API as a local service, or a file in and two files out.")
+var root = new RootCommand("Batch inference on this machine: runs the Batch API as a local service, or processes one file.")
 {
     ServeCommand.Create(),
     RunCommand.Create(),

@@ -9,26 +9,26 @@ using Microsoft.AspNetCore.Routing;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>docs/openapi.yaml and the service, held together in both directions.</summary>
+/// <summary>Compares docs/openapi.yaml with the service in both directions.</summary>
 public sealed class ApiDocumentTests
 {
-    /// <summary>Answers that take a broken disk, a bug, a slow caller or a stopping service: tested where those are made.</summary>
-    private static readonly string[] s_elsewhere = [" 408", " 500", " 503", " 504", " 507"];
+    /// <summary>Responses that require a failing disk, a bug, a slow caller or a stopping service. Other tests cover them.</summary>
+    private static readonly string[] s_testedElsewhere = [" 408", " 500", " 503", " 504", " 507"];
 
     [Fact]
-    public async Task Every_route_and_method_is_described_and_the_other_way_round()
+    public async Task Routes_and_methods_of_service_and_document_are_the_same()
     {
         await using TestService service = await TestService.StartAsync();
-        IEnumerable<string> served = service.Routes.Where(route => !IsOfThePage(route)).SelectMany(route =>
+        IEnumerable<string> served = service.Routes.Where(route => !IsOfPage(route)).SelectMany(route =>
             route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
         Assert.Equal(ApiDocument.OfService.Operations.Order(StringComparer.Ordinal), served.Order(StringComparer.Ordinal));
     }
 
-    private static bool IsOfThePage(RouteEndpoint route) =>
+    private static bool IsOfPage(RouteEndpoint route) =>
         route.RoutePattern.RawText is "/" || route.RoutePattern.RawText!.StartsWith("/page/", StringComparison.Ordinal);
 
     [Fact]
-    public void The_document_is_whole()
+    public void The_document_is_complete()
     {
         var names = new List<string>();
         Visit(ApiDocument.OfService.Root, node =>
@@ -48,7 +48,7 @@ public sealed class ApiDocumentTests
         Assert.Equal(ApiDocument.OfService.Operations.Count(), names.Count);
     }
 
-    /// <summary>What the comparison would let pass, no test would find.</summary>
+    /// <summary>Other tests rely on this comparison, so it must find every difference.</summary>
     [Theory]
     [InlineData("GET", "/v1/files/{id}", 200, "\"status\":\"processed\"", "\"status\":\"processed\"", null)]
     [InlineData("GET", "/v1/files/{id}", 200, "\"status\":\"processed\"", "\"status\":\"uploaded\"", "/status")]
@@ -58,7 +58,7 @@ public sealed class ApiDocumentTests
     [InlineData("GET", "/v1/files/{id}", 200, "\"bytes\":3", "\"bytes\":3,\"more\":1", "/more")]
     [InlineData("GET", "/v1/files/{id}", 202, "", "", "202")]
     [InlineData("GET", "/v1/batches/{id}", 200, "", "", "request_counts")]
-    public void The_comparison_finds_what_differs(string method, string path, int status, string part, string changed, string? said)
+    public void The_comparison_finds_differences(string method, string path, int status, string part, string changed, string? said)
     {
         const string File = """{"id":"file-abcdefghijklmnopqrstuvwx","object":"file","bytes":3,"created_at":1,"expires_at":null,"filename":"a","purpose":"batch","status":"processed"}""";
         var headers = new Dictionary<string, string> { ["x-request-id"] = "req_abcdefghijklmnopqrstuvwx", ["Content-Type"] = "application/json" };
@@ -69,7 +69,7 @@ public sealed class ApiDocumentTests
     }
 
     [Fact]
-    public void The_comparison_looks_at_headers()
+    public void The_comparison_checks_headers()
     {
         var headers = new Dictionary<string, string> { ["Content-Type"] = "application/jsonl", ["x-request-id"] = "7", ["Accept-Ranges"] = "bytes", ["X-More"] = "1" };
         string problems = string.Join('\n', DocumentedHandler.Problems("GET", "/v1/files/x/content", 200, headers, null));
@@ -80,7 +80,7 @@ public sealed class ApiDocumentTests
     }
 
     [Fact]
-    public async Task Every_answer_that_is_listed_is_given()
+    public async Task Every_documented_response_occurs()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         await using TestService service = await TestService.StartAsync(settings => settings with { Engine = new EngineSettings { MaxFileBytes = 100_000 } });
@@ -142,7 +142,7 @@ public sealed class ApiDocumentTests
         string[] listed = [.. ApiDocument.OfService.Operations.SelectMany(operation => ApiDocument.OfService
             .Find(operation.Split(' ')[0], operation.Split(' ')[1]).Responses.Select(response => $"{operation} {response.Key}"))];
         HashSet<string> seen = [.. callers.SelectMany(caller => caller.Documented.Seen.Keys)];
-        Assert.DoesNotContain(listed, answer => !s_elsewhere.Any(answer.EndsWith) && !seen.Contains(answer));
+        Assert.DoesNotContain(listed, answer => !s_testedElsewhere.Any(answer.EndsWith) && !seen.Contains(answer));
 
         List<JsonElement> lines = await api.LinesAsync(ended.GetProperty("output_file_id"));
         Assert.Equal(2, lines.Count);
@@ -153,7 +153,7 @@ public sealed class ApiDocumentTests
     [InlineData("/v1/files", "GET, HEAD, POST")]
     [InlineData("/v1/batches/x", "GET, HEAD")]
     [InlineData("/v1/batches/x/cancel", "POST")]
-    public async Task Options_says_what_there_is(string path, string methods)
+    public async Task Options_returns_the_methods_of_a_route(string path, string methods)
     {
         await using TestService service = await TestService.StartAsync();
         using HttpResponseMessage response = await SendAsync(service.Api, "OPTIONS", path);
@@ -165,7 +165,7 @@ public sealed class ApiDocumentTests
     }
 
     [Fact]
-    public async Task Head_is_get_without_the_body()
+    public async Task Head_returns_the_headers_of_get()
     {
         await using TestService service = await TestService.StartAsync();
         string id = await service.Api.UploadAsync(Requests.File(1));
@@ -179,7 +179,7 @@ public sealed class ApiDocumentTests
         }
     }
 
-    /// <summary>The bodies of requests, too, are what the document says: what it takes is taken, what it refuses is refused.</summary>
+    /// <summary>The service accepts and refuses the same request bodies as the schema in the document.</summary>
     [Theory]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions","completion_window":"24h"}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/embeddings","completion_window":"24h","metadata":null,"webhook_url":null,"output_expires_after":null}""")]
@@ -190,7 +190,7 @@ public sealed class ApiDocumentTests
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":[]}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions","completion_window":"24h","output_expires_after":{"anchor":"created_at"}}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions","completion_window":"24h","output_expires_after":{"anchor":"created_at","seconds":3600.5}}""")]
-    public async Task A_request_is_taken_where_the_document_takes_it(string body)
+    public async Task The_service_accepts_the_same_request_bodies_as_the_document(string body)
     {
         await using TestService service = await TestService.StartAsync();
         body = body.Replace("FILE", await service.Api.UploadAsync(Requests.File(1)), StringComparison.Ordinal);

@@ -10,8 +10,8 @@ using Xunit.Abstractions;
 namespace InferenceBatch.Server.Tests;
 
 /// <summary>
-/// Mutated uploads, bodies, queries and heads at the running service: an answer as documented, always, and never one
-/// with 5xx. INFERENCE_BATCH_TEST_SEED gives a run again, INFERENCE_BATCH_TEST_ROUNDS makes it longer.
+/// Sends mutated uploads, bodies, queries and headers to the service. Every response must be as documented, and not 5xx.
+/// INFERENCE_BATCH_TEST_SEED repeats a run, and INFERENCE_BATCH_TEST_ROUNDS makes it longer.
 /// </summary>
 public sealed class ApiFuzzTests : IAsyncLifetime
 {
@@ -41,12 +41,12 @@ public sealed class ApiFuzzTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _output.WriteLine($"to see it again: INFERENCE_BATCH_TEST_SEED={s_seed}");
+        _output.WriteLine($"to repeat this run: INFERENCE_BATCH_TEST_SEED={s_seed}");
         _service = await TestService.StartAsync();
         _file = await _service.Api.UploadAsync(Requests.File(1));
     }
 
-    /// <summary>After each of the tests: nothing broke inside, whatever was answered.</summary>
+    /// <summary>Asserts after each test that the service logged no error.</summary>
     public async Task DisposeAsync()
     {
         await _service.Api.GetAsync("batches");
@@ -61,17 +61,17 @@ public sealed class ApiFuzzTests : IAsyncLifetime
             + "--b\r\nContent-Disposition: form-data; name=\"expires_after[anchor]\"\r\n\r\ncreated_at\r\n"
             + "--b\r\nContent-Disposition: form-data; name=\"expires_after[seconds]\"\r\n\r\n3600\r\n"
             + "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\nContent-Type: application/jsonl\r\n\r\n{}\n\r\n--b--\r\n";
-        int taken = 0;
+        int accepted = 0;
         for (int round = 0; round < s_rounds; round++)
         {
             byte[] body = Mutated(Body);
             string type = _dice.Next(8) == 0 ? Encoding.UTF8.GetString(Mutated("multipart/form-data; boundary=\"b\"")) : "multipart/form-data; boundary=b";
-            taken += await PostAsync("files", body, type) == 200 ? 1 : 0;
+            accepted += await PostAsync("files", body, type) == 200 ? 1 : 0;
         }
 
-        Assert.InRange(taken, s_rounds / 20, s_rounds * 19 / 20);
-        Assert.Equal(taken + 1, (await _service.Api.GetAsync("files")).GetProperty("data").GetArrayLength());
-        Assert.Equal(taken + 1, Directory.GetFiles(Path.Combine(_service.DataPath, "files")).Length);
+        Assert.InRange(accepted, s_rounds / 20, s_rounds * 19 / 20);
+        Assert.Equal(accepted + 1, (await _service.Api.GetAsync("files")).GetProperty("data").GetArrayLength());
+        Assert.Equal(accepted + 1, Directory.GetFiles(Path.Combine(_service.DataPath, "files")).Length);
         Assert.Empty(Directory.GetFiles(Path.Combine(_service.DataPath, "temp")));
     }
 
@@ -81,19 +81,19 @@ public sealed class ApiFuzzTests : IAsyncLifetime
         string body = $$$"""
             {"input_file_id":"{{{_file}}}","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"k":"v"},"webhook_url":"https://example.com/","output_expires_after":{"anchor":"created_at","seconds":3600}}
             """;
-        int taken = 0;
+        int accepted = 0;
         for (int round = 0; round < s_rounds; round++)
         {
             byte[] mutated = Mutated(body);
             if (await PostAsync("batches", mutated, "application/json") == 200)
             {
-                taken++;
+                accepted++;
                 IReadOnlyList<string> problems = ApiDocument.OfService.Check("CreateBatch", JsonDocument.Parse(mutated).RootElement);
-                Assert.True(problems.Count == 0, $"seed {s_seed}: taken, and wrong by the document: {string.Join('\n', problems)}\n{Encoding.UTF8.GetString(mutated)}");
+                Assert.True(problems.Count == 0, $"seed {s_seed}: accepted, but invalid according to the document: {string.Join('\n', problems)}\n{Encoding.UTF8.GetString(mutated)}");
             }
         }
 
-        Assert.InRange(taken, s_rounds / 20, s_rounds * 19 / 20);
+        Assert.InRange(accepted, s_rounds / 20, s_rounds * 19 / 20);
     }
 
     [Fact]
@@ -104,7 +104,7 @@ public sealed class ApiFuzzTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Heads() => await CheckAsync(() => Mutated(
+    public async Task Headers() => await CheckAsync(() => Mutated(
         "POST /v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: */*\r\nContent-Length: 2\r\n\r\n{}"));
 
     private async Task<int> PostAsync(string path, byte[] body, string type)
@@ -123,14 +123,14 @@ public sealed class ApiFuzzTests : IAsyncLifetime
         }
         catch (HttpRequestException exception) when (exception.InnerException is null)
         {
-            return 0; // HttpClient itself would not send such a type.
+            return 0; // HttpClient does not send such a content type.
         }
     }
 
-    /// <summary>Sends requests as they are, many at once: each gets an answer, where it is not whole after a while.</summary>
+    /// <summary>Sends many requests at the same time, as raw bytes. Each must get a response; an incomplete one gets it after a timeout.</summary>
     private async Task CheckAsync(Func<byte[]> make)
     {
-        // Line breaks alone are no beginning of a request: such a connection stands idle.
+        // Line breaks alone do not start a request, so such a connection would be idle.
         byte[][] requests = [.. Enumerable.Range(0, s_rounds).Select(_ => make()).Where(request => request.AsSpan().IndexOfAnyExcept("\r\n"u8) >= 0)];
         await using TestService service = await TestService.StartAsync(settings => settings with
         {
@@ -155,7 +155,7 @@ public sealed class ApiFuzzTests : IAsyncLifetime
             }
         });
         _output.WriteLine(string.Join(", ", statuses.OrderBy(status => status.Key).Select(status => $"{status.Key}: {status.Value}")));
-        Assert.True(statuses.Count >= 3, "The mutations are too tame to test anything.");
+        Assert.True(statuses.Count >= 3, "The mutations are too small to test anything.");
         Assert.Empty(service.Log.Errors);
     }
 
@@ -173,7 +173,7 @@ public sealed class ApiFuzzTests : IAsyncLifetime
                 case 1:
                     bytes.Insert(at, (byte)_dice.Next(256));
                     break;
-                case 2: // A stretch once more.
+                case 2: // Repeat a part.
                     int length = Math.Min(_dice.Next(60), bytes.Count - at);
                     bytes.InsertRange(_dice.Next(bytes.Count + 1), bytes.GetRange(at, length));
                     break;
@@ -189,6 +189,6 @@ public sealed class ApiFuzzTests : IAsyncLifetime
         return [.. bytes];
     }
 
-    private static int Number(string variable, int standard) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : standard;
+    private static int Number(string variable, int defaultValue) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : defaultValue;
 }

@@ -21,7 +21,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     public async Task DisposeAsync() => await _service.DisposeAsync();
 
     [Fact]
-    public async Task Create_answers_validating_and_the_object_of_the_document()
+    public async Task Create_returns_a_validating_batch_with_the_documented_fields()
     {
         string file = await _api.UploadAsync(Requests.File(2));
         JsonElement batch = await _api.CreateAsync(file);
@@ -76,7 +76,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions","completion_window":"24h","output_expires_after":{"anchor":"now","seconds":3600}}""", "output_expires_after.anchor", "invalid_value")]
     [InlineData("[1]", null, "invalid_json")]
     [InlineData("{", null, "invalid_json")]
-    public async Task Wrong_values_are_refused_at_once(string body, string? param, string code)
+    public async Task Invalid_values_are_refused_at_once(string body, string? param, string code)
     {
         string file = await _api.UploadAsync(Requests.File(1));
         body = body.Replace("FILE", file, StringComparison.Ordinal).Replace("KEY65", new string('k', 65), StringComparison.Ordinal);
@@ -88,7 +88,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task All_that_the_document_allows_is_taken()
+    public async Task Everything_that_the_document_allows_is_accepted()
     {
         string file = await _api.UploadAsync(Requests.File(1));
         var metadata = Enumerable.Range(0, 16).ToDictionary(i => $"{i}".PadLeft(64, 'k'), _ => new string('v', 512));
@@ -108,7 +108,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Result_files_are_no_input()
+    public async Task A_result_file_cannot_be_an_input_file()
     {
         JsonElement batch = await _api.EndAsync(await _api.SubmitAsync(Requests.File(1)));
         string body = $$"""{"input_file_id":{{batch.GetProperty("output_file_id").GetRawText()}},"endpoint":"/v1/chat/completions","completion_window":"24h"}""";
@@ -116,7 +116,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Unknown_and_finished_batches()
+    public async Task Unknown_batches_are_404_and_finished_batches_cannot_be_cancelled()
     {
         Assert.Equal("not_found", (await _api.GetAsync("batches/batch_none", 404)).GetProperty("error").GetProperty("code").GetString());
         await _api.CancelAsync("batch_none", 404);
@@ -131,7 +131,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     [InlineData("batches?limit=101", "limit")]
     [InlineData("batches?limit=x", "limit")]
     [InlineData("batches?after=batch_none", "after")]
-    public async Task Wrong_pages_are_refused(string path, string param) =>
+    public async Task Invalid_paging_is_refused(string path, string param) =>
         Assert.Equal(param, (await _api.GetAsync(path, 400)).GetProperty("error").GetProperty("param").GetString());
 
     [Theory]
@@ -142,7 +142,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     [InlineData("PUT", "/v1/batches", 405, "method_not_allowed")]
     [InlineData("DELETE", "/v1/batches/batch_x", 405, "method_not_allowed")]
     [InlineData("POST", "/v1/batches", 415, "unsupported_media_type")]
-    public async Task Errors_of_the_server_itself_are_json(string method, string path, int status, string code)
+    public async Task Errors_before_the_routes_are_json(string method, string path, int status, string code)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = method == "POST" ? new StringContent("{}", Encoding.UTF8, "text/plain") : null };
         using HttpResponseMessage response = await _api.Http.SendAsync(request);
@@ -150,7 +150,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Oversized_heads_and_bodies_get_json_too()
+    public async Task Oversized_headers_urls_and_bodies_get_a_json_error()
     {
         using var large = new HttpRequestMessage(HttpMethod.Get, "batches");
         large.Headers.Add("x-large", new string('x', 100_000));
@@ -162,7 +162,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Health_and_models()
+    public async Task Health_and_models_are_returned()
     {
         Assert.Equal("ready", (await _api.GetAsync("/healthz")).GetProperty("status").GetString());
         JsonElement models = await _api.GetAsync("models");
@@ -171,7 +171,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_upstream_that_does_not_list_its_models_is_given_up()
+    public async Task An_upstream_that_does_not_list_its_models_in_time_is_504()
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();
@@ -187,7 +187,7 @@ public sealed class BatchRouteTests : IAsyncLifetime
     [InlineData("""{"\ud800":1,"input_file_id":"f"}""")]
     [InlineData("""{"input_file_id":"f","metadata":{"\ud800":"x"}}""")]
     [InlineData("""{"input_file_id":"f","metadata":{"k":"\udc00"}}""")]
-    public async Task Half_a_surrogate_pair_is_a_400_wherever_it_stands(string body) =>
+    public async Task Half_a_surrogate_pair_anywhere_is_400(string body) =>
         Assert.Equal("invalid_json", (await PostAsync(body, 400)).GetProperty("error").GetProperty("code").GetString());
 
     private async Task<JsonElement> PostAsync(string body, int status)

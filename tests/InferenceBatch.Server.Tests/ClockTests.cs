@@ -3,7 +3,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Clocks that are set while batches run.</summary>
+/// <summary>Changes of the system clock while batches run.</summary>
 public sealed class ClockTests : IAsyncDisposable
 {
     private readonly ManualTime _time = new();
@@ -16,7 +16,7 @@ public sealed class ClockTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_clock_that_is_set_past_the_windows_end_expires_the_batch()
+    public async Task A_clock_set_past_the_end_of_the_window_expires_the_batch()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         await using TestService service = await StartAsync(upstream);
@@ -32,7 +32,7 @@ public sealed class ClockTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_clock_that_is_set_back_lengthens_no_wait_and_no_time_runs_backwards()
+    public async Task A_clock_that_is_set_back_does_not_lengthen_waits_or_reverse_times()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Attempt == 1
             ? call.AnswerAsync(429, "{}", headers: ("Retry-After", "30")) : call.OkAsync());
@@ -49,7 +49,7 @@ public sealed class ClockTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task A_clock_that_was_set_back_before_the_start_lets_the_batch_go_on()
+    public async Task A_batch_resumes_after_the_clock_was_set_back()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
         {

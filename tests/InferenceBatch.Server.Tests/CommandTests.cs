@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>The command line, as a process.</summary>
+/// <summary>The command line of the service, run as a process.</summary>
 public sealed class CommandTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -13,7 +13,7 @@ public sealed class CommandTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task Serve_listens_where_it_says_and_stops_on_sigterm()
+    public async Task Serve_prints_its_address_and_stops_on_sigterm()
     {
         using ServerProcess server = await ServerProcess.ServeAsync(_folder.Path);
         using var api = new ApiCaller(server.Address);
@@ -31,7 +31,7 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_port_in_use_is_said()
+    public async Task A_port_in_use_is_reported()
     {
         using ServerProcess server = await ServerProcess.ServeAsync(_folder.Path);
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(
@@ -39,17 +39,17 @@ public sealed class CommandTests : IDisposable
         Assert.Equal(2, exitCode);
         string[] lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(2, lines.Length);
-        Assert.Contains("starts, process", lines[0], StringComparison.Ordinal);
+        Assert.Contains("Starting inference-batch", lines[0], StringComparison.Ordinal);
         string line = lines[1];
         Assert.StartsWith("inference-batch: ", line, StringComparison.Ordinal);
         Assert.Contains(server.Address.Port.ToString(CultureInfo.InvariantCulture), line, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("--urls", "http://0.0.0.0:0", "needs an API key")]
-    [InlineData("--urls", "http://*:0", "needs an API key")]
-    [InlineData("--urls", "http://[::]:0", "needs an API key")]
-    [InlineData("--urls", "http://127.0.0.1:0;http://192.0.2.1:0", "needs an API key")]
+    [InlineData("--urls", "http://0.0.0.0:0", "requires an API key")]
+    [InlineData("--urls", "http://*:0", "requires an API key")]
+    [InlineData("--urls", "http://[::]:0", "requires an API key")]
+    [InlineData("--urls", "http://127.0.0.1:0;http://192.0.2.1:0", "requires an API key")]
     [InlineData("--urls", "ftp://127.0.0.1:0", "http://")]
     [InlineData("--upstream", "nonsense", "'nonsense'")]
     [InlineData("--upstream", "echo?speed=1", "'speed'")]
@@ -60,7 +60,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("--log-format", "xml", "'xml'")]
     [InlineData("--log-level", "loud", "'loud'")]
     [InlineData("--webhook-secret-env", "HOME", "whsec_")]
-    public async Task Wrong_options_are_2_and_said(string option, string value, string said)
+    public async Task Invalid_options_are_reported_with_exit_code_2(string option, string value, string said)
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["serve", "--data", _folder.Path, option, value]);
         Assert.Equal(2, exitCode);
@@ -71,15 +71,15 @@ public sealed class CommandTests : IDisposable
     [InlineData("--data", "serve", "--data", "")]
     [InlineData("INPUT.jsonl", "run", "")]
     [InlineData("--output", "run", "in.jsonl", "--output", "")]
-    public async Task An_empty_value_is_2_and_said(string said, params string[] arguments)
+    public async Task An_empty_value_is_reported_with_exit_code_2(string said, params string[] arguments)
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(arguments);
         Assert.Equal(2, exitCode);
-        Assert.Contains($"{said}: a value is wanted", Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        Assert.Contains($"{said}: the value must not be empty", Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Without_a_home_the_data_folder_has_to_be_named()
+    public async Task Without_a_home_folder_data_is_required()
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["serve", "--urls", "http://127.0.0.1:0"], ("HOME", _folder.File("none")), ("XDG_STATE_HOME", ""));
         Assert.Equal(2, exitCode);
@@ -87,7 +87,7 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Options_come_from_the_environment_too()
+    public async Task Options_can_be_set_in_the_environment()
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(
             ["serve", "--data", _folder.Path], ("INFERENCE_BATCH_COMPLETION_WINDOW", "soon"), ("INFERENCE_BATCH_MAX_ATTEMPTS", "many"), ("INFERENCE_BATCH_ALLOW_INSECURE_WEBHOOKS", "perhaps"));
@@ -97,9 +97,9 @@ public sealed class CommandTests : IDisposable
         Assert.Contains("'perhaps'", errors, StringComparison.Ordinal);
     }
 
-    /// <summary>Structured, and free of what nobody may read there: prompts, answers, keys, a receiver's secret address.</summary>
+    /// <summary>JSON log entries contain no prompts, answers, keys or secret addresses of receivers.</summary>
     [Fact]
-    public async Task Json_logs_are_lines_of_json_and_hold_no_secret()
+    public async Task Json_log_entries_are_lines_of_json_without_secrets()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) =>
         {
@@ -131,7 +131,7 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
-    public async Task The_log_level_is_the_least_that_is_logged()
+    public async Task The_log_level_is_the_lowest_level_that_is_logged()
     {
         using ServerProcess server = await ServerProcess.ServeAsync(_folder.Path, "--log-level", "warning");
         using var api = new ApiCaller(server.Address);
@@ -141,7 +141,7 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Keys_of_the_environment_are_asked_for()
+    public async Task Keys_from_the_environment_are_required()
     {
         using ServerProcess server = ServerProcess.Start(
             ["serve", "--urls", "http://127.0.0.1:0", "--data", _folder.Path, "--api-key-env", "TEST_KEYS"], ("TEST_KEYS", "one, two"));

@@ -3,7 +3,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>A web page must not reach a service without keys through its reader's browser.</summary>
+/// <summary>Web pages of other sites must not reach a service without keys through a browser.</summary>
 public sealed class CrossOriginGuardTests
 {
     [Theory]
@@ -23,7 +23,7 @@ public sealed class CrossOriginGuardTests
     [InlineData("GET", "[::1]:8421", null, null, null, null)]
     [InlineData("GET", "my-machine", null, null, null, null)]
     [InlineData("GET", "host.docker.internal:8421", null, null, null, null)]
-    public async Task Browsers_and_names_are_looked_at(string method, string? host, string? origin, string? site, string? mode, string? code)
+    public async Task Requests_from_other_sites_and_host_names_are_refused(string method, string? host, string? origin, string? site, string? mode, string? code)
     {
         await using TestService service = await TestService.StartAsync();
         using HttpRequestMessage request = Request(method, host, origin?.Replace("HERE", service.Address.GetLeftPart(UriPartial.Authority), StringComparison.Ordinal), site, mode);

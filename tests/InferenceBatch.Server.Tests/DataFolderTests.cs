@@ -3,7 +3,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>What <c>--data</c> may name: a folder of the service's own, and nothing else is touched.</summary>
+/// <summary>The folders that <c>--data</c> accepts. The service leaves other folders unchanged.</summary>
 [UnsupportedOSPlatform("windows")]
 public sealed class DataFolderTests : IDisposable
 {
@@ -14,7 +14,7 @@ public sealed class DataFolderTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task A_folder_that_was_taken_away_does_not_break_the_stop()
+    public async Task The_service_stops_cleanly_if_its_folder_was_moved()
     {
         TestService service = await TestService.StartAsync(folder: _folder);
         string away = _folder.Path + "-away";
@@ -31,7 +31,7 @@ public sealed class DataFolderTests : IDisposable
     [InlineData("lock", false)]
     [InlineData(".profile", true)]
     [InlineData("batches/old/x", false)]
-    public async Task A_folder_of_somebodys_own_is_refused_and_untouched(string file, bool isDetached)
+    public async Task A_folder_with_other_contents_is_refused_and_unchanged(string file, bool isDetached)
     {
         string path = _folder.File(file);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -51,7 +51,7 @@ public sealed class DataFolderTests : IDisposable
     [InlineData("temp")]
     [InlineData("files")]
     [InlineData("batches")]
-    public async Task A_link_in_the_place_of_a_folder_is_refused(string name)
+    public async Task A_symbolic_link_instead_of_a_folder_is_refused(string name)
     {
         await (await TestService.StartAsync(folder: _folder)).DisposeAsync();
         using var other = new TempFolder();
@@ -63,7 +63,7 @@ public sealed class DataFolderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_start_deletes_the_leftovers_of_uploads_and_nothing_else()
+    public async Task A_start_deletes_only_the_remains_of_uploads()
     {
         await (await TestService.StartAsync(folder: _folder)).DisposeAsync();
         string[] own = [$"{Guid.NewGuid():N}.part", "file-0123456789abcdefghijABCD"];
@@ -73,13 +73,13 @@ public sealed class DataFolderTests : IDisposable
         Assert.Equal(foreign.Order(), Directory.GetFiles(_folder.File("temp")).Select(Path.GetFileName).Order());
     }
 
-    /// <summary>A first start may be cut short at any instant, by a port that is taken too.</summary>
+    /// <summary>A first start may be interrupted at any time, for example because the port is in use.</summary>
     [Theory]
     [InlineData("server.log")]
     [InlineData("server.log,server.port,lock")]
     [InlineData("server.log,lock,process-id,files/")]
     [InlineData("lock,files/,batches/,temp/,lost+found/")]
-    public async Task A_start_that_was_cut_short_is_begun_again(string left)
+    public async Task A_folder_of_an_interrupted_start_is_accepted(string left)
     {
         foreach (string name in left.Split(','))
         {

@@ -6,17 +6,17 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>docs/service.md, docs/local-servers.md and packaging/ say what the program does.</summary>
+/// <summary>Compares docs/service.md, docs/local-servers.md and packaging/ with the program.</summary>
 public sealed partial class DocumentTests
 {
     private static readonly string s_root = Path.GetFullPath(Path.Combine(Folder(), "..", ".."));
 
     [Fact]
-    public async Task The_page_has_every_option_with_its_default()
+    public async Task The_document_has_every_option_with_its_default()
     {
         (_, string help, _) = await ServerProcess.RunAsync(["serve", "--help"]);
         Dictionary<string, string> options = HelpOption().Matches(help).ToDictionary(match => match.Groups[1].Value, match => DefaultOf(match.Groups[2].Value));
-        // Where the user's state folder is depends on the user.
+        // The default folder depends on the user.
         options["--data"] = "the user's state folder";
         Assert.Equal(15, options.Count);
         Assert.Equal(options, PageOption().Matches(Read("docs/service.md")).ToDictionary(match => match.Groups[1].Value, match => match.Groups[2].Value.Trim().Trim('`')));
@@ -27,7 +27,7 @@ public sealed partial class DocumentTests
     [InlineData("packaging/Containerfile")]
     [InlineData("docs/service.md")]
     [InlineData("docs/local-servers.md")]
-    public async Task Options_and_variables_that_are_named_are_there(string path)
+    public async Task Mentioned_options_and_variables_exist(string path)
     {
         (_, string help, _) = await ServerProcess.RunAsync(["serve", "--help"]);
         string[] named = [.. Variable().Matches(Read(path)).Select(match => match.Value).Distinct()];
@@ -40,7 +40,7 @@ public sealed partial class DocumentTests
     }
 
     [Fact]
-    public void The_page_has_every_instrument()
+    public void The_document_has_every_instrument()
     {
         var published = new List<string>();
         using var listener = new MeterListener

@@ -20,7 +20,7 @@ public sealed class FileRouteTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _service.DisposeAsync();
 
-    /// <summary>That the disk failed is not the caller's fault, who would give up on a 400.</summary>
+    /// <summary>A failed disk is not an error of the caller, which would not retry a 400.</summary>
     [Fact]
     public async Task A_file_that_cannot_be_stored_is_507()
     {
@@ -37,7 +37,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Upload_answers_the_file_object_of_the_document()
+    public async Task Upload_returns_the_documented_fields()
     {
         JsonElement file = await PostAsync(200, ("file", "in.jsonl", "{}\n"), ("purpose", null, "batch"));
         Assert.Equal(
@@ -55,7 +55,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     [InlineData("in.txt", "batch", "file", "invalid_value")]
     [InlineData("in.jsonl", "fine-tune", "purpose", "invalid_value")]
     [InlineData("in.jsonl", "", "purpose", "missing_required_parameter")]
-    public async Task A_wrong_upload_is_refused(string name, string purpose, string param, string code)
+    public async Task An_invalid_upload_is_refused(string name, string purpose, string param, string code)
     {
         AssertError(await PostAsync(400, ("purpose", null, purpose), ("file", name, "{}\n")), param, code);
         AssertNothingKept();
@@ -77,7 +77,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_long_name_of_emoji_is_cut_between_two()
+    public async Task A_long_name_of_emoji_is_cut_between_characters()
     {
         string name = string.Concat(Enumerable.Repeat("😀", 200)) + ".jsonl";
         string head = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
@@ -91,9 +91,9 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_upload_over_the_limit_is_413_before_it_is_all_sent()
+    public async Task An_upload_over_the_limit_is_413_before_it_is_sent_completely()
     {
-        // A raw socket: HttpClient reads no answer before it has sent everything.
+        // A raw socket, because HttpClient reads a response only after it has sent the whole body.
         using var socket = new TcpClient();
         await socket.ConnectAsync(_service.Address.Host, _service.Address.Port);
         NetworkStream stream = socket.GetStream();
@@ -114,7 +114,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_length_over_the_limit_is_413()
+    public async Task A_content_length_over_the_limit_is_413()
     {
         AssertError(await PostAsync(413, ("purpose", null, "batch"), ("file", "in.jsonl", new string('x', 1_200_000))), "file", "file_too_large");
         AssertNothingKept();
@@ -144,7 +144,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     [InlineData("3599", 400)]
     [InlineData("2592001", 400)]
     [InlineData("soon", 400)]
-    public async Task Expiry_is_bounded(string seconds, int status)
+    public async Task Expiry_must_be_within_its_limits(string seconds, int status)
     {
         JsonElement answer = await PostAsync(
             status, ("purpose", null, "batch"), ("file", "in.jsonl", "{}\n"),
@@ -162,7 +162,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Content_is_the_bytes_that_were_sent_whole_or_in_parts()
+    public async Task Content_returns_the_uploaded_bytes_or_a_range_of_them()
     {
         byte[] bytes = [0xEF, 0xBB, 0xBF, .. Encoding.UTF8.GetBytes("{\"a\":\"😀\"}\r\n\n{}")];
         string id = await _api.UploadAsync(bytes);
@@ -176,7 +176,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_range_of_other_bytes_gets_the_whole()
+    public async Task A_range_with_another_etag_returns_the_whole_file()
     {
         string id = await _api.UploadAsync("{}\n");
         using var request = new HttpRequestMessage(HttpMethod.Get, $"files/{id}/content");
@@ -207,7 +207,7 @@ public sealed class FileRouteTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Delete_answers_and_deletes()
+    public async Task Delete_deletes_the_file_and_confirms_it()
     {
         string id = await _api.UploadAsync("{}\n");
         using HttpResponseMessage response = await _api.Http.DeleteAsync($"files/{id}");

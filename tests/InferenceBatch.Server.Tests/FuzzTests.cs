@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Whatever a file holds, its batch ends, and every line of a valid one is answered once.</summary>
+/// <summary>The batch of any file ends, and every line of a valid file gets exactly one result.</summary>
 public sealed class FuzzTests(ITestOutputHelper log)
 {
     private static readonly string[] s_bodies =
@@ -22,10 +22,10 @@ public sealed class FuzzTests(ITestOutputHelper log)
     ];
 
     [Fact]
-    public async Task Any_file_comes_to_an_end()
+    public async Task The_batch_of_any_file_ends()
     {
         int seed = int.TryParse(Environment.GetEnvironmentVariable("INFERENCE_BATCH_TEST_SEED"), out int given) ? given : Environment.TickCount;
-        int rounds = int.TryParse(Environment.GetEnvironmentVariable("INFERENCE_BATCH_TEST_ROUNDS"), out int wanted) ? wanted * 20 : 60;
+        int rounds = int.TryParse(Environment.GetEnvironmentVariable("INFERENCE_BATCH_TEST_ROUNDS"), out int factor) ? factor * 20 : 60;
         log.WriteLine($"seed {seed}, {rounds} rounds");
         var dice = new Random(seed);
         await using TestService service = await TestService.StartAsync();

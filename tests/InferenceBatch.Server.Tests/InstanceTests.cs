@@ -3,13 +3,13 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>By what a caller knows the service again that has its batches.</summary>
+/// <summary>The header by which a client recognizes the service that has its batches.</summary>
 public sealed class InstanceTests
 {
     private const string Header = "x-inference-batch-instance";
 
     [Fact]
-    public async Task It_is_the_same_on_another_port_after_a_restart_and_another_for_another_folder()
+    public async Task The_instance_stays_the_same_after_a_restart_and_differs_for_another_folder()
     {
         using var folder = new TempFolder();
         (string first, Uri before) = await AskAsync(folder);
@@ -21,7 +21,7 @@ public sealed class InstanceTests
     }
 
     [Fact]
-    public async Task Every_answer_says_it_with_no_key_too()
+    public async Task Every_response_has_the_instance_also_without_a_key()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1"] });
         var seen = new HashSet<string>();
@@ -37,7 +37,7 @@ public sealed class InstanceTests
     }
 
     [Fact]
-    public void A_database_of_an_earlier_version_gets_one_and_keeps_it()
+    public void A_database_of_an_earlier_version_gets_an_instance_and_keeps_it()
     {
         using var folder = new TempFolder();
         string path = folder.File("batches.db");
@@ -46,19 +46,19 @@ public sealed class InstanceTests
             database.Execute("DROP TABLE instance");
         }
 
-        string? made;
+        string? created;
         using (Database database = Database.Open(path))
         {
-            made = database.Instance;
+            created = database.Instance;
         }
 
         using Database again = Database.Open(path);
-        Assert.NotNull(made);
-        Assert.Equal(made, again.Instance);
+        Assert.NotNull(created);
+        Assert.Equal(created, again.Instance);
     }
 
     [Fact]
-    public async Task A_database_begun_anew_is_another_service()
+    public async Task A_new_database_is_another_instance()
     {
         using var folder = new TempFolder();
         string first = (await AskAsync(folder)).Instance;

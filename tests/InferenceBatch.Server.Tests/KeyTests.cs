@@ -11,7 +11,7 @@ public sealed class KeyTests
     [InlineData("")]
     [InlineData("key-3")]
     [InlineData("key-1,key-2")]
-    public async Task Without_a_known_key_everything_is_401(string? key)
+    public async Task Without_a_valid_key_every_route_is_401(string? key)
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1", "key-2"] });
         using var api = new ApiCaller(service.Address, key);
@@ -26,7 +26,7 @@ public sealed class KeyTests
     }
 
     [Fact]
-    public async Task Each_key_sees_its_own_alone()
+    public async Task Each_key_sees_only_its_own_files_and_batches()
     {
         using var folder = new TempFolder();
         string file, id, output;
@@ -61,9 +61,9 @@ public sealed class KeyTests
         await same.Http.GetStringAsync($"files/{output}/content");
     }
 
-    /// <summary>Every route that takes an id, as the document lists them: another's is answered as one that never was.</summary>
+    /// <summary>Tests every route of the document that has an ID.</summary>
     [Fact]
-    public async Task What_is_anothers_is_answered_as_if_it_were_not_there()
+    public async Task Objects_of_another_key_are_404_like_unknown_ones()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 1" ? call.OkAsync() : call.StallAsync());
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1", "key-2"], Upstream = upstream.Address });
@@ -90,7 +90,7 @@ public sealed class KeyTests
             await second.GetAsync($"{list}?after={(list == "files" ? files[0] : done)}", 400);
         }
 
-        await second.GetAsync("models", 502); // Nobody's own: the same for all, here an upstream that has none.
+        await second.GetAsync("models", 502); // The models do not belong to a key. This upstream has none.
         Assert.Equal("in_progress", (await first.GetAsync($"batches/{running}")).GetProperty("status").GetString());
         Assert.Equal(3, (await first.GetAsync("files")).GetProperty("data").GetArrayLength());
 

@@ -4,15 +4,15 @@ using Xunit.Abstractions;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>SIGKILL at random instants of upload, validating, running, finalizing, cancelling, expiring and deleting.</summary>
+/// <summary>SIGKILL at random times during upload, validation, run, finalization, cancellation, expiry and deletion.</summary>
 public sealed class KillTests(ITestOutputHelper log)
 {
     [Fact]
-    public Task Thirty_kills_lose_nothing_and_do_nothing_twice() => RunAsync(30);
+    public Task Thirty_kills_lose_and_repeat_nothing() => RunAsync(30);
 
     [Fact]
     [Trait("Category", "Long")]
-    public Task Three_hundred_kills_lose_nothing_and_do_nothing_twice() => RunAsync(300 * Seed.Rounds);
+    public Task Three_hundred_kills_lose_and_repeat_nothing() => RunAsync(300 * Seed.Rounds);
 
     private Task RunAsync(int rounds)
     {

@@ -6,7 +6,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Each limit of docs/openapi.yaml, at it and one past it.</summary>
+/// <summary>Each limit of docs/openapi.yaml: the maximum is accepted, and one more is refused.</summary>
 public sealed class LimitTests : IAsyncLifetime
 {
     private const int MaxFileBytes = 1_000_000;
@@ -23,7 +23,7 @@ public sealed class LimitTests : IAsyncLifetime
     public async Task DisposeAsync() => await _service.DisposeAsync();
 
     [Fact]
-    public void The_limits_of_files_are_the_documents()
+    public void The_limits_of_files_are_the_documented_ones()
     {
         var settings = new EngineSettings();
         Assert.Equal((50_000, 209_715_200L, TimeSpan.FromHours(24)), (settings.MaxRequests, settings.MaxFileBytes, settings.CompletionWindow));
@@ -37,7 +37,7 @@ public sealed class LimitTests : IAsyncLifetime
     [InlineData(0, 0, 0, 200)]
     public async Task Metadata(int pairs, int key, int value, int status)
     {
-        // Characters, not UTF-16 units: an emoji is one.
+        // Counts characters, not UTF-16 units: an emoji is one.
         string Text(int length, string end) => string.Concat(Enumerable.Repeat("😀", Math.Max(0, length - end.Length))) + end;
         var metadata = Enumerable.Range(10, pairs).ToDictionary(i => Text(key, i.ToString(CultureInfo.InvariantCulture)), _ => Text(value, ""));
         await AssertCreateAsync(new { metadata }, status, "metadata");
@@ -110,7 +110,7 @@ public sealed class LimitTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(63, 200)] // With the object around it 64 levels.
+    [InlineData(63, 200)] // 64 levels with the enclosing object.
     [InlineData(64, 400)]
     [InlineData(200_000, 400)]
     public async Task Depth_of_a_json_body(int depth, int status) =>
@@ -123,11 +123,11 @@ public sealed class LimitTests : IAsyncLifetime
     [InlineData("\"x\":1e")]
     [InlineData("\"x\":01")]
     [InlineData("\"x\":\"\0\"")]
-    public async Task A_bomb_or_a_riddle_is_400(string field) =>
+    public async Task Duplicate_fields_and_invalid_json_are_400(string field) =>
         Assert.Equal("invalid_json", (await PostAsync(CreateBody(await _api.UploadAsync(Requests.File(1)), field), 400)).GetProperty("error").GetProperty("code").GetString());
 
     [Fact]
-    public async Task Numbers_beyond_all_bounds_are_no_harm()
+    public async Task Huge_numbers_do_no_harm()
     {
         string file = await _api.UploadAsync(Requests.File(1));
         await PostAsync(CreateBody(file, "\"x\":" + new string('9', 100_000)), 200);
@@ -172,7 +172,7 @@ public sealed class LimitTests : IAsyncLifetime
         Assert.Equal("more_issues", errors[10_000].GetProperty("code").GetString());
         Assert.StartsWith("2,345 more", errors[10_000].GetProperty("message").GetString(), StringComparison.Ordinal);
 
-        // Nothing is left out of a list, whatever its pages hold.
+        // The pages together list every batch.
         var listed = new List<string>();
         string after = "";
         int pages = 0;

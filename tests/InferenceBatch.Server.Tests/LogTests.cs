@@ -6,14 +6,14 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>A life cycle full of secrets and mishaps, and a log that holds none of the former.</summary>
+/// <summary>Runs a life cycle with secrets and errors. The log must not contain the secrets.</summary>
 public sealed class LogTests
 {
     private const string Key = "sk-SECRET-api-key";
     private const string UpstreamKey = "sk-SECRET-upstream-key";
 
     [Fact]
-    public async Task The_log_holds_no_prompt_no_answer_no_key_and_no_name()
+    public async Task The_log_contains_no_prompt_answer_key_or_name()
     {
         using var folder = new TempFolder();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
@@ -44,9 +44,9 @@ public sealed class LogTests
             failed = await CreateAsync(api, await UploadAsync(api, "SECRET-no-json\n{\"custom_id\":\"SECRET-id\"}"), 200);
             await api.EndAsync(failed);
             await CreateAsync(api, "file-SECRET", 400);
-            await MishapsAsync(api, server.Address);
+            await CauseErrorsAsync(api, server.Address);
 
-            // Its disk fails: what it says of that must not name what the caller sent either.
+            // The log entries for a failing disk must not contain the text of callers either.
             string output = batch.GetProperty("output_file_id").GetString()!;
             File.Delete(Path.Combine(folder.Path, "files", output));
             await api.GetAsync($"files/{output}/content?offset=0&SECRET-query=1", 507);
@@ -82,7 +82,7 @@ public sealed class LogTests
         return status == 200 ? answer.GetProperty("id").GetString()! : "";
     }
 
-    private static async Task MishapsAsync(ApiCaller api, Uri service)
+    private static async Task CauseErrorsAsync(ApiCaller api, Uri service)
     {
         await api.GetAsync("files/SECRET-path", 404);
         await api.GetAsync("SECRET-route", 404);

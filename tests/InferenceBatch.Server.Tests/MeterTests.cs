@@ -5,14 +5,14 @@ using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Tests that count what the whole process counts run alone.</summary>
+/// <summary>The counters are shared by the whole process, so these tests do not run in parallel with others.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class MeterCollection
 {
     public const string Name = "meters";
 }
 
-/// <summary>What a collector sees under the meter <c>InferenceBatch.Server</c>.</summary>
+/// <summary>The values that a collector of the meter <c>InferenceBatch.Server</c> gets.</summary>
 [Collection(MeterCollection.Name)]
 public sealed class MeterTests : IDisposable
 {
@@ -36,7 +36,7 @@ public sealed class MeterTests : IDisposable
     public void Dispose() => _listener.Dispose();
 
     [Fact]
-    public async Task A_batch_is_counted()
+    public async Task The_attempts_of_a_batch_are_counted()
     {
         var last = new TaskCompletionSource();
         async Task WaitAsync(FaultUpstream.Call call)
@@ -57,7 +57,7 @@ public sealed class MeterTests : IDisposable
         {
             string id = await service.Api.SubmitAsync(Requests.File(5));
             await service.Api.DoneAsync(id, 4);
-            // One who comes in the middle is told how it stands, not what has changed since.
+            // A collector that starts during a batch gets the current values.
             Assert.Equal((1, 1), (Observed("inference_batch.lines.waiting"), Observed("inference_batch.requests.in_flight")));
             last.SetResult();
             await service.Api.EndAsync(id);
@@ -75,7 +75,7 @@ public sealed class MeterTests : IDisposable
     }
 
     [Fact]
-    public async Task Lines_that_a_cancel_ends_wait_no_more()
+    public async Task Cancelled_lines_are_not_counted_as_waiting()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         await using (TestService service = await TestService.StartAsync(settings => settings with
@@ -95,7 +95,7 @@ public sealed class MeterTests : IDisposable
     }
 
     [Fact]
-    public async Task Webhooks_are_counted()
+    public async Task Webhook_deliveries_are_counted()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, before) =>
         {

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>OpenAI's npm client (tests/compat) against the built service, started as processes.</summary>
+/// <summary>Runs OpenAI's npm client (tests/compat) against the built service as processes.</summary>
 public sealed class NodeClientTests(ITestOutputHelper log)
 {
     [NodeFact]

@@ -10,7 +10,7 @@ using OpenAI.Files;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>OpenAI's own .NET package through the whole life of files and batches.</summary>
+/// <summary>Runs OpenAI's .NET package through the life cycle of files and batches.</summary>
 public sealed class OfficialClientTests
 {
     [Fact]
@@ -51,10 +51,10 @@ public sealed class OfficialClientTests
         await using TestService service = await TestService.StartAsync();
         (OpenAIFileClient files, BatchClient batches) = Clients(service);
         OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(1)), "in.jsonl", FileUploadPurpose.Batch);
-        var made = new List<string>();
+        var created = new List<string>();
         for (int i = 0; i < 5; i++)
         {
-            made.Insert(0, (await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false)).BatchId);
+            created.Insert(0, (await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false)).BatchId);
         }
 
         var listed = new List<string>();
@@ -65,7 +65,7 @@ public sealed class OfficialClientTests
             listed.AddRange(Parse(page).GetProperty("data").EnumerateArray().Select(batch => batch.GetProperty("id").GetString()!));
         }
 
-        Assert.Equal(made, listed);
+        Assert.Equal(created, listed);
         Assert.Equal(3, pages);
     }
 
@@ -92,7 +92,7 @@ public sealed class OfficialClientTests
     }
 
     [Fact]
-    public async Task A_window_that_ends_expires_the_batch()
+    public async Task The_end_of_the_window_expires_the_batch()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 1" ? call.OkAsync() : call.StallAsync());
         var time = new ManualTime();
@@ -110,7 +110,7 @@ public sealed class OfficialClientTests
     }
 
     [Fact]
-    public async Task A_wrong_file_fails_the_batch_with_its_lines()
+    public async Task An_invalid_file_fails_the_batch_with_line_errors()
     {
         await using TestService service = await TestService.StartAsync();
         (OpenAIFileClient files, BatchClient batches) = Clients(service);
@@ -122,7 +122,7 @@ public sealed class OfficialClientTests
     }
 
     [Fact]
-    public async Task Errors_are_the_clients_own_with_the_services_words()
+    public async Task Errors_become_exceptions_of_the_client_with_the_message_of_the_service()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["any"] });
         (OpenAIFileClient files, BatchClient batches) = Clients(service);

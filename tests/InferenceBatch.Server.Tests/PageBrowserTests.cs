@@ -3,11 +3,11 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>The page in a real browser: what a person sees, hears and can reach.</summary>
+/// <summary>The page in a real browser: what the user sees, hears and can reach.</summary>
 public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
 {
     [ChromiumFact]
-    public async Task The_list_moves_as_its_batches_do()
+    public async Task The_list_shows_the_progress_of_batches()
     {
         var release = new TaskCompletionSource();
         await using FaultUpstream upstream = await StartUpstreamAsync(release.Task);
@@ -21,7 +21,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         Assert.Equal("in progress", await page.TextAsync("tbody .status"));
         Assert.Equal("75", (await page.EvaluateAsync("document.querySelector('tbody [role=progressbar]').getAttribute('aria-valuenow')")).GetString());
         await page.UntilTextAsync("1 × bad_thing");
-        Assert.Contains("Last, line 2: The upstream answered 400 Bad Request.", await page.TextAsync("tbody .errors"), StringComparison.Ordinal);
+        Assert.Contains("Last error, line 2: The upstream answered 400 Bad Request.", await page.TextAsync("tbody .errors"), StringComparison.Ordinal);
 
         release.SetResult();
         await page.UntilAsync("document.querySelector('tbody .status').innerText === 'completed'");
@@ -31,7 +31,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task A_batchs_page_draws_what_its_lines_add_up_to()
+    public async Task The_view_of_a_batch_shows_its_statistics()
     {
         await using FaultUpstream upstream = await StartUpstreamAsync(Task.CompletedTask);
         await using TestService service = await StartAsync(upstream);
@@ -58,7 +58,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task A_batch_that_failed_says_why_and_one_that_is_not_there_too()
+    public async Task A_failed_batch_and_an_unknown_batch_show_the_reason()
     {
         await using TestService service = await TestService.StartAsync();
         string id = await service.Api.SubmitAsync("no json\n" + Requests.File(1) + "{}\n");
@@ -71,7 +71,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task A_key_is_asked_for_kept_in_the_tab_and_forgotten()
+    public async Task The_page_asks_for_a_key_keeps_it_in_the_tab_and_forgets_it()
     {
         using var downloads = new TempFolder();
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1", "key-2"] });
@@ -79,19 +79,19 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         string id = await api.SubmitAsync(Requests.File(1));
         string output = (await api.EndAsync(id)).GetProperty("output_file_id").GetString()!;
         await using BrowserPage page = await browser.OpenAsync(service.Address, downloads: downloads.Path);
-        await page.UntilTextAsync("This service needs a key");
+        await page.UntilTextAsync("This service requires an API key");
         Assert.DoesNotContain(id, await page.TextAsync("body"), StringComparison.Ordinal);
 
         await EnterKeyAsync(page, "key 3");
-        await page.UntilTextAsync("A key has no spaces");
+        await page.UntilTextAsync("A key consists of ASCII characters without spaces.");
         await page.EvaluateAsync("document.getElementById('key').select()");
         await EnterKeyAsync(page, "key-3");
-        await page.UntilTextAsync("The service does not know this key.");
+        await page.UntilTextAsync("This key is not valid.");
         await EnterKeyAsync(page, "key-2");
         await page.UntilTextAsync("No batches yet.");
         await page.EvaluateAsync("document.getElementById('forget').click()");
-        await page.UntilTextAsync("This service needs a key");
-        Assert.Equal("", await page.TextAsync("#key-trouble"));
+        await page.UntilTextAsync("This service requires an API key");
+        Assert.Equal("", await page.TextAsync("#key-problem"));
         await EnterKeyAsync(page, "key-1");
         await page.UntilTextAsync(id);
 
@@ -101,7 +101,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         Assert.DoesNotContain(page.Requests, address => address.Contains("key-", StringComparison.Ordinal));
         await using (BrowserPage other = await browser.OpenAsync(service.Address))
         {
-            await other.UntilTextAsync("This service needs a key");
+            await other.UntilTextAsync("This service requires an API key");
         }
 
         await page.EvaluateAsync($"location.hash = '#/batches/{id}'");
@@ -119,7 +119,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task Whatever_names_and_messages_hold_stays_text()
+    public async Task Markup_in_names_and_messages_stays_text()
     {
         const string Attack = "<img src=x onerror=alert(1)>";
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(
@@ -147,7 +147,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         foreach (string hash in new[] { Attack, "/batches/" + Attack, "/batches/..%2F..%2Ffiles", "/batches/__proto__", "javascript:alert(6)" })
         {
             await page.EvaluateAsync($"location.hash = {JsonSerializer.Serialize(hash)}");
-            await page.UntilAsync("document.querySelector('#connection').innerText !== 'Asking the service …'");
+            await page.UntilAsync("document.querySelector('#connection').innerText !== 'Loading …'");
             await AssertNoMarkupAsync();
         }
 
@@ -159,7 +159,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task The_keyboard_reaches_everything_and_a_refresh_takes_no_focus()
+    public async Task The_keyboard_reaches_everything_and_a_refresh_keeps_the_focus()
     {
         await using TestService service = await TestService.StartAsync();
         string id = await service.Api.SubmitAsync(Requests.File(1));
@@ -230,7 +230,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task More_than_a_page_of_batches_is_shown_when_asked_for()
+    public async Task Show_more_shows_the_next_batches()
     {
         await using TestService service = await TestService.StartAsync();
         string input = await service.Api.UploadAsync(Requests.File(1));
@@ -249,7 +249,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task Looks_come_each_second_while_something_runs_and_seldom_else()
+    public async Task The_page_refreshes_every_second_while_a_batch_runs_and_less_often_otherwise()
     {
         await using TestService service = await TestService.StartAsync();
         await using BrowserPage page = await browser.OpenAsync(service.Address);
@@ -259,7 +259,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     }
 
     [ChromiumFact]
-    public async Task The_service_going_away_is_said_and_its_return_is_noticed()
+    public async Task An_unavailable_service_is_reported_until_it_is_back()
     {
         using var folder = new TempFolder();
         TestService service = await TestService.StartAsync(folder: folder);
@@ -268,14 +268,14 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         int port = service.Address.Port;
         await service.DisposeAsync();
         await page.EvaluateAsync("document.dispatchEvent(new Event('visibilitychange'))");
-        await page.UntilTextAsync("The service does not answer. Trying again in");
+        await page.UntilTextAsync("The service does not respond. Retrying in");
         await using TestService again = await TestService.StartAsync(
             settings => settings with { Addresses = [new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, port)] }, folder: folder);
         await page.UntilTextAsync("Live");
     }
 
     [ChromiumFact]
-    public async Task An_upstream_that_is_away_is_said_and_its_return_too()
+    public async Task An_unavailable_upstream_is_reported_until_it_is_back()
     {
         bool isAway = true;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => isAway && call.Prompt != "prompt 1" ? call.AnswerAsync(401, "{}") : call.OkAsync());
@@ -287,7 +287,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
         isAway = false;
         Assert.Equal(2, (await service.Api.EndAsync(id)).GetProperty("request_counts").GetProperty("completed").GetInt32());
         await page.EvaluateAsync("document.dispatchEvent(new Event('visibilitychange'))");
-        await page.UntilAsync("document.getElementById('troubles').hidden");
+        await page.UntilAsync("document.getElementById('health-issues').hidden");
         AssertClean(page, service);
     }
 
@@ -329,7 +329,7 @@ public sealed class PageBrowserTests(Browser browser) : IClassFixture<Browser>
     private static async Task<List<string>> EvaluateListAsync(BrowserPage page, string expression) =>
         [.. (await page.EvaluateAsync(expression)).EnumerateArray().Select(item => item.GetString()!)];
 
-    /// <summary>The browser had nothing to complain of (its own policy included), and asked nobody but the service.</summary>
+    /// <summary>Asserts that the browser reported no problems, including violations of the page's policy, and sent requests only to the service.</summary>
     private static void AssertClean(BrowserPage page, TestService service)
     {
         Assert.Empty(page.Complaints);

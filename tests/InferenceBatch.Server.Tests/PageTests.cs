@@ -5,14 +5,14 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>The page's own routes. What it does in a browser: <see cref="PageBrowserTests"/>.</summary>
+/// <summary>The routes of the page. <see cref="PageBrowserTests"/> tests the page in a browser.</summary>
 public sealed partial class PageTests
 {
     private static readonly string[] s_paths =
         [.. typeof(ServiceHost).Assembly.GetManifestResourceNames().Where(name => name.StartsWith("/page/", StringComparison.Ordinal)).Select(name => name == "/page/index.html" ? "/" : name)];
 
     [Fact]
-    public async Task Every_file_is_served_without_a_key_and_may_load_nothing_foreign()
+    public async Task Every_file_is_served_without_a_key_and_loads_nothing_from_other_sites()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1"] });
         Assert.Contains("/", s_paths);
@@ -38,7 +38,7 @@ public sealed partial class PageTests
                 response.Content.Headers.ContentType!.MediaType);
 
             string text = await response.Content.ReadAsStringAsync();
-            Assert.DoesNotMatch(ForeignOrMarkup(), text.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal));
+            Assert.DoesNotMatch(OtherHostOrMarkup(), text.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal));
             using var head = new HttpRequestMessage(HttpMethod.Head, path);
             using HttpResponseMessage headOnly = await service.Api.Http.SendAsync(head);
             Assert.Equal(response.Content.Headers.ContentLength, headOnly.Content.Headers.ContentLength);
@@ -46,7 +46,7 @@ public sealed partial class PageTests
     }
 
     [Fact]
-    public async Task What_is_no_file_of_the_page_wants_a_key()
+    public async Task Other_paths_require_a_key()
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { ApiKeys = ["key-1"] });
         using var api = new ApiCaller(service.Address, "key-1");
@@ -61,7 +61,7 @@ public sealed partial class PageTests
         Assert.Equal("method_not_allowed", (await ApiCaller.ReadAsync(post, 405)).GetProperty("error").GetProperty("code").GetString());
     }
 
-    /// <summary>Another host, or a way to make markup or code of text.</summary>
+    /// <summary>Another host, or a way to turn text into markup or code.</summary>
     [GeneratedRegex("""(https?:)?//[a-z]|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|<script(?! type="module" src)|<style| style="| on[a-z]+=|localStorage|cookie""")]
-    private static partial Regex ForeignOrMarkup();
+    private static partial Regex OtherHostOrMarkup();
 }

@@ -4,7 +4,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>What no HTTP client sends: broken heads, half requests, tricks with paths. JSON errors for all of them.</summary>
+/// <summary>Requests that HTTP clients do not send: invalid headers, incomplete requests, path traversal. All of them get JSON errors.</summary>
 public sealed class RawRequestTests : IAsyncLifetime
 {
     private const string Host = "Host: 127.0.0.1\r\n";
@@ -29,7 +29,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     [InlineData("POST /v1/batches HTTP/1.1\r\n" + Host + "Content-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "invalid_http")]
     [InlineData("POST /v1/batches HTTP/1.1\r\n" + Host + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "invalid_http")]
     [InlineData("CONNECT example.com:443 HTTP/1.1\r\n" + Host + "\r\n", 400, "invalid_http")]
-    public async Task What_is_no_request_gets_a_json_error(string request, int status, string code)
+    public async Task Invalid_http_gets_a_json_error(string request, int status, string code)
     {
         RawConnection.RawAnswer answer = await RawConnection.AskAsync(_service.Address, request);
         Assert.Equal((status, code), (answer.Status, answer.ErrorCode()));
@@ -55,7 +55,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     [InlineData("/v1/batches/%20", 404)]
     [InlineData("//v1/files", 404)]
     [InlineData("/V1/../../../files", 404)]
-    public async Task A_trick_with_a_path_finds_nothing(string path, int status)
+    public async Task Path_traversal_finds_nothing(string path, int status)
     {
         RawConnection.RawAnswer answer = await RawConnection.AskAsync(_service.Address, $"GET {path} HTTP/1.1\r\n{Host}\r\n");
         Assert.Equal(status, answer.Status);
@@ -64,7 +64,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_id_is_repeated_no_longer_than_it_may_be()
+    public async Task An_error_repeats_only_the_start_of_a_long_id()
     {
         RawConnection.RawAnswer answer = await RawConnection.AskAsync(_service.Address, $"GET /v1/files/{new string('x', 8_000)} HTTP/1.1\r\n{Host}\r\n");
         Assert.Equal("not_found", answer.ErrorCode());
@@ -81,7 +81,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Headers_without_end_are_431()
+    public async Task Endless_headers_are_431()
     {
         using RawConnection connection = await RawConnection.OpenAsync(_service.Address);
         await connection.SendAsync(Encoding.ASCII.GetBytes($"GET /v1/files HTTP/1.1\r\n{Host}"));
@@ -91,7 +91,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_head_that_never_ends_is_408()
+    public async Task Headers_that_never_end_are_408()
     {
         await using TestService service = await ImpatientAsync();
         using RawConnection connection = await RawConnection.OpenAsync(service.Address);
@@ -117,15 +117,15 @@ public sealed class RawRequestTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_answer_that_nobody_reads_is_given_up()
+    public async Task A_client_that_does_not_read_the_response_is_disconnected()
     {
-        const int Bytes = 24_000_000; // More than the system's own buffers of a connection hold.
+        const int Bytes = 24_000_000; // More than the system's buffers of a connection.
         await using TestService service = await ImpatientAsync();
         string id = await service.Api.UploadAsync(new byte[Bytes]);
         using RawConnection sleeper = await RawConnection.OpenAsync(service.Address, receiveBuffer: 4096);
         await sleeper.SendAsync(Encoding.ASCII.GetBytes($"GET /v1/files/{id}/content HTTP/1.1\r\n{Host}\r\n"));
 
-        // The connection of HttpClient and the sleeper's are all there may be: a third is taken once the sleeper's is closed.
+        // The connections of HttpClient and of the sleeper reach the limit. A third is accepted once that of the sleeper is closed.
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         byte[] request = Encoding.ASCII.GetBytes($"GET /healthz HTTP/1.1\r\n{Host}\r\n");
         while (true)
@@ -144,7 +144,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task After_an_answer_a_broken_request_gets_one_of_its_own()
+    public async Task An_invalid_request_after_a_valid_one_gets_its_own_response()
     {
         using RawConnection connection = await RawConnection.OpenAsync(_service.Address);
         await connection.SendAsync(Encoding.ASCII.GetBytes($"GET /healthz HTTP/1.1\r\n{Host}\r\nnonsense\r\n\r\n"));
@@ -154,7 +154,7 @@ public sealed class RawRequestTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_connection_too_many_is_closed_and_the_others_go_on()
+    public async Task A_connection_over_the_limit_is_closed_and_the_others_still_work()
     {
         await using TestService small = await TestService.StartAsync(settings => settings with { Connections = new ConnectionLimits { MaxConnections = 2 } });
         byte[] request = Encoding.ASCII.GetBytes($"GET /healthz HTTP/1.1\r\n{Host}\r\n");
@@ -169,6 +169,7 @@ public sealed class RawRequestTests : IAsyncLifetime
         await first.SendAsync(request);
         Assert.Equal(200, (await first.ReadAsync()).Status);
     }
+
     private static Task<TestService> ImpatientAsync() => TestService.StartAsync(settings => settings with
     {
         Connections = new ConnectionLimits

@@ -2,7 +2,7 @@ using InferenceBatch.Server.Tests.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>The files around a run of <c>inference-batch run</c>: whose they are, and who may have them.</summary>
+/// <summary>The files that <c>inference-batch run</c> reads, writes and locks, and files of others with these names.</summary>
 public sealed class RunFileTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -16,7 +16,7 @@ public sealed class RunFileTests : IDisposable
     [InlineData("in.partial.mended", "in", "err")]
     [InlineData("in", "out", "out.lock")]
     [InlineData("in", "out", "out.partial")]
-    public async Task Names_that_are_in_each_others_way_are_refused(string input, string output, string errors)
+    public async Task Conflicting_file_names_are_refused(string input, string output, string errors)
     {
         string requests = Requests.File(2);
         _folder.File(input, requests);
@@ -28,7 +28,7 @@ public sealed class RunFileTests : IDisposable
     [Theory]
     [InlineData("out.lock")]
     [InlineData("err.lock")]
-    public async Task A_lock_that_holds_something_is_somebodys_own_and_an_empty_one_is_not(string name)
+    public async Task A_lock_file_with_contents_is_refused_and_an_empty_one_is_used(string name)
     {
         _folder.File("in", Requests.File(2));
         _folder.File(name, "mine");
@@ -45,7 +45,7 @@ public sealed class RunFileTests : IDisposable
     [InlineData("other", "err")]
     [InlineData("out", "other")]
     [InlineData("err", "out")]
-    public async Task A_run_shares_no_file_with_another(string output, string errors)
+    public async Task Two_runs_cannot_share_a_file(string output, string errors)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         using ServerProcess run = ServerProcess.Start(Command(_folder.File("in", Requests.File(2)), "out", "err", upstream.Address));
@@ -62,7 +62,7 @@ public sealed class RunFileTests : IDisposable
     }
 
     [Fact]
-    public async Task A_result_file_beside_its_partial_one_is_refused_before_anything_is_sent()
+    public async Task A_result_file_beside_its_partial_file_is_refused_before_anything_is_sent()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.OkAsync());
         _folder.File("in", Requests.File(2));
@@ -74,7 +74,7 @@ public sealed class RunFileTests : IDisposable
     }
 
     [Fact]
-    public async Task Where_a_file_has_taken_the_results_name_meanwhile_they_are_kept_and_it_is_said_where()
+    public async Task Results_are_kept_in_the_partial_file_if_their_name_was_taken_during_the_run()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
         {
@@ -94,7 +94,7 @@ public sealed class RunFileTests : IDisposable
     [Theory]
     [InlineData("my notes\n")]
     [InlineData("\nmy notes")]
-    public async Task What_somebody_has_written_behind_whole_results_is_not_cut(string notes)
+    public async Task Text_after_complete_results_is_not_deleted(string notes)
     {
         _folder.File("in", Requests.File(2));
         Assert.Equal(0, (await RunAsync("in", "out", "err")).ExitCode);
@@ -110,7 +110,7 @@ public sealed class RunFileTests : IDisposable
     [InlineData("one", "one.errors.jsonl")]
     [InlineData("one.json", "one.json.errors.jsonl")]
     [InlineData(null, "in.errors.jsonl")]
-    public async Task Failed_lines_go_beside_the_output(string? output, string errors)
+    public async Task The_errors_file_is_written_beside_the_output(string? output, string errors)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(400, """{"error":{"message":"bad"}}"""));
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(2)), "--upstream", upstream.Address];
@@ -121,7 +121,7 @@ public sealed class RunFileTests : IDisposable
     }
 
     [Fact]
-    public async Task Two_outputs_of_one_input_share_no_errors()
+    public async Task Two_outputs_of_one_input_have_separate_errors_files()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(400, """{"error":{"message":"bad"}}"""));
         foreach (string output in new[] { "one", "two" })
@@ -137,7 +137,7 @@ public sealed class RunFileTests : IDisposable
     [Theory]
     [InlineData("")]
     [InlineData(".partial")]
-    public async Task A_run_that_kept_its_errors_beside_the_input_resumes_there(string end)
+    public async Task A_run_with_its_errors_file_beside_the_input_resumes_there(string end)
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(400, """{"error":{"message":"bad"}}"""));
         string input = _folder.File("in.jsonl", Requests.File(2));

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using InferenceBatch.Model;
@@ -10,7 +8,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary><c>inference-batch run</c>, as a process.</summary>
+/// <summary><c>inference-batch run</c>, run as a process.</summary>
 public sealed partial class RunTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -18,7 +16,7 @@ public sealed partial class RunTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task Run_makes_two_files_and_says_so_again()
+    public async Task Run_writes_two_files_and_a_second_run_reports_the_same()
     {
         string input = _folder.File("in.jsonl", Requests.File(5));
         (int exitCode, string output, _) = await ServerProcess.RunAsync(["run", input]);
@@ -38,7 +36,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_ends_with_1_when_lines_failed()
+    public async Task Run_exits_with_1_if_lines_failed()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" ? call.AnswerAsync(400, "{}") : call.OkAsync());
         string output = _folder.File("out.jsonl");
@@ -52,59 +50,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_ends_with_2_and_names_every_bad_line()
-    {
-        string input = _folder.File("in.jsonl", $"{Requests.Chat("a", "1")}\n{{\n{Requests.Chat("a", "2")}\n");
-        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input]);
-        Assert.Equal(2, exitCode);
-        Assert.Contains("line 2: invalid_json_line", errors, StringComparison.Ordinal);
-        Assert.Contains("line 3: duplicate_custom_id", errors, StringComparison.Ordinal);
-        Assert.Equal([input], Directory.GetFiles(_folder.Path));
-    }
-
-    [Fact]
-    public async Task Run_says_what_is_wrong_with_the_input()
-    {
-        foreach ((string path, string said) in new[] { (_folder.File("none.jsonl"), "no file"), (_folder.Path, "folder") })
-        {
-            (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", path]);
-            Assert.Equal(2, exitCode);
-            Assert.Contains(said, errors, StringComparison.Ordinal);
-        }
-    }
-
-    /// <summary>An open of a pipe that nobody writes to never ends, and no signal ends it.</summary>
-    [Fact]
-    public async Task Run_refuses_an_input_that_cannot_be_read_twice()
-    {
-        using Process made = Process.Start("mkfifo", _folder.File("pipe"));
-        await made.WaitForExitAsync();
-        File.CreateSymbolicLink(_folder.File("link"), _folder.File("pipe"));
-        foreach (string path in new[] { _folder.File("pipe"), _folder.File("link"), "/dev/zero", "/dev/stdin", _folder.File("empty.jsonl", "") })
-        {
-            (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", path]);
-            Assert.Equal(2, exitCode);
-            Assert.Contains("is empty, or a pipe or device", errors, StringComparison.Ordinal);
-        }
-    }
-
-    /// <summary>As long as the file may be, and so may the wait for its end.</summary>
-    [Fact]
-    public async Task Run_hears_sigterm_within_an_endless_line()
-    {
-        using ServerProcess run = ServerProcess.Start(["run", SparseFile()]);
-        using Process started = Process.GetProcessById(run.Id);
-        while (started.TotalProcessorTime < TimeSpan.FromSeconds(1.5))
-        {
-            await Task.Delay(20);
-            started.Refresh();
-        }
-
-        Assert.Equal(130, await run.TerminateAsync());
-    }
-
-    [Fact]
-    public async Task Run_goes_on_after_a_kill()
+    public async Task Run_resumes_after_a_kill()
     {
         await using FaultUpstream upstream = await StartSlowUpstreamAsync();
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(200)), "--upstream", upstream.Address, "--concurrency", "4"];
@@ -116,7 +62,7 @@ public sealed partial class RunTests : IDisposable
 
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(command);
         Assert.Equal(0, exitCode);
-        Assert.Contains("done already", errors, StringComparison.Ordinal);
+        Assert.Contains("have a result already", errors, StringComparison.Ordinal);
         string[] lines = await File.ReadAllLinesAsync(_folder.File("in.output.jsonl"));
         Assert.Equal(200, lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()).Distinct().Count());
         Assert.Equal(200, lines.Length);
@@ -125,7 +71,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_stops_on_sigterm_and_goes_on()
+    public async Task Run_stops_on_sigterm_and_resumes()
     {
         await using FaultUpstream upstream = await StartSlowUpstreamAsync();
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(200)), "--upstream", upstream.Address, "--concurrency", "4"];
@@ -142,7 +88,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_keeps_a_second_one_out_of_its_files()
+    public async Task Run_locks_its_files_against_a_second_run()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync());
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(2)), "--upstream", upstream.Address];
@@ -158,9 +104,9 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Theory]
-    [InlineData("somebody's notes, with no line break")]
+    [InlineData("other notes, without a line break")]
     [InlineData("{\"a\":1}\n")]
-    public async Task Run_never_touches_a_file_that_is_not_its_own(string content)
+    public async Task Run_does_not_change_a_file_with_other_contents(string content)
     {
         string output = _folder.File("out.jsonl", content);
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl", Requests.File(2)), "--output", output]);
@@ -170,21 +116,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(2, Directory.GetFiles(_folder.Path).Length);
     }
 
+    /// <summary>After a kill between the two renames at the end, the next run completes them and sends nothing.</summary>
     [Fact]
-    public async Task Run_refuses_results_of_another_input()
-    {
-        string output = _folder.File("out.jsonl");
-        string errors = _folder.File("err.jsonl");
-        await ServerProcess.RunAsync(["run", _folder.File("a.jsonl", Requests.File(2)), "--output", output, "--errors", errors]);
-        (int exitCode, _, string said) = await ServerProcess.RunAsync(["run", _folder.File("b.jsonl", Requests.File(3)), "--output", output, "--errors", errors]);
-        Assert.Equal(2, exitCode);
-        Assert.Contains("another input", said, StringComparison.Ordinal);
-        Assert.Equal(2, (await File.ReadAllLinesAsync(output)).Length);
-    }
-
-    /// <summary>Killed between the two renames of its end: the next one finishes them and sends nothing.</summary>
-    [Fact]
-    public async Task Run_finishes_an_end_that_was_cut_short()
+    public async Task Run_completes_an_interrupted_end()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 2" ? call.AnswerAsync(400, "{}") : call.OkAsync());
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(3)), "--upstream", upstream.Address];
@@ -199,19 +133,8 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(3, upstream.Attempts.Values.Sum());
     }
 
-    /// <summary>A file's problems are all told, however many.</summary>
     [Fact]
-    public async Task Run_lists_more_problems_than_anybody_reads()
-    {
-        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl", string.Concat(Enumerable.Repeat("{\n", 3000)))]);
-        Assert.Equal(2, exitCode);
-        string[] lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal(3000, lines.Length);
-        Assert.Contains("in.jsonl: line 3000: invalid_json_line", lines[^1], StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Run_stops_on_ctrl_c_and_says_how_to_go_on()
+    public async Task Run_stops_on_ctrl_c_and_says_how_to_resume()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 3" && call.Attempt == 1 ? call.StallAsync() : call.OkAsync());
         string[] command = ["run", _folder.File("in.jsonl", Requests.File(5)), "--upstream", upstream.Address, "--request-timeout", "1m"];
@@ -229,74 +152,7 @@ public sealed partial class RunTests : IDisposable
         Assert.Equal(6, upstream.Attempts.Values.Sum());
     }
 
-    [Fact]
-    public async Task Run_does_not_go_on_with_an_input_that_was_changed()
-    {
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 3" ? call.StallAsync() : call.OkAsync());
-        string input = _folder.File("in.jsonl", Requests.File(3));
-        string partial = _folder.File("in.output.jsonl.partial");
-        using (ServerProcess run = ServerProcess.Start(["run", input, "--upstream", upstream.Address]))
-        {
-            await UntilAsync(() => File.Exists(partial) && File.ReadAllLines(partial).Length >= 2);
-            await run.KillAsync();
-        }
-
-        string before = await File.ReadAllTextAsync(partial);
-        await File.WriteAllTextAsync(input, Requests.File(4));
-        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input]);
-        Assert.Equal(2, exitCode);
-        Assert.Contains("another input", errors, StringComparison.Ordinal);
-        Assert.Contains("--output", errors, StringComparison.Ordinal);
-        Assert.Equal(before, await File.ReadAllTextAsync(partial));
-    }
-
-    /// <summary>Results that may answer other lines than those in the file are not passed off as its results.</summary>
-    [Fact]
-    public async Task Run_notices_an_input_that_is_changed_under_it()
-    {
-        string input = _folder.File("in.jsonl", Requests.File(3));
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
-        {
-            await File.AppendAllTextAsync(input, "\n");
-            await call.OkAsync();
-        });
-        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input, "--upstream", upstream.Address, "--concurrency", "1"]);
-        Assert.Equal(2, exitCode);
-        Assert.Contains("was changed while its lines ran", errors, StringComparison.Ordinal);
-        Assert.False(File.Exists(_folder.File("in.output.jsonl")));
-        Assert.Equal(3, (await File.ReadAllLinesAsync(_folder.File("in.output.jsonl.partial"))).Length);
-    }
-
-    [Fact]
-    public async Task Run_sees_a_change_behind_a_link()
-    {
-        string target = _folder.File("target.jsonl", Requests.File(3));
-        string input = _folder.File("in.jsonl");
-        File.CreateSymbolicLink(input, target);
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
-        {
-            await File.AppendAllTextAsync(target, "\n");
-            await call.OkAsync();
-        });
-        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input, "--upstream", upstream.Address, "--concurrency", "1"]);
-        Assert.Equal(2, exitCode);
-        Assert.Contains("was changed while its lines ran", errors, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Run_does_not_mind_an_input_that_is_only_touched()
-    {
-        string input = _folder.File("in.jsonl", Requests.File(2));
-        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
-        {
-            File.SetLastWriteTimeUtc(input, DateTime.UtcNow.AddMinutes(1));
-            await call.OkAsync();
-        });
-        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input, "--upstream", upstream.Address]);
-        Assert.True(exitCode == 0, errors);
-    }
-
-    /// <summary>The disk is full in the middle: nothing is lost, nothing is sent in vain, and it goes on by itself once there is room.</summary>
+    /// <summary>If the disk becomes full during a run, nothing is lost or sent twice, and the run resumes by itself when there is space.</summary>
     [SmallDiskFact]
     public async Task Run_waits_for_a_full_disk()
     {
@@ -323,7 +179,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_says_where_it_cannot_write()
+    public async Task Run_reports_a_file_that_it_cannot_write()
     {
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(
             ["run", _folder.File("in.jsonl", Requests.File(1)), "--output", _folder.File("no/such/folder/out.jsonl")]);
@@ -332,9 +188,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
-    /// <summary>The service's files, to the byte, but for the ids that name a run.</summary>
+    /// <summary>The lines are identical except for their IDs.</summary>
     [Fact]
-    public async Task Run_writes_what_the_service_writes()
+    public async Task Run_writes_the_same_lines_as_the_service()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt switch
         {
@@ -361,7 +217,7 @@ public sealed partial class RunTests : IDisposable
     }
 
     [Fact]
-    public async Task Run_tells_how_far_it_is_without_a_terminal()
+    public async Task Run_writes_progress_lines_without_a_terminal()
     {
         var time = new ManualTime();
         var work = new TaskCompletionSource<int>();
@@ -369,7 +225,7 @@ public sealed partial class RunTests : IDisposable
         var counts = new RequestCounts(1000, 200, 0);
         Task<int> shown = RunProgress.WriteLinesAsync(() => counts, () => null, work.Task, writer, time);
         counts = new RequestCounts(1000, 495, 5);
-        time.Move(RunProgress.LineEvery);
+        time.Move(RunProgress.LineInterval);
         while (writer.ToString().Length == 0)
         {
             await Task.Delay(5);
@@ -377,7 +233,7 @@ public sealed partial class RunTests : IDisposable
 
         work.SetResult(7);
         Assert.Equal(7, await shown);
-        Assert.Equal("500 of 1,000 lines, 5 failed, 30.0 a second, about 17 s left" + Environment.NewLine, writer.ToString());
+        Assert.Equal("500 of 1,000 lines, 5 failed, 30.0 per second, about 17 s left" + Environment.NewLine, writer.ToString());
     }
 
     [TerminalFact]
@@ -395,9 +251,9 @@ public sealed partial class RunTests : IDisposable
         Assert.Contains("30 succeeded, 0 failed", shown, StringComparison.Ordinal);
     }
 
-    /// <summary>A log entry that is longer than a row takes the bar's place, and the bar is drawn anew below it: no part of it stays.</summary>
+    /// <summary>A log entry that is longer than a row replaces the bar, and the bar is drawn again below it. No part of the old bar remains.</summary>
     [TerminalFact]
-    public async Task What_is_logged_stands_above_the_bar()
+    public async Task Log_entries_are_written_above_the_bar()
     {
         int calls = 0;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
@@ -416,13 +272,6 @@ public sealed partial class RunTests : IDisposable
         string[] entries = [.. shown.Split('\n').Where(row => row.Contains("inference-batch[", StringComparison.Ordinal))];
         Assert.NotEmpty(entries);
         Assert.All(entries, row => Assert.EndsWith("\u001b[K", row.TrimEnd('\r'), StringComparison.Ordinal));
-    }
-
-    private string SparseFile()
-    {
-        using FileStream file = File.Create(_folder.File("sparse.jsonl"));
-        file.SetLength(1L << 40);
-        return file.Name;
     }
 
     private static Task<FaultUpstream> StartSlowUpstreamAsync() => FaultUpstream.StartAsync(async call =>

@@ -155,7 +155,7 @@ Describe 'Start-BatchServer' {
         }
 
         It 'a completion window that is endless: the service says so' {
-            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "--completion-window: '9+d' is no duration"
+            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "--completion-window: '9+d' is not a valid duration"
         }
 
         It 'a key: callers must send it, the session does, and it is kept nowhere' {
@@ -230,9 +230,9 @@ Describe 'Start-BatchServer' {
                 "$problem" | Should -Not -Match '   at ' -Because 'a person reads it'
                 $problem.TargetObject | Should -Be $data
                 "$problem" | Should -Match ([regex]::Escape("The end of '$(Join-Path $data server.log)'"))
-                "$problem" | Should -Match 'inference-batch \d+\.\d+\.\d+ starts, process \d+'
+                "$problem" | Should -Match 'Starting inference-batch \d+\.\d+\.\d+, process \d+'
                 # Only what was written since this start.
-                ([regex]::Matches((Get-ErrorOf { Start-BatchServer -Port $port -DataPath $data }), ' starts, process ')).Count | Should -Be 1
+                ([regex]::Matches((Get-ErrorOf { Start-BatchServer -Port $port -DataPath $data }), 'Starting inference-batch ')).Count | Should -Be 1
             }
             finally { $socket.Stop() }
             Get-BatchServer | Should -BeNullOrEmpty

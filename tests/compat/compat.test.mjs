@@ -1,7 +1,7 @@
-// OpenAI's own client through the life of files and batches. The addresses come from the environment:
+// Runs OpenAI's npm client through the life cycle of files and batches. The environment has the addresses:
 //   COMPAT_ECHO      a service with the echo model and the key COMPAT_KEY
-//   COMPAT_STALLED   a service whose upstream answers "prompt 1" and nothing else
-//   COMPAT_BRIEF     the same, with a completion window of seconds
+//   COMPAT_STALLED   a service whose upstream answers only "prompt 1"
+//   COMPAT_BRIEF     the same, with a completion window of two seconds
 import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -24,10 +24,10 @@ const lines = (contents) => contents
 const upload = async (client, text) => client.files.create({ file: await toFile(Buffer.from(text), 'in.jsonl'), purpose: 'batch' });
 const create = (client, file, more) => client.batches.create({ input_file_id: file.id, endpoint, completion_window: '24h', ...more });
 
-async function until(client, id, isWanted) {
+async function until(client, id, isReached) {
   for (;;) {
     const batch = await client.batches.retrieve(id);
-    if (isWanted(batch)) {
+    if (isReached(batch)) {
       return batch;
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -85,24 +85,24 @@ test('a batch from upload to results', async () => {
   await rejects(echo.files.retrieve(input.id), OpenAI.NotFoundError, { status: 404, code: 'not_found', param: 'id' });
 });
 
-test('lists give everything once, newest first, page after page', async () => {
+test('lists return every item once, newest first, page by page', async () => {
   const input = await upload(echo, lines(prompts(1)));
-  const made = [];
+  const created = [];
   for (let i = 0; i < 5; i++) {
-    made.unshift((await create(echo, input)).id);
+    created.unshift((await create(echo, input)).id);
   }
   const listed = [];
   for await (const batch of echo.batches.list({ limit: 2 })) {
     listed.push(batch.id);
   }
-  assert.deepEqual(listed.slice(0, 5), made);
+  assert.deepEqual(listed.slice(0, 5), created);
   assert.equal(new Set(listed).size, listed.length);
 
-  const page = await echo.batches.list({ limit: 2, after: made[1] });
-  assert.deepEqual(page.data.map((batch) => batch.id), made.slice(2, 4));
+  const page = await echo.batches.list({ limit: 2, after: created[1] });
+  assert.deepEqual(page.data.map((batch) => batch.id), created.slice(2, 4));
   assert.ok(page.hasNextPage());
 
-  await Promise.all(made.map((id) => end(echo, id)));
+  await Promise.all(created.map((id) => end(echo, id)));
   const files = [];
   for await (const file of echo.files.list({ limit: 3, order: 'asc', purpose: 'batch_output' })) {
     files.push(file);
@@ -112,7 +112,7 @@ test('lists give everything once, newest first, page after page', async () => {
   assert.deepEqual(files.map((file) => file.created_at), files.map((file) => file.created_at).sort((a, b) => a - b));
 });
 
-test('a cancelled batch keeps what is done', async () => {
+test('a cancelled batch keeps its results', async () => {
   const batch = await create(stalled, await upload(stalled, lines(prompts(3))));
   const running = await until(stalled, batch.id, (now) => now.request_counts.completed === 1);
   assert.equal(running.status, 'in_progress');
@@ -131,7 +131,7 @@ test('a cancelled batch keeps what is done', async () => {
   assert.equal((await stalled.batches.cancel(batch.id)).status, 'cancelled');
 });
 
-test('a window that ends', async () => {
+test('a batch expires at the end of its window', async () => {
   const batch = await end(brief, (await create(brief, await upload(brief, lines(prompts(3))))).id);
   assert.equal(batch.status, 'expired');
   assert.ok(batch.expired_at >= batch.expires_at);
@@ -145,7 +145,7 @@ test('a window that ends', async () => {
   }
 });
 
-test('a file that is wrong', async () => {
+test('an invalid file fails the batch', async () => {
   const twice = lines(['one']) + 'no json\n\n' + lines(['two']);
   const batch = await end(echo, (await create(echo, await upload(echo, twice))).id);
   assert.equal(batch.status, 'failed');
@@ -154,7 +154,7 @@ test('a file that is wrong', async () => {
   assert.equal(batch.output_file_id, null);
 });
 
-test('errors are those the client has classes for', async () => {
+test('errors have the classes of the client', async () => {
   const input = await upload(echo, lines(prompts(1)));
   await rejects(create(echo, input, { endpoint: '/v1/images' }), OpenAI.BadRequestError,
     { status: 400, code: 'invalid_value', param: 'endpoint', type: 'invalid_request_error' });
@@ -175,7 +175,7 @@ test('errors are those the client has classes for', async () => {
     { status: 401, code: 'invalid_api_key', type: 'authentication_error' });
 });
 
-test('models', async () => {
+test('models are listed', async () => {
   const models = [];
   for await (const model of echo.models.list()) {
     models.push(model.id);

@@ -5,22 +5,22 @@ using System.Text;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>
-/// The keys the service takes. Only their hashes are kept; the owner of a file or batch is the first half of its
-/// key's hash, so a key sees its own after a restart and the records hold no key.
+/// The API keys that the service accepts. Only their hashes are kept. The owner of a file or batch is the first half of the
+/// hash of its key, so a key finds its files and batches after a restart, and the database contains no key.
 /// </summary>
 internal sealed class ApiKeys
 {
     private readonly byte[][] _hashes;
 
-    /// <param name="keys">None: everybody is let in, as owner "".</param>
+    /// <param name="keys">If empty, every request is accepted, with the owner "".</param>
     public ApiKeys(IEnumerable<string> keys) => _hashes = [.. keys.Select(Hash)];
 
-    public bool AreNeeded => _hashes.Length > 0;
+    public bool AreRequired => _hashes.Length > 0;
 
-    /// <summary>Whose request this is; null when it has no key that is taken.</summary>
+    /// <summary>Returns the owner that a request acts for; null if it has no valid key.</summary>
     public string? OwnerOf(HttpRequest request)
     {
-        if (!AreNeeded)
+        if (!AreRequired)
         {
             return "";
         }
@@ -32,7 +32,7 @@ internal sealed class ApiKeys
         string? owner = null;
         foreach (byte[] known in _hashes)
         {
-            // All are compared, in constant time, so that time tells nothing about any of them.
+            // Compare with every key in constant time, so that the duration reveals nothing about them.
             if (CryptographicOperations.FixedTimeEquals(hash, known))
             {
                 owner = Convert.ToHexStringLower(known.AsSpan(0, 16));

@@ -5,17 +5,17 @@ using Microsoft.Data.Sqlite;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>What every request goes through: a request id, the limits on its head, the key, and errors made JSON.</summary>
-/// <param name="keys">Who may call.</param>
-/// <param name="instance">Which service this is, see <see cref="Database.Instance"/>; every answer says it.</param>
-/// <param name="logger">Told of what goes wrong.</param>
+/// <summary>The middleware for every request: request ID, limits of URL and headers, API key, and JSON errors.</summary>
+/// <param name="keys">The API keys that are accepted.</param>
+/// <param name="instance">The ID of this service (<see cref="Database.Instance"/>), which every response has as a header; null for none.</param>
+/// <param name="logger">Receives failures.</param>
 internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger)
 {
     private const int MaxHeaderBytes = 32 * 1024;
     private const int MaxUrlLength = 8 * 1024;
     private const string OwnerKey = "owner";
 
-    /// <summary>Whose request this is.</summary>
+    /// <summary>Returns the owner that a request acts for.</summary>
     public static string OwnerOf(HttpContext context) => (string)context.Items[OwnerKey]!;
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
@@ -28,8 +28,8 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
 
         try
         {
-            CheckHead(context.Request);
-            if (!keys.AreNeeded)
+            CheckUrlAndHeaders(context.Request);
+            if (!keys.AreRequired)
             {
                 CrossOriginGuard.Check(context.Request);
             }
@@ -54,7 +54,7 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
-            // The caller has gone: nobody to answer.
+            // The caller has disconnected.
         }
         catch (Exception exception) when (!context.Response.HasStarted)
         {
@@ -66,7 +66,7 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
 
             if (error.Status == StatusCodes.Status409Conflict)
             {
-                // OpenAI's clients send again after a 409, which would be in vain here.
+                // OpenAI's clients retry a 409, but a retry cannot succeed here.
                 context.Response.Headers["x-should-retry"] = "false";
             }
 
@@ -74,16 +74,16 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
         }
     }
 
-    /// <summary>For the log, which holds nothing that a caller wrote: the route, not the path.</summary>
+    /// <summary>Returns the route template of a request for the log, because its path contains text of the caller.</summary>
     public static string RouteOf(HttpContext context) => (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "(no route)";
 
     /// <summary>
-    /// <c>GET /v1/batches/</c>: OpenAI's npm client 6.49.0 sends it for an empty ID. Routing would answer with the list,
-    /// which the client takes for a batch without a status.
+    /// Whether the path ends in a slash, such as <c>GET /v1/batches/</c>: OpenAI's npm client 6.49.0 sends this for an empty ID.
+    /// Routing would answer with the list, which the client would read as a batch without a status.
     /// </summary>
     private static bool IsPathWithoutId(HttpRequest request) => request.Path.Value is { Length: > 1 } path && path[^1] == '/';
 
-    private static void CheckHead(HttpRequest request)
+    private static void CheckUrlAndHeaders(HttpRequest request)
     {
         if (request.Path.Value!.Length + (request.QueryString.Value?.Length ?? 0) > MaxUrlLength)
         {
@@ -105,7 +105,7 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
         }
 
         context.Items[OwnerKey] = keys.OwnerOf(context.Request)
-            ?? throw new ApiException(401, "No API key, or not one that this service knows: send 'Authorization: Bearer KEY'.", null, "invalid_api_key");
+            ?? throw new ApiException(401, "The API key is missing or not valid. Send a key of this service as 'Authorization: Bearer KEY'.", null, "invalid_api_key");
     }
 
     private ApiException ErrorOf(HttpContext context, Exception exception)
@@ -120,8 +120,8 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
                 Log.RequestFailed(logger, context.Request.Method, RouteOf(context), exception.Message);
                 return JsonResponses.StorageFailed();
             default:
-                Log.RequestBroke(logger, context.Request.Method, RouteOf(context), exception);
-                return new ApiException(500, "The service failed to answer; its log says more.", null, "internal_error");
+                Log.RequestCrashed(logger, context.Request.Method, RouteOf(context), exception);
+                return new ApiException(500, "An unexpected error occurred. The log of the service has details.", null, "internal_error");
         }
     }
 }

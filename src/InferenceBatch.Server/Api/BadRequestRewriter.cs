@@ -5,18 +5,18 @@ using Microsoft.AspNetCore.Http.Features;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>
-/// Gives the requests that Kestrel refuses before any middleware sees them (no HTTP, a head that never ends, a head too
-/// large for it) the same JSON error as all others: Kestrel itself answers those with an empty body. It announces each
-/// on its diagnostic listener, and what it writes after that is replaced.
+/// Adds a JSON error to the requests that Kestrel refuses before any middleware runs: invalid HTTP, and headers that never
+/// end or are too large. Kestrel answers these with an empty body. It reports each on its diagnostic listener; the
+/// response that it then writes is replaced.
 /// </summary>
 internal sealed class BadRequestRewriter : IObserver<KeyValuePair<string, object?>>
 {
     private const string BadRequest = "Microsoft.AspNetCore.Server.Kestrel.BadRequest";
 
-    /// <summary>Listens to Kestrel; dispose the answer to stop.</summary>
+    /// <summary>Starts to observe Kestrel; dispose the returned object to stop.</summary>
     public static IDisposable Watch(DiagnosticListener listener) => listener.Subscribe(new BadRequestRewriter(), name => name == BadRequest);
 
-    /// <summary>Connection middleware: puts a <see cref="ReplaceableOutput"/> under each connection.</summary>
+    /// <summary>Connection middleware: wraps the output of each connection in a <see cref="ReplaceableOutput"/>.</summary>
     public static ConnectionDelegate Prepare(ConnectionDelegate next) => async connection =>
     {
         var output = new ReplaceableOutput(connection.Transport.Output);
@@ -27,7 +27,7 @@ internal sealed class BadRequestRewriter : IObserver<KeyValuePair<string, object
 
     public void OnNext(KeyValuePair<string, object?> value)
     {
-        // After a response has begun there is nothing to replace: Kestrel closes the connection.
+        // Once a response has started, Kestrel closes the connection and writes nothing that could be replaced.
         if (value.Value is IFeatureCollection features
             && features.Get<IHttpResponseFeature>() is { HasStarted: false }
             && features.Get<IBadRequestExceptionFeature>()?.Error is BadHttpRequestException error

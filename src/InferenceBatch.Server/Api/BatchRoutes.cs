@@ -10,32 +10,32 @@ namespace InferenceBatch.Server.Api;
 /// <summary>The routes of batches.</summary>
 internal sealed class BatchRoutes(EngineServices engine, Scheduler scheduler, WebhookTargets webhookTargets)
 {
-    private const int PageSize = 20;
-    private const int MaxPage = 100;
+    private const int DefaultPageSize = 20;
+    private const int MaxPageSize = 100;
 
-    /// <summary>A failed batch may list 10,000 errors: a page ends early rather than hold many of them.</summary>
-    private const int MaxErrors = 20_000;
+    /// <summary>A failed batch may list 10,000 errors, so a page ends early before it has more errors than this.</summary>
+    private const int MaxErrorsPerPage = 20_000;
 
-    private const int ReadAtOnce = 10;
+    private const int ReadSize = 10;
 
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/batches", PostAsync);
-        routes.MapMethods("/v1/batches", JsonResponses.Reading, ListAsync);
-        routes.MapMethods("/v1/batches/{id}", JsonResponses.Reading, GetAsync);
+        routes.MapMethods("/v1/batches", JsonResponses.ReadMethods, ListAsync);
+        routes.MapMethods("/v1/batches/{id}", JsonResponses.ReadMethods, GetAsync);
         routes.MapPost("/v1/batches/{id}/cancel", CancelAsync);
     }
 
     private async Task PostAsync(HttpContext context)
     {
         using JsonDocument body = await JsonBody.ReadAsync(context);
-        NewBatch wanted = NewBatch.Read(body.RootElement, webhookTargets);
+        NewBatch create = NewBatch.Read(body.RootElement, webhookTargets);
         string owner = ApiPipeline.OwnerOf(context);
-        FileRecord input = engine.Files.Find(wanted.InputFileId, owner)
-            ?? throw NoInput(wanted.InputFileId);
+        FileRecord input = engine.Files.Find(create.InputFileId, owner)
+            ?? throw NoInput(create.InputFileId);
         if (input.Purpose != "batch")
         {
-            throw ApiException.InvalidValue($"The file '{input.Id}' has the purpose '{input.Purpose}', not 'batch'.", "input_file_id");
+            throw ApiException.InvalidValue($"The file '{input.Id}' has the purpose '{input.Purpose}'. An input file must have the purpose 'batch'.", "input_file_id");
         }
 
         DateTimeOffset now = engine.Time.GetUtcNow();
@@ -43,12 +43,12 @@ internal sealed class BatchRoutes(EngineServices engine, Scheduler scheduler, We
         {
             Id = Ids.NewBatch(),
             Owner = owner,
-            Endpoint = wanted.Endpoint,
+            Endpoint = create.Endpoint,
             InputFileId = input.Id,
             CompletionWindow = NewBatch.CompletionWindow,
-            Metadata = wanted.Metadata,
-            WebhookUrl = wanted.WebhookUrl,
-            OutputExpiresAfter = wanted.OutputExpiresAfter,
+            Metadata = create.Metadata,
+            WebhookUrl = create.WebhookUrl,
+            OutputExpiresAfter = create.OutputExpiresAfter,
             Status = BatchStatus.Validating,
             CreatedAt = now,
             ExpiresAt = now + engine.Settings.CompletionWindow,
@@ -62,11 +62,11 @@ internal sealed class BatchRoutes(EngineServices engine, Scheduler scheduler, We
     }
 
     private static ApiException NoInput(string fileId) =>
-        new(400, $"No file found with id '{ApiException.Shown(fileId)}'.", "input_file_id", "file_not_found");
+        new(400, $"No file found with id '{ApiException.Shorten(fileId)}'.", "input_file_id", "file_not_found");
 
     private Task ListAsync(HttpContext context)
     {
-        int limit = PageQuery.Limit(context.Request, PageSize, MaxPage);
+        int limit = PageQuery.Limit(context.Request, DefaultPageSize, MaxPageSize);
         (List<BatchRecord> page, bool hasMore) = Page(ApiPipeline.OwnerOf(context), PageQuery.Text(context.Request, "after"), limit);
         return JsonResponses.WriteJsonAsync(context, 200, json => WireWriter.WritePage(
             json, page, hasMore, batch => batch.Id, (writer, batch) => WireWriter.WriteBatch(writer, batch.ToBatch())));
@@ -78,10 +78,10 @@ internal sealed class BatchRoutes(EngineServices engine, Scheduler scheduler, We
         int errors = 0;
         while (true)
         {
-            List<BatchRecord> some = scheduler.List(owner, after, ReadAtOnce) ?? throw PageQuery.UnknownAfter();
+            List<BatchRecord> some = scheduler.List(owner, after, ReadSize) ?? throw PageQuery.UnknownAfter();
             foreach (BatchRecord batch in some)
             {
-                if (page.Count == limit || (page.Count > 0 && errors + batch.Errors.Count > MaxErrors))
+                if (page.Count == limit || (page.Count > 0 && errors + batch.Errors.Count > MaxErrorsPerPage))
                 {
                     return (page, true);
                 }
@@ -90,7 +90,7 @@ internal sealed class BatchRoutes(EngineServices engine, Scheduler scheduler, We
                 errors += batch.Errors.Count;
             }
 
-            if (some.Count < ReadAtOnce)
+            if (some.Count < ReadSize)
             {
                 return (page, false);
             }

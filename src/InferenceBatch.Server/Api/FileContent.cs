@@ -6,17 +6,18 @@ using Microsoft.Win32.SafeHandles;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>Sends a file's bytes, or a part of them: <c>Range</c> (RFC 9110 section 14), or <c>?offset=N</c> to begin after N lines.</summary>
-/// <param name="path">The file.</param>
-/// <param name="length">How much of it there is to see; a running batch's file may hold more.</param>
-/// <param name="lines">How many lines that is; null where it was not counted.</param>
-/// <param name="etag">Names the bytes; null while they can still become more.</param>
+/// <summary>Sends a file or a part of it, selected by <c>Range</c> (RFC 9110, section 14) or by <c>?offset=N</c>, which skips N lines.</summary>
+/// <param name="path">The path of the file.</param>
+/// <param name="length">The number of bytes to show; the file of a running batch may be longer.</param>
+/// <param name="lines">The number of lines in these bytes; null if unknown.</param>
+/// <param name="etag">Identifies the content; null while the file can still grow.</param>
 internal sealed class FileContent(string path, long length, long? lines, string? etag)
 {
     private const int ChunkSize = 128 * 1024;
 
-    /// <exception cref="FileNotFoundException">It is not there.</exception>
-    /// <exception cref="ApiException">400 or 416.</exception>
+    /// <summary>Sends the response.</summary>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="ApiException">400 for the offset, 416 for the range.</exception>
     public async Task SendAsync(HttpContext context)
     {
         long? skip = OffsetLines(context.Request);
@@ -55,9 +56,9 @@ internal sealed class FileContent(string path, long length, long? lines, string?
             return null;
         }
 
-        return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long offset)
+        return WholeNumber.TryRead(text, 0, long.MaxValue, out long offset)
             ? offset
-            : throw ApiException.InvalidValue("Invalid value for 'offset': a number of lines is wanted.", "offset");
+            : throw ApiException.InvalidValue("Invalid value for 'offset': it must be a number of lines, 0 or more.", "offset");
     }
 
     private (long From, long To)? RangeOf(HttpRequest request, long available)
@@ -66,7 +67,7 @@ internal sealed class FileContent(string path, long length, long? lines, string?
             || range.Unit != "bytes" || range.Ranges.Count != 1
             || (request.Headers.IfRange.Count > 0 && (etag is null || request.Headers.IfRange.ToString() != $"\"{etag}\"")))
         {
-            return null; // Several ranges, another unit, or other bytes than the caller has: the whole is always right.
+            return null; // For several ranges, another unit, or a changed file, the whole file is a valid response.
         }
 
         RangeItemHeaderValue item = range.Ranges.First();
@@ -131,7 +132,7 @@ internal sealed class FileContent(string path, long length, long? lines, string?
                 int read = await RandomAccess.ReadAsync(handle, chunk.AsMemory(0, (int)Math.Min(chunk.Length, end - first)), first, cancellationToken);
                 if (read == 0)
                 {
-                    throw new EndOfStreamException("The file has become shorter.");
+                    throw new EndOfStreamException("The file became shorter while it was read.");
                 }
 
                 await to.WriteAsync(chunk.AsMemory(0, read), cancellationToken);

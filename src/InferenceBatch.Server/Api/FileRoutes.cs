@@ -8,15 +8,15 @@ namespace InferenceBatch.Server.Api;
 /// <summary>The routes of files.</summary>
 internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
 {
-    private const int MaxPage = 10_000;
+    private const int MaxPageSize = 10_000;
 
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/v1/files", PostAsync);
-        routes.MapMethods("/v1/files", JsonResponses.Reading, ListAsync);
-        routes.MapMethods("/v1/files/{id}", JsonResponses.Reading, GetAsync);
+        routes.MapMethods("/v1/files", JsonResponses.ReadMethods, ListAsync);
+        routes.MapMethods("/v1/files/{id}", JsonResponses.ReadMethods, GetAsync);
         routes.MapDelete("/v1/files/{id}", DeleteAsync);
-        routes.MapMethods("/v1/files/{id}/content", JsonResponses.Reading, ContentAsync);
+        routes.MapMethods("/v1/files/{id}/content", JsonResponses.ReadMethods, ContentAsync);
     }
 
     private async Task PostAsync(HttpContext context)
@@ -27,7 +27,7 @@ internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
 
     private Task ListAsync(HttpContext context)
     {
-        int limit = PageQuery.Limit(context.Request, MaxPage, MaxPage);
+        int limit = PageQuery.Limit(context.Request, MaxPageSize, MaxPageSize);
         List<FileRecord> files = engine.Database.Files.List(
             ApiPipeline.OwnerOf(context),
             engine.Time.GetUtcNow(),
@@ -50,7 +50,7 @@ internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
         FileRecord file = Find(context);
         if (FindPartial(context) is not null || !engine.Files.Delete(file.Id))
         {
-            throw new ApiException(409, $"The file '{file.Id}' belongs to a batch that has not finished.", "id", "file_in_use");
+            throw new ApiException(409, $"The file '{file.Id}' is in use by a batch that has not finished. Wait for the end of the batch, or cancel it.", "id", "file_in_use");
         }
 
         return JsonResponses.WriteJsonAsync(context, 200, json =>
@@ -67,7 +67,7 @@ internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
     {
         if (FindPartial(context) is (_, { } partial))
         {
-            // Lines before length: the file grows between the two reads, and must not show lines it does not count.
+            // Read lines before length, because the file may grow in between: a response must not count lines that it does not contain.
             long lines = partial.Lines;
             foreach (string path in new[] { partial.Path, engine.Files.PathOf((string)context.Request.RouteValues["id"]!) })
             {
@@ -78,7 +78,7 @@ internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
                 }
                 catch (FileNotFoundException)
                 {
-                    // The batch is ending and its file has moved.
+                    // The batch is ending, and its file was moved.
                 }
             }
         }
@@ -89,7 +89,7 @@ internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
 
     private FileRecord Find(HttpContext context)
     {
-        // In this order: a running batch's file has a record before it stops to be one.
+        // Look for a partial file first: the file of an ending batch gets its record before it stops being partial.
         string id = (string)context.Request.RouteValues["id"]!;
         return FindPartial(context) is ({ } batch, { } partial)
             ? new FileRecord

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Globalization;
 using InferenceBatch.Server.Batches;
 using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Storage;
@@ -10,8 +9,8 @@ using Microsoft.Net.Http.Headers;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>
-/// Takes one <c>POST /files</c>: the multipart body goes to the disk as it arrives, fields in any order, and is
-/// refused as soon as it is over the limit.
+/// Receives one <c>POST /files</c>. The multipart body is streamed to disk, accepts its fields in any order, and is refused
+/// as soon as it exceeds the limit.
 /// </summary>
 internal sealed class FileUpload(EngineServices engine, HttpContext context)
 {
@@ -20,15 +19,15 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
     private const int MaxFields = 16;
     private const int MaxNameLength = 255;
 
-    /// <summary>What a multipart body may hold beside the file: boundaries, part headers, small fields.</summary>
+    /// <summary>The maximum size of a multipart body without the file: boundaries, part headers, small fields.</summary>
     private const int MaxOverhead = 64 * 1024;
 
     private readonly Dictionary<string, string> _fields = [];
     private string? _name;
     private FileStream? _file;
 
-    /// <summary>Reads the request to its end and keeps the file.</summary>
-    /// <exception cref="ApiException">400, 413 or 415; nothing is kept.</exception>
+    /// <summary>Reads the request and stores the file.</summary>
+    /// <exception cref="ApiException">400, 413, 415 or 507; nothing is stored.</exception>
     public async Task<FileRecord> ReceiveAsync()
     {
         try
@@ -74,7 +73,7 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
 
         string boundary = HeaderUtilities.RemoveQuotes(type.Boundary).Value is { Length: > 0 and <= 200 } text
             ? text
-            : throw new ApiException(400, "The multipart content type names no boundary.", null, "invalid_multipart");
+            : throw new ApiException(400, "The multipart content type has no valid boundary.", null, "invalid_multipart");
         if (context.Request.ContentLength > engine.Settings.MaxFileBytes + MaxOverhead)
         {
             throw TooLarge();
@@ -95,7 +94,7 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
         }
         catch (Exception exception) when (exception is InvalidDataException or IOException and not BadHttpRequestException)
         {
-            throw new ApiException(400, "The multipart body is malformed or was cut off.", null, "invalid_multipart");
+            throw new ApiException(400, "The multipart body is malformed or incomplete.", null, "invalid_multipart");
         }
     }
 
@@ -103,7 +102,7 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
     {
         if (!ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out ContentDispositionHeaderValue? disposition))
         {
-            throw new ApiException(400, "A part of the request has no readable content-disposition.", null, "invalid_multipart");
+            throw new ApiException(400, "A part of the request has no valid content-disposition.", null, "invalid_multipart");
         }
 
         string field = HeaderUtilities.RemoveQuotes(disposition.Name).Value ?? "";
@@ -115,13 +114,13 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
 
         if (_file is not null)
         {
-            throw ApiException.InvalidValue("One file a request.", "file");
+            throw ApiException.InvalidValue("A request can upload only one file.", "file");
         }
 
         _name = CleanName(disposition.FileNameStar.Value ?? HeaderUtilities.RemoveQuotes(disposition.FileName).Value ?? "");
         if (!_name.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase))
         {
-            throw ApiException.InvalidValue("File type not allowed. Allowed extensions: .jsonl", "file");
+            throw ApiException.InvalidValue("The file name must end in .jsonl.", "file");
         }
 
         try
@@ -183,7 +182,7 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
             case null or "":
                 throw ApiException.Missing("purpose");
             case not "batch":
-                throw ApiException.InvalidValue("Invalid value for 'purpose': this service takes 'batch'.", "purpose");
+                throw ApiException.InvalidValue("Invalid value for 'purpose': it must be 'batch'.", "purpose");
         }
     }
 
@@ -198,16 +197,16 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
 
         if (anchor != "created_at")
         {
-            throw ApiException.InvalidValue("Invalid value for 'expires_after[anchor]': 'created_at' is wanted.", "expires_after[anchor]");
+            throw ApiException.InvalidValue("Invalid value for 'expires_after[anchor]': it must be 'created_at'.", "expires_after[anchor]");
         }
 
-        return int.TryParse(seconds, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number is >= 3600 and <= 2592000
+        return WholeNumber.TryRead(seconds, NewBatch.MinExpirySeconds, NewBatch.MaxExpirySeconds, out int number)
             ? now.AddSeconds(number)
             : throw ApiException.InvalidValue(
-                "Invalid value for 'expires_after[seconds]': a whole number between 3600 and 2592000 is wanted.", "expires_after[seconds]");
+                $"Invalid value for 'expires_after[seconds]': it must be a whole number from {NewBatch.MinExpirySeconds} to {NewBatch.MaxExpirySeconds}.", "expires_after[seconds]");
     }
 
-    /// <summary>Said here, where it is known to be the disk and not the request that failed.</summary>
+    /// <summary>Creates the error for a failed disk, here where it cannot be confused with a failed request.</summary>
     private ApiException StorageFailed(Exception exception)
     {
         Log.RequestFailed(engine.Logger, context.Request.Method, ApiPipeline.RouteOf(context), exception.Message);
@@ -217,7 +216,7 @@ internal sealed class FileUpload(EngineServices engine, HttpContext context)
     private ApiException TooLarge() =>
         new(413, $"The file is larger than {engine.Settings.MaxFileBytes} bytes.", "file", "file_too_large");
 
-    /// <summary>The last part of a path, without control characters: a name to show, never one to open.</summary>
+    /// <summary>Returns the last part of a path without control characters: a name to display, never to open.</summary>
     private static string CleanName(string name)
     {
         string last = name[(name.AsSpan().LastIndexOfAny('/', '\\') + 1)..];

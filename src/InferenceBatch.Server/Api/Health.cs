@@ -1,11 +1,10 @@
-
 using InferenceBatch.Server.Diagnostics;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>How the service is.</summary>
-/// <param name="Status"><c>ready</c>; <c>degraded</c>: batches are taken, and wait; <c>not_ready</c>; <c>stopping</c>.</param>
-/// <param name="Issues">What is wrong, one of a kind; empty when nothing is.</param>
+/// <summary>The health of the service.</summary>
+/// <param name="Status"><c>ready</c>; <c>degraded</c> (batches are accepted, but wait); <c>not_ready</c>; <c>stopping</c>.</param>
+/// <param name="Issues">The current issues, one of each kind; may be empty.</param>
 internal sealed record Health(string Status, params IReadOnlyList<HealthIssue> Issues)
 {
     public bool IsReady => Status is "ready" or "degraded";

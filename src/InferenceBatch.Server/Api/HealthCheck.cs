@@ -6,14 +6,15 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Api;
 
 /// <summary>
-/// Finds out how the service is: what running batches have met, whether the data folder can be written, and how the
-/// upstream last did. Anybody may ask, so a look serves for some seconds, and an upstream that lines go to is not asked at all.
+/// Determines the health of the service from the issues of running batches, a write test of the data folder, and the state
+/// of the upstream. Any caller may request it, so a test is reused for some seconds, and an upstream that lines are sent to
+/// gets no extra request.
 /// </summary>
 internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, UpstreamControl upstream, HealthIssues issues, TimeProvider time)
 {
-    private static readonly TimeSpan s_serves = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan s_upstreamServes = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_upstreamPatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_probeLifetime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_upstreamStateLifetime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_upstreamTimeout = TimeSpan.FromSeconds(2);
 
     private readonly Lock _gate = new();
     private Task<bool>? _probe;
@@ -27,16 +28,16 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Upstre
         }
 
         bool canWrite = await ProbeAsync();
-        List<HealthIssue> all = [.. issues.Now];
+        List<HealthIssue> all = [.. issues.Current];
         if (!canWrite && !all.Exists(issue => issue.Kind == HealthIssues.Storage))
         {
-            all.Add(new HealthIssue(HealthIssues.Storage, "The data folder cannot be written: its disk is full or failing, or it was moved away.", _probedAt));
+            all.Add(new HealthIssue(HealthIssues.Storage, "The data folder is not writable: the disk is full or failing, or the folder was moved.", _probedAt));
         }
 
         bool waits = all.Count > 0;
         if (upstream.Status is { State: not UpstreamState.Up } status)
         {
-            // An upstream that limits requests and answers some is no reason for an alarm.
+            // An upstream that limits requests but still answers some does not degrade the service.
             waits |= status.State != UpstreamState.Limited || status.IsHeld;
             all.Add(new HealthIssue(HealthIssues.Upstream, status.Message, status.Since) { State = status.State.ToString().ToLowerInvariant() });
         }
@@ -44,20 +45,20 @@ internal sealed class HealthCheck(DataFolder folder, Scheduler scheduler, Upstre
         return new Health(!canWrite ? "not_ready" : waits ? "degraded" : "ready", all);
     }
 
-    /// <summary>Whether the data folder can be written; where nothing was heard of the upstream for long, it is asked too.</summary>
+    /// <summary>Returns whether the data folder is writable. Also sends a request to an upstream that has not responded recently.</summary>
     private Task<bool> ProbeAsync()
     {
         lock (_gate)
         {
             DateTimeOffset now = time.GetUtcNow();
-            if (_probe is null || now - _probedAt >= s_serves)
+            if (_probe is null || now - _probedAt >= s_probeLifetime)
             {
                 _probedAt = now;
                 _probe = Task.Run(async () =>
                 {
-                    if (upstream.SinceHeard is not { } since || since > s_upstreamServes)
+                    if (upstream.SinceHeard is not { } since || since > s_upstreamStateLifetime)
                     {
-                        await upstream.AskAsync(s_upstreamPatience, CancellationToken.None);
+                        await upstream.AskAsync(s_upstreamTimeout, CancellationToken.None);
                     }
 
                     return CanWrite();

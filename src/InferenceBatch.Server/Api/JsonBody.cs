@@ -4,18 +4,18 @@ using Microsoft.Net.Http.Headers;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>Reads small JSON objects that requests carry.</summary>
+/// <summary>Reads request bodies that are small JSON objects.</summary>
 internal static class JsonBody
 {
     private const int MaxBytes = 1024 * 1024;
 
     private static readonly JsonDocumentOptions s_strict = new() { AllowDuplicateProperties = false };
 
-    /// <summary>Reads the whole body as one JSON object. The document is the caller's to dispose.</summary>
+    /// <summary>Reads the body as one JSON object. The caller disposes the document.</summary>
     /// <exception cref="ApiException">400, 413 or 415.</exception>
     public static async Task<JsonDocument> ReadAsync(HttpContext context)
     {
-        // Strict on purpose: a web page of somebody else's cannot send this type without the browser asking us first.
+        // Strict on purpose: a page of another site cannot send this type without a preflight request of the browser.
         if (!MediaTypeHeaderValue.TryParse(context.Request.ContentType, out MediaTypeHeaderValue? type)
             || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase))
         {
@@ -35,11 +35,11 @@ internal static class JsonBody
             buffer.Write(chunk, 0, read);
         }
 
-        // A name or a text with half a surrogate pair could be neither read nor answered.
+        // Half a surrogate pair in a name or value cannot be read or returned.
         if (!RequestLine.Parse(buffer.GetBuffer().AsSpan(0, (int)buffer.Length), out _, out LineProblem problem)
             && problem is LineProblem.LoneSurrogate or LineProblem.InvalidUtf8)
         {
-            throw new ApiException(400, "The request holds text that is not valid UTF-8, or half a surrogate pair.", null, "invalid_json");
+            throw new ApiException(400, "The request contains text that is not valid UTF-8, or half a surrogate pair.", null, "invalid_json");
         }
 
         try
@@ -55,25 +55,25 @@ internal static class JsonBody
         }
         catch (JsonException)
         {
-            throw new ApiException(400, "The request is not parseable as valid JSON, is nested too deeply, or names a field twice.", null, "invalid_json");
+            throw new ApiException(400, "The request is not valid JSON, is nested too deeply, or contains a field twice.", null, "invalid_json");
         }
     }
 
-    /// <summary>A field's text; null where the field is missing or null.</summary>
+    /// <summary>Returns the text of a field; null if the field is missing or null.</summary>
     /// <exception cref="ApiException">400 <c>invalid_type</c>.</exception>
     public static string? Text(JsonElement json, string name) => Field(json, name) switch
     {
         null => null,
         { ValueKind: JsonValueKind.String } text => TextOf(text, name),
-        _ => throw ApiException.InvalidType($"Invalid type for '{name}': a string is wanted.", name),
+        _ => throw ApiException.InvalidType($"Invalid type for '{name}': it must be a string.", name),
     };
 
-    /// <summary>A field; null where it is missing or null.</summary>
+    /// <summary>Returns a field; null if it is missing or null.</summary>
     public static JsonElement? Field(JsonElement json, string name) =>
         json.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-    /// <summary>The text of a string.</summary>
-    /// <exception cref="ApiException">400: it holds half a surrogate pair, or bytes that are not UTF-8.</exception>
+    /// <summary>Returns the text of a JSON string.</summary>
+    /// <exception cref="ApiException">400: it contains half a surrogate pair, or bytes that are not UTF-8.</exception>
     public static string TextOf(JsonElement text, string name)
     {
         try

@@ -9,11 +9,11 @@ using Microsoft.AspNetCore.WebUtilities;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>Writes answers: JSON always.</summary>
+/// <summary>Writes responses, which are always JSON.</summary>
 internal static class JsonResponses
 {
-    /// <summary>The methods of a route that only reads (RFC 9110, section 9.1: whoever has GET has HEAD).</summary>
-    public static string[] Reading { get; } = [HttpMethods.Get, HttpMethods.Head];
+    /// <summary>The methods of a route that only reads (RFC 9110, section 9.1: a route with GET also supports HEAD).</summary>
+    public static string[] ReadMethods { get; } = [HttpMethods.Get, HttpMethods.Head];
 
     public static async Task WriteJsonAsync(HttpContext context, int status, Action<Utf8JsonWriter> write)
     {
@@ -29,15 +29,15 @@ internal static class JsonResponses
 
     public static Task WriteErrorAsync(HttpContext context, ApiException error) => WriteJsonAsync(context, error.Status, json => WriteError(json, error));
 
-    /// <summary>A whole HTTP response to a request that could not be read as one.</summary>
+    /// <summary>Returns a complete HTTP response for a request that is not valid HTTP.</summary>
     public static byte[] RawError(int status)
     {
         ApiException error = status switch
         {
             405 => new ApiException(status, "The method is not allowed.", null, "method_not_allowed"),
-            408 => new ApiException(status, "The request's head did not arrive in time.", null, "request_timeout"),
+            408 => new ApiException(status, "The request's headers did not arrive in time.", null, "request_timeout"),
             413 or 414 or 431 => new ApiException(status, "The request's URL or headers are too large.", null, status == 414 ? "url_too_long" : "headers_too_large"),
-            505 => new ApiException(status, "The service speaks HTTP/1.1.", null, "http_version_not_supported"),
+            505 => new ApiException(status, "The service supports only HTTP/1.1.", null, "http_version_not_supported"),
             _ => new ApiException(status, "The request is not valid HTTP/1.1.", null, "invalid_http"),
         };
         ArrayBufferWriter<byte> body = Json(json => WriteError(json, error));
@@ -53,12 +53,12 @@ internal static class JsonResponses
         return [.. Encoding.ASCII.GetBytes(head), .. body.WrittenSpan];
     }
 
-    /// <summary>The error for a status that nothing more is known about.</summary>
+    /// <summary>Returns the error for a status without further details.</summary>
     public static ApiException ErrorOf(HttpContext context, int status) => status switch
     {
         400 => new ApiException(400, "The request is not valid HTTP/1.1.", null, "invalid_http"),
-        404 => new ApiException(404, $"Unknown request URL: {Shown(context.Request)}.", null, "unknown_url"),
-        405 => new ApiException(405, $"Not allowed: {Shown(context.Request)}.", null, "method_not_allowed"),
+        404 => new ApiException(404, $"Unknown request URL: {Shorten(context.Request)}.", null, "unknown_url"),
+        405 => new ApiException(405, $"Method not allowed: {Shorten(context.Request)}.", null, "method_not_allowed"),
         408 => new ApiException(408, "The request's body did not arrive in time.", null, "request_timeout"),
         413 => new ApiException(413, "The request is too large.", null, "request_too_large"),
         415 => new ApiException(415, "The content type is not supported.", null, "unsupported_media_type"),
@@ -66,11 +66,11 @@ internal static class JsonResponses
         _ => new ApiException(status, ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } phrase ? phrase + "." : $"Status {status}."),
     };
 
-    /// <summary>The disk refused; what it said names paths, and stays in the log.</summary>
+    /// <summary>The error for a failed disk. The message of the system is only logged, because it contains paths.</summary>
     public static ApiException StorageFailed() =>
-        new(507, "The service could not store or read its data: its disk is full or failing. Its log says more.", null, "storage_failed");
+        new(507, "The service cannot read or write its data, because its disk is full or failing. The log of the service has details.", null, "storage_failed");
 
-    private static string Shown(HttpRequest request) => TextCut.Start($"{request.Method} {request.Path}", 200);
+    private static string Shorten(HttpRequest request) => TextCut.Start($"{request.Method} {request.Path}", 200);
 
     private static ArrayBufferWriter<byte> Json(Action<Utf8JsonWriter> write)
     {

@@ -4,11 +4,17 @@ using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>What a <c>POST /batches</c> asks for, checked as OpenAI's document has it.</summary>
+/// <summary>The body of <c>POST /batches</c>, validated as in OpenAI's documentation.</summary>
 internal sealed record NewBatch
 {
-    /// <summary>The one window there is.</summary>
+    /// <summary>The only valid completion window.</summary>
     public const string CompletionWindow = "24h";
+
+    /// <summary>The minimum time that a file is kept, in seconds.</summary>
+    public const int MinExpirySeconds = 3600;
+
+    /// <summary>The maximum time that a file is kept if it expires, in seconds (30 days).</summary>
+    public const int MaxExpirySeconds = 2592000;
 
     private const int MaxPairs = 16;
     private const int MaxKeyLength = 64;
@@ -25,7 +31,7 @@ internal sealed record NewBatch
     public TimeSpan? OutputExpiresAfter { get; init; }
 
     /// <summary>Reads the request.</summary>
-    /// <exception cref="ApiException">400, with the field and a code.</exception>
+    /// <exception cref="ApiException">400 with the name of the field and a code.</exception>
     public static NewBatch Read(JsonElement json, WebhookTargets webhookTargets)
     {
         string inputFileId = JsonBody.Text(json, "input_file_id") ?? throw ApiException.Missing("input_file_id");
@@ -62,7 +68,7 @@ internal sealed record NewBatch
 
         if (some.ValueKind != JsonValueKind.Object)
         {
-            throw ApiException.InvalidType("Invalid type for 'metadata': an object is wanted.", "metadata");
+            throw ApiException.InvalidType("Invalid type for 'metadata': it must be an object.", "metadata");
         }
 
         foreach (JsonProperty pair in some.EnumerateObject())
@@ -78,10 +84,10 @@ internal sealed record NewBatch
         return pairs.Count <= MaxPairs && pairs.All(pair => Length(pair.Key) <= MaxKeyLength && Length(pair.Value) <= MaxValueLength)
             ? pairs
             : throw ApiException.InvalidValue(
-                $"Invalid value for 'metadata': at most {MaxPairs} pairs, keys of {MaxKeyLength} and values of {MaxValueLength} characters.", "metadata");
+                $"Invalid value for 'metadata': it can have at most {MaxPairs} pairs, with keys of at most {MaxKeyLength} characters and values of at most {MaxValueLength}.", "metadata");
     }
 
-    /// <summary>Characters, as a person and JSON Schema count them: an emoji is one.</summary>
+    /// <summary>Counts characters as JSON Schema does: an emoji is one.</summary>
     private static int Length(string text) => text.EnumerateRunes().Count();
 
     private static string? ReadWebhookUrl(string? url, WebhookTargets targets) =>
@@ -98,18 +104,18 @@ internal sealed record NewBatch
 
         if (some.ValueKind != JsonValueKind.Object)
         {
-            throw ApiException.InvalidType("Invalid type for 'output_expires_after': an object is wanted.", "output_expires_after");
+            throw ApiException.InvalidType("Invalid type for 'output_expires_after': it must be an object.", "output_expires_after");
         }
 
         if (JsonBody.Text(some, "anchor") != "created_at")
         {
-            throw ApiException.InvalidValue("Invalid value for 'output_expires_after.anchor': 'created_at' is wanted.", "output_expires_after.anchor");
+            throw ApiException.InvalidValue("Invalid value for 'output_expires_after.anchor': it must be 'created_at'.", "output_expires_after.anchor");
         }
 
         return JsonBody.Field(some, "seconds") is { ValueKind: JsonValueKind.Number } seconds
-            && seconds.TryGetInt32(out int number) && number is >= 3600 and <= 2592000
+            && seconds.TryGetInt32(out int number) && number is >= MinExpirySeconds and <= MaxExpirySeconds
             ? TimeSpan.FromSeconds(number)
             : throw ApiException.InvalidValue(
-                "Invalid value for 'output_expires_after.seconds': a whole number between 3600 and 2592000 is wanted.", "output_expires_after.seconds");
+                $"Invalid value for 'output_expires_after.seconds': it must be a whole number from {MinExpirySeconds} to {MaxExpirySeconds}.", "output_expires_after.seconds");
     }
 }

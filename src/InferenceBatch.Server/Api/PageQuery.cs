@@ -1,36 +1,34 @@
-using System.Globalization;
-
 namespace InferenceBatch.Server.Api;
 
-/// <summary>Reads the paging of lists.</summary>
+/// <summary>Reads the query parameters that page a list.</summary>
 internal static class PageQuery
 {
     /// <summary>Reads <c>limit</c>.</summary>
     /// <exception cref="ApiException">400 <c>invalid_value</c>.</exception>
-    public static int Limit(HttpRequest request, int standard, int most)
+    public static int Limit(HttpRequest request, int defaultLimit, int max)
     {
         if (Text(request, "limit") is not { } text)
         {
-            return standard;
+            return defaultLimit;
         }
 
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit >= 1 && limit <= most
+        return WholeNumber.TryRead(text, 1, max, out int limit)
             ? limit
-            : throw ApiException.InvalidValue($"Invalid value for 'limit': a whole number between 1 and {most} is wanted.", "limit");
+            : throw ApiException.InvalidValue($"Invalid value for 'limit': it must be a whole number from 1 to {max}.", "limit");
     }
 
-    /// <summary>Reads <c>order</c>; true for newest first, which is the standard.</summary>
+    /// <summary>Reads <c>order</c>. Returns true for newest first, which is the default.</summary>
     /// <exception cref="ApiException">400 <c>invalid_value</c>.</exception>
     public static bool NewestFirst(HttpRequest request) => Text(request, "order") switch
     {
         null or "desc" => true,
         "asc" => false,
-        _ => throw ApiException.InvalidValue("Invalid value for 'order': 'asc' or 'desc' is wanted.", "order"),
+        _ => throw ApiException.InvalidValue("Invalid value for 'order': it must be 'asc' or 'desc'.", "order"),
     };
 
-    /// <summary>A value of the query; null where it is missing or empty.</summary>
+    /// <summary>Returns a value of the query; null if it is missing or empty.</summary>
     public static string? Text(HttpRequest request, string name) => request.Query[name].ToString() is { Length: > 0 } text ? text : null;
 
-    /// <summary>The error for an <c>after</c> that names nothing.</summary>
-    public static ApiException UnknownAfter() => ApiException.InvalidValue("Invalid value for 'after': there is no such id.", "after");
+    /// <summary>Creates the error for an <c>after</c> with an unknown ID.</summary>
+    public static ApiException UnknownAfter() => ApiException.InvalidValue("Invalid value for 'after': the list has no item with this ID.", "after");
 }

@@ -3,7 +3,7 @@ using System.IO.Pipelines;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>A connection's output, which can be given a last word: whatever is written after it is dropped.</summary>
+/// <summary>The output of a connection, which can be replaced by a final response: everything that is written later is dropped.</summary>
 internal sealed class ReplaceableOutput(PipeWriter inner) : PipeWriter
 {
     private byte[]? _dropped;
@@ -12,12 +12,12 @@ internal sealed class ReplaceableOutput(PipeWriter inner) : PipeWriter
 
     public override long UnflushedBytes => inner.UnflushedBytes;
 
-    /// <summary>Writes the last word; the next flush sends it.</summary>
-    public void Replace(ReadOnlySpan<byte> lastWord)
+    /// <summary>Writes the final response; the next flush sends it.</summary>
+    public void Replace(ReadOnlySpan<byte> response)
     {
         if (_dropped is null)
         {
-            inner.Write(lastWord);
+            inner.Write(response);
             _dropped = [];
         }
     }

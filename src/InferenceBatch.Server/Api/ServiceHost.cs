@@ -12,17 +12,17 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>The whole service, running: the API over the engine over the data folder.</summary>
+/// <summary>The running service: API, engine and data folder.</summary>
 internal sealed class ServiceHost : IAsyncDisposable
 {
-    private static readonly TimeSpan s_longestStop = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_maxStopTime = TimeSpan.FromSeconds(5);
 
     private readonly WebApplication _app;
     private readonly EngineServices _engine;
     private readonly Scheduler _scheduler;
     private readonly WebhookTargets _webhookTargets;
     private readonly WebhookDeliveries _webhooks;
-    private readonly IDisposable _refusals;
+    private readonly IDisposable _badRequests;
 
     private ServiceHost(WebApplication app, EngineServices engine, Scheduler scheduler, WebhookSettings webhooks)
     {
@@ -32,17 +32,18 @@ internal sealed class ServiceHost : IAsyncDisposable
         _webhookTargets = new WebhookTargets(webhooks.AllowInsecure);
         _webhooks = new WebhookDeliveries(
             engine.Database, new WebhookSender(webhooks, _webhookTargets, engine.Time), engine.Time, engine.Settings.StopGrace, engine.Logger);
-        _refusals = BadRequestRewriter.Watch(app.Services.GetRequiredService<DiagnosticListener>());
+        _badRequests = BadRequestRewriter.Watch(app.Services.GetRequiredService<DiagnosticListener>());
     }
 
-    /// <summary>Where it listens, with the ports it was given.</summary>
+    /// <summary>The addresses that the service listens on, with their actual ports.</summary>
     public IReadOnlyList<Uri> Addresses { get; private set; } = [];
 
-    /// <summary>Every route it serves.</summary>
+    /// <summary>All routes of the service.</summary>
     public IEnumerable<RouteEndpoint> Routes => ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
 
-    /// <summary>Starts the service; it answers when this returns.</summary>
-    /// <exception cref="IOException">The data folder is in use or cannot be written, or an address is in use.</exception>
+    /// <summary>Starts the service and returns when it accepts requests.</summary>
+    /// <exception cref="IOException">The data folder is in use or not writable, or an address is in use.</exception>
+    /// <exception cref="InvalidDataException">The database is damaged or too new, or the echo model would answer lines of a model server.</exception>
     public static async Task<ServiceHost> StartAsync(
         ServiceSettings settings, TimeProvider time, Action<ILoggingBuilder> configureLogging, CancellationToken cancellationToken)
     {
@@ -87,7 +88,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Echoed prompts among a model's answers would look like answers: no start without <c>--upstream</c> may complete a model's batches.</summary>
+    /// <summary>Refuses a start in which the echo model would complete the batches of a model server, because echoed prompts would look like answers.</summary>
     private static void CheckUpstream(EngineServices engine, string upstream)
     {
         string? before = UpstreamTable.Read(engine.Database);
@@ -95,12 +96,12 @@ internal sealed class ServiceHost : IAsyncDisposable
         if (unfinished > 0 && upstream == UpstreamAddress.Echo)
         {
             throw new InvalidDataException(PluralFormat.Invariant(
-                $"The data folder has {unfinished:N0} unfinished {unfinished:batch|batches} of the upstream {before}, and this start would let the echo model answer the other lines. Start with --upstream {before} (Start-BatchServer -Upstream {before}). To drop the batches, cancel them then."));
+                $"The data folder has {unfinished:N0} unfinished {unfinished:batch|batches} of the upstream {before}, and the echo model would answer the remaining lines. Start the service with --upstream {before} (Start-BatchServer -Upstream {before}). If you do not need the batches, cancel them afterwards."));
         }
 
         if (unfinished > 0)
         {
-            HostLog.OtherUpstream(engine.Logger, unfinished, before!, upstream);
+            HostLog.OtherUpstream(engine.Logger, before!, unfinished, upstream);
         }
 
         if (before != upstream)
@@ -109,7 +110,7 @@ internal sealed class ServiceHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Takes no more requests, lets lines in flight end for a few seconds, and closes everything.</summary>
+    /// <summary>Stops accepting requests, gives lines in flight a few seconds to finish, and closes everything.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Addresses.Count > 0)
@@ -117,10 +118,10 @@ internal sealed class ServiceHost : IAsyncDisposable
             HostLog.Stopping(_engine.Logger);
         }
 
-        using var longest = new CancellationTokenSource(s_longestStop);
-        await Task.WhenAll(_scheduler.StopAsync(), _app.StopAsync(longest.Token));
+        using var timeout = new CancellationTokenSource(s_maxStopTime);
+        await Task.WhenAll(_scheduler.StopAsync(), _app.StopAsync(timeout.Token));
         await _app.DisposeAsync();
-        _refusals.Dispose();
+        _badRequests.Dispose();
         await _scheduler.DisposeAsync();
         await _webhooks.DisposeAsync();
         _engine.Dispose();
@@ -134,11 +135,11 @@ internal sealed class ServiceHost : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            // Larger than what ApiPipeline lets through, which answers in JSON where Kestrel would answer with nothing.
+            // Larger than the limits of ApiPipeline, which answers with JSON, whereas Kestrel would answer with an empty body.
             kestrel.Limits.MaxRequestHeadersTotalSize = 256 * 1024;
             kestrel.Limits.MaxRequestLineSize = 128 * 1024;
             kestrel.Limits.MaxRequestHeaderCount = 1000;
-            // Each route bounds its own body.
+            // Each route limits its own body.
             kestrel.Limits.MaxRequestBodySize = null;
             ConnectionLimits limits = settings.Connections;
             kestrel.Limits.MaxConcurrentConnections = limits.MaxConnections;

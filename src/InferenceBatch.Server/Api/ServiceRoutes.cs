@@ -1,4 +1,3 @@
-
 using InferenceBatch.Server.Batches;
 using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Dispatch.Upstreams;
@@ -6,16 +5,16 @@ using InferenceBatch.Server.Statistics;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>The routes about the service itself: its upstream's models, and whether it is ready.</summary>
+/// <summary>The routes for the models of the upstream and for the health of the service.</summary>
 internal sealed class ServiceRoutes(EngineServices engine, HealthCheck health)
 {
     private static readonly TimeSpan s_modelsTimeout = TimeSpan.FromSeconds(15);
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapMethods("/v1/models", JsonResponses.Reading, ModelsAsync);
-        routes.MapMethods("/healthz", JsonResponses.Reading, HealthAsync);
-        routes.MapMethods("/v1/healthz", JsonResponses.Reading, HealthAsync);
+        routes.MapMethods("/v1/models", JsonResponses.ReadMethods, ModelsAsync);
+        routes.MapMethods("/healthz", JsonResponses.ReadMethods, HealthAsync);
+        routes.MapMethods("/v1/healthz", JsonResponses.ReadMethods, HealthAsync);
     }
 
     private async Task ModelsAsync(HttpContext context)
@@ -27,7 +26,7 @@ internal sealed class ServiceRoutes(EngineServices engine, HealthCheck health)
             using UpstreamAnswer answer = await engine.Upstream.ListModelsAsync(timeout.Token);
             if (!answer.IsSuccess || !LineUsage.TryReadBody(answer.Body, null, out _, out _))
             {
-                throw new ApiException(502, $"The upstream answered the list of models with status {answer.StatusCode}.", null, "upstream_error");
+                throw new ApiException(502, $"The upstream answered the request for its models with status {answer.StatusCode}.", null, "upstream_error");
             }
 
             byte[] body = answer.Body.ToArray();
@@ -39,7 +38,7 @@ internal sealed class ServiceRoutes(EngineServices engine, HealthCheck health)
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
-            throw new ApiException(504, "The upstream did not list its models in time.", null, "upstream_timeout");
+            throw new ApiException(504, $"The upstream did not list its models within {s_modelsTimeout.TotalSeconds:0} seconds.", null, "upstream_timeout");
         }
     }
 

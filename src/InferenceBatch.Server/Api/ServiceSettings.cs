@@ -1,25 +1,26 @@
 using System.Net;
+using InferenceBatch.Server.Dispatch.Upstreams;
 using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>What the service is started with.</summary>
+/// <summary>The settings of the service.</summary>
 internal sealed record ServiceSettings
 {
-    /// <summary>Where it listens; port 0 takes a free one.</summary>
+    /// <summary>The addresses to listen on; port 0 selects a free port.</summary>
     public IReadOnlyList<IPEndPoint> Addresses { get; init; } = [new(IPAddress.Loopback, 8421)];
 
     public required string DataPath { get; init; }
 
-    /// <summary>As <see cref="Dispatch.Upstreams.UpstreamAddress"/> reads it.</summary>
-    public string Upstream { get; init; } = "echo";
+    /// <summary>The upstream, in the format of <see cref="UpstreamAddress"/>.</summary>
+    public string Upstream { get; init; } = UpstreamAddress.Echo;
 
     public string? UpstreamKey { get; init; }
 
-    /// <summary>Keys that callers must have one of; none for no check.</summary>
+    /// <summary>The keys of which callers must send one; if empty, no key is required.</summary>
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 
-    /// <summary>False syncs nothing to the disk: it shows what durability costs, and a power cut loses results.</summary>
+    /// <summary>Whether data is synced to disk. False is for benchmarks of this cost; a power cut then loses results.</summary>
     public bool IsDurable { get; init; } = true;
 
     public ConnectionLimits Connections { get; init; } = new();

@@ -3,10 +3,10 @@ using InferenceBatch.Server.Batches;
 
 namespace InferenceBatch.Server.Api;
 
-/// <summary>The route of our own that the page draws from: what a batch's lines add up to.</summary>
+/// <summary>The route for the statistics of a batch. It is not part of OpenAI's API; the page uses it.</summary>
 internal sealed class StatisticsRoutes(Scheduler scheduler)
 {
-    public void Map(IEndpointRouteBuilder routes) => routes.MapMethods("/v1/batches/{id}/statistics", JsonResponses.Reading, GetAsync);
+    public void Map(IEndpointRouteBuilder routes) => routes.MapMethods("/v1/batches/{id}/statistics", JsonResponses.ReadMethods, GetAsync);
 
     private Task GetAsync(HttpContext context)
     {

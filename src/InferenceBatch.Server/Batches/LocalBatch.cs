@@ -193,7 +193,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
     /// <summary>Runs the lines until all are done, the window ends, the batch is cancelled or the service stops.</summary>
     private async Task<BatchStatus> DispatchAsync(LineRun run, CancellationToken stop)
     {
-        if (record.ExpiresAt <= engine.Time.GetUtcNow())
+        if (Expiry.IsReached(record.ExpiresAt, engine.Time.GetUtcNow()))
         {
             return run.Finished.IsCompleted ? BatchStatus.Completed : BatchStatus.Expired;
         }

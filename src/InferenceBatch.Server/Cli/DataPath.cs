@@ -1,10 +1,13 @@
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>Where the service keeps its data unless it is told: the user's state folder.</summary>
+/// <summary>The default data folder.</summary>
 internal static class DataPath
 {
-    /// <summary><c>$XDG_STATE_HOME/inference-batch</c>, else <c>~/.local/state/inference-batch</c>; on Windows and macOS under local application data; null where there is no such folder to be.</summary>
-    public static string? Standard
+    /// <summary>
+    /// <c>$XDG_STATE_HOME/inference-batch</c>, otherwise <c>~/.local/state/inference-batch</c>; on Windows and macOS in the folder for
+    /// local application data. Null if the user has no home folder.
+    /// </summary>
+    public static string? Default
     {
         get
         {

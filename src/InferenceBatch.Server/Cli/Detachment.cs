@@ -4,8 +4,8 @@ using InferenceBatch.Server.Storage;
 namespace InferenceBatch.Server.Cli;
 
 /// <summary>
-/// Parts the service from the terminal that started it: a Ctrl+C there and its end are not for the service, and what it
-/// has to say goes to <c>server.log</c> in the data folder. SIGTERM still ends it.
+/// Separates the service from the terminal that started it: it ignores Ctrl+C and hang-up, and writes its log to
+/// <c>server.log</c> in the data folder. SIGTERM still stops it.
 /// </summary>
 internal sealed class Detachment : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class Detachment : IDisposable
     private readonly TextWriter _terminal = Console.Error;
     private readonly StreamWriter _log;
 
-    /// <exception cref="IOException">The log cannot be written, or the folder is somebody's own.</exception>
+    /// <exception cref="IOException">The log cannot be written, or the folder has other contents.</exception>
     public Detachment(string dataPath)
     {
         foreach (PosixSignal signal in new[] { PosixSignal.SIGINT, PosixSignal.SIGHUP, PosixSignal.SIGQUIT })
@@ -23,7 +23,7 @@ internal sealed class Detachment : IDisposable
             _ignored.Add(PosixSignalRegistration.Create(signal, context => context.Cancel = true));
         }
 
-        DataFolder.RefuseForeign(dataPath);
+        DataFolder.RefuseOtherContents(dataPath);
         DataFolder.MakePrivate(dataPath);
         string path = Path.Combine(dataPath, "server.log");
         if (new FileInfo(path) is { Exists: true, Length: > MaxLogBytes })
@@ -35,10 +35,10 @@ internal sealed class Detachment : IDisposable
         Console.SetError(TextWriter.Synchronized(_log));
     }
 
-    /// <summary>Speaks to the terminal again: the service did not start.</summary>
+    /// <summary>Writes errors to the terminal again, because the service did not start.</summary>
     public void Undo() => Console.SetError(_terminal);
 
-    /// <summary>Takes the last hold off the terminal, once it was told where the service listens.</summary>
+    /// <summary>Releases standard output as well. Call it after the address was printed there.</summary>
     public static void Complete() => Console.SetOut(Console.Error);
 
     public void Dispose()

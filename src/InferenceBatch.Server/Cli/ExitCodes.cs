@@ -1,6 +1,6 @@
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>What the process ends with.</summary>
+/// <summary>The exit codes of the process.</summary>
 internal static class ExitCodes
 {
     public const int Success = 0;
@@ -8,9 +8,9 @@ internal static class ExitCodes
     /// <summary>Some lines failed.</summary>
     public const int LinesFailed = 1;
 
-    /// <summary>Bad input or options, a file that cannot be read or written, or an upstream that is away.</summary>
+    /// <summary>The input or an option is invalid, a file cannot be read or written, or the upstream is unavailable.</summary>
     public const int BadInput = 2;
 
-    /// <summary>Stopped by Ctrl+C or SIGTERM before the end (128 and SIGINT's number, as shells have it).</summary>
+    /// <summary>Ctrl+C or SIGTERM stopped the run (128 plus the number of SIGINT, as in shells).</summary>
     public const int Interrupted = 130;
 }

@@ -1,17 +1,16 @@
-using System.Globalization;
 using System.Net;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>Reads <c>--urls</c>: one or several of <c>http://HOST:PORT</c>, separated by semicolons.</summary>
+/// <summary>Reads <c>--urls</c>: one or more addresses <c>http://HOST:PORT</c>, separated by semicolons.</summary>
 internal static class ListenAddress
 {
-    /// <summary>Reads them.</summary>
-    /// <exception cref="FormatException">One is none.</exception>
+    /// <summary>Reads the addresses.</summary>
+    /// <exception cref="FormatException">An address is not valid.</exception>
     public static IReadOnlyList<IPEndPoint> Read(string text)
     {
         string[] urls = text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return urls.Length > 0 ? [.. urls.Select(ReadOne)] : throw new FormatException("An address is wanted, such as http://127.0.0.1:8421.");
+        return urls.Length > 0 ? [.. urls.Select(ReadOne)] : throw new FormatException("expected an address such as http://127.0.0.1:8421.");
     }
 
     private static IPEndPoint ReadOne(string url)
@@ -19,14 +18,14 @@ internal static class ListenAddress
         const string Scheme = "http://";
         if (!url.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
-            throw new FormatException($"'{url}' does not begin with http:// (for TLS put a reverse proxy in front).");
+            throw new FormatException($"'{url}' must begin with http://. For TLS, use a reverse proxy.");
         }
 
         string rest = url[Scheme.Length..].TrimEnd('/');
         int colon = rest.LastIndexOf(':');
-        if (colon < 0 || !ushort.TryParse(rest.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port))
+        if (colon < 0 || !WholeNumber.TryRead(rest.AsSpan(colon + 1), ushort.MinValue, ushort.MaxValue, out ushort port))
         {
-            throw new FormatException($"'{url}' names no port, such as http://127.0.0.1:8421.");
+            throw new FormatException($"'{url}' has no valid port. Use an address such as http://127.0.0.1:8421.");
         }
 
         return rest[..colon] switch
@@ -34,7 +33,7 @@ internal static class ListenAddress
             "localhost" => new IPEndPoint(IPAddress.Loopback, port),
             "*" or "+" => new IPEndPoint(IPAddress.IPv6Any, port),
             string host when IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? address) => new IPEndPoint(address, port),
-            string host => throw new FormatException($"'{host}' is neither an IP address nor localhost."),
+            string host => throw new FormatException($"'{host}' must be an IP address or localhost."),
         };
     }
 }

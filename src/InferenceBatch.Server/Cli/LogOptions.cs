@@ -3,23 +3,27 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>How the process logs: to standard error, a line an entry; what is logged holds no prompt, answer or key.</summary>
+/// <summary>The options for the log, which goes to standard error, one entry per line.</summary>
 internal static class LogOptions
 {
     private const string TimeFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
+
+    private const string Text = "text";
+    private const string Json = "json";
+    private const string DefaultLevel = "info";
 
     private static readonly string[] s_levels = ["debug", "info", "warning", "error", "none"];
 
     public static void Add(Settings options)
     {
-        options.Add("log-format", "text|json", "How log entries are written, one a line.", "text");
-        options.Add("log-level", "LEVEL", $"The least that is logged: {string.Join(", ", s_levels)}.", "info");
+        options.Add("log-format", "text|json", "The format of log entries, one per line.", Text);
+        options.Add("log-level", "LEVEL", $"The lowest level that is logged: {string.Join(", ", s_levels)}.", DefaultLevel);
     }
 
     public static Action<ILoggingBuilder> Read(Settings options)
     {
-        bool isJson = options.Value("log-format", "text", text => OneOf(text, ["text", "json"])) == "json";
-        LogLevel level = LevelOf(options.Value("log-level", "info", text => OneOf(text, s_levels)));
+        bool isJson = options.Value("log-format", Text, text => OneOf(text, [Text, Json])) == Json;
+        LogLevel level = LevelOf(options.Value("log-level", DefaultLevel, text => OneOf(text, s_levels)));
         return logging => Configure(logging, isJson, level);
     }
 
@@ -48,7 +52,7 @@ internal static class LogOptions
         logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
         logging.SetMinimumLevel(level);
         logging.AddFilter("Microsoft", level > LogLevel.Warning ? level : LogLevel.Warning);
-        // A start that fails is told once, by the command, in one line.
+        // The command reports a failed start itself, as one line.
         logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         logging.AddFilter("Microsoft.Hosting", LogLevel.None);
     }
@@ -63,5 +67,5 @@ internal static class LogOptions
     };
 
     private static string OneOf(string text, string[] words) =>
-        words.Contains(text) ? text : throw new FormatException($"'{text}' is none of {string.Join(", ", words)}.");
+        words.Contains(text) ? text : throw new FormatException($"'{text}' is not valid. Use one of these words: {string.Join(", ", words)}.");
 }

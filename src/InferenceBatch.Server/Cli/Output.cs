@@ -1,9 +1,9 @@
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>What the commands say besides their results: to standard error.</summary>
+/// <summary>Writes messages to standard error.</summary>
 internal static class Output
 {
-    /// <summary>Tells what is wrong; gives the exit code for it.</summary>
+    /// <summary>Writes one line per problem and returns the exit code for problems.</summary>
     public static int Problems(IEnumerable<string> problems)
     {
         foreach (string problem in problems)

@@ -8,19 +8,19 @@ using InferenceBatch.Server.Dispatch.Upstreams;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary><c>inference-batch run</c>: one file through the same engine, with no server.</summary>
+/// <summary><c>inference-batch run</c>: processes one file with the same engine, without a server.</summary>
 internal static class RunCommand
 {
     public static Command Create()
     {
-        var command = new Command("run", "Runs one input file to its end: a file in, two files out. Started again after a stop it goes on where it stood.");
-        var input = new Argument<string>("INPUT.jsonl") { Description = "The requests, one a line, as the Batch API takes them." };
+        var command = new Command("run", "Runs the requests of one file and writes two result files. After a stop, the same command resumes.");
+        var input = new Argument<string>("INPUT.jsonl") { Description = "The requests, one per line, in the format of the Batch API." };
         input.Validators.Add(Settings.RefuseEmpty);
         command.Add(input);
         var options = new Settings(command);
-        options.Add("output", "OUT.jsonl", "Where answers go. Default: INPUT.output.jsonl.");
-        options.Add("errors", "ERR.jsonl", "Where failed lines go. Default: OUT.errors.jsonl with --output OUT.jsonl, else INPUT.errors.jsonl.");
-        options.Add("endpoint", "PATH", "The endpoint every line must name, such as /v1/chat/completions. Default: that of the first line.");
+        options.Add("output", "OUT.jsonl", "The file for the answers. Default: INPUT.output.jsonl.");
+        options.Add("errors", "ERR.jsonl", "The file for the lines that fail. Default: OUT.errors.jsonl with --output OUT.jsonl, otherwise INPUT.errors.jsonl.");
+        options.Add("endpoint", "PATH", "The endpoint of every line, such as /v1/chat/completions. Default: the endpoint of the first line.");
         EngineOptions.Add(options);
         LogOptions.Add(options);
         command.SetAction(async (given, cancellationToken) =>
@@ -30,7 +30,7 @@ internal static class RunCommand
             {
                 MaxRequests = int.MaxValue,
                 MaxFileBytes = long.MaxValue,
-                GivesUpOnUpstream = true, // No window ends the wait for an upstream that never comes.
+                GivesUpOnUpstream = true, // A run has no completion window that would end the wait for an upstream.
             };
             string upstream = EngineOptions.ReadUpstream(options);
             string? key = options.Secret("upstream-key-env");
@@ -46,32 +46,32 @@ internal static class RunCommand
     }
 
     private static string ReadEndpoint(string text) => ValidationRules.KnownEndpoints.Contains(text)
-        ? text : throw new FormatException($"'{text}' is none of {string.Join(", ", ValidationRules.KnownEndpoints)}.");
+        ? text : throw new FormatException($"'{text}' is not a known endpoint. Use one of these: {string.Join(", ", ValidationRules.KnownEndpoints)}.");
 
     private static void CheckPaths(FileRunPaths paths, Settings options)
     {
         if (Directory.Exists(paths.Input))
         {
-            options.Refuse($"'{paths.Input}' is a folder, not a file.");
+            options.Refuse($"'{paths.Input}' is a folder. Name a file.");
         }
         else if (!File.Exists(paths.Input))
         {
-            options.Refuse($"There is no file '{paths.Input}'.");
+            options.Refuse($"The file '{paths.Input}' does not exist.");
         }
         else if (InputFile.Info(paths.Input) is not { Exists: true, Length: > 0 })
         {
-            // Not opened: that would wait for whoever writes to a pipe, and signals would wait too.
-            options.Refuse($"'{paths.Input}' is empty, or a pipe or device: requests must stand in a file, which is read more than once.");
+            // Do not open the file: opening a pipe waits for a writer, and signals are not handled in the meantime.
+            options.Refuse($"'{paths.Input}' is empty, or a pipe or device. Use a regular file, because the requests are read more than once.");
         }
 
         if (paths.All.CountBy(path => path).Any(path => path.Value > 1))
         {
-            options.Refuse("The input, --output and --errors must be three different files, and none of them another one's .partial, .lock or .mended.");
+            options.Refuse("The input, --output and --errors must be three different files, and not the .partial, .lock or .mended file of another one.");
         }
     }
 
     private static async Task<int> RunAsync(
-        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, bool isUnnamed, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
+        FileRunPaths paths, string? endpoint, EngineSettings settings, Func<IUpstream> createUpstream, bool isDefaultUpstream, Action<ILoggingBuilder> logging, CancellationToken cancellationToken)
     {
         using var signals = new StopSignals(cancellationToken);
         try
@@ -98,9 +98,9 @@ internal static class RunCommand
             using ILoggerFactory loggers = LoggerFactory.Create(logging);
             ILogger logger = loggers.CreateLogger("inference-batch");
             using var upstream = new UpstreamControl(createUpstream(), settings, TimeProvider.System, logger);
-            if (isUnnamed)
+            if (isDefaultUpstream)
             {
-                Console.Error.WriteLine("The built-in echo model answers: each answer is its prompt. --upstream names a model server.");
+                Console.Error.WriteLine("The built-in echo model answers each prompt with the prompt itself. Use --upstream to send the requests to a model server.");
             }
 
             return await RunLinesAsync(run, paths, upstream, logger, signals.Stop);
@@ -111,7 +111,7 @@ internal static class RunCommand
         }
         catch (InvalidDataException exception)
         {
-            return Output.Problems([$"{exception.Message} Name another --output and --errors, or move those files away."]);
+            return Output.Problems([$"{exception.Message} Use another --output and --errors, or move these files."]);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or UpstreamException)
         {
@@ -124,13 +124,13 @@ internal static class RunCommand
         long doneBefore = run.Counts.Done;
         if (doneBefore > 0)
         {
-            Console.Error.WriteLine(PluralFormat.Invariant($"{doneBefore:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} {doneBefore:is|are} done already, and are not sent again. To send all of them again, delete '{paths.Output}' and '{paths.Errors}' (or their .partial files)."));
+            Console.Error.WriteLine(PluralFormat.Invariant($"{doneBefore:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} {doneBefore:has|have} a result already and {doneBefore:is|are} not sent again. To send all lines again, delete '{paths.Output}' and '{paths.Errors}' (or their .partial files)."));
         }
 
         long start = Stopwatch.GetTimestamp();
-        bool isWhole = await RunProgress.ShowAsync(() => run.Counts, () => upstream.Waiting(RunProgress.LineEvery), run.RunAsync(upstream, TimeProvider.System, logger, stop));
+        bool isComplete = await RunProgress.ShowAsync(() => run.Counts, () => upstream.Waiting(RunProgress.LineInterval), run.RunAsync(upstream, TimeProvider.System, logger, stop));
         string seconds = Stopwatch.GetElapsedTime(start).TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture);
-        if (!isWhole)
+        if (!isComplete)
         {
             Console.Error.WriteLine(PluralFormat.Invariant(
                 $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} done; the same command resumes."));

@@ -4,22 +4,22 @@ using Spectre.Console;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>How far a run is, on standard error: a bar where that is a terminal, elsewhere a line now and then.</summary>
+/// <summary>Shows the progress of a run on standard error: a bar on a terminal, otherwise a line from time to time.</summary>
 internal static class RunProgress
 {
-    /// <summary>Between two lines where there is no terminal.</summary>
-    public static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(10);
+    /// <summary>The time between two lines without a terminal.</summary>
+    public static readonly TimeSpan LineInterval = TimeSpan.FromSeconds(10);
 
-    /// <summary>What the bar, the numbers and the time left take of a row.</summary>
-    private const int WidthOfTheRest = 100;
+    /// <summary>The columns of a row that the bar, the numbers and the remaining time use.</summary>
+    private const int ReservedWidth = 100;
 
-    private const int LeastText = 20;
+    private const int MinTextWidth = 20;
 
     private static readonly TimeSpan s_refresh = TimeSpan.FromMilliseconds(200);
 
     private static IAnsiConsole? s_terminal;
 
-    /// <summary>Where standard error is a terminal, has what is written there from now on stand above the bar; to be called before anything logs.</summary>
+    /// <summary>If standard error is a terminal, writes all later text above the bar. Call it before anything is logged.</summary>
     public static void KeepTextAboveBar()
     {
         if (!Console.IsErrorRedirected)
@@ -36,14 +36,14 @@ internal static class RunProgress
     {
         long doneBefore = counts().Done;
         long start = time.GetTimestamp();
-        using var ticks = new PeriodicTimer(LineEvery, time);
+        using var ticks = new PeriodicTimer(LineInterval, time);
         Task<bool> tick = ticks.WaitForNextTickAsync().AsTask();
         while (await Task.WhenAny(work, tick) == tick)
         {
             RequestCounts now = counts();
             double rate = (now.Done - doneBefore) / time.GetElapsedTime(start).TotalSeconds;
             string left = rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", about {(now.Total - now.Done) / rate:N0} s left") : "";
-            writer.WriteLine(PluralFormat.Invariant($"{now.Done:N0} of {now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed, {rate:N1} a second{left}") + (waiting() is { } what ? ". " + what : ""));
+            writer.WriteLine(PluralFormat.Invariant($"{now.Done:N0} of {now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed, {rate:N1} per second{left}") + (waiting() is { } what ? ". " + what : ""));
             tick = ticks.WaitForNextTickAsync().AsTask();
         }
 
@@ -62,7 +62,7 @@ internal static class RunProgress
             {
                 RequestCounts now = counts();
                 bar.Value = now.Done;
-                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed") + (waiting() is { } what ? ". " + Markup.Escape(Wire.TextCut.Start(what, Math.Max(LeastText, console.Profile.Width - WidthOfTheRest))) : "");
+                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed") + (waiting() is { } what ? ". " + Markup.Escape(Wire.TextCut.Start(what, Math.Max(MinTextWidth, console.Profile.Width - ReservedWidth))) : "");
                 await Task.WhenAny(work, ticks.WaitForNextTickAsync().AsTask());
             }
             while (!work.IsCompleted);

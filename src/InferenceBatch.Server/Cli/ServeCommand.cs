@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net;
 using InferenceBatch.Server.Api;
 using InferenceBatch.Server.Webhooks;
@@ -7,30 +8,31 @@ using Microsoft.Data.Sqlite;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary><c>inference-batch serve</c>: the service, until it is told to stop.</summary>
+/// <summary><c>inference-batch serve</c>: runs the service until it is stopped.</summary>
 internal static class ServeCommand
 {
-    private const string StandardUrl = "http://127.0.0.1:8421";
+    private const int MaxRequestLimit = 10_000_000;
 
-    private static readonly TimeSpan s_longest = TimeSpan.FromDays(30);
+    private static readonly ServiceSettings s_defaults = new() { DataPath = DataPath.Default ?? "" };
+    private static readonly TimeSpan s_maxTime = TimeSpan.FromDays(30);
 
     public static Command Create()
     {
-        var command = new Command("serve", "Serves the Batch API over files and batches of its own, until SIGTERM or Ctrl+C.");
+        var command = new Command("serve", "Runs the local batch service until SIGTERM or Ctrl+C.");
         var options = new Settings(command);
-        options.Add("urls", "URL", "Where to listen; port 0 takes a free one. Any address but loopback needs --api-key-env.", StandardUrl);
-        options.Add("data", "DIR", "The folder everything is kept in.", DataPath.Standard);
+        options.Add("urls", "URL", "The addresses to listen on, separated by semicolons. Port 0 selects a free port. An address that is not loopback requires --api-key-env.", string.Join(';', s_defaults.Addresses.Select(address => $"http://{address}")));
+        options.Add("data", "DIR", "The data folder.", DataPath.Default);
         EngineOptions.Add(options);
-        options.Add("api-key-env", "NAME", "The environment variable that holds the key callers must send, or several with commas.");
-        options.Add("completion-window", "TIME", "How long the API's \"24h\" lasts.", "24h");
-        options.Add("cancel-grace", "TIME", "How long lines in flight may go on after a cancel.", "10s");
-        options.Add("max-requests", "N", "Requests in one input file, at most.", "50000");
-        options.Add("webhook-secret-env", "NAME", "The environment variable that holds the secret webhooks are signed with (whsec_…), or several with commas.");
-        options.AddFlag("allow-insecure-webhooks", "Lets webhooks go to http addresses, this machine and private networks.");
+        options.Add("api-key-env", "NAME", "The environment variable that contains the API key that callers must send, or several keys separated by commas.");
+        options.Add("completion-window", "TIME", "How long the API's 24h window lasts.", Duration.Format(s_defaults.Engine.CompletionWindow));
+        options.Add("cancel-grace", "TIME", "How long lines in flight may still finish after a cancel.", Duration.Format(s_defaults.Engine.CancelGrace));
+        options.Add("max-requests", "N", "The maximum number of requests in one input file.", s_defaults.Engine.MaxRequests.ToString(CultureInfo.InvariantCulture));
+        options.Add("webhook-secret-env", "NAME", "The environment variable that contains the secret for signing webhooks (whsec_…), or several secrets separated by commas.");
+        options.AddFlag("allow-insecure-webhooks", "Allows webhooks to http addresses, this machine and private networks.");
         LogOptions.Add(options);
         var detached = new Option<bool>("--detached") { Hidden = true };
         command.Add(detached);
-        var noSync = new Option<bool>("--no-sync") { Hidden = true }; // For bench/: what would it be without fsync?
+        var noSync = new Option<bool>("--no-sync") { Hidden = true }; // For bench/, which measures the cost of fsync.
         command.Add(noSync);
         command.SetAction(async (given, cancellationToken) =>
         {
@@ -44,15 +46,15 @@ internal static class ServeCommand
 
     private static ServiceSettings Read(Settings options)
     {
-        string? data = options.Text("data") ?? DataPath.Standard;
+        string? data = options.Text("data") ?? DataPath.Default;
         if (data is null)
         {
-            options.Refuse("--data: this user has no home folder to keep the data in; name a folder.");
+            options.Refuse("--data: this user has no home folder. Name a folder for the data.");
         }
 
-        var settings = new ServiceSettings
+        ServiceSettings settings = s_defaults with
         {
-            Addresses = options.Value("urls", ListenAddress.Read(StandardUrl), ListenAddress.Read),
+            Addresses = options.Value("urls", s_defaults.Addresses, ListenAddress.Read),
             DataPath = data ?? "",
             Upstream = EngineOptions.ReadUpstream(options),
             UpstreamKey = options.Secret("upstream-key-env"),
@@ -63,14 +65,14 @@ internal static class ServeCommand
         {
             Engine = EngineOptions.Read(options) with
             {
-                CompletionWindow = options.Time("completion-window", settings.Engine.CompletionWindow, TimeSpan.FromMilliseconds(1), s_longest),
-                CancelGrace = options.Time("cancel-grace", settings.Engine.CancelGrace, TimeSpan.Zero, s_longest),
-                MaxRequests = options.Number("max-requests", settings.Engine.MaxRequests, 1, 10_000_000),
+                CompletionWindow = options.Time("completion-window", settings.Engine.CompletionWindow, TimeSpan.FromMilliseconds(1), s_maxTime),
+                CancelGrace = options.Time("cancel-grace", settings.Engine.CancelGrace, TimeSpan.Zero, s_maxTime),
+                MaxRequests = options.Number("max-requests", settings.Engine.MaxRequests, 1, MaxRequestLimit),
             },
         };
         if (settings.ApiKeys.Count == 0 && options.Problems.Count == 0 && settings.Addresses.Any(address => !IPAddress.IsLoopback(address.Address)))
         {
-            options.Refuse("--urls: an address that is not loopback needs an API key (--api-key-env): anybody could spend your tokens.");
+            options.Refuse("--urls: an address that is not loopback requires an API key, because other machines could use your upstream. Use --api-key-env.");
         }
 
         return settings;
@@ -81,12 +83,12 @@ internal static class ServeCommand
         var webhooks = new WebhookSettings { Secrets = options.Secrets("webhook-secret-env"), AllowInsecure = options.Flag("allow-insecure-webhooks") };
         try
         {
-            // Without the prefix receivers disagree about the key: OpenAI's npm client takes its characters, others base64.
+            // Without the prefix, receivers read the key differently: OpenAI's npm client as characters, others as base64.
             _ = webhooks.Secrets.Select(secret => secret.StartsWith("whsec_", StringComparison.Ordinal) ? new WebhookSignature(secret) : throw new ArgumentException(null)).ToList();
         }
         catch (ArgumentException)
         {
-            options.Refuse("--webhook-secret-env: the variable holds no secret of Standard Webhooks: whsec_ and a key in base64.");
+            options.Refuse("--webhook-secret-env: the variable does not contain a Standard Webhooks secret. Expected whsec_ and a key in base64.");
         }
 
         return webhooks;

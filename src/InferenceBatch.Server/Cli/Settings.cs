@@ -1,13 +1,12 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Cli;
 
 /// <summary>
-/// The options of one command. Each can also be given as an environment variable, <c>INFERENCE_BATCH_</c> and its name;
-/// the command line wins. Values are read after parsing, so that all problems are told at once.
+/// The options of one command. Each can also be set with an environment variable, <c>INFERENCE_BATCH_</c> and its name;
+/// the command line takes precedence. Values are read after parsing, so that all problems are reported at once.
 /// </summary>
 internal sealed class Settings(Command command)
 {
@@ -16,32 +15,36 @@ internal sealed class Settings(Command command)
     private readonly List<string> _problems = [];
     private ParseResult? _given;
 
-    /// <summary>What is wrong with the values read so far.</summary>
+    /// <summary>The problems with the values that were read so far.</summary>
     public IReadOnlyList<string> Problems => _problems;
 
     /// <summary>Declares an option.</summary>
-    public void Add(string name, string value, string description, string? standard = null)
+    /// <param name="name">The name without the dashes.</param>
+    /// <param name="value">The placeholder for the value in the help.</param>
+    /// <param name="description">The description in the help.</param>
+    /// <param name="defaultText">The default in the help; null for none.</param>
+    public void Add(string name, string value, string description, string? defaultText = null)
     {
         var option = new Option<string>("--" + name)
         {
             HelpName = value,
-            Description = $"{description} {(standard is null ? "" : $"Default: {standard}. ")}[env: {VariableOf(name)}]",
+            Description = $"{description} {(defaultText is null ? "" : $"Default: {defaultText}. ")}[env: {VariableOf(name)}]",
         };
         option.Validators.Add(RefuseEmpty);
         _options.Add(name, option);
         command.Add(option);
     }
 
-    /// <summary>Finds a problem with a value that is empty: it names no file, and nothing else.</summary>
+    /// <summary>Reports an empty value.</summary>
     public static void RefuseEmpty(SymbolResult given)
     {
         if (given.Tokens.Any(token => token.Value.Length == 0))
         {
-            given.AddError($"{(given is OptionResult option ? option.Option.Name : ((ArgumentResult)given).Argument.Name)}: a value is wanted, '' is none.");
+            given.AddError($"{(given is OptionResult option ? option.Option.Name : ((ArgumentResult)given).Argument.Name)}: the value must not be empty.");
         }
     }
 
-    /// <summary>Declares an option that is there or not.</summary>
+    /// <summary>Declares an option without a value.</summary>
     public void AddFlag(string name, string description)
     {
         var flag = new Option<bool>("--" + name) { Description = $"{description} [env: {VariableOf(name)}=true]" };
@@ -49,17 +52,17 @@ internal sealed class Settings(Command command)
         command.Add(flag);
     }
 
-    /// <summary>Takes what was typed.</summary>
+    /// <summary>Sets the parsed command line.</summary>
     public void Use(ParseResult given) => _given = given;
 
-    /// <summary>Notes a problem.</summary>
+    /// <summary>Adds a problem.</summary>
     public void Refuse(string problem) => _problems.Add(problem);
 
-    /// <summary>An option's text; null where it was not given.</summary>
+    /// <summary>Returns the text of an option; null if it is not set.</summary>
     public string? Text(string name) =>
         _given!.GetValue(_options[name]) ?? VariableText(name);
 
-    /// <summary>Whether a flag was given.</summary>
+    /// <summary>Returns whether an option without a value is set.</summary>
     public bool Flag(string name)
     {
         if (_given!.GetValue(_flags[name]) || VariableText(name) is not { } text)
@@ -72,16 +75,16 @@ internal sealed class Settings(Command command)
             return isSet;
         }
 
-        Refuse($"{VariableOf(name)}: '{text}' is neither true nor false.");
+        Refuse($"{VariableOf(name)}: '{text}' is not valid. Use true or false.");
         return false;
     }
 
-    /// <summary>An option's value as <paramref name="read"/> has it; a <see cref="FormatException"/> becomes a problem.</summary>
-    public T Value<T>(string name, T standard, Func<string, T> read)
+    /// <summary>Returns the value of an option. A <see cref="FormatException"/> of <paramref name="read"/> becomes a problem.</summary>
+    public T Value<T>(string name, T defaultValue, Func<string, T> read)
     {
         if (Text(name) is not { } text)
         {
-            return standard;
+            return defaultValue;
         }
 
         try
@@ -91,21 +94,23 @@ internal sealed class Settings(Command command)
         catch (FormatException exception)
         {
             Refuse($"--{name}: {exception.Message}");
-            return standard;
+            return defaultValue;
         }
     }
 
-    public TimeSpan Time(string name, TimeSpan standard, TimeSpan least, TimeSpan most) => Value(name, standard, text =>
-        Duration.Parse(text) is { } time && time >= least && time <= most
-            ? time : throw new FormatException($"'{text}' is not between {least.TotalSeconds:0.###}s and {most.TotalSeconds:0}s."));
+    /// <summary>Returns a duration between <paramref name="min"/> and <paramref name="max"/>.</summary>
+    public TimeSpan Time(string name, TimeSpan defaultValue, TimeSpan min, TimeSpan max) => Value(name, defaultValue, text =>
+        Duration.Parse(text) is { } time && time >= min && time <= max
+            ? time : throw new FormatException($"'{text}' must be a duration from {Duration.Format(min)} to {Duration.Format(max)}."));
 
-    public int Number(string name, int standard, int least, int most) => Value(name, standard, text => ReadNumber(text, least, most));
+    /// <summary>Returns a whole number between <paramref name="min"/> and <paramref name="max"/>.</summary>
+    public int Number(string name, int defaultValue, int min, int max) => Value(name, defaultValue, text => ReadNumber(text, min, max, ""));
 
-    /// <summary><c>auto</c> (null) or a number.</summary>
-    public int? NumberOrAuto(string name, int least, int most) =>
-        Value<int?>(name, null, text => text == "auto" ? null : ReadNumber(text, least, most));
+    /// <summary>Returns a whole number, or null for <paramref name="word"/> or if the option is not set.</summary>
+    public int? NumberOr(string name, string word, int min, int max) =>
+        Value<int?>(name, null, text => text == word ? null : ReadNumber(text, min, max, $"{word} or "));
 
-    /// <summary>The parts of a secret that may hold several, separated by commas.</summary>
+    /// <summary>Returns the parts of a secret, which may contain several, separated by commas.</summary>
     public string[] Secrets(string name)
     {
         string[] parts = Secret(name)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
@@ -114,8 +119,8 @@ internal sealed class Settings(Command command)
     }
 
     /// <summary>
-    /// The value of the variable that an option names: keys are never typed on a command line, where anybody can read them.
-    /// <see cref="SecretMask"/> learns of it.
+    /// Returns the value of the environment variable that an option names, because every user of the machine can read a command
+    /// line. Adds the secret to <see cref="SecretMask"/>.
     /// </summary>
     public string? Secret(string name)
     {
@@ -130,7 +135,7 @@ internal sealed class Settings(Command command)
             return secret;
         }
 
-        Refuse($"--{name}: the environment has no variable '{variable}', or it is empty.");
+        Refuse($"--{name}: the environment variable '{variable}' is not set or is empty.");
         return null;
     }
 
@@ -138,7 +143,6 @@ internal sealed class Settings(Command command)
 
     private static string VariableOf(string name) => "INFERENCE_BATCH_" + name.ToUpperInvariant().Replace('-', '_');
 
-    private static int ReadNumber(string text, int least, int most) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= least && number <= most
-            ? number : throw new FormatException($"'{text}' is no whole number between {least} and {most}.");
+    private static int ReadNumber(string text, int min, int max, string orWord) => WholeNumber.TryRead(text, min, max, out int number)
+        ? number : throw new FormatException($"'{text}' must be {orWord}a whole number from {min} to {max}.");
 }

@@ -2,14 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>Turns SIGTERM and Ctrl+C into a token, in place of the process's sudden end. A second one ends it at once.</summary>
+/// <summary>Cancels a token on SIGTERM and Ctrl+C, so that the process can stop cleanly. A second signal ends it at once.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly CancellationTokenSource _stop;
     private readonly PosixSignalRegistration[] _registrations;
 
-    /// <param name="cancellationToken">Stops too.</param>
-    /// <param name="withInterrupt">Whether Ctrl+C stops.</param>
+    /// <param name="cancellationToken">Also cancels <see cref="Stop"/>.</param>
+    /// <param name="withInterrupt">Whether to handle Ctrl+C.</param>
     public StopSignals(CancellationToken cancellationToken, bool withInterrupt = true)
     {
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace InferenceBatch.Server.Cli;
 
-/// <summary>Standard error while a bar is drawn there: whole lines go above the bar, which would be torn and left behind otherwise.</summary>
+/// <summary>Standard error while a progress bar is drawn there. It writes complete lines above the bar, because other text would damage the bar.</summary>
 internal sealed class TextAboveBar(IAnsiConsole console) : TextWriter
 {
     private const string EraseToEndOfRow = "\u001b[K";
@@ -28,7 +28,7 @@ internal sealed class TextAboveBar(IAnsiConsole console) : TextWriter
         }
     }
 
-    /// <summary>The line takes the bar's row, which it erases; the bar is drawn below it.</summary>
+    /// <summary>Replaces the row of the bar with the line; the bar is drawn again below it.</summary>
     private void Show(string line)
     {
         if (console.Profile.Capabilities.Ansi)
@@ -41,7 +41,7 @@ internal sealed class TextAboveBar(IAnsiConsole console) : TextWriter
         }
     }
 
-    /// <summary>As one, so that lines of several threads do not mix.</summary>
+    /// <summary>Writes the text without interruption, so that lines of several threads are not mixed.</summary>
     public override void Write(string? value)
     {
         lock (_gate)

@@ -1,8 +1,8 @@
 namespace InferenceBatch.Server.Diagnostics;
 
-/// <summary>Something that keeps lines from going on.</summary>
-/// <param name="Kind">What is in trouble: see <see cref="HealthIssues"/>.</param>
-/// <param name="Message">For people; without paths, ids and prompts.</param>
+/// <summary>A problem that keeps lines from making progress.</summary>
+/// <param name="Kind">A constant of <see cref="HealthIssues"/>.</param>
+/// <param name="Message">The message for the user, without paths, IDs and prompts.</param>
 /// <param name="Since">When it began.</param>
 internal sealed record HealthIssue(string Kind, string Message, DateTimeOffset Since)
 {

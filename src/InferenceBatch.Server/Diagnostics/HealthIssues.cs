@@ -1,25 +1,25 @@
 namespace InferenceBatch.Server.Diagnostics;
 
 /// <summary>
-/// What keeps lines from going on at this moment: the log tells how each begins and ends, <c>/healthz</c> that it lasts.
-/// A batch that waits has nothing in OpenAI's shape to say it with.
+/// The current problems that keep lines from making progress. The log has the beginning and end of each, and <c>/healthz</c>
+/// lists the current ones, because OpenAI's batch object has no field for the reason of a wait.
 /// </summary>
 internal sealed class HealthIssues(TimeProvider time, ILogger logger)
 {
-    /// <summary>The upstream is away, refuses requests, or limits them: see the status of its control.</summary>
+    /// <summary>The upstream is away, refuses requests, or limits them: see <c>UpstreamControl.Status</c>.</summary>
     public const string Upstream = "upstream";
 
     /// <summary>The disk is full or failing.</summary>
     public const string Storage = "storage";
 
-    public const string StorageMessage = "Results cannot be stored: the disk is full or failing. What is running waits, and goes on when there is room.";
+    public const string StorageMessage = "Results cannot be stored: the disk is full or failing. Running batches wait, and resume when the disk accepts data again.";
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<(string Kind, string Who), HealthIssue> _all = [];
+    private readonly Dictionary<(string Kind, string Source), HealthIssue> _all = [];
     private volatile bool _any;
 
-    /// <summary>One of each kind, the first that began.</summary>
-    public IReadOnlyList<HealthIssue> Now
+    /// <summary>Returns the current issues: the oldest one of each kind.</summary>
+    public IReadOnlyList<HealthIssue> Current
     {
         get
         {
@@ -30,37 +30,37 @@ internal sealed class HealthIssues(TimeProvider time, ILogger logger)
         }
     }
 
-    /// <summary>Notes a trouble, if it is none already.</summary>
+    /// <summary>Adds an issue, unless the source already has one of this kind.</summary>
     /// <param name="kind">One of the constants here.</param>
-    /// <param name="who">Who has it, such as a batch's id.</param>
+    /// <param name="source">What has the issue, such as the ID of a batch.</param>
     /// <param name="message">See <see cref="HealthIssue.Message"/>.</param>
-    /// <param name="details">For the log alone.</param>
-    public void Begin(string kind, string who, string message, string details)
+    /// <param name="details">Details for the log only.</param>
+    public void Begin(string kind, string source, string message, string details)
     {
         lock (_gate)
         {
-            if (_all.TryAdd((kind, who), new HealthIssue(kind, message, time.GetUtcNow())))
+            if (_all.TryAdd((kind, source), new HealthIssue(kind, message, time.GetUtcNow())))
             {
                 _any = true;
-                Log.TroubleBegan(logger, who, message, details);
+                Log.HealthIssueBegan(logger, source, message, details);
             }
         }
     }
 
-    /// <summary>Notes that it is over, if it was one.</summary>
-    public void End(string kind, string who)
+    /// <summary>Removes an issue if the source has one of this kind.</summary>
+    public void End(string kind, string source)
     {
         if (!_any)
         {
-            return; // Asked for every line.
+            return; // A fast path, because this is called for every line.
         }
 
         lock (_gate)
         {
-            if (_all.Remove((kind, who)))
+            if (_all.Remove((kind, source)))
             {
                 _any = _all.Count > 0;
-                Log.TroubleEnded(logger, who, kind);
+                Log.HealthIssueEnded(logger, source, kind);
             }
         }
     }

@@ -1,24 +1,24 @@
 namespace InferenceBatch.Server.Diagnostics;
 
-/// <summary>Everything the service says to the log. Ids, numbers and system errors only: never a prompt, an answer or a key.</summary>
+/// <summary>The log entries of the engine. They contain IDs, numbers and system errors, but never a prompt, an answer or a key.</summary>
 internal static partial class Log
 {
-    [LoggerMessage(1, LogLevel.Error, "{Who}: {Message} ({Details})")]
-    public static partial void TroubleBegan(ILogger logger, string who, string message, string details);
+    [LoggerMessage(1, LogLevel.Error, "{Source}: {Message} ({Details})")]
+    public static partial void HealthIssueBegan(ILogger logger, string source, string message, string details);
 
-    [LoggerMessage(2, LogLevel.Information, "{Who} goes on: the trouble with the {Kind} is over.")]
-    public static partial void TroubleEnded(ILogger logger, string who, string kind);
+    [LoggerMessage(2, LogLevel.Information, "{Source}: The problem with the {Kind} is over.")]
+    public static partial void HealthIssueEnded(ILogger logger, string source, string kind);
 
     [LoggerMessage(3, LogLevel.Information, "{Batch}: {Status}")]
     public static partial void StatusChanged(ILogger logger, string batch, string status);
 
-    [LoggerMessage(4, LogLevel.Warning, "{Batch}: {Bytes} bytes of its results were torn or damaged and are dropped; their lines are run again.")]
+    [LoggerMessage(4, LogLevel.Warning, "{Batch}: Dropped {Bytes} bytes of damaged results. Their lines are sent again.")]
     public static partial void ResultsDamaged(ILogger logger, string batch, long bytes);
 
-    [LoggerMessage(5, LogLevel.Error, "{Batch} cannot go on.")]
+    [LoggerMessage(5, LogLevel.Error, "{Batch}: An unexpected error ended the batch.")]
     public static partial void BatchBroken(ILogger logger, string batch, Exception exception);
 
-    [LoggerMessage(6, LogLevel.Information, "{Count} unfinished batches go on.")]
+    [LoggerMessage(6, LogLevel.Information, "Resuming unfinished batches: {Count}.")]
     public static partial void Recovering(ILogger logger, int count);
 
     [LoggerMessage(7, LogLevel.Warning, "Expired files could not be deleted: {Reason}")]
@@ -27,10 +27,10 @@ internal static partial class Log
     [LoggerMessage(8, LogLevel.Error, "{Method} {Path} failed: {Reason}")]
     public static partial void RequestFailed(ILogger logger, string method, string path, string reason);
 
-    [LoggerMessage(9, LogLevel.Error, "{Method} {Path} broke.")]
-    public static partial void RequestBroke(ILogger logger, string method, string path, Exception exception);
+    [LoggerMessage(9, LogLevel.Error, "{Method} {Path} failed because of an unexpected error.")]
+    public static partial void RequestCrashed(ILogger logger, string method, string path, Exception exception);
 
-    [LoggerMessage(10, LogLevel.Error, "Input line {Line} broke.")]
+    [LoggerMessage(10, LogLevel.Error, "Input line {Line} failed because of an unexpected error.")]
     public static partial void LineBroke(ILogger logger, int line, Exception exception);
 
     [LoggerMessage(12, LogLevel.Error, "{Message}")]
@@ -42,12 +42,12 @@ internal static partial class Log
     [LoggerMessage(14, LogLevel.Information, "The upstream is up again.")]
     public static partial void UpstreamUp(ILogger logger);
 
-    [LoggerMessage(15, LogLevel.Information, "No line ends: {What}")]
+    [LoggerMessage(15, LogLevel.Information, "No line has finished recently: {What}")]
     public static partial void UpstreamQuiet(ILogger logger, string what);
 
     [LoggerMessage(16, LogLevel.Information, "{Batch}: {Retries}")]
     public static partial void RetryTotals(ILogger logger, string batch, string retries);
 
-    [LoggerMessage(11, LogLevel.Error, "Results are written but the disk refuses to keep them, trying again: {Reason}")]
+    [LoggerMessage(11, LogLevel.Error, "Results cannot be synced to disk. Retrying: {Reason}")]
     public static partial void SyncRefused(ILogger logger, string reason);
 }

@@ -4,8 +4,8 @@ using System.Diagnostics.Metrics;
 namespace InferenceBatch.Server.Diagnostics;
 
 /// <summary>
-/// What the process counts, under the meter <c>InferenceBatch.Server</c>: for <c>dotnet-counters</c> and any collector that
-/// reads System.Diagnostics.Metrics. Names are for others to rely on; docs/service.md lists them.
+/// The instruments of the meter <c>InferenceBatch.Server</c>, for <c>dotnet-counters</c> and other collectors of
+/// System.Diagnostics.Metrics. Their names are stable; docs/service.md lists them.
 /// </summary>
 internal static class Meters
 {
@@ -15,7 +15,7 @@ internal static class Meters
     private static long s_inFlight;
     private static long s_waiting;
 
-    /// <summary>Attempts that ended, by <c>status</c>: the HTTP status, <c>error</c> for no whole answer, <c>abandoned</c> for one given up (a timeout, a cancel, a stop).</summary>
+    /// <summary>Finished attempts, by <c>status</c>: the HTTP status, <c>error</c> (no complete response), <c>abandoned</c> (timeout, cancel, stop).</summary>
     public static readonly Counter<long> Requests = s_meter.CreateCounter<long>("inference_batch.requests", "{request}");
 
     public static readonly Counter<long> Retries = s_meter.CreateCounter<long>("inference_batch.retries", "{request}");
@@ -24,20 +24,20 @@ internal static class Meters
 
     public static readonly Histogram<double> Sync = s_meter.CreateHistogram<double>("inference_batch.fsync.duration", "s");
 
-    /// <summary>Attempts to deliver a webhook, by <c>outcome</c>: <c>delivered</c>, <c>failed</c> (comes again), <c>given_up</c>.</summary>
+    /// <summary>Attempts to deliver a webhook, by <c>outcome</c>: <c>delivered</c>, <c>failed</c> (will be retried), <c>given_up</c>.</summary>
     public static readonly Counter<long> Deliveries = s_meter.CreateCounter<long>("inference_batch.webhook.deliveries", "{delivery}");
 
     static Meters()
     {
-        // Observed, not added up by the listener: one that comes later would know only what has changed since.
+        // Observable, so that a listener that starts later gets the current value and not only later changes.
         s_meter.CreateObservableUpDownCounter("inference_batch.requests.in_flight", () => Interlocked.Read(ref s_inFlight), "{request}");
         s_meter.CreateObservableUpDownCounter("inference_batch.lines.waiting", () => Interlocked.Read(ref s_waiting), "{line}");
     }
 
-    /// <summary>Requests at the upstream.</summary>
+    /// <summary>Changes the number of requests in flight.</summary>
     public static void AddInFlight(int change) => Interlocked.Add(ref s_inFlight, change);
 
-    /// <summary>Lines of running batches that have no answer yet, those in flight included.</summary>
+    /// <summary>Changes the number of lines of running batches without a result, including those in flight.</summary>
     public static void AddWaiting(int change) => Interlocked.Add(ref s_waiting, change);
 
     /// <summary>Records the time since <paramref name="start"/> (<see cref="Stopwatch.GetTimestamp"/>).</summary>

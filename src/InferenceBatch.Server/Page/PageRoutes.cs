@@ -4,14 +4,14 @@ using System.Reflection;
 namespace InferenceBatch.Server.Page;
 
 /// <summary>
-/// The page to look at, <c>/</c>, and what it is made of, <c>/page/…</c>: static, inside the assembly, and served without a
-/// key, for it holds nothing. What it shows it asks the API for, with the key that a person types in.
+/// The routes of the page, <c>/</c>, and its files, <c>/page/…</c>. They are embedded in the assembly and served without a
+/// key, because they contain no data. The page gets its data from the API with the key that the user types in.
 /// </summary>
 internal static class PageRoutes
 {
     private const string Folder = "/page/";
 
-    /// <summary>Nothing but the page's own files and the API of the same origin; no text may become markup or code.</summary>
+    /// <summary>Allows only the files of the page and the API of the same origin, and prevents text from becoming markup or code.</summary>
     private const string ContentSecurityPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
         + "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
@@ -37,7 +37,7 @@ internal static class PageRoutes
         response.Headers["Referrer-Policy"] = "no-referrer";
         response.Headers["Cross-Origin-Opener-Policy"] = "same-origin";
         response.Headers["Cross-Origin-Resource-Policy"] = "same-origin";
-        // A later version's files must not meet those of an earlier one.
+        // Files of different versions must not be mixed.
         response.Headers.CacheControl = "no-store";
         response.ContentType = TypeOf(path);
         response.ContentLength = content.Length;

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Text;
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using InferenceBatch.Lines;
@@ -66,7 +65,7 @@ internal sealed class ResultFilePair : IDisposable
             LineOutcome outcome = LineOutcome.ReadResultLine(line, isSuccess, out ReadOnlySpan<byte> id);
             string text = Encoding.UTF8.GetString(id);
             return text.StartsWith(start, StringComparison.Ordinal)
-                && int.TryParse(text.AsSpan(start.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+                && WholeNumber.TryRead(text.AsSpan(start.Length), 0, int.MaxValue, out int number)
                 && onLine(number, outcome);
         }
     }

@@ -2,12 +2,12 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Server.Storage;
 
-/// <summary>What the service knows of a batch. Counts and usage are final ones: a running batch has its own.</summary>
+/// <summary>The record of a batch. Counts and usage are the final ones; the current ones of a running batch are in its run.</summary>
 internal sealed record BatchRecord
 {
     public required string Id { get; init; }
 
-    /// <summary>Whose it is: see <c>ApiKeys</c>; "" where no keys are configured.</summary>
+    /// <summary>The owner: see <c>ApiKeys</c>; "" if no keys are configured.</summary>
     public required string Owner { get; init; }
 
     public required string Endpoint { get; init; }
@@ -20,19 +20,19 @@ internal sealed record BatchRecord
 
     public string? WebhookUrl { get; init; }
 
-    /// <summary>How long its result files are kept; null for ever.</summary>
+    /// <summary>How long the result files are kept; null for no limit.</summary>
     public TimeSpan? OutputExpiresAfter { get; init; }
 
     public required BatchStatus Status { get; init; }
 
-    /// <summary>Where a finalizing batch is going: completed or expired. Kept, so that finalizing can be repeated.</summary>
+    /// <summary>The status that a finalizing batch will get: completed or expired. It is stored, so that finalizing can be repeated.</summary>
     public BatchStatus Outcome { get; init; }
 
     public string? Model { get; init; }
 
     public IReadOnlyList<ServiceError> Errors { get; init; } = [];
 
-    /// <summary>Chosen when the batch starts; once it has ended, null where there is no such file.</summary>
+    /// <summary>The file ID is chosen when the batch starts. After the end it is null if the file does not exist.</summary>
     public string? OutputFileId { get; init; }
 
     /// <inheritdoc cref="OutputFileId"/>
@@ -60,7 +60,7 @@ internal sealed record BatchRecord
 
     public DateTimeOffset? CancelledAt { get; init; }
 
-    /// <summary>The latest of its times so far.</summary>
+    /// <summary>The latest time of the batch so far.</summary>
     public DateTimeOffset LatestAt => new[] { InProgressAt, FinalizingAt, CancellingAt }.Max() is { } latest && latest > CreatedAt ? latest : CreatedAt;
 
     public bool IsFinished =>

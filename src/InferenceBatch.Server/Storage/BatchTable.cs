@@ -8,7 +8,7 @@ namespace InferenceBatch.Server.Storage;
 /// <summary>The records of batches.</summary>
 internal sealed class BatchTable(Database database)
 {
-    /// <summary>Keeps a new batch; false when its input file is gone.</summary>
+    /// <summary>Stores a new batch; returns false if its input file no longer exists.</summary>
     public bool Insert(BatchRecord batch)
     {
         bool hasInput = false;
@@ -42,7 +42,7 @@ internal sealed class BatchTable(Database database)
         ("$created_at", batch.CreatedAt.ToUnixTimeMilliseconds()),
         ("$expires_at", batch.ExpiresAt.ToUnixTimeMilliseconds()));
 
-    /// <summary>Writes what can change in a batch, the files it ended with and the event of its end, as one transaction.</summary>
+    /// <summary>Stores the fields of a batch that can change, its result files, and the event for its end, as one transaction.</summary>
     public void Update(BatchRecord batch, params IReadOnlyList<FileRecord> newFiles) => database.Write(() =>
     {
         foreach (FileRecord file in newFiles)
@@ -80,7 +80,7 @@ internal sealed class BatchTable(Database database)
         database.Events.AddFor(batch);
     });
 
-    /// <summary>Keeps how far a running batch is; one that has ended meanwhile stays as it ended.</summary>
+    /// <summary>Stores the progress of a running batch; does not change a batch that has ended.</summary>
     public void UpdateProgress(string id, RequestCounts counts, TokenUsage? usage) => database.Execute(
         "UPDATE batches SET completed = $completed, failed = $failed, usage = $usage WHERE id = $id AND status IN ('in_progress', 'cancelling')",
         ("$id", id),
@@ -88,11 +88,11 @@ internal sealed class BatchTable(Database database)
         ("$failed", counts.Failed),
         ("$usage", usage is null ? null : JsonSerializer.Serialize(usage)));
 
-    /// <summary>A batch by id, whoever's it is.</summary>
+    /// <summary>Returns a batch of any owner; null if it does not exist.</summary>
     public BatchRecord? Find(string id) =>
         database.Query("SELECT * FROM batches WHERE id = $id", Read, ("$id", id)).FirstOrDefault();
 
-    /// <summary>One page of an owner's batches, newest first; null when <paramref name="after"/> names none of them.</summary>
+    /// <summary>Returns a page of an owner's batches, newest first; null if <paramref name="after"/> is not the ID of one of them.</summary>
     public List<BatchRecord>? List(string owner, string? after, int limit)
     {
         long? edge = null;
@@ -111,11 +111,11 @@ internal sealed class BatchTable(Database database)
             Read, ("$owner", owner), ("$edge", edge), ("$limit", limit));
     }
 
-    /// <summary>Batches that have not ended, oldest first.</summary>
+    /// <summary>Returns the batches that have not ended, oldest first.</summary>
     public List<BatchRecord> Unfinished() => database.Query(
         "SELECT * FROM batches WHERE status IN ('validating', 'in_progress', 'finalizing', 'cancelling') ORDER BY seq", Read);
 
-    /// <summary>Whether a batch that has not ended reads this file.</summary>
+    /// <summary>Whether this file is the input of a batch that has not ended.</summary>
     public bool NeedsInput(string fileId) => database.Query(
         """
         SELECT 1 FROM batches WHERE input_file_id = $id AND status IN ('validating', 'in_progress', 'finalizing', 'cancelling') LIMIT 1
@@ -131,14 +131,14 @@ internal sealed class BatchTable(Database database)
         CompletionWindow = row.Text("completion_window")!,
         Metadata = JsonSerializer.Deserialize<Dictionary<string, string>>(row.Text("metadata")!)!,
         WebhookUrl = row.Text("webhook_url"),
-        OutputExpiresAfter = row.Whole("output_expires_after") is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        OutputExpiresAfter = row.Integer("output_expires_after") is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
         Status = StatusWords.Read(row.Text("status")),
         Outcome = StatusWords.Read(row.Text("outcome")),
         Model = row.Text("model"),
         Errors = row.Text("errors") is { } errors ? JsonSerializer.Deserialize<List<ServiceError>>(errors)! : [],
         OutputFileId = row.Text("output_file_id"),
         ErrorFileId = row.Text("error_file_id"),
-        Counts = new RequestCounts(row.Whole("total")!.Value, row.Whole("completed")!.Value, row.Whole("failed")!.Value),
+        Counts = new RequestCounts(row.Integer("total")!.Value, row.Integer("completed")!.Value, row.Integer("failed")!.Value),
         Usage = row.Text("usage") is { } usage ? JsonSerializer.Deserialize<TokenUsage>(usage) : null,
         CreatedAt = row.Time("created_at")!.Value,
         ExpiresAt = row.Time("expires_at")!.Value,

@@ -4,16 +4,16 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Server.Storage;
 
 /// <summary>
-/// The folder the service keeps everything in, held by one process at a time:
-/// <c>batches.db</c> (records), <c>files/</c> (uploads and results), <c>batches/</c> (the result files of running batches),
-/// <c>temp/</c> (files on their way in or out).
+/// The data folder of the service, which only one process uses at a time: <c>batches.db</c> (records), <c>files/</c>
+/// (uploads and results), <c>batches/</c> (result files of running batches), <c>temp/</c> (files that are being stored or
+/// deleted).
 /// </summary>
 internal sealed class DataFolder : IDisposable
 {
     private const string DatabaseName = "batches.db";
     private const string LockName = "lock";
-    private const string HolderName = "process-id";
-    private const string TemporaryEnd = ".part";
+    private const string ProcessIdName = "process-id";
+    private const string TemporarySuffix = ".part";
 
     private static readonly string[] s_folders = ["files", "batches", "temp"];
 
@@ -28,7 +28,7 @@ internal sealed class DataFolder : IDisposable
 
     public string Path { get; }
 
-    /// <summary>Whether what was said to be kept survives a power cut; false only to see what that costs.</summary>
+    /// <summary>Whether stored data survives a power cut; false only for benchmarks of its cost.</summary>
     public bool IsDurable { get; }
 
     public string DatabasePath => System.IO.Path.Combine(Path, DatabaseName);
@@ -39,14 +39,13 @@ internal sealed class DataFolder : IDisposable
 
     public string TempPath => System.IO.Path.Combine(Path, "temp");
 
-    /// <summary>Makes the folder where it is missing, and takes it.</summary>
-    /// <exception cref="DataFolderInUseException">Another process holds it.</exception>
-    /// <exception cref="IOException">It cannot be made or written, or is somebody's own.</exception>
-    /// <exception cref="UnauthorizedAccessException">It cannot be made or written.</exception>
+    /// <summary>Creates the folder if necessary, and locks it.</summary>
+    /// <exception cref="IOException">Another process uses the folder, it cannot be created or written, or it has other contents.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder cannot be created or written.</exception>
     public static DataFolder Open(string path, bool isDurable = true)
     {
         string full = System.IO.Path.GetFullPath(path);
-        RefuseForeign(full);
+        RefuseOtherContents(full);
         bool isNew = !Directory.Exists(System.IO.Path.Combine(full, "temp"));
         MakePrivate(full);
         var folder = new DataFolder(full, TakeLock(full), isDurable);
@@ -62,11 +61,11 @@ internal sealed class DataFolder : IDisposable
     }
 
     /// <summary>
-    /// Refuses a folder that holds something and no data of the service, untouched: the service would close it to others
-    /// and write to it. What a first start that was cut short may have left is the service's.
+    /// Refuses a folder with contents other than data of the service, and leaves it unchanged, because the service would
+    /// remove the permissions of other users and write to it. The remains of an interrupted first start are accepted.
     /// </summary>
-    /// <exception cref="IOException">It is somebody's own.</exception>
-    public static void RefuseForeign(string path)
+    /// <exception cref="IOException">The folder has other contents.</exception>
+    public static void RefuseOtherContents(string path)
     {
         var folder = new DirectoryInfo(path);
         if (!folder.Exists)
@@ -77,23 +76,23 @@ internal sealed class DataFolder : IDisposable
         FileSystemInfo[] entries = folder.GetFileSystemInfos();
         if (Array.Find(entries, entry => s_folders.Contains(entry.Name) && entry.LinkTarget is not null) is { } link)
         {
-            throw new IOException($"'{link.FullName}' is a symbolic link: the service deletes files there, and wants folders of its own.");
+            throw new IOException($"'{link.FullName}' is a symbolic link. It must be a folder, because the service deletes files in it.");
         }
 
-        if (!Array.Exists(entries, entry => entry.Name == DatabaseName) && Array.Find(entries, entry => !MayBeOurs(entry)) is { } foreign)
+        if (!Array.Exists(entries, entry => entry.Name == DatabaseName) && Array.Find(entries, entry => !IsOwnEntry(entry)) is { } other)
         {
-            throw new IOException($"'{path}' holds something else than this service's data ('{foreign.Name}'). Name a new or an empty folder with --data.");
+            throw new IOException($"'{path}' contains something other than the data of this service ('{other.Name}'). Use a new or empty folder with --data.");
         }
     }
 
-    /// <summary>A name for a file on its way in or out.</summary>
-    public string NewTemporaryPath() => System.IO.Path.Combine(TempPath, $"{Guid.NewGuid():N}{TemporaryEnd}");
+    /// <summary>Returns a new path for a temporary file.</summary>
+    public string NewTemporaryPath() => System.IO.Path.Combine(TempPath, $"{Guid.NewGuid():N}{TemporarySuffix}");
 
-    /// <summary>Whether a file's name is one of <see cref="NewTemporaryPath"/>.</summary>
+    /// <summary>Whether a file name was created by <see cref="NewTemporaryPath"/>.</summary>
     public static bool IsTemporary(string name) =>
-        name.EndsWith(TemporaryEnd, StringComparison.Ordinal) && Guid.TryParseExact(name[..^TemporaryEnd.Length], "N", out _);
+        name.EndsWith(TemporarySuffix, StringComparison.Ordinal) && Guid.TryParseExact(name[..^TemporarySuffix.Length], "N", out _);
 
-    /// <summary>Makes a rename or a new file in a folder survive a power cut, where this folder is durable.</summary>
+    /// <summary>Makes renames and new files in a folder survive a power cut, if <see cref="IsDurable"/>.</summary>
     public void Sync(string path)
     {
         if (IsDurable)
@@ -106,23 +105,23 @@ internal sealed class DataFolder : IDisposable
     {
         try
         {
-            File.Delete(HolderPath(Path));
+            File.Delete(ProcessIdPath(Path));
         }
         catch (DirectoryNotFoundException)
         {
-            // Somebody has taken the folder away.
+            // The folder was moved or deleted.
         }
 
         _lock.Dispose();
     }
 
-    /// <summary>Whether something may stand in a folder whose database was not made yet; a new file system has its lost+found.</summary>
-    private static bool MayBeOurs(FileSystemInfo entry) => entry switch
+    /// <summary>Whether a folder without a database may contain this entry. A new file system has a lost+found.</summary>
+    private static bool IsOwnEntry(FileSystemInfo entry) => entry switch
     {
         { LinkTarget: not null } => false,
         DirectoryInfo folder => folder.Name == "lost+found" || (s_folders.Contains(folder.Name) && folder.GetFileSystemInfos().Length == 0),
         FileInfo { Name: LockName } file => file.Length == 0,
-        { Name: HolderName } => File.Exists(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(entry.FullName)!, LockName)),
+        { Name: ProcessIdName } => File.Exists(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(entry.FullName)!, LockName)),
         _ => entry.Name is "server.log" or "server.log.1" or "server.port",
     };
 
@@ -136,13 +135,14 @@ internal sealed class DataFolder : IDisposable
         }
         catch (IOException) when (File.Exists(path))
         {
-            throw new DataFolderInUseException(folder, ReadHolder(folder));
+            string process = ReadProcessId(folder) is { } id ? $" (process {id})" : "";
+            throw new IOException($"The data folder '{folder}' is in use by another inference-batch{process}. Stop that process, or use another folder with --data.");
         }
 
         try
         {
-            // A file of its own: nobody can read one that is locked.
-            File.WriteAllText(HolderPath(folder), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
+            // In a separate file, because the locked one cannot be read by others.
+            File.WriteAllText(ProcessIdPath(folder), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
             return stream;
         }
         catch
@@ -152,11 +152,11 @@ internal sealed class DataFolder : IDisposable
         }
     }
 
-    private static string? ReadHolder(string folder)
+    private static string? ReadProcessId(string folder)
     {
         try
         {
-            return File.ReadAllText(HolderPath(folder)) is { Length: > 0 } id ? id : null;
+            return File.ReadAllText(ProcessIdPath(folder)) is { Length: > 0 } id ? id : null;
         }
         catch (IOException)
         {
@@ -164,9 +164,9 @@ internal sealed class DataFolder : IDisposable
         }
     }
 
-    private static string HolderPath(string folder) => System.IO.Path.Combine(folder, HolderName);
+    private static string ProcessIdPath(string folder) => System.IO.Path.Combine(folder, ProcessIdName);
 
-    /// <summary>Prompts and answers are nobody else's business: the owner alone may look in.</summary>
+    /// <summary>Creates a folder that only its owner can access, because it contains prompts and answers.</summary>
     public static void MakePrivate(string path)
     {
         if (OperatingSystem.IsWindows())
@@ -175,9 +175,9 @@ internal sealed class DataFolder : IDisposable
         }
         else
         {
-            const UnixFileMode OwnerAlone = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-            Directory.CreateDirectory(path, OwnerAlone);
-            File.SetUnixFileMode(path, OwnerAlone); // One that was there already may have been open to others.
+            const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+            Directory.CreateDirectory(path, OwnerOnly);
+            File.SetUnixFileMode(path, OwnerOnly); // An existing folder may have been accessible to others.
         }
     }
 }

@@ -3,17 +3,17 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Storage;
 
 /// <summary>
-/// The service's records in SQLite: WAL, synchronous=FULL, so that what was answered survives a power cut. One
-/// connection, one caller at a time: each call is a few rows by key. The file is locked while it is open: nobody else's
-/// transaction can make a caller wait.
+/// The records of the service in SQLite. WAL and synchronous=FULL make confirmed writes survive a power cut. One connection
+/// serves one caller at a time, because each call reads or writes a few rows by key. The file is locked while it is open, so
+/// that no transaction of another program can delay a caller.
 /// </summary>
 internal sealed class Database : IDisposable
 {
     private const int SchemaVersion = 1;
     private const int Busy = 5; // SQLITE_BUSY
     private const int Damaged = 11; // SQLITE_CORRUPT
-    private const int NoDatabase = 26; // SQLITE_NOTADB
-    private const int PatienceSeconds = 3;
+    private const int NotADatabase = 26; // SQLITE_NOTADB
+    private const int TimeoutSeconds = 3;
 
     private const string Schema = """
         CREATE TABLE files (
@@ -51,20 +51,20 @@ internal sealed class Database : IDisposable
 
     public EventTable Events { get; }
 
-    /// <summary>See <see cref="InstanceTable"/>.</summary>
+    /// <summary>The ID of the service (see <see cref="InstanceTable"/>); null if the disk was full when it should be created.</summary>
     public string? Instance { get; private set; }
 
-    /// <summary>Opens the database, and makes it where there is none.</summary>
-    /// <exception cref="SqliteException">It cannot be opened.</exception>
-    /// <exception cref="InvalidDataException">It is damaged, or no database, or was made by a later version.</exception>
-    /// <exception cref="IOException">Another program has it open.</exception>
+    /// <summary>Opens the database, or creates it.</summary>
+    /// <exception cref="SqliteException">The database cannot be opened.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged or not a database, or was created by a later version.</exception>
+    /// <exception cref="IOException">Another program has the database open.</exception>
     public static Database Open(string path, bool isDurable = true)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,
             Pooling = false,
-            DefaultTimeout = PatienceSeconds,
+            DefaultTimeout = TimeoutSeconds,
         }.ToString());
         var database = new Database(connection);
         try
@@ -76,13 +76,13 @@ internal sealed class Database : IDisposable
         catch (SqliteException exception) when (exception.SqliteErrorCode == Busy)
         {
             database.Dispose();
-            throw new IOException($"Another program has '{path}' open, such as sqlite3 or a backup. Start again once it is closed.", exception);
+            throw new IOException($"Another program has '{path}' open, such as sqlite3 or a backup. Close it, then start the service again.", exception);
         }
-        catch (SqliteException exception) when (exception.SqliteErrorCode is Damaged or NoDatabase)
+        catch (SqliteException exception) when (exception.SqliteErrorCode is Damaged or NotADatabase)
         {
             database.Dispose();
             throw new InvalidDataException(
-                $"'{path}' is damaged, or no database. Put the data folder's last backup in its place, or move the folder away to begin anew.", exception);
+                $"'{path}' is damaged or not a database. Restore the data folder from a backup, or move the folder away to start with an empty one.", exception);
         }
         catch
         {
@@ -91,7 +91,7 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>Runs some work as one transaction, alone.</summary>
+    /// <summary>Runs <paramref name="work"/> as one transaction, while no other caller uses the database.</summary>
     public void Write(Action work)
     {
         lock (_connection)
@@ -102,7 +102,7 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>Runs a query; each row becomes one item.</summary>
+    /// <summary>Runs a query and returns one item per row.</summary>
     public List<T> Query<T>(string sql, Func<SqliteDataReader, T> read, params ReadOnlySpan<(string Name, object? Value)> values)
     {
         lock (_connection)
@@ -119,7 +119,7 @@ internal sealed class Database : IDisposable
         }
     }
 
-    /// <summary>Runs a statement; gives the number of rows it changed.</summary>
+    /// <summary>Runs a statement and returns the number of changed rows.</summary>
     public int Execute(string sql, params ReadOnlySpan<(string Name, object? Value)> values)
     {
         lock (_connection)
@@ -133,13 +133,13 @@ internal sealed class Database : IDisposable
 
     private void Prepare(string path, bool isDurable)
     {
-        Execute("PRAGMA locking_mode = EXCLUSIVE"); // Before the journal is touched: its index is then kept in memory.
+        Execute("PRAGMA locking_mode = EXCLUSIVE"); // Before the first access to the journal, so that its index is kept in memory.
         Execute("PRAGMA journal_mode = WAL");
         Execute(isDurable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
         long version = Query("PRAGMA user_version", row => row.GetInt64(0))[0];
         if (version > SchemaVersion)
         {
-            throw new InvalidDataException($"'{path}' was made by a later version of inference-batch.");
+            throw new InvalidDataException($"'{path}' was created by a later version of inference-batch. Use that version, or another folder with --data.");
         }
 
         if (version == 0)
@@ -155,7 +155,7 @@ internal sealed class Database : IDisposable
     private SqliteCommand Command(string sql, ReadOnlySpan<(string Name, object? Value)> values)
     {
         SqliteCommand command = _connection.CreateCommand();
-#pragma warning disable CA2100 // Every text is a constant of the tables; values travel as parameters.
+#pragma warning disable CA2100 // Every statement is a constant of a table; values are passed as parameters.
         command.CommandText = sql;
 #pragma warning restore CA2100
         foreach ((string name, object? value) in values)

@@ -8,8 +8,8 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Storage;
 
 /// <summary>
-/// Webhook events on their way. One is made in the transaction that ends its batch, so none is lost and none made twice;
-/// it is gone once it was taken or given up.
+/// The pending webhook events. An event is created in the transaction that ends its batch, so it is neither lost nor
+/// duplicated. It is deleted when it is accepted or given up.
 /// </summary>
 internal sealed class EventTable(Database database)
 {
@@ -20,13 +20,13 @@ internal sealed class EventTable(Database database)
         CREATE INDEX IF NOT EXISTS events_by_time ON events (next_at);
         """;
 
-    /// <summary>A receiver is told the first errors of a batch; all of them stand in the batch itself.</summary>
+    /// <summary>An event contains only the first errors of a batch; the batch itself has all of them.</summary>
     private const int MaxErrors = 100;
 
-    /// <summary>Raised when there is a new event, before its transaction ends.</summary>
+    /// <summary>Raised for a new event, before its transaction ends.</summary>
     public event Action? Added;
 
-    /// <summary>Keeps the event of a batch that has ended and wants one. Inside the transaction that ends it.</summary>
+    /// <summary>Stores the event of a batch that has ended, if it has a webhook address. Call it within the transaction that ends the batch.</summary>
     public void AddFor(BatchRecord batch)
     {
         if (!batch.IsFinished || batch.WebhookUrl is null)
@@ -46,26 +46,26 @@ internal sealed class EventTable(Database database)
         Added?.Invoke();
     }
 
-    /// <summary>Ids and addresses of events whose time has come, the longest due first.</summary>
+    /// <summary>Returns IDs and addresses of the events that are due, the oldest first.</summary>
     public List<(string Id, string Url)> Due(DateTimeOffset now, int limit) => database.Query(
         "SELECT id, url FROM events WHERE next_at <= $now ORDER BY next_at LIMIT $limit",
         row => (row.GetString(0), row.GetString(1)), ("$now", now.ToUnixTimeMilliseconds()), ("$limit", limit));
 
-    /// <summary>When the next event after <paramref name="now"/> falls due; null where there is none.</summary>
+    /// <summary>Returns when the next event after <paramref name="now"/> is due; null if no other event is pending.</summary>
     public DateTimeOffset? NextAfter(DateTimeOffset now) => database.Query(
         "SELECT MIN(next_at) AS next_at FROM events WHERE next_at > $now", row => row.Time("next_at"), ("$now", now.ToUnixTimeMilliseconds()))[0];
 
-    /// <summary>Events that wait longer than any wait is, for the clock was set back, are due.</summary>
-    public void BringBack(DateTimeOffset now, TimeSpan longest) => database.Execute(
+    /// <summary>Makes events due now that would wait longer than the maximum, because the clock was set back.</summary>
+    public void ResetLateEvents(DateTimeOffset now, TimeSpan maxWait) => database.Execute(
         "UPDATE events SET next_at = $now WHERE next_at > $latest",
-        ("$now", now.ToUnixTimeMilliseconds()), ("$latest", (now + longest).ToUnixTimeMilliseconds()));
+        ("$now", now.ToUnixTimeMilliseconds()), ("$latest", (now + maxWait).ToUnixTimeMilliseconds()));
 
     public EventRecord? Find(string id) => database.Query(
         "SELECT * FROM events WHERE id = $id",
-        row => new EventRecord(id, row.Text("batch_id")!, row.Text("url")!, (byte[])row["body"], (int)row.Whole("attempts")!.Value),
+        row => new EventRecord(id, row.Text("batch_id")!, row.Text("url")!, (byte[])row["body"], (int)row.Integer("attempts")!.Value),
         ("$id", id)).FirstOrDefault();
 
-    /// <summary>Notes an attempt that failed, and when the next one is due.</summary>
+    /// <summary>Stores a failed attempt and the time of the next one.</summary>
     public void Postpone(string id, DateTimeOffset nextAt) => database.Execute(
         "UPDATE events SET attempts = attempts + 1, next_at = $next_at WHERE id = $id", ("$id", id), ("$next_at", nextAt.ToUnixTimeMilliseconds()));
 
@@ -94,7 +94,7 @@ internal sealed class EventTable(Database database)
         Errors =
         [
             .. batch.Errors.Take(MaxErrors),
-            new ServiceError(IssueCodes.MoreIssues, $"{batch.Errors.Count - MaxErrors} more errors stand in the batch itself."),
+            new ServiceError(IssueCodes.MoreIssues, $"The batch has {batch.Errors.Count - MaxErrors} more errors. GET /v1/batches/{batch.Id} lists them."),
         ],
     };
 }

@@ -2,12 +2,12 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Server.Storage;
 
-/// <summary>What the service knows of a file it holds.</summary>
+/// <summary>The record of a stored file.</summary>
 internal sealed record FileRecord
 {
     public required string Id { get; init; }
 
-    /// <summary>Whose it is: see <c>ApiKeys</c>; "" where no keys are configured.</summary>
+    /// <summary>The owner: see <c>ApiKeys</c>; "" if no keys are configured.</summary>
     public required string Owner { get; init; }
 
     public required string Name { get; init; }
@@ -16,7 +16,7 @@ internal sealed record FileRecord
 
     public required long Bytes { get; init; }
 
-    /// <summary>Lines in it, known for result files.</summary>
+    /// <summary>The number of lines; only known for result files.</summary>
     public long? Lines { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }

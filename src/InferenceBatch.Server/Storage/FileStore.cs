@@ -3,17 +3,16 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Storage;
 
 /// <summary>
-/// The bytes of files. A file gets its name only when it is whole and on the disk: temporary name, fsync, rename.
-/// Names on disk are the service's own ids, never a name that came from outside.
+/// The stored files. A file gets its final name only when it is complete and on disk: temporary name, fsync, rename.
+/// Names on disk are IDs of the service, never names from a caller.
 /// </summary>
 internal sealed class FileStore(DataFolder folder, Database database, TimeProvider time)
 {
-    /// <summary>SQLITE_FULL.</summary>
-    private const int DiskIsFull = 13;
+    private const int DiskIsFull = 13; // SQLITE_FULL
 
     public string PathOf(string fileId) => Path.Combine(folder.FilesPath, fileId);
 
-    /// <summary>Opens a new file to write to; dispose it without <see cref="Keep"/> and it is gone.</summary>
+    /// <summary>Creates a temporary file to write to. <see cref="Keep"/> stores it; otherwise the caller deletes it.</summary>
     public FileStream CreateTemporary() => new(
         folder.NewTemporaryPath(),
         new FileStreamOptions
@@ -25,12 +24,12 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
             Options = FileOptions.Asynchronous,
         });
 
-    /// <summary>Makes a temporary file a kept one: what has a record has its bytes, at the latest after <see cref="Recover"/>.</summary>
+    /// <summary>Stores a temporary file with its record. If a crash interrupts this, <see cref="Recover"/> completes it.</summary>
     public void Keep(FileStream temporary, FileRecord record)
     {
         temporary.Flush(folder.IsDurable);
-        string between = Between(record.Id);
-        File.Move(temporary.Name, between);
+        string pending = PendingPathOf(record.Id);
+        File.Move(temporary.Name, pending);
         folder.Sync(folder.TempPath);
         try
         {
@@ -38,16 +37,16 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
         }
         catch
         {
-            File.Delete(between);
+            File.Delete(pending);
             throw;
         }
 
-        Move(between, PathOf(record.Id));
+        Move(pending, PathOf(record.Id));
     }
 
     /// <summary>
-    /// Ends what a crash left between the folders: bytes with a record are kept, others go. Before anything else is done.
-    /// What has a name that the service does not give is left alone.
+    /// Completes what a crash interrupted: files in the temporary folder are stored if they have a record, otherwise deleted.
+    /// Files with other names are left unchanged. Call it before anything else.
     /// </summary>
     public void Recover()
     {
@@ -66,11 +65,11 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
         }
     }
 
-    /// <summary>A file by id that is its owner's and whose time is not up; else null.</summary>
+    /// <summary>Returns a file; null if it does not exist, has expired, or belongs to another owner.</summary>
     public FileRecord? Find(string id, string owner) =>
-        database.Files.Find(id) is { } file && file.Owner == owner && !(file.ExpiresAt <= time.GetUtcNow()) ? file : null;
+        database.Files.Find(id) is { } file && file.Owner == owner && !Expiry.IsReached(file.ExpiresAt, time.GetUtcNow()) ? file : null;
 
-    /// <summary>Deletes a file, unless a batch that has not ended needs it; one that is being read stays readable to its reader.</summary>
+    /// <summary>Deletes a file and returns true, unless it is the input of a batch that has not ended. A reader that has the file open can still read it.</summary>
     public bool Delete(string id)
     {
         bool isDeleted;
@@ -78,28 +77,28 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
         {
             isDeleted = RemoveRecord(id);
         }
-        catch (SqliteException exception) when (File.Exists(Between(id)))
+        catch (SqliteException exception) when (File.Exists(PendingPathOf(id)))
         {
             if (exception.SqliteErrorCode != DiskIsFull)
             {
-                Move(Between(id), PathOf(id));
+                Move(PendingPathOf(id), PathOf(id));
                 throw;
             }
 
-            // To delete is how people make room: then the bytes go first.
-            File.Delete(Between(id));
+            // On a full disk, delete the file first: this makes the space that deleting the record requires.
+            File.Delete(PendingPathOf(id));
             isDeleted = RemoveRecord(id);
         }
 
         if (isDeleted)
         {
-            File.Delete(Between(id));
+            File.Delete(PendingPathOf(id));
         }
 
         return isDeleted;
     }
 
-    /// <summary>Deletes files whose time is up, those that a running batch reads excepted.</summary>
+    /// <summary>Deletes the files that have expired, except the inputs of batches that have not ended.</summary>
     public void DeleteExpired()
     {
         foreach (FileRecord file in database.Files.Expired(time.GetUtcNow()))
@@ -113,22 +112,22 @@ internal sealed class FileStore(DataFolder folder, Database database, TimeProvid
         bool isFree = false;
         database.Write(() =>
         {
-            // With the look in one transaction: a batch made at the same moment sees the file, or the file sees the batch.
+            // Check and delete in one transaction, so that no batch for the file can be created in between.
             isFree = !database.Batches.NeedsInput(id);
             if (isFree)
             {
                 database.Files.Delete(id);
                 if (File.Exists(PathOf(id)))
                 {
-                    Move(PathOf(id), Between(id));
+                    Move(PathOf(id), PendingPathOf(id));
                 }
             }
         });
         return isFree;
     }
 
-    /// <summary>Where a file stands while its record comes or goes.</summary>
-    private string Between(string fileId) => Path.Combine(folder.TempPath, fileId);
+    /// <summary>Returns the path of a file while its record is being added or deleted.</summary>
+    private string PendingPathOf(string fileId) => Path.Combine(folder.TempPath, fileId);
 
     private void Move(string from, string to)
     {

@@ -19,11 +19,11 @@ internal sealed class FileTable(Database database)
         ("$created_at", file.CreatedAt.ToUnixTimeMilliseconds()),
         ("$expires_at", file.ExpiresAt?.ToUnixTimeMilliseconds()));
 
-    /// <summary>A file by id, whoever's it is.</summary>
+    /// <summary>Returns a file of any owner, expired or not; null if it does not exist.</summary>
     public FileRecord? Find(string id) =>
         database.Query("SELECT * FROM files WHERE id = $id", Read, ("$id", id)).FirstOrDefault();
 
-    /// <summary>One page of an owner's files by age; null when <paramref name="after"/> names none of them.</summary>
+    /// <summary>Returns a page of an owner's files, ordered by age; null if <paramref name="after"/> is not the ID of one of them.</summary>
     public List<FileRecord>? List(string owner, DateTimeOffset now, string? purpose, bool newestFirst, string? after, int limit)
     {
         long? edge = null;
@@ -37,22 +37,17 @@ internal sealed class FileTable(Database database)
             }
         }
 
+        const string Start = $"SELECT * FROM files WHERE owner = $owner AND {Expiry.NotExpiredSql} AND ($purpose IS NULL OR purpose = $purpose)";
         string sql = newestFirst
-            ? """
-              SELECT * FROM files WHERE owner = $owner AND (expires_at IS NULL OR expires_at > $now)
-              AND ($purpose IS NULL OR purpose = $purpose) AND ($edge IS NULL OR seq < $edge) ORDER BY seq DESC LIMIT $limit
-              """
-            : """
-              SELECT * FROM files WHERE owner = $owner AND (expires_at IS NULL OR expires_at > $now)
-              AND ($purpose IS NULL OR purpose = $purpose) AND ($edge IS NULL OR seq > $edge) ORDER BY seq LIMIT $limit
-              """;
+            ? $"{Start} AND ($edge IS NULL OR seq < $edge) ORDER BY seq DESC LIMIT $limit"
+            : $"{Start} AND ($edge IS NULL OR seq > $edge) ORDER BY seq LIMIT $limit";
         return database.Query(
             sql, Read, ("$owner", owner), ("$now", now.ToUnixTimeMilliseconds()), ("$purpose", purpose), ("$edge", edge), ("$limit", limit));
     }
 
-    /// <summary>Files whose time is up.</summary>
+    /// <summary>Returns the files that have expired.</summary>
     public List<FileRecord> Expired(DateTimeOffset now) =>
-        database.Query("SELECT * FROM files WHERE expires_at <= $now", Read, ("$now", now.ToUnixTimeMilliseconds()));
+        database.Query($"SELECT * FROM files WHERE {Expiry.ExpiredSql}", Read, ("$now", now.ToUnixTimeMilliseconds()));
 
     public void Delete(string id) => database.Execute("DELETE FROM files WHERE id = $id", ("$id", id));
 
@@ -62,8 +57,8 @@ internal sealed class FileTable(Database database)
         Owner = row.Text("owner")!,
         Name = row.Text("name")!,
         Purpose = row.Text("purpose")!,
-        Bytes = row.Whole("bytes")!.Value,
-        Lines = row.Whole("lines"),
+        Bytes = row.Integer("bytes")!.Value,
+        Lines = row.Integer("lines"),
         CreatedAt = row.Time("created_at")!.Value,
         ExpiresAt = row.Time("expires_at"),
     };

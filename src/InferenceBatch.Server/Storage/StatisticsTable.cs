@@ -1,6 +1,6 @@
 namespace InferenceBatch.Server.Storage;
 
-/// <summary>What the lines of each batch add up to, as JSON: written as often as a batch moves, so a table of its own.</summary>
+/// <summary>The statistics of each batch as JSON, in a separate table because they are written often.</summary>
 internal sealed class StatisticsTable(Database database)
 {
     public const string Schema =

@@ -1,14 +1,14 @@
 namespace InferenceBatch.Server.Webhooks;
 
-/// <summary>What kind of place an IP address is.</summary>
+/// <summary>The kinds of IP addresses, by whether webhooks may go there.</summary>
 internal enum AddressKind
 {
-    /// <summary>A host of the public internet.</summary>
+    /// <summary>A host on the public internet.</summary>
     Public,
 
-    /// <summary>This machine, or one of a private network.</summary>
+    /// <summary>This machine or a private network; only allowed by an option.</summary>
     Internal,
 
-    /// <summary>No receiver at all: link-local and metadata services, multicast, unspecified, reserved.</summary>
-    Never,
+    /// <summary>Never allowed: link-local, metadata services, multicast, unspecified and reserved addresses.</summary>
+    Forbidden,
 }

@@ -1,9 +1,9 @@
 namespace InferenceBatch.Server.Webhooks;
 
-/// <summary>When an event that was not taken is sent again: ten attempts over about two days, as Standard Webhooks advises.</summary>
+/// <summary>The waits between attempts to deliver an event: ten attempts within about two days, as Standard Webhooks recommends.</summary>
 internal static class RetrySchedule
 {
-    private const double Spread = 0.1;
+    private const double Jitter = 0.1;
 
     private static readonly TimeSpan[] s_waits =
     [
@@ -11,10 +11,10 @@ internal static class RetrySchedule
         TimeSpan.FromHours(1), TimeSpan.FromHours(4), TimeSpan.FromHours(12), TimeSpan.FromHours(24),
     ];
 
-    /// <summary>The longest wait there is.</summary>
-    public static TimeSpan Longest => s_waits[^1] * (1 + Spread);
+    /// <summary>The maximum wait.</summary>
+    public static TimeSpan MaxWait => s_waits[^1] * (1 + Jitter);
 
-    /// <summary>How long to wait after some failed attempts, 10 % more or less so that events do not come in waves; null to give up.</summary>
+    /// <summary>Returns the wait after this number of failed attempts, up to 10 % more or less, so that retries do not come in waves; null to give up.</summary>
     public static TimeSpan? WaitAfter(int attempts) => attempts <= s_waits.Length
-        ? s_waits[attempts - 1] * (1 - Spread + (2 * Spread * Random.Shared.NextDouble())) : null;
+        ? s_waits[attempts - 1] * (1 - Jitter + (2 * Jitter * Random.Shared.NextDouble())) : null;
 }

@@ -6,22 +6,22 @@ using Microsoft.Data.Sqlite;
 namespace InferenceBatch.Server.Webhooks;
 
 /// <summary>
-/// Brings the events of the database to their receivers: each until it is taken or the schedule ends, also across restarts.
-/// An attempt counts once it is written down, so a kill repeats at most the attempts that were under way, with the same id.
+/// Delivers the events of the database. Each is sent until it is accepted or the schedule ends, also across restarts. An
+/// attempt counts once its outcome is stored, so a kill repeats at most the attempts in flight, with the same ID.
 /// </summary>
 internal sealed class WebhookDeliveries : IAsyncDisposable
 {
-    private const int MaxAtOnce = 16;
+    private const int MaxInFlight = 16;
 
-    /// <summary>A receiver that does not answer must not hold up the others.</summary>
-    private const int MaxAtOnceToHost = 4;
+    /// <summary>A receiver that does not respond must not delay the others.</summary>
+    private const int MaxInFlightPerHost = 4;
 
-    private const int MaxLookedAt = 1000;
+    private const int MaxDueEvents = 1000;
 
-    private static readonly TimeSpan s_clockLook = TimeSpan.FromMinutes(1);
-    private static readonly TimeSpan s_databaseWait = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_maxTimerWait = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_databaseRetryWait = TimeSpan.FromSeconds(5);
 
-    private readonly Dictionary<string, (string Host, Task Ended)> _underWay = [];
+    private readonly Dictionary<string, (string Host, Task Ended)> _inFlight = [];
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _abort = new();
@@ -33,7 +33,7 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
     private readonly ITimer _timer;
     private Task _running = Task.CompletedTask;
 
-    /// <param name="stopGrace">How long attempts under way may go on after a stop.</param>
+    /// <param name="stopGrace">How long attempts in flight may still finish after a stop.</param>
     public WebhookDeliveries(Database database, WebhookSender sender, TimeProvider time, TimeSpan stopGrace, ILogger logger)
     {
         _database = database;
@@ -45,7 +45,7 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
         database.Events.Added += Wake;
     }
 
-    /// <summary>Begins, with what the last process left.</summary>
+    /// <summary>Starts the deliveries, including pending events of earlier processes.</summary>
     public void Start()
     {
         Wake();
@@ -57,14 +57,14 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
         _database.Events.Added -= Wake;
         await _stop.CancelAsync();
         await _running;
-        Task[] underWay;
-        lock (_underWay)
+        Task[] inFlight;
+        lock (_inFlight)
         {
-            underWay = [.. _underWay.Values.Select(delivery => delivery.Ended)];
+            inFlight = [.. _inFlight.Values.Select(delivery => delivery.Ended)];
         }
 
         _abort.CancelAfter(_stopGrace);
-        await Task.WhenAll(underWay);
+        await Task.WhenAll(inFlight);
         _timer.Dispose();
         _sender.Dispose();
         _stop.Dispose();
@@ -87,7 +87,7 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
                 catch (SqliteException exception)
                 {
                     WebhookLog.DatabaseFailed(_logger, exception.Message);
-                    _timer.Change(s_databaseWait, Timeout.InfiniteTimeSpan);
+                    _timer.Change(s_databaseRetryWait, Timeout.InfiniteTimeSpan);
                 }
             }
         }
@@ -99,27 +99,27 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
     private void StartDue()
     {
         DateTimeOffset now = _time.GetUtcNow();
-        _database.Events.BringBack(now, RetrySchedule.Longest);
-        lock (_underWay)
+        _database.Events.ResetLateEvents(now, RetrySchedule.MaxWait);
+        lock (_inFlight)
         {
-            foreach ((string id, string url) in _database.Events.Due(now, MaxLookedAt))
+            foreach ((string id, string url) in _database.Events.Due(now, MaxDueEvents))
             {
                 string host = new Uri(url).Host;
-                if (_underWay.Count < MaxAtOnce && !_underWay.ContainsKey(id) && _underWay.Values.Count(delivery => delivery.Host == host) < MaxAtOnceToHost)
+                if (_inFlight.Count < MaxInFlight && !_inFlight.ContainsKey(id) && _inFlight.Values.Count(delivery => delivery.Host == host) < MaxInFlightPerHost)
                 {
-                    _underWay.Add(id, (host, Task.Run(() => DeliverAsync(id, host))));
+                    _inFlight.Add(id, (host, Task.Run(() => DeliverAsync(id, host))));
                 }
             }
         }
 
-        // Events that are due and found no room are looked at again when an attempt ends.
+        // Due events over these limits are started when an attempt ends.
         if (_database.Events.NextAfter(now) is { } next)
         {
-            // The clock may be set meanwhile, which a timer does not notice.
-            _timer.Change(next - now < s_clockLook ? next - now : s_clockLook, Timeout.InfiniteTimeSpan);
+            // The clock may be set in the meantime, which a timer does not notice.
+            _timer.Change(next - now < s_maxTimerWait ? next - now : s_maxTimerWait, Timeout.InfiniteTimeSpan);
             if (_time.GetUtcNow() >= next)
             {
-                Wake(); // It was set since it was looked at.
+                Wake(); // The clock was set since the due events were read.
             }
         }
     }
@@ -131,32 +131,32 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
             if (_database.Events.Find(id) is { } item)
             {
                 DeliveryOutcome outcome = await _sender.SendAsync(item, _abort.Token);
-                await KeepAsync(() => Record(item, host, outcome));
+                await StoreAsync(() => Record(item, host, outcome));
             }
         }
         catch (OperationCanceledException) when (_abort.IsCancellationRequested)
         {
-            // Not counted: it goes out again at the next start.
+            // The attempt does not count. The next start sends the event again.
         }
         catch (Exception exception)
         {
-            // One event must not hold up the others, nor go out in a tight loop.
-            WebhookLog.Broke(_logger, id, exception);
-            await Task.Delay(s_databaseWait, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // A failing event must not delay the others, and must not be sent in a tight loop.
+            WebhookLog.DeliveryCrashed(_logger, id, exception);
+            await Task.Delay(s_databaseRetryWait, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         finally
         {
-            lock (_underWay)
+            lock (_inFlight)
             {
-                _underWay.Remove(id);
+                _inFlight.Remove(id);
             }
 
             Wake();
         }
     }
 
-    /// <summary>Writes an outcome down, also where the disk is full for a while: forgotten, the event would go out again at once.</summary>
-    private async Task KeepAsync(Action record)
+    /// <summary>Stores an outcome, and retries while the database fails, because otherwise the event would be sent again at once.</summary>
+    private async Task StoreAsync(Action record)
     {
         while (true)
         {
@@ -168,7 +168,7 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
             catch (SqliteException exception)
             {
                 WebhookLog.DatabaseFailed(_logger, exception.Message);
-                await Task.Delay(s_databaseWait, _time, _abort.Token);
+                await Task.Delay(s_databaseRetryWait, _time, _abort.Token);
             }
         }
     }
@@ -182,7 +182,7 @@ internal sealed class WebhookDeliveries : IAsyncDisposable
             WebhookLog.Delivered(_logger, item.Id, item.BatchId, host);
             CountDelivery("delivered");
         }
-        else if (!outcome.IsOver && RetrySchedule.WaitAfter(attempt) is { } wait)
+        else if (!outcome.IsFinal && RetrySchedule.WaitAfter(attempt) is { } wait)
         {
             _database.Events.Postpone(item.Id, _time.GetUtcNow() + wait);
             WebhookLog.Failed(_logger, item.Id, item.BatchId, host, attempt, wait.TotalSeconds, outcome.Failure);

@@ -1,20 +1,20 @@
 namespace InferenceBatch.Server.Webhooks;
 
-/// <summary>What is logged of webhooks. Paths and queries of receivers' addresses are secrets: hosts only.</summary>
+/// <summary>Log entries for webhooks. They contain only the hosts of receivers, because paths and queries are secret.</summary>
 internal static partial class WebhookLog
 {
-    [LoggerMessage(20, LogLevel.Information, "{Event} of {Batch} was taken by {Host}.")]
+    [LoggerMessage(20, LogLevel.Information, "Delivered {Event} of {Batch} to {Host}.")]
     public static partial void Delivered(ILogger logger, string @event, string batch, string host);
 
-    [LoggerMessage(21, LogLevel.Warning, "{Event} of {Batch} was not taken by {Host}, attempt {Attempt}, trying again in {Seconds:0.#} s: {Reason}")]
+    [LoggerMessage(21, LogLevel.Warning, "Could not deliver {Event} of {Batch} to {Host}, attempt {Attempt}, next attempt in {Seconds:0.#} s: {Reason}")]
     public static partial void Failed(ILogger logger, string @event, string batch, string host, int attempt, double seconds, string reason);
 
-    [LoggerMessage(22, LogLevel.Error, "{Event} of {Batch} is given up, attempt {Attempt} at {Host}: {Reason}")]
+    [LoggerMessage(22, LogLevel.Error, "Gave up delivering {Event} of {Batch} to {Host} after attempt {Attempt}: {Reason}")]
     public static partial void GivenUp(ILogger logger, string @event, string batch, string host, int attempt, string reason);
 
-    [LoggerMessage(23, LogLevel.Error, "Webhooks wait for the database: {Reason}")]
+    [LoggerMessage(23, LogLevel.Error, "Webhooks wait because the database failed: {Reason}")]
     public static partial void DatabaseFailed(ILogger logger, string reason);
 
-    [LoggerMessage(24, LogLevel.Error, "{Event} broke on its way.")]
-    public static partial void Broke(ILogger logger, string @event, Exception exception);
+    [LoggerMessage(24, LogLevel.Error, "The delivery of {Event} failed because of an unexpected error.")]
+    public static partial void DeliveryCrashed(ILogger logger, string @event, Exception exception);
 }

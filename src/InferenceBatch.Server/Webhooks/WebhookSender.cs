@@ -6,11 +6,11 @@ using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Server.Webhooks;
 
-/// <summary>Posts one event once, as Standard Webhooks has it.</summary>
+/// <summary>Sends an event once, according to Standard Webhooks.</summary>
 internal sealed class WebhookSender : IDisposable
 {
-    /// <summary>How long a receiver may take to answer, connecting included.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    /// <summary>The time limit for a delivery, from connecting to the response.</summary>
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(10);
 
     private static readonly MediaTypeHeaderValue s_json = new("application/json");
 
@@ -26,12 +26,12 @@ internal sealed class WebhookSender : IDisposable
         _signatures = [.. settings.Secrets.Select(secret => new WebhookSignature(secret, time))];
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
-            // Whatever the receiver answers, nothing of it is followed, kept or read but the status.
+            // Only the status of a response is used.
             AllowAutoRedirect = false,
             UseCookies = false,
             MaxResponseHeadersLength = 16,
             MaxResponseDrainSize = 16 * 1024,
-            // A proxy would choose the address that is to be checked.
+            // With a proxy, the address could not be checked.
             UseProxy = false,
             ConnectCallback = targets.ConnectAsync,
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
@@ -40,7 +40,7 @@ internal sealed class WebhookSender : IDisposable
     }
 
     /// <summary>Sends an event.</summary>
-    /// <exception cref="OperationCanceledException">Stopped; whether it was taken is unknown.</exception>
+    /// <exception cref="OperationCanceledException">The delivery was stopped; the receiver may have accepted the event.</exception>
     public async Task<DeliveryOutcome> SendAsync(EventRecord item, CancellationToken stop)
     {
         if (_targets.ProblemOf(item.Url) is { } problem)
@@ -48,18 +48,18 @@ internal sealed class WebhookSender : IDisposable
             return DeliveryOutcome.Failed(problem);
         }
 
-        using var patience = new CancellationTokenSource(Patience, _time);
-        using CancellationTokenRegistration stopping = stop.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), patience);
+        using var timeout = new CancellationTokenSource(s_timeout, _time);
+        using CancellationTokenRegistration stopping = stop.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), timeout);
         using HttpRequestMessage request = Request(item);
         try
         {
-            using HttpResponseMessage response = await _http.SendAsync(request, patience.Token);
-            return response.IsSuccessStatusCode ? DeliveryOutcome.Taken
+            using HttpResponseMessage response = await _http.SendAsync(request, timeout.Token);
+            return response.IsSuccessStatusCode ? DeliveryOutcome.Accepted
                 : new DeliveryOutcome(response.StatusCode == HttpStatusCode.Gone, $"status {(int)response.StatusCode}");
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            return DeliveryOutcome.Failed($"no answer within {Patience.TotalSeconds:0} s");
+            return DeliveryOutcome.Failed($"no response within {s_timeout.TotalSeconds:0} s");
         }
         catch (HttpRequestException exception)
         {

@@ -1,11 +1,11 @@
 namespace InferenceBatch.Server.Webhooks;
 
-/// <summary>How webhooks are sent.</summary>
+/// <summary>The settings for webhooks.</summary>
 internal sealed record WebhookSettings
 {
-    /// <summary>Standard Webhooks secrets; each signs, so that one can be changed for another. None: nothing is signed.</summary>
+    /// <summary>Standard Webhooks secrets. An event has a signature for each, so that a secret can be rotated. If empty, events are not signed.</summary>
     public IReadOnlyList<string> Secrets { get; init; } = [];
 
-    /// <summary>Whether plain http and addresses of this machine and its networks are allowed too.</summary>
+    /// <summary>Whether http addresses, this machine and private networks are allowed.</summary>
     public bool AllowInsecure { get; init; }
 }

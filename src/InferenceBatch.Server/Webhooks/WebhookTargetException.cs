@@ -1,4 +1,4 @@
 namespace InferenceBatch.Server.Webhooks;
 
-/// <summary>A webhook would go where none may; the message names the host, and nothing secret of the address.</summary>
+/// <summary>Webhooks may not go to this host. The message contains the host, but no secret part of the address.</summary>
 internal sealed class WebhookTargetException(string message) : Exception(message);

@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>Calls the API as any HTTP client would.</summary>
+/// <summary>Calls the API like any HTTP client.</summary>
 internal sealed class ApiCaller : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
@@ -21,7 +21,7 @@ internal sealed class ApiCaller : IDisposable
 
     public HttpClient Http { get; }
 
-    /// <summary>What the requests go through: each answer is compared with docs/openapi.yaml.</summary>
+    /// <summary>The handler of all requests, which compares each response with docs/openapi.yaml.</summary>
     public DocumentedHandler Documented { get; } = new();
 
     public async Task<string> UploadAsync(string jsonl) => await UploadAsync(Encoding.UTF8.GetBytes(jsonl));
@@ -44,7 +44,7 @@ internal sealed class ApiCaller : IDisposable
         return await ReadAsync(response, 200);
     }
 
-    /// <summary>Uploads and creates; gives the batch's id.</summary>
+    /// <summary>Uploads a file and creates a batch; returns the ID of the batch.</summary>
     public async Task<string> SubmitAsync(string jsonl, string endpoint = "/v1/chat/completions", string? webhookUrl = null) =>
         (await CreateAsync(await UploadAsync(jsonl), endpoint, webhookUrl)).GetProperty("id").GetString()!;
 
@@ -60,33 +60,33 @@ internal sealed class ApiCaller : IDisposable
         return await ReadAsync(response, status);
     }
 
-    /// <summary>Asks for the batch until it is as wanted.</summary>
-    public async Task<JsonElement> UntilAsync(string id, Func<JsonElement, bool> isWanted)
+    /// <summary>Requests the batch until the condition is met.</summary>
+    public async Task<JsonElement> UntilAsync(string id, Func<JsonElement, bool> isReached)
     {
         using var patience = new CancellationTokenSource(s_patience);
         while (true)
         {
             JsonElement batch = await GetAsync($"batches/{id}");
-            if (isWanted(batch))
+            if (isReached(batch))
             {
                 return batch;
             }
 
-            Assert.False(patience.IsCancellationRequested, $"The batch never became what was waited for: {batch}");
+            Assert.False(patience.IsCancellationRequested, $"The batch did not reach the expected state in time: {batch}");
             await Task.Delay(10);
         }
     }
 
-    /// <summary>Asks for the batch until it has ended.</summary>
+    /// <summary>Requests the batch until it has ended.</summary>
     public Task<JsonElement> EndAsync(string id) => UntilAsync(
         id, batch => batch.GetProperty("status").GetString() is "completed" or "failed" or "expired" or "cancelled");
 
-    /// <summary>Asks for the batch until some lines have an answer.</summary>
+    /// <summary>Requests the batch until this number of lines have a result.</summary>
     public Task<JsonElement> DoneAsync(string id, int lines) => UntilAsync(
         id, batch => batch.GetProperty("request_counts") is var counts
             && counts.GetProperty("completed").GetInt32() + counts.GetProperty("failed").GetInt32() >= lines);
 
-    /// <summary>The lines of a result file, parsed; none for a null id.</summary>
+    /// <summary>Returns the parsed lines of a result file; an empty list for a null ID.</summary>
     public async Task<List<JsonElement>> LinesAsync(JsonElement fileId)
     {
         if (fileId.ValueKind == JsonValueKind.Null)

@@ -9,7 +9,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>An OpenAPI document, and what it says of an answer.</summary>
+/// <summary>An OpenAPI document, and the comparison of responses with it.</summary>
 internal sealed class ApiDocument
 {
     private static readonly Lock s_compiling = new();
@@ -29,18 +29,18 @@ internal sealed class ApiDocument
     /// <summary>docs/openapi.yaml.</summary>
     public static ApiDocument OfService { get; } = new("openapi.yaml");
 
-    /// <summary>What OpenAI publishes of the same objects: schemas alone.</summary>
+    /// <summary>The schemas that OpenAI publishes for the same objects.</summary>
     public static ApiDocument OfOpenAI { get; } = new("Support/openai-schemas.yaml");
 
     public JsonObject Root { get; }
 
-    /// <summary>Every route and method that is described, as <c>GET /path</c>.</summary>
+    /// <summary>All documented routes and methods, as <c>GET /path</c>.</summary>
     public IEnumerable<string> Operations => Paths.SelectMany(path => path.Value!.AsObject()
         .Where(entry => entry.Key != "parameters").Select(entry => $"{entry.Key.ToUpperInvariant()} {path.Key}"));
 
     private JsonObject Paths => Root["paths"]!.AsObject();
 
-    /// <summary>The route a request is for, and the answers it lists by status; those of no route where there is none.</summary>
+    /// <summary>Returns the route of a request and its documented responses by status. For an unknown route or method, returns the responses that apply to it.</summary>
     public (string Route, JsonObject Responses) Find(string method, string path)
     {
         JsonObject common = Component("responses");
@@ -77,13 +77,13 @@ internal sealed class ApiDocument
         return ("unknown", responses);
     }
 
-    /// <summary>A node, or what it refers to.</summary>
+    /// <summary>Returns a node, or the node that it refers to.</summary>
     public JsonNode Resolve(JsonNode node) => node["$ref"] is { } reference
         ? reference.GetValue<string>()[2..].Split('/').Aggregate((JsonNode)Root, (from, name) => from[name]
-            ?? throw new KeyNotFoundException($"{reference} leads nowhere."))
+            ?? throw new KeyNotFoundException($"{reference} does not exist."))
         : node;
 
-    /// <summary>What is wrong with a value by a schema; nothing where it fits.</summary>
+    /// <summary>Returns the differences between a value and a schema; empty if there are none.</summary>
     public IReadOnlyList<string> Check(JsonNode schema, JsonElement value)
     {
         JsonSchema compiled = _schemas.GetOrAdd(schema.ToJsonString(), text =>
@@ -93,7 +93,7 @@ internal sealed class ApiDocument
             string json = whole.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal);
             lock (s_compiling)
             {
-                return JsonSchema.FromText(json); // It registers in what the whole process shares.
+                return JsonSchema.FromText(json); // This uses a registry that the whole process shares.
             }
         });
         if (compiled.Evaluate(value, new EvaluationOptions { OutputFormat = OutputFormat.Flag }).IsValid)
@@ -106,7 +106,7 @@ internal sealed class ApiDocument
             .SelectMany(detail => detail.Errors!.Select(error => $"{detail.InstanceLocation}: {error.Value}"))];
     }
 
-    /// <summary>What is wrong with a value by a schema of <c>components</c>.</summary>
+    /// <summary>Returns the differences between a value and a schema of <c>components</c>.</summary>
     public IReadOnlyList<string> Check(string schema, JsonElement value) =>
         Check(new JsonObject { ["$ref"] = "#/components/schemas/" + schema }, value);
 

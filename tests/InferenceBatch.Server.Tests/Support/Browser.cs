@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>Headless Chromium, spoken to by its DevTools protocol. Lives as long as a test class.</summary>
+/// <summary>Headless Chromium, controlled with the DevTools protocol, for one test class.</summary>
 public sealed class Browser : IAsyncLifetime
 {
     private const string Ready = "DevTools listening on ";
@@ -13,7 +13,7 @@ public sealed class Browser : IAsyncLifetime
     private Process? _process;
     private DevTools? _tools;
 
-    /// <summary>Where Chromium is; null where it is not.</summary>
+    /// <summary>The path of Chromium; null if it is not installed.</summary>
     public static string? Find() =>
         (from folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
          from name in new[] { "chromium", "chromium-browser", "google-chrome" }
@@ -49,7 +49,7 @@ public sealed class Browser : IAsyncLifetime
         _tools = await DevTools.ConnectAsync(new Uri(line[Ready.Length..]));
     }
 
-    /// <summary>Opens a page as a person with a new browser would: nothing is known of earlier ones.</summary>
+    /// <summary>Opens a page with a new profile, without data of earlier pages.</summary>
     internal Task<BrowserPage> OpenAsync(Uri address, int width = 1280, bool isDark = false, string? downloads = null) =>
         BrowserPage.OpenAsync(_tools!, address, width, isDark, downloads);
 
@@ -69,7 +69,7 @@ public sealed class Browser : IAsyncLifetime
         }
         catch (IOException)
         {
-            // A helper process of Chromium's may still be ending.
+            // A child process of Chromium may still be running.
         }
     }
 }

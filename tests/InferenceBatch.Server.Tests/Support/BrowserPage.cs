@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>One page in a browser: what it shows, what it asked the network for, and what it complained of.</summary>
+/// <summary>One page in a browser: its content, its network requests, and the problems that the browser reported.</summary>
 internal sealed class BrowserPage : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
@@ -23,10 +23,10 @@ internal sealed class BrowserPage : IAsyncDisposable
         tools.Listen(sessionId, Note);
     }
 
-    /// <summary>Console errors, exceptions, dialogs and what the browser itself said, such as that its policy was violated.</summary>
+    /// <summary>Console errors, exceptions, dialogs and messages of the browser, such as violations of the security policy.</summary>
     public IReadOnlyCollection<string> Complaints => _complaints;
 
-    /// <summary>Every address that was asked for.</summary>
+    /// <summary>The addresses of all requests.</summary>
     public IReadOnlyCollection<string> Requests => _requests;
 
     public static async Task<BrowserPage> OpenAsync(DevTools tools, Uri address, int width, bool isDark, string? downloads)
@@ -54,7 +54,7 @@ internal sealed class BrowserPage : IAsyncDisposable
         return page;
     }
 
-    /// <summary>The value of an expression in the page; a promise's own.</summary>
+    /// <summary>Evaluates an expression in the page, and awaits a promise.</summary>
     public async Task<JsonElement> EvaluateAsync(string expression)
     {
         JsonElement answer = await CallAsync("Runtime.evaluate", new { expression, returnByValue = true, awaitPromise = true });
@@ -62,17 +62,17 @@ internal sealed class BrowserPage : IAsyncDisposable
         return answer.GetProperty("result").TryGetProperty("value", out JsonElement value) ? value : default;
     }
 
-    /// <summary>The text of the first element that a selector finds; "" where it finds none.</summary>
+    /// <summary>Returns the text of the first element that matches a selector; "" if there is none.</summary>
     public async Task<string> TextAsync(string selector) =>
         (await EvaluateAsync($"document.querySelector({JsonSerializer.Serialize(selector)})?.innerText ?? ''")).GetString()!;
 
-    /// <summary>Looks until an expression is true in the page.</summary>
+    /// <summary>Waits until an expression is true in the page.</summary>
     public async Task UntilAsync(string expression)
     {
         using var patience = new CancellationTokenSource(s_patience);
         while (true)
         {
-            // What stands there while a page is being left throws.
+            // An evaluation during navigation throws.
             JsonElement answer = await CallAsync("Runtime.evaluate", new { expression = $"Boolean({expression})", returnByValue = true });
             if (answer.GetProperty("result").TryGetProperty("value", out JsonElement value) && value.ValueKind == JsonValueKind.True)
             {
@@ -89,7 +89,7 @@ internal sealed class BrowserPage : IAsyncDisposable
         }
     }
 
-    /// <summary>Looks until some text is shown.</summary>
+    /// <summary>Waits until the page shows a text.</summary>
     public Task UntilTextAsync(string text) =>
         UntilAsync($"document.body?.innerText.includes({JsonSerializer.Serialize(text)})");
 

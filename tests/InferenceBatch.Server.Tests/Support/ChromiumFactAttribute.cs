@@ -1,6 +1,6 @@
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>A test that needs a browser: Chromium on the PATH.</summary>
+/// <summary>A test that requires Chromium on the PATH.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class ChromiumFactAttribute : FactAttribute
 {
@@ -8,7 +8,7 @@ internal sealed class ChromiumFactAttribute : FactAttribute
     {
         if (Browser.Find() is null)
         {
-            Skip = "There is no Chromium on the PATH, so the page was not looked at in a browser. To get it on Debian: apt-get install chromium";
+            Skip = "Chromium is not on the PATH, so the page was not tested in a browser. On Debian, install it with: apt-get install chromium";
         }
     }
 }

@@ -3,16 +3,16 @@ using System.Diagnostics;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>tests/compat, as the build copied it, with its package installed once.</summary>
+/// <summary>The copy of tests/compat in the build output, with its package installed.</summary>
 internal static class CompatProject
 {
     private static readonly string s_folder = Path.Combine(AppContext.BaseDirectory, "compat");
     private static readonly Lazy<string?> s_problem = new(Install);
 
-    /// <summary>Why it cannot be run here; null where it can.</summary>
+    /// <summary>The reason why the tests cannot run here; null if they can.</summary>
     public static string? Problem => s_problem.Value;
 
-    /// <summary>Runs its tests to their end.</summary>
+    /// <summary>Runs the tests and returns their output.</summary>
     public static (int ExitCode, string Output) Test(params (string Name, string Value)[] environment) => Run("npm", ["test", "--silent"], environment);
 
     private static string? Install()
@@ -21,27 +21,27 @@ internal static class CompatProject
         {
             if (Run("node", ["--version"]) is not (0, var version) || !Version.TryParse(version.Trim().TrimStart('v'), out Version? found) || found.Major < 20)
             {
-                return "Node 20 or later is needed for the openai npm client.";
+                return "The openai npm client requires Node 20 or later.";
             }
 
-            // What a run before this one installed will do, while it is what the lock file says.
+            // Reuse the installation of an earlier run if the lock file has not changed.
             string marker = Path.Combine(s_folder, "node_modules", ".installed");
-            string wanted = File.ReadAllText(Path.Combine(s_folder, "package-lock.json"));
-            if (!File.Exists(marker) || File.ReadAllText(marker) != wanted)
+            string lockFile = File.ReadAllText(Path.Combine(s_folder, "package-lock.json"));
+            if (!File.Exists(marker) || File.ReadAllText(marker) != lockFile)
             {
                 if (Run("npm", ["ci", "--no-audit", "--no-fund"]) is not (0, _) and var (_, said))
                 {
                     return "npm could not install the openai client: " + said.Trim();
                 }
 
-                File.WriteAllText(marker, wanted);
+                File.WriteAllText(marker, lockFile);
             }
 
             return null;
         }
         catch (Win32Exception exception)
         {
-            return "node and npm are needed for the openai npm client: " + exception.Message;
+            return "The openai npm client requires node and npm: " + exception.Message;
         }
     }
 

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>One connection to a browser's DevTools: commands and their answers, and the events between them.</summary>
+/// <summary>A connection to a browser's DevTools: commands, their responses, and events.</summary>
 internal sealed class DevTools : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
@@ -24,7 +24,7 @@ internal sealed class DevTools : IDisposable
         return tools;
     }
 
-    /// <summary>Tells of a session's events: the method and its parameters.</summary>
+    /// <summary>Raised for each event of a session, with its method and parameters.</summary>
     public void Listen(string sessionId, Action<string, JsonElement> onEvent) => _listeners[sessionId] = onEvent;
 
     public async Task<JsonElement> CallAsync(string method, object? parameters = null, string? sessionId = null)

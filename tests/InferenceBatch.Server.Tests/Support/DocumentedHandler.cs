@@ -6,8 +6,8 @@ using System.Text.Json.Nodes;
 namespace InferenceBatch.Server.Tests.Support;
 
 /// <summary>
-/// Compares every answer with docs/openapi.yaml, and what it holds with the schema that OpenAI publishes; a difference
-/// fails the test that made the call.
+/// Compares every response with docs/openapi.yaml, and its body with the schema that OpenAI publishes. A difference fails the
+/// test that made the call.
 /// </summary>
 internal sealed class DocumentedHandler() : DelegatingHandler(new SocketsHttpHandler())
 {
@@ -23,21 +23,21 @@ internal sealed class DocumentedHandler() : DelegatingHandler(new SocketsHttpHan
         ["ErrorResponse"] = "ErrorResponse",
     };
 
-    /// <summary>Which answers were given: <c>GET /path 200</c>.</summary>
+    /// <summary>The responses so far, as <c>GET /path 200</c>.</summary>
     public ConcurrentDictionary<string, bool> Seen { get; } = new();
 
-    /// <summary>What is wrong with an answer; nothing where it is as documented.</summary>
-    /// <param name="method">The request's.</param>
-    /// <param name="path">The request's, without a query.</param>
-    /// <param name="status">The answer's.</param>
-    /// <param name="headers">The answer's, names in any case.</param>
-    /// <param name="body">The answer's; null where it is not JSON.</param>
+    /// <summary>Returns the differences between a response and the document; empty if there are none.</summary>
+    /// <param name="method">The method of the request.</param>
+    /// <param name="path">The path of the request, without the query.</param>
+    /// <param name="status">The status of the response.</param>
+    /// <param name="headers">The headers of the response; names are case-insensitive.</param>
+    /// <param name="body">The body of the response; null if it is not JSON.</param>
     public static IEnumerable<string> Problems(
         string method, string path, int status, IReadOnlyDictionary<string, string> headers, string? body)
     {
         if (path == "/" || path.StartsWith("/page/", StringComparison.Ordinal))
         {
-            return []; // The page is no part of the API.
+            return []; // The page is not part of the API.
         }
 
         ApiDocument document = ApiDocument.OfService;
@@ -128,10 +128,10 @@ internal sealed class DocumentedHandler() : DelegatingHandler(new SocketsHttpHan
 
         if (json["data"] is JsonArray { Count: 0 })
         {
-            return []; // The published schema has a first_id even of nothing.
+            return []; // The published schema requires a first_id even in an empty list.
         }
 
-        // Their examples show null where a value is absent, their schema has no word for it.
+        // The published examples have null for absent values, but the schema does not allow it.
         if (published != "ErrorResponse")
         {
             RemoveNulls(json);
@@ -156,7 +156,7 @@ internal sealed class DocumentedHandler() : DelegatingHandler(new SocketsHttpHan
         }
     }
 
-    /// <summary>Of ten thousand items the first and the last hundred are looked at: the comparison takes a while for each.</summary>
+    /// <summary>Keeps the first and last hundred items of a long list, because the comparison of each takes a while.</summary>
     private static void Shorten(JsonNode node)
     {
         if (node is JsonArray { Count: > 200 } items)

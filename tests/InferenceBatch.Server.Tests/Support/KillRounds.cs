@@ -8,8 +8,8 @@ using Xunit.Abstractions;
 namespace InferenceBatch.Server.Tests.Support;
 
 /// <summary>
-/// The service as a process that is killed (SIGKILL) at a random instant of something it does, started again, sometimes
-/// killed once more while it recovers, and then asked for everything it has ever taken. One data folder for all rounds.
+/// Kills the service (SIGKILL) at a random time of an operation, starts it again, sometimes kills it again while it
+/// recovers, and then compares everything that it has stored with what it has confirmed. All rounds use one data folder.
 /// </summary>
 internal sealed class KillRounds : IAsyncDisposable
 {
@@ -35,10 +35,10 @@ internal sealed class KillRounds : IAsyncDisposable
         _upstream = upstream;
     }
 
-    /// <summary>Lines that were sent to the upstream more than once, over all rounds.</summary>
+    /// <summary>The number of repeated requests to the upstream in all rounds.</summary>
     public int SentAgain { get; private set; }
 
-    /// <summary>Lines that all batches have had.</summary>
+    /// <summary>The number of lines of all batches.</summary>
     public int AllLines { get; private set; }
 
     public static async Task RunAsync(int rounds, Random dice, ITestOutputHelper log)
@@ -56,7 +56,7 @@ internal sealed class KillRounds : IAsyncDisposable
             Assert.Equal(batch, (await all._api.GetAsync($"batches/{id}")).GetRawText());
         }
 
-        log.WriteLine($"{rounds} rounds, {all._kills} kills, {all._ended.Count} batches, {all.AllLines} lines: none lost, none twice; {all.SentAgain} sent again");
+        log.WriteLine($"{rounds} rounds, {all._kills} kills, {all._ended.Count} batches, {all.AllLines} lines: no line lost or repeated; {all.SentAgain} sent again");
     }
 
     public ValueTask DisposeAsync()
@@ -67,7 +67,7 @@ internal sealed class KillRounds : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>5 ms for a line; a third of those of an expiring batch are never answered.</summary>
+    /// <summary>Answers a line after 5 ms, except a third of the lines of an expiring batch, which are never answered.</summary>
     private static async Task AnswerAsync(FaultUpstream.Call call)
     {
         string[] prompt = call.Prompt.Split(' ');
@@ -96,7 +96,7 @@ internal sealed class KillRounds : IAsyncDisposable
         int kills = 1;
         if (_dice.Next(4) == 0)
         {
-            // Once more, while it recovers; the first 100 ms are the runtime's own.
+            // Kill it again while it recovers. The runtime needs the first 100 ms to start.
             using ServerProcess recovering = Start(nextPhase);
             await Task.Delay(100 + _dice.Next(400));
             await recovering.KillAsync();
@@ -105,7 +105,7 @@ internal sealed class KillRounds : IAsyncDisposable
 
         _kills += kills;
         await StartAsync(nextPhase);
-        string said = outcome.FileId is null ? "no answer" : "answered";
+        string said = outcome.FileId is null ? "no response" : "response";
         string end = await CheckAsync(outcome, file, prompt, kills);
         _log.WriteLine($"{round}: {phase} at {delay:0.00}, {kills} kills, {said}, {end}");
     }
@@ -137,7 +137,7 @@ internal sealed class KillRounds : IAsyncDisposable
 
         return phase switch
         {
-            "validating" => new string('\n', 1_000_000) + file, // Blank lines are checked and not run.
+            "validating" => new string('\n', 1_000_000) + file, // Blank lines are validated, but not run.
             "upload" => file.ToString() + new string('\n', 3_000_000),
             _ => file.ToString(),
         };
@@ -203,7 +203,7 @@ internal sealed class KillRounds : IAsyncDisposable
 
     private int Answered(string prompt) => _upstream.Attempts.Count(attempt => attempt.Key.StartsWith(prompt + " ", StringComparison.Ordinal));
 
-    /// <summary>Asks the new process for everything, and compares it with what the old ones have promised.</summary>
+    /// <summary>Requests everything from the new process, and compares it with what the killed processes have confirmed.</summary>
     private async Task<string> CheckAsync(Outcome outcome, string file, string prompt, int kills)
     {
         string end = "no batch";
@@ -215,7 +215,7 @@ internal sealed class KillRounds : IAsyncDisposable
         {
             _files[input] = Hash(file);
 
-            // A create without an answer may have been heard or not.
+            // A create without a response may or may not have succeeded.
             JsonElement newest = (await _api.GetAsync("batches?limit=1")).GetProperty("data");
             if (newest.GetArrayLength() == 1 && newest[0].GetProperty("input_file_id").GetString() == input)
             {
@@ -285,7 +285,7 @@ internal sealed class KillRounds : IAsyncDisposable
         string[] unknown = [.. listed.Except(_files.Keys)];
         if (unknown.Length > 0)
         {
-            // Only an upload whose answer did not arrive may be there unasked, and then whole.
+            // The only unknown file can be an upload whose response did not arrive, and it must be complete.
             Assert.Null(outcome.FileId);
             _files[Assert.Single(unknown)] = Hash(file);
         }
@@ -309,7 +309,7 @@ internal sealed class KillRounds : IAsyncDisposable
         }
     }
 
-    /// <summary>A part of a millisecond counts: the steps of an end are no longer than that.</summary>
+    /// <summary>Waits with a precision of less than a millisecond, because the steps at the end of a batch are that short.</summary>
     private static async Task WaitAsync(double milliseconds)
     {
         long start = Stopwatch.GetTimestamp();
@@ -326,16 +326,16 @@ internal sealed class KillRounds : IAsyncDisposable
         long start = Stopwatch.GetTimestamp();
         while (!isSo())
         {
-            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30), "The upstream was not sent what was waited for.");
+            Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30), "The upstream did not receive the expected requests in time.");
             await Task.Delay(1);
         }
     }
 
     private static string Hash(string text) => Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
-    /// <summary>What the killed process had said.</summary>
-    /// <param name="FileId">The file it answered with; null without an answer.</param>
-    /// <param name="BatchId">The batch it answered with.</param>
+    /// <summary>The responses of the killed process.</summary>
+    /// <param name="FileId">The file of the response; null without a response.</param>
+    /// <param name="BatchId">The batch of the response.</param>
     private sealed record Outcome(string? FileId, string? BatchId)
     {
         public string? DeletedId { get; init; }

@@ -3,12 +3,12 @@ using Microsoft.Extensions.Logging;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>Keeps what is logged.</summary>
+/// <summary>Records log entries.</summary>
 internal sealed class LogRecorder : ILoggerProvider, ILogger
 {
     private readonly ConcurrentQueue<(LogLevel Level, string Text)> _entries = new();
 
-    /// <summary>What was logged as an error: nothing, in a service that works.</summary>
+    /// <summary>The entries of level error and above. A correct service has none.</summary>
     public IEnumerable<string> Errors => _entries.Where(entry => entry.Level >= LogLevel.Error).Select(entry => entry.Text);
 
     public IEnumerable<string> Lines => _entries.Select(entry => entry.Text);

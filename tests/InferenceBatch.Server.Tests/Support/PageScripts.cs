@@ -1,9 +1,9 @@
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>What is asked of the page in its own language.</summary>
+/// <summary>Scripts that tests run in the page.</summary>
 internal static class PageScripts
 {
-    /// <summary>Every text whose colour is too near to what is behind it.</summary>
+    /// <summary>Returns every text with too little contrast to its background.</summary>
     public const string Contrast = """
         (() => {
           const parts = colour => colour.match(/[\d.]+/g).map(Number);
@@ -26,14 +26,14 @@ internal static class PageScripts
         })()
         """;
 
-    /// <summary>How long is waited after looks that are busy, idle and failing, with timers that fire at once.</summary>
+    /// <summary>Returns the waits after refreshes that are busy, idle and failing, with timers that fire at once.</summary>
     public const string Waits = """
         (async () => {
           const { Poll } = await import('/page/poll.js');
           const timer = window.setTimeout;
-          const run = (look, times) => new Promise(done => {
+          const run = (refresh, times) => new Promise(done => {
             const waits = [];
-            const poll = new Poll(look, (error, wait) => {
+            const poll = new Poll(refresh, (error, wait) => {
               waits.push(wait);
               if (waits.length === times) { poll.stop(); done(waits); }
             });
@@ -48,7 +48,7 @@ internal static class PageScripts
         })()
         """;
 
-    /// <summary>What becomes of a look when the page is hidden, and how many there are before and after it is seen again.</summary>
+    /// <summary>Returns what happens to a refresh when the page is hidden, and the number of refreshes before and after the page is visible again.</summary>
     public const string Hidden = """
         (async () => {
           const { Poll } = await import('/page/poll.js');
@@ -56,22 +56,22 @@ internal static class PageScripts
             Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true });
             document.dispatchEvent(new Event('visibilitychange'));
           };
-          let looks = 0;
+          let refreshes = 0;
           let seen;
           const first = new Promise(done => seen = done);
           const poll = new Poll(signal => new Promise((_, fail) => {
-            looks++;
+            refreshes++;
             signal.addEventListener('abort', () => { seen('aborted'); fail(signal.reason); });
           }), () => { });
           poll.now();
           hide(true);
           const outcome = await first;
           await poll.now();
-          const whileHidden = looks;
+          const whileHidden = refreshes;
           hide(false);
           delete document.hidden;
           poll.stop();
-          return [outcome, whileHidden, looks];
+          return [outcome, whileHidden, refreshes];
         })()
         """;
 }

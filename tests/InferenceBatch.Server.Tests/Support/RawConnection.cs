@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>A bare socket to the service: sends what no HTTP client would.</summary>
+/// <summary>A plain socket to the service, for requests that HTTP clients do not send.</summary>
 internal sealed class RawConnection : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
@@ -13,7 +13,7 @@ internal sealed class RawConnection : IDisposable
 
     private RawConnection(Socket socket) => _stream = new NetworkStream(socket, ownsSocket: true);
 
-    /// <summary>Connects; with a small buffer the other side soon feels that nobody reads.</summary>
+    /// <summary>Connects. With a small buffer, the other side soon notices that the client does not read.</summary>
     public static async Task<RawConnection> OpenAsync(Uri service, int? receiveBuffer = null)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -22,7 +22,7 @@ internal sealed class RawConnection : IDisposable
         return new RawConnection(socket);
     }
 
-    /// <summary>Opens a connection, sends, and reads the first answer.</summary>
+    /// <summary>Opens a connection, sends bytes, and reads the first response.</summary>
     public static async Task<RawAnswer> AskAsync(Uri service, byte[] request)
     {
         using RawConnection connection = await OpenAsync(service);
@@ -32,7 +32,7 @@ internal sealed class RawConnection : IDisposable
 
     public static Task<RawAnswer> AskAsync(Uri service, string request) => AskAsync(service, Encoding.Latin1.GetBytes(request));
 
-    /// <summary>Sends; that the other side has closed meanwhile is no matter, its answer is what counts.</summary>
+    /// <summary>Sends bytes. It ignores that the other side may have closed the connection, because only its response matters.</summary>
     public async Task SendAsync(byte[] bytes)
     {
         try
@@ -44,7 +44,7 @@ internal sealed class RawConnection : IDisposable
         }
     }
 
-    /// <summary>Reads one answer with its body, as its Content-Length has it.</summary>
+    /// <summary>Reads one response with its body, by its Content-Length.</summary>
     public async Task<RawAnswer> ReadAsync()
     {
         using var patience = new CancellationTokenSource(s_patience);
@@ -69,14 +69,14 @@ internal sealed class RawConnection : IDisposable
         return new RawAnswer(status, headers, Encoding.UTF8.GetString(body));
     }
 
-    /// <summary>Whether the other side has nothing more to say and closes.</summary>
+    /// <summary>Returns whether the other side closes the connection without sending more.</summary>
     public async Task<bool> IsClosedAsync()
     {
         using var patience = new CancellationTokenSource(s_patience);
         return await ReadByteAsync(patience.Token) is null;
     }
 
-    /// <summary>Reads to the end, or to where the connection was broken off; how many bytes that were.</summary>
+    /// <summary>Reads until the connection ends or breaks; returns the number of bytes.</summary>
     public async Task<long> CountRestAsync()
     {
         using var patience = new CancellationTokenSource(s_patience);
@@ -106,17 +106,17 @@ internal sealed class RawConnection : IDisposable
         }
         catch (IOException)
         {
-            return null; // Reset: closed all the same.
+            return null; // A reset also closes the connection.
         }
     }
 
     private static int IndexOfBody(List<byte> bytes) =>
         bytes is [.., (byte)'\r', (byte)'\n', (byte)'\r', (byte)'\n'] ? bytes.Count : -1;
 
-    /// <summary>An answer read off a socket.</summary>
+    /// <summary>A response that was read from a socket.</summary>
     internal sealed record RawAnswer(int Status, IReadOnlyDictionary<string, string> Headers, string Body)
     {
-        /// <summary>The error's code; fails where the answer is no JSON error with all that belongs to it.</summary>
+        /// <summary>Returns the code of the error. Fails if the response is not a complete JSON error.</summary>
         public string ErrorCode()
         {
             Assert.Equal("application/json", Headers["Content-Type"]);

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>Makes input lines.</summary>
+/// <summary>Creates input lines.</summary>
 internal static class Requests
 {
     public static string Chat(string customId, string prompt, string url = "/v1/chat/completions") => JsonSerializer.Serialize(new

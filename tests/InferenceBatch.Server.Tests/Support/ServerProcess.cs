@@ -3,12 +3,12 @@ using System.Globalization;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary><c>inference-batch</c> as a process, as it was built.</summary>
+/// <summary>The built <c>inference-batch</c> as a process.</summary>
 internal sealed class ServerProcess : IDisposable
 {
     private const string Ready = "listening on ";
 
-    /// <summary>What <c>dotnet</c> runs.</summary>
+    /// <summary>The assembly that <c>dotnet</c> runs.</summary>
     public static readonly string Assembly = Path.Combine(AppContext.BaseDirectory, "inference-batch.dll");
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
@@ -26,10 +26,10 @@ internal sealed class ServerProcess : IDisposable
 
     public Uri Address { get; private set; } = null!;
 
-    /// <summary>All it writes to standard error, once it has ended.</summary>
+    /// <summary>The output to standard error, when the process has ended.</summary>
     public Task<string> Errors => _errors;
 
-    /// <summary>Runs it to its end.</summary>
+    /// <summary>Runs the process to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(
         IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
@@ -39,10 +39,10 @@ internal sealed class ServerProcess : IDisposable
         return (exitCode, output, await server._errors);
     }
 
-    /// <summary>Starts it without waiting for anything.</summary>
+    /// <summary>Starts the process without waiting.</summary>
     public static ServerProcess Start(IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
-        // A child inherits that SIGINT is ignored, as under nohup or some runners.
+        // A child inherits an ignored SIGINT, for example under nohup or some test runners.
         string[] program = [.. OperatingSystem.IsLinux() ? ["env", "--default-signal=INT"] : Array.Empty<string>(), "dotnet", Assembly];
         var start = new ProcessStartInfo(program[0], program[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (string argument in arguments)
@@ -58,7 +58,7 @@ internal sealed class ServerProcess : IDisposable
         return new ServerProcess(Process.Start(start)!);
     }
 
-    /// <summary>Starts <c>serve</c> on a free port and waits until it says that it listens.</summary>
+    /// <summary>Starts <c>serve</c> on a free port and waits until it listens.</summary>
     public static async Task<ServerProcess> ServeAsync(string dataPath, params string[] more)
     {
         ServerProcess server = Start(["serve", "--urls", "http://127.0.0.1:0", "--data", dataPath, .. more]);
@@ -66,7 +66,7 @@ internal sealed class ServerProcess : IDisposable
         return server;
     }
 
-    /// <summary>Waits until it says that it listens.</summary>
+    /// <summary>Waits until the service listens.</summary>
     public async Task ReadyAsync()
     {
         string? line = await _process.StandardOutput.ReadLineAsync().WaitAsync(s_patience);
@@ -74,7 +74,7 @@ internal sealed class ServerProcess : IDisposable
         Address = new Uri(line![Ready.Length..]);
     }
 
-    /// <summary>SIGKILL.</summary>
+    /// <summary>Sends SIGKILL.</summary>
     public async Task KillAsync()
     {
         _process.Kill();

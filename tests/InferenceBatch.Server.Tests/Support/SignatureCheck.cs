@@ -6,10 +6,10 @@ using StandardWebhooks;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>Verifies webhooks without a line of the project's own code: by hand, after the Standard Webhooks document, and by a package of others.</summary>
+/// <summary>Verifies webhooks without code of this project: by hand according to the Standard Webhooks document, and with a third-party package.</summary>
 internal static class SignatureCheck
 {
-    /// <summary>The document's rule: <c>v1,</c> and the base64 of HMAC-SHA256 over <c>id.timestamp.body</c>.</summary>
+    /// <summary>Checks the rule of the document: <c>v1,</c> and the base64 of HMAC-SHA256 over <c>id.timestamp.body</c>.</summary>
     public static bool ByHand(string secret, IHeaderDictionary headers, byte[] body)
     {
         byte[] signed = [.. Encoding.UTF8.GetBytes($"{headers["webhook-id"]}.{headers["webhook-timestamp"]}."), .. body];
@@ -17,7 +17,7 @@ internal static class SignatureCheck
         return headers["webhook-signature"].Single()!.Split(' ').Contains(good);
     }
 
-    /// <summary>Throws what the package StandardWebhooks throws; it also wants the timestamp to be near the machine's time.</summary>
+    /// <summary>Verifies with the package StandardWebhooks, which throws on failure. It also requires a timestamp near the machine's time.</summary>
     public static void ByPackage(string secret, IHeaderDictionary headers, byte[] body) =>
         new StandardWebhook(secret).Verify(Encoding.UTF8.GetString(body), headers);
 

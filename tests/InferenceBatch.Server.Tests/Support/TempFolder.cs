@@ -1,6 +1,6 @@
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>A folder of the test's own, gone when it ends.</summary>
+/// <summary>A temporary folder for one test, deleted at its end.</summary>
 internal sealed class TempFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("inference-batch-test-").FullName;

@@ -1,6 +1,6 @@
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>A test that needs a terminal, which util-linux's <c>script</c> makes.</summary>
+/// <summary>A test that requires a terminal, which <c>script</c> of util-linux provides.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class TerminalFactAttribute : FactAttribute
 {
@@ -8,7 +8,7 @@ internal sealed class TerminalFactAttribute : FactAttribute
     {
         if (!OperatingSystem.IsLinux() || !File.Exists("/usr/bin/script"))
         {
-            Skip = "There is no /usr/bin/script to make a terminal with.";
+            Skip = "/usr/bin/script, which provides a terminal, does not exist.";
         }
     }
 }

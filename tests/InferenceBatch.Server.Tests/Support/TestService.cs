@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>The real service in this process: real sockets, a data folder of its own.</summary>
+/// <summary>The real service in this process, with real sockets and its own data folder.</summary>
 internal sealed class TestService : IAsyncDisposable
 {
     private readonly TempFolder? _ownFolder;
@@ -24,16 +24,16 @@ internal sealed class TestService : IAsyncDisposable
 
     public string DataPath { get; }
 
-    /// <summary>What it has logged so far.</summary>
+    /// <summary>The log entries so far.</summary>
     public LogRecorder Log { get; }
 
-    /// <summary>Every route it serves.</summary>
+    /// <summary>All routes of the service.</summary>
     public IEnumerable<RouteEndpoint> Routes => _host.Routes;
 
     /// <summary>Calls the service without a key.</summary>
     public ApiCaller Api { get; }
 
-    /// <summary>Starts it with the echo model, unless <paramref name="configure"/> says otherwise.</summary>
+    /// <summary>Starts the service, with the echo model unless <paramref name="configure"/> changes it.</summary>
     public static async Task<TestService> StartAsync(
         Func<ServiceSettings, ServiceSettings>? configure = null, TimeProvider? time = null, TempFolder? folder = null)
     {

@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>Somebody who takes webhooks on a real socket, and answers as the test says.</summary>
+/// <summary>A receiver of webhooks on a real socket, which responds as the test defines.</summary>
 internal sealed class WebhookReceiver : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
@@ -22,7 +22,7 @@ internal sealed class WebhookReceiver : IAsyncDisposable
 
     public ConcurrentQueue<Message> All { get; } = new();
 
-    /// <param name="answer">Told how many came before; null takes everything with 204.</param>
+    /// <param name="answer">Writes the response; gets the number of earlier messages. Null responds with 204.</param>
     public static async Task<WebhookReceiver> StartAsync(Func<HttpContext, int, Task>? answer = null, IPAddress? address = null, int port = 0)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -46,7 +46,7 @@ internal sealed class WebhookReceiver : IAsyncDisposable
         return receiver;
     }
 
-    /// <summary>The next message that comes, or came and was not asked for yet.</summary>
+    /// <summary>Returns the next message that was not returned yet, and waits for it if necessary.</summary>
     public Task<Message> NextAsync() => _messages.Reader.ReadAsync().AsTask().WaitAsync(s_patience);
 
     public async ValueTask DisposeAsync() => await _app.DisposeAsync();

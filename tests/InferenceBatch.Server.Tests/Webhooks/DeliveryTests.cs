@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace InferenceBatch.Server.Tests.Webhooks;
 
-/// <summary>How often and when an event is sent, on time that the test moves.</summary>
+/// <summary>How often and when an event is sent, with a clock that the test controls.</summary>
 public sealed class DeliveryTests : IAsyncLifetime, IDisposable
 {
     private const string Secret = "whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=";
@@ -37,9 +37,9 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         _folder.Dispose();
     }
 
-    /// <summary>The design's schedule: 1 s, 5 s, 30 s, 2 min, 10 min, 1 h, 4 h, 12 h, 24 h, each ten percent more or less.</summary>
+    /// <summary>The documented schedule: 1 s, 5 s, 30 s, 2 min, 10 min, 1 h, 4 h, 12 h, 24 h, each up to ten percent more or less.</summary>
     [Fact]
-    public async Task An_event_is_sent_again_on_schedule_and_then_given_up()
+    public async Task An_event_is_retried_on_schedule_and_then_given_up()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) =>
         {
@@ -70,9 +70,9 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         Assert.Equal(10, receiver.All.Count);
     }
 
-    /// <summary>What a clock that is set back leaves, or one that was wrong: no event waits longer than the longest wait.</summary>
+    /// <summary>This happens when the clock is set back. No event waits longer than the maximum wait.</summary>
     [Fact]
-    public async Task An_event_of_a_far_future_goes_out_now_and_holds_up_no_other()
+    public async Task An_event_in_the_far_future_is_sent_now_and_does_not_delay_others()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         string late = Add(receiver.Url);
@@ -83,7 +83,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public void Waits_spread_over_ten_percent_either_way()
+    public void Waits_vary_by_ten_percent()
     {
         double[] waits = [.. Enumerable.Range(0, 1000).Select(_ => RetrySchedule.WaitAfter(3)!.Value.TotalSeconds)];
         Assert.All(waits, wait => Assert.InRange(wait, 27, 33));
@@ -97,7 +97,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
     [InlineData(202)]
     [InlineData(299)]
     [InlineData(410)]
-    public async Task A_2xx_takes_it_and_410_wants_no_more(int status)
+    public async Task A_2xx_and_a_410_end_the_delivery(int status)
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) =>
         {
@@ -126,7 +126,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task No_answer_within_ten_seconds_is_a_failure()
+    public async Task No_response_within_ten_seconds_is_a_failure()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) => StallAsync(context));
         Start();
@@ -138,9 +138,9 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         await UntilAsync(() => _database.Events.Find(id)!.Attempts == 1);
     }
 
-    /// <summary>The status decides; a receiver that then talks for ever keeps nobody.</summary>
+    /// <summary>Only the status matters. A receiver whose response never ends does not block anything.</summary>
     [Fact]
-    public async Task An_endless_answer_is_not_read()
+    public async Task An_endless_response_is_not_read()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync(async (context, _) =>
         {
@@ -157,7 +157,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_receiver_that_hangs_takes_four_places_and_holds_up_nobody_else()
+    public async Task A_receiver_that_hangs_uses_four_deliveries_and_does_not_delay_others()
     {
         int atOnce = 0;
         await using WebhookReceiver hanging = await WebhookReceiver.StartAsync(async (context, _) =>
@@ -191,9 +191,9 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         }
     }
 
-    /// <summary>A stop lets what is under way end; what does not is not counted, and goes out at the next start.</summary>
+    /// <summary>A stop lets deliveries in flight finish. A delivery that was not started is sent at the next start.</summary>
     [Fact]
-    public async Task A_stop_waits_a_little_and_forgets_nothing()
+    public async Task A_stop_waits_for_deliveries_and_loses_no_event()
     {
         var come = new TaskCompletionSource();
         var answer = new TaskCompletionSource();
@@ -222,7 +222,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_stop_breaks_off_what_takes_too_long()
+    public async Task A_stop_ends_deliveries_that_take_too_long()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) => StallAsync(context));
         WebhookDeliveries deliveries = Start(stopGrace: TimeSpan.Zero);
@@ -232,9 +232,9 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         Assert.Equal(0, _database.Events.Find(id)!.Attempts);
     }
 
-    /// <summary>What was said when the batch ended is what is sent, whatever is known later.</summary>
+    /// <summary>The event is written with the end of the batch, and is not changed later.</summary>
     [Fact]
-    public void An_event_is_made_once_and_with_the_end_alone()
+    public void An_event_is_created_once_with_the_end_of_the_batch()
     {
         BatchRecord batch = Batch("http://127.0.0.1:9/x");
         _database.Write(() => _database.Events.AddFor(batch with { Status = BatchStatus.Finalizing }));
@@ -252,7 +252,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public void A_data_folder_of_before_there_were_webhooks_is_read()
+    public void A_data_folder_from_before_webhooks_can_be_read()
     {
         string path = _folder.File("old.db");
         using (var old = Database.Open(path))
@@ -323,7 +323,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (!condition())
         {
-            Assert.False(patience.IsCancellationRequested, "What was waited for never came.");
+            Assert.False(patience.IsCancellationRequested, "The condition was not met in time.");
             await Task.Delay(5);
         }
     }

@@ -6,7 +6,7 @@ using InferenceBatch.Server.Webhooks;
 
 namespace InferenceBatch.Server.Tests.Webhooks;
 
-/// <summary>Where webhooks never go.</summary>
+/// <summary>The destinations that webhooks may and may not have.</summary>
 public sealed class TargetTests
 {
     [Theory]
@@ -38,48 +38,48 @@ public sealed class TargetTests
     [InlineData("2002:7f00:1::", "Internal")]
     [InlineData("2002:a00:1::1", "Internal")]
     [InlineData("64:ff9b::192.168.1.1", "Internal")]
-    [InlineData("0.0.0.0", "Never")]
-    [InlineData("169.254.169.254", "Never")]
-    [InlineData("100.100.100.200", "Never")]
-    [InlineData("224.0.0.1", "Never")]
-    [InlineData("240.0.0.1", "Never")]
-    [InlineData("255.255.255.255", "Never")]
-    [InlineData("192.0.2.1", "Never")]
-    [InlineData("::", "Never")]
-    [InlineData("fd00:ec2::254", "Never")]
-    [InlineData("fe80::1", "Never")]
-    [InlineData("fe80::1%1", "Never")]
-    [InlineData("ff02::1", "Never")]
-    [InlineData("::ffff:169.254.169.254", "Never")]
-    [InlineData("::ffff:0.0.0.0", "Never")]
-    [InlineData("2002:a9fe:a9fe::", "Never")]
-    [InlineData("64:ff9b::169.254.169.254", "Never")]
-    [InlineData("64:ff9b:1::7f00:1", "Never")]
-    [InlineData("2001:0:7f00:1::1", "Never")]
-    [InlineData("2001:db8::1", "Never")]
-    [InlineData("4000::1", "Never")]
-    public void Addresses_are_known_for_what_they_are(string address, string kind) =>
+    [InlineData("0.0.0.0", "Forbidden")]
+    [InlineData("169.254.169.254", "Forbidden")]
+    [InlineData("100.100.100.200", "Forbidden")]
+    [InlineData("224.0.0.1", "Forbidden")]
+    [InlineData("240.0.0.1", "Forbidden")]
+    [InlineData("255.255.255.255", "Forbidden")]
+    [InlineData("192.0.2.1", "Forbidden")]
+    [InlineData("::", "Forbidden")]
+    [InlineData("fd00:ec2::254", "Forbidden")]
+    [InlineData("fe80::1", "Forbidden")]
+    [InlineData("fe80::1%1", "Forbidden")]
+    [InlineData("ff02::1", "Forbidden")]
+    [InlineData("::ffff:169.254.169.254", "Forbidden")]
+    [InlineData("::ffff:0.0.0.0", "Forbidden")]
+    [InlineData("2002:a9fe:a9fe::", "Forbidden")]
+    [InlineData("64:ff9b::169.254.169.254", "Forbidden")]
+    [InlineData("64:ff9b:1::7f00:1", "Forbidden")]
+    [InlineData("2001:0:7f00:1::1", "Forbidden")]
+    [InlineData("2001:db8::1", "Forbidden")]
+    [InlineData("4000::1", "Forbidden")]
+    public void Addresses_are_classified(string address, string kind) =>
         Assert.Equal(kind, AddressKinds.Of(IPAddress.Parse(address)).ToString());
 
-    /// <summary>A public name whose address is this machine: nobody is connected to.</summary>
+    /// <summary>The service does not connect to a public name whose address is this machine.</summary>
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("::ffff:127.0.0.1")]
     [InlineData("8.8.8.8,127.0.0.1")]
-    public async Task A_name_that_leads_inside_is_not_connected_to(string addresses)
+    public async Task A_name_with_an_internal_address_is_not_connected_to(string addresses)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var targets = new WebhookTargets(allowInsecure: false, (_, _) => Task.FromResult(addresses.Split(',').Select(IPAddress.Parse).ToArray()));
         using var sender = new WebhookSender(new WebhookSettings(), targets, TimeProvider.System);
         DeliveryOutcome outcome = await sender.SendAsync(Event($"https://hooks.example:{((IPEndPoint)listener.LocalEndpoint).Port}/x"), CancellationToken.None);
-        Assert.Equal("'hooks.example' is no host that webhooks may go to", outcome.Failure);
+        Assert.Equal("webhooks may not go to the addresses of 'hooks.example'", outcome.Failure);
         Assert.False(listener.Pending());
     }
 
-    /// <summary>DNS rebinding: the address that was checked is the one connected to, and the next connection is checked anew.</summary>
+    /// <summary>The service connects to the address that it checked, and checks again for each connection.</summary>
     [Fact]
-    public async Task A_name_that_changes_its_mind_gains_nothing()
+    public async Task Dns_rebinding_is_harmless()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) =>
         {
@@ -98,12 +98,12 @@ public sealed class TargetTests
     }
 
     [Fact]
-    public async Task A_name_that_does_not_exist_is_a_failure_like_others()
+    public async Task An_unknown_host_is_a_failure_that_is_retried()
     {
         using var sender = new WebhookSender(
             new WebhookSettings(), new WebhookTargets(false, (_, _) => throw new SocketException((int)SocketError.HostNotFound)), TimeProvider.System);
         DeliveryOutcome outcome = await sender.SendAsync(Event("https://hooks.example/x"), CancellationToken.None);
-        Assert.False(outcome.IsOver);
+        Assert.False(outcome.IsFinal);
         Assert.NotNull(outcome.Failure);
     }
 

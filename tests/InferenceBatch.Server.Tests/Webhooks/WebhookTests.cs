@@ -7,13 +7,13 @@ using Microsoft.AspNetCore.Http;
 
 namespace InferenceBatch.Server.Tests.Webhooks;
 
-/// <summary>The events of batches that end, from the service to a receiver.</summary>
+/// <summary>The events for the end of batches, from the service to a receiver.</summary>
 public sealed class WebhookTests
 {
     private const string Secret = "whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=";
     private const string NextSecret = "whsec_c2VjcmV0LWFmdGVyLXRoZS1maXJzdA==";
 
-    /// <summary>The vector that OpenAI publishes: it holds the verifier that the other tests rely on.</summary>
+    /// <summary>Checks the verifier of the other tests with the test vector that OpenAI publishes.</summary>
     [Fact]
     public void The_verifier_agrees_with_the_published_vector()
     {
@@ -36,7 +36,7 @@ public sealed class WebhookTests
     [InlineData("failed")]
     [InlineData("expired")]
     [InlineData("cancelled")]
-    public async Task Each_end_is_told_with_the_batch_as_it_is(string end)
+    public async Task Each_end_sends_an_event_with_the_batch(string end)
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => end == "completed" ? call.OkAsync() : call.StallAsync());
@@ -72,12 +72,12 @@ public sealed class WebhookTests
 
         Assert.True(SignatureCheck.ByHand(Secret, message.Headers, message.Body));
         Assert.True(SignatureCheck.ByHand(NextSecret, message.Headers, message.Body));
-        // The package gives up at the first signature that does not fit.
+        // The package stops at the first signature that does not match.
         SignatureCheck.ByPackage(Secret, message.Headers, message.Body);
     }
 
     [Fact]
-    public async Task Without_a_secret_nothing_is_signed_and_the_id_is_there()
+    public async Task Without_a_secret_an_event_has_an_id_but_no_signature()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = true } });
@@ -88,7 +88,7 @@ public sealed class WebhookTests
     }
 
     [Fact]
-    public async Task A_batch_with_no_address_tells_nobody()
+    public async Task A_batch_without_a_webhook_address_sends_no_event()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = true } });
@@ -99,9 +99,9 @@ public sealed class WebhookTests
         Assert.Single(receiver.All);
     }
 
-    /// <summary>A receiver is spared megabytes: the first hundred errors and how many more there are.</summary>
+    /// <summary>An event contains the first hundred errors and the number of further ones, so that it stays small.</summary>
     [Fact]
-    public async Task A_long_list_of_errors_is_cut()
+    public async Task An_event_has_only_the_first_errors()
     {
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync();
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = true } });
@@ -132,7 +132,7 @@ public sealed class WebhookTests
     [InlineData(true, "http://169.254.169.254/latest/meta-data")]
     [InlineData(true, "http://[fd00:ec2::254]/latest/meta-data")]
     [InlineData(true, "ftp://127.0.0.1/x")]
-    public async Task An_address_that_cannot_be_is_refused_at_once(bool allowInsecure, string url)
+    public async Task An_invalid_address_is_refused_at_once(bool allowInsecure, string url)
     {
         await using TestService service = await TestService.StartAsync(settings => settings with { Webhooks = new WebhookSettings { AllowInsecure = allowInsecure } });
         string file = await service.Api.UploadAsync(Requests.File(1));
@@ -142,14 +142,14 @@ public sealed class WebhookTests
         Assert.Equal(("webhook_url", "invalid_value"), (error.GetProperty("param").GetString(), error.GetProperty("code").GetString()));
     }
 
-    /// <summary>Who meets the refusal is told what allows it; of what is never allowed nothing is promised.</summary>
+    /// <summary>The message names the option only if the option would allow the address.</summary>
     [Theory]
     [InlineData("http://hooks.example/x", true)]
     [InlineData("https://localhost/x", true)]
     [InlineData("https://10.0.0.1/x", true)]
     [InlineData("https://169.254.169.254/x", false)]
     [InlineData("https://user:word@hooks.example/x", false)]
-    public void A_refusal_names_the_option_that_allows_it(string url, bool isNamed) =>
+    public void A_refusal_names_the_option_that_would_allow_the_address(string url, bool isNamed) =>
         Assert.Equal(isNamed, new WebhookTargets(false).ProblemOf(url)!.Contains("Start-BatchServer -AllowInsecureWebhooks", StringComparison.Ordinal));
 
     [Theory]
@@ -158,11 +158,11 @@ public sealed class WebhookTests
     [InlineData(false, "https://[2606:2800:220:1::1]/x")]
     [InlineData(true, "http://localhost:9/x")]
     [InlineData(true, "http://10.0.0.1/x")]
-    public void An_address_that_may_be_is_taken(bool allowInsecure, string url) => Assert.Null(new WebhookTargets(allowInsecure).ProblemOf(url));
+    public void A_valid_address_is_accepted(bool allowInsecure, string url) => Assert.Null(new WebhookTargets(allowInsecure).ProblemOf(url));
 
-    /// <summary>Killed between attempts, and at any moment around a batch's end: one event a batch, its id the same for ever.</summary>
+    /// <summary>After kills between attempts and around the end of a batch, each batch has exactly one event, whose ID does not change.</summary>
     [Fact]
-    public async Task Events_outlive_kills()
+    public async Task Events_survive_kills()
     {
         bool isUp = false;
         await using WebhookReceiver receiver = await WebhookReceiver.StartAsync((context, _) =>
@@ -216,12 +216,12 @@ public sealed class WebhookTests
             }).Order());
         Assert.All(receiver.All, message => Assert.True(SignatureCheck.ByHand(Secret, message.Headers, message.Body)));
 
-        int taken = receiver.All.Count;
+        int accepted = receiver.All.Count;
         using ServerProcess idle = await ServeAsync(folder);
         using var caller = new ApiCaller(idle.Address);
         await caller.SubmitAsync(Requests.File(1), webhookUrl: receiver.Url);
         await receiver.NextAsync();
-        Assert.Equal(taken + 1, receiver.All.Count);
+        Assert.Equal(accepted + 1, receiver.All.Count);
     }
 
     private static async Task<ServerProcess> ServeAsync(TempFolder folder)

@@ -1,4 +1,4 @@
-// Calls to the service this page came from, and the key they carry. The key lives as long as this tab does.
+// Calls the service that this page comes from. The key is kept until the tab is closed.
 
 const keyName = "inference-batch-key";
 let clockSkew = 0;
@@ -7,7 +7,7 @@ export const readKey = () => sessionStorage.getItem(keyName);
 export const keepKey = key => sessionStorage.setItem(keyName, key);
 export const forgetKey = () => sessionStorage.removeItem(keyName);
 
-// The service's clock, in milliseconds: ages and times left must not depend on this machine's.
+// The time of the service's clock in milliseconds, so that ages and remaining times do not depend on this machine's clock.
 export const now = () => Date.now() + clockSkew;
 
 export class CallError extends Error {
@@ -29,7 +29,7 @@ async function call(path, signal) {
   clockSkew = Math.abs(skew) > 2000 ? skew : 0;
   if (!response.ok) {
     const body = await response.json().catch(() => null);
-    throw new CallError(response.status, body?.error?.message ?? `The service answered with status ${response.status}.`);
+    throw new CallError(response.status, body?.error?.message ?? `The service responded with status ${response.status}.`);
   }
   return response;
 }
@@ -40,18 +40,18 @@ export async function get(path, signal) {
 
 let isHeld = false;
 
-// Whether no line is sent, so that no time left can be told.
+// Whether no lines are sent at present, so that the remaining time is unknown.
 export const isWaiting = () => isHeld;
 
-// What keeps batches from making progress; no key is needed to ask, and a service that is not ready says why.
-export async function troubles(signal) {
+// Gets the problems that keep batches from making progress. This needs no key, and also works if the service is not ready.
+export async function healthIssues(signal) {
   const response = await fetch("/healthz", { signal, cache: "no-store", credentials: "omit" });
   const list = (await response.json()).troubles;
   isHeld = list.some(({ kind, state }) => kind === "upstream" && state !== "limited");
   return list;
 }
 
-// A link cannot carry a key: the file is fetched, and saved from here.
+// Downloads a file with the key, which a plain link cannot send.
 export async function save(path, name) {
   const address = URL.createObjectURL(await (await call(path)).blob());
   const link = document.createElement("a");

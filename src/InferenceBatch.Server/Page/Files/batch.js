@@ -3,14 +3,14 @@ import { histogramFigure, shareBar } from "./charts.js";
 import { announce, badge, element, progressBar, renderer, setText } from "./dom.js";
 import { Pace, bytes, countsText, doneOf, endOf, isFinished, isoTime, milliseconds, number, rate, span, time } from "./format.js";
 
-const mostIssues = 100;
+const maxIssues = 100;
 const steps = [
   ["created_at", "Created", "done"], ["in_progress_at", "Started", "done"], ["cancelling_at", "Cancelling", "cancelling"],
   ["finalizing_at", "Finalizing", "done"], ["completed_at", "Completed", "done"], ["failed_at", "Failed", "failed"],
   ["expired_at", "Expired", "expired"], ["cancelled_at", "Cancelled", "cancelled"],
 ];
 
-// One batch.
+// The view of one batch.
 export function batchView(id) {
   const pace = new Pace();
   const bar = progressBar(true);
@@ -21,9 +21,9 @@ export function batchView(id) {
   const retries = element("p", { class: "small quiet" });
   const progress = element("section", { class: "card", "aria-label": "Progress" }, bar.node, facts.node, retries);
   const charts = {
-    latency_ms: histogramFigure("Latency", milliseconds, "No line has an answer, or its latency was not kept."),
-    input_tokens: histogramFigure("Input tokens", number, "No answer has named its tokens."),
-    output_tokens: histogramFigure("Output tokens", number, "No answer has named its tokens."),
+    latency_ms: histogramFigure("Latency", milliseconds, "No latencies are recorded."),
+    input_tokens: histogramFigure("Input tokens", number, "No token counts are reported."),
+    output_tokens: histogramFigure("Output tokens", number, "No token counts are reported."),
   };
   const chartRow = element("div", { class: "charts" }, ...Object.values(charts).map(chart => chart.node));
   const root = element("div", {},
@@ -44,12 +44,12 @@ export function batchView(id) {
     metadata: renderer(metadata, renderMetadata),
   };
   const sizes = new Map();
-  let said = "";
+  let announced = "";
 
-  async function look(signal) {
+  async function refresh(signal) {
     const path = `/v1/batches/${encodeURIComponent(id)}`;
     const [batch, statistics] = await Promise.all([get(path, signal), get(`${path}/statistics`, signal)]);
-    pace.look(batch, now());
+    pace.add(batch, now());
     progress.hidden = chartRow.hidden = isFinished(batch) && batch.request_counts.total === 0;
     show.status(batch.status);
     bar.update(batch.request_counts, countsText(batch.request_counts));
@@ -68,22 +68,22 @@ export function batchView(id) {
     metadata.hidden = !batch.metadata;
     show.metadata(batch.metadata ?? {});
     show.files(await filesOf(batch, sizes, signal));
-    say(batch);
+    announceProgress(batch);
     return !isFinished(batch);
   }
 
-  // Each tenth of the way, and each change of status: more would be noise.
-  function say(batch) {
+  // Announces each tenth of the lines and each change of the status; more would be noise.
+  function announceProgress(batch) {
     const { total } = batch.request_counts;
     const tenth = total ? Math.floor(10 * doneOf(batch) / total) * 10 : 0;
     const text = `${batch.status.replace("_", " ")}, ${tenth} %`;
-    if (text !== said) {
-      said = text;
+    if (text !== announced) {
+      announced = text;
       announce(text);
     }
   }
 
-  return { title: `${id} – InferenceBatch`, root, look };
+  return { title: `${id} – InferenceBatch`, root, refresh };
 }
 
 function factList(...names) {
@@ -115,7 +115,7 @@ function renderTimes(batch) {
   const times = steps.filter(([name]) => batch[name] !== null).map(([name, label, kind]) => ({ at: batch[name], label, kind }));
   times.sort((a, b) => a.at - b.at);
   const items = times.map(({ at, label, kind }, i) => timeItem(at, label, kind, i ? `${span(at - times[i - 1].at)} later` : ""));
-  return isFinished(batch) ? items : [...items, timeItem(batch.expires_at, "Expires", "ahead", "unless it has ended")];
+  return isFinished(batch) ? items : [...items, timeItem(batch.expires_at, "Expires", "ahead", "if it has not finished")];
 }
 
 function timeItem(at, label, kind, after) {
@@ -130,12 +130,12 @@ function renderIssues(list) {
     element("h2", {}, "Why it failed"),
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Why it failed" }, element("table", {},
       element("thead", {}, element("tr", {}, ...["Line", "Code", "Message"].map((name, i) => element("th", { scope: "col", class: i ? null : "number" }, name)))),
-      element("tbody", {}, ...list.slice(0, mostIssues).map(row)))),
-    list.length > mostIssues && element("p", { class: "quiet" }, `And ${number(list.length - mostIssues)} more, which the API lists.`),
+      element("tbody", {}, ...list.slice(0, maxIssues).map(row)))),
+    list.length > maxIssues && element("p", { class: "quiet" }, `And ${number(list.length - maxIssues)} more. The API lists all of them.`),
   ];
 }
 
-// How often lines were sent again, and why; empty when none was.
+// The number of retries by reason; empty if there are none.
 function retriesText(retries) {
   const words = { rate_limit: "429", server_error: "5xx", timeout: "timeout", connection: "connection", refused: "refused" };
   const parts = Object.entries(words).filter(([name]) => retries[name] > 0).map(([name, word]) => `${word}: ${number(retries[name])}`);
@@ -153,13 +153,13 @@ function renderCodes({ error_codes: list, last_errors: last }) {
     element("table", { class: "codes" },
       element("thead", { class: "unseen" }, element("tr", {}, ...["Code", "Share", "Lines"].map(name => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...list.map(row))),
-    last.length > 0 && element("h2", {}, "The last ones"),
+    last.length > 0 && element("h2", {}, "Last errors"),
     last.length > 0 && element("ul", { class: "errors-last" }, ...last.map(({ line, code, message }) =>
       element("li", {}, `Line ${number(line)}: `, element("code", {}, code), " ", element("span", { class: "small quiet" }, message)))),
   ];
 }
 
-// What there is to download. A file's size is asked for once it cannot change any more.
+// The files that can be downloaded. The size of a file is requested once it cannot change any more.
 async function filesOf(batch, sizes, signal) {
   const files = [["Input", batch.input_file_id], ["Output", batch.output_file_id], ["Errors", batch.error_file_id]].filter(([, id]) => id);
   for (const [kind, id] of files) {
@@ -180,7 +180,7 @@ function renderFiles(list) {
   const row = ({ kind, id, size, needsKey }) => element("tr", {},
     element("th", { scope: "row" }, kind),
     element("td", {}, element("span", { class: "id" }, id),
-      element("span", { class: "small quiet" }, size === null ? "no longer kept" : size ?? "so far")),
+      element("span", { class: "small quiet" }, size === null ? "deleted or expired" : size ?? "still growing")),
     element("td", {}, size === null ? null : downloadOf(kind, id, needsKey)));
   return [
     element("h2", {}, "Files"),
@@ -196,19 +196,19 @@ function downloadOf(kind, id, needsKey) {
     return element("a", { class: "button", href: path, download: name, "aria-label": label }, "Download");
   }
   const button = element("button", { type: "button", "aria-label": label }, "Download");
-  const trouble = element("span", { class: "small trouble", role: "alert" });
+  const problem = element("span", { class: "small error", role: "alert" });
   button.addEventListener("click", async () => {
     button.disabled = true;
-    setText(trouble, "");
+    setText(problem, "");
     try {
       await save(path, name);
     } catch (error) {
-      setText(trouble, error.message);
+      setText(problem, error.message);
     }
     button.disabled = false;
     button.focus();
   });
-  return element("span", {}, button, trouble);
+  return element("span", {}, button, problem);
 }
 
 function pairs(title, list) {
@@ -219,7 +219,7 @@ function pairs(title, list) {
 function renderDetails(batch) {
   const { usage } = batch;
   const end = endOf(batch);
-  return pairs("About it", [
+  return pairs("Details", [
     ["Endpoint", batch.endpoint],
     ["Model", batch.model],
     ["Window", batch.completion_window],

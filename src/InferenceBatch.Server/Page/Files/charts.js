@@ -8,8 +8,8 @@ const floor = 128;
 const fewestBars = 6;
 const mostLabels = 6;
 
-// A histogram with its summary above it and its numbers as a table below.
-export function histogramFigure(title, format, nothing) {
+// A histogram with a summary above it and its numbers in a table below it.
+export function histogramFigure(title, format, emptyText) {
   const summary = element("p", { class: "small quiet" });
   const chart = svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
   const rows = element("tbody");
@@ -31,7 +31,7 @@ export function histogramFigure(title, format, nothing) {
       const isEmpty = histogram.count === 0;
       chart.toggleAttribute("hidden", isEmpty);
       numbers.hidden = isEmpty;
-      setText(summary, isEmpty ? nothing : describe(histogram, format));
+      setText(summary, isEmpty ? emptyText : describe(histogram, format));
       chart.setAttribute("aria-label", `${title}: ${summary.textContent}`);
       draw(isEmpty ? [] : bars);
       list(bars.filter(bar => bar.count > 0));
@@ -44,7 +44,7 @@ function describe(histogram, format) {
     + `largest ${format(histogram.max)}, mean ${format(histogram.sum / histogram.count)}, of ${number(histogram.count)} lines.`;
 }
 
-// Within a bucket the values are taken to lie evenly.
+// Assumes that the values within a bucket are evenly distributed.
 function quantile({ buckets, count, max }, share) {
   let rest = share * count;
   let from = 0;
@@ -59,7 +59,7 @@ function quantile({ buckets, count, max }, share) {
   return max;
 }
 
-// From the first bucket that holds something to the last, and enough around them to look like an axis.
+// The buckets from the first to the last that is not empty, and enough around them for a readable axis.
 function visible(buckets) {
   const bars = buckets.map(({ le, count }, i) => ({ from: i ? buckets[i - 1].le : 0, to: le, count }));
   let first = Math.max(0, bars.findIndex(bar => bar.count > 0));
@@ -94,7 +94,7 @@ function drawBars(bars, format) {
   return nodes;
 }
 
-// A bar as long as its share of the longest.
+// A bar whose length is its share of the longest bar.
 export function shareBar(share) {
   return svg("svg", { class: "bar", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: "bad", width: Math.max(0.5, 100 * share), height: 8 }));

@@ -1,4 +1,4 @@
-// Everything shown goes in as text or as an attribute: whatever a name or a message holds, it stays text.
+// All content is set as text or as attributes, so markup in names and messages stays text.
 
 const svgNamespace = "http://www.w3.org/2000/svg";
 
@@ -26,7 +26,7 @@ export function setText(node, text) {
   }
 }
 
-// Puts new children in only where what they are made from has changed, so that focus and selection stay.
+// Replaces the children of a node only if their data has changed, so that focus and selection are kept.
 export function renderer(node, render) {
   let last;
   return data => {
@@ -38,7 +38,7 @@ export function renderer(node, render) {
   };
 }
 
-// Says something to who listens in place of looking.
+// Announces a text to screen readers.
 export function announce(text) {
   setText(document.getElementById("live"), text);
 }
@@ -48,7 +48,7 @@ export function badge(status) {
   return element("span", { class: `badge ${/^[a-z_]+$/.test(status) ? status : ""}` }, words);
 }
 
-// A bar with what succeeded and what failed in it.
+// A progress bar with the shares of lines that succeeded and that failed.
 export function progressBar(tall) {
   const done = svg("rect", { class: "good", x: 0, height: 8 });
   const failed = svg("rect", { class: "bad", height: 8 });

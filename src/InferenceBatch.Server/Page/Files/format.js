@@ -1,7 +1,7 @@
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const brief = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-// Sweden writes times as ISO 8601 does.
+// The Swedish format of times is that of ISO 8601.
 const moment = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
 
 export const number = value => whole.format(value);
@@ -41,16 +41,16 @@ export function countsText({ total, completed, failed }) {
   return `${number(completed + failed)} of ${number(total)}${failed ? `, ${number(failed)} failed` : ""}`;
 }
 
-// How fast a batch goes: over the last half minute of looks, and before there are two of them since its start.
+// The speed of a batch: over the samples of the last 30 seconds, or since its start until there are two samples.
 export class Pace {
-  #looks = [];
+  #samples = [];
 
-  look(batch, now) {
-    this.#looks = this.#looks.filter(look => look.now > now - 30_000).concat({ now, done: doneOf(batch) });
+  add(batch, now) {
+    this.#samples = this.#samples.filter(sample => sample.now > now - 30_000).concat({ now, done: doneOf(batch) });
   }
 
   rate(batch, now) {
-    const [first, last] = [this.#looks[0], this.#looks.at(-1)];
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     const sinceStart = now / 1000 - batch.in_progress_at;
     return isFinished(batch) ? doneOf(batch) / Math.max(1, endOf(batch) - (batch.in_progress_at ?? batch.created_at))
       : last && last.now - first.now >= 900 ? 1000 * (last.done - first.done) / (last.now - first.now)
@@ -58,7 +58,7 @@ export class Pace {
       : 0;
   }
 
-  // Seconds until the last line is done; null when nobody can say.
+  // The seconds until the last line is done; null if unknown.
   left(batch, now) {
     const perSecond = this.rate(batch, now);
     return batch.status === "in_progress" && perSecond > 0 ? (batch.request_counts.total - doneOf(batch)) / perSecond : null;

@@ -3,9 +3,9 @@ import { announce, badge, element, progressBar, renderer, setText } from "./dom.
 import { Pace, countsText, endOf, isFinished, number, rate, span, time } from "./format.js";
 
 const pageSize = 20;
-const largestPage = 100;
+const maxPageSize = 100;
 
-// The list of batches. more is called when a person wants to see further ones.
+// The list of batches. Calls more() when the user wants to see further ones.
 export function listView(more) {
   const rows = new Map();
   const body = element("tbody", { role: "rowgroup" });
@@ -17,18 +17,18 @@ export function listView(more) {
       body));
   const none = element("div", { class: "note" },
     element("p", {}, "No batches yet."),
-    element("p", { class: "quiet" }, "One appears here as soon as it is created: with ", element("code", {}, "New-Batch"),
+    element("p", { class: "quiet" }, "Create a batch with ", element("code", {}, "New-Batch"),
       " in PowerShell, or with ", element("code", {}, "POST /v1/batches"), " from any client."));
   const moreButton = element("button", { type: "button", class: "more" }, "Show more");
   const root = element("div", {}, element("h1", { tabindex: "-1" }, "Batches"), table, none, moreButton);
-  let wanted = pageSize;
+  let shownCount = pageSize;
   moreButton.addEventListener("click", () => {
-    wanted += pageSize;
+    shownCount += pageSize;
     more();
   });
 
-  async function look(signal) {
-    const { batches, hasMore } = await read(wanted, signal);
+  async function refresh(signal) {
+    const { batches, hasMore } = await read(shownCount, signal);
     const current = batches.map(batch => {
       const row = rows.get(batch.id) ?? createRow(batch);
       rows.set(batch.id, row);
@@ -43,22 +43,22 @@ export function listView(more) {
     return batches.some(batch => !isFinished(batch));
   }
 
-  return { title: "Batches – InferenceBatch", root, look };
+  return { title: "Batches – InferenceBatch", root, refresh };
 }
 
-async function read(wanted, signal) {
+async function read(count, signal) {
   const batches = [];
   let hasMore = true;
-  while (hasMore && batches.length < wanted) {
+  while (hasMore && batches.length < count) {
     const after = batches.length ? `&after=${encodeURIComponent(batches.at(-1).id)}` : "";
-    const page = await get(`/v1/batches?limit=${Math.min(largestPage, wanted - batches.length)}${after}`, signal);
+    const page = await get(`/v1/batches?limit=${Math.min(maxPageSize, count - batches.length)}${after}`, signal);
     batches.push(...page.data);
     hasMore = page.has_more;
   }
   return { batches, hasMore };
 }
 
-// Moves nothing that stands where it should, for what is moved loses the focus.
+// Moves only nodes that are in the wrong place, because a moved node loses the focus.
 function place(parent, nodes) {
   nodes.forEach((node, i) => {
     if (parent.children[i] !== node) {
@@ -91,7 +91,7 @@ function createRow(batch) {
   return {
     node,
     update(next) {
-      pace.look(next, now());
+      pace.add(next, now());
       if (next.status !== last.status) {
         announce(`${next.id} is ${next.status.replace("_", " ")}: ${countsText(next.request_counts)}`);
       }
@@ -130,7 +130,7 @@ function renderErrors({ list, count, codes, last }) {
     ? [...list.map(error => element("span", {}, line(error))), count > 1 && element("span", { class: "small quiet" }, `and ${number(count - 1)} more`)]
     : [
       ...codes.slice(0, 2).map(({ code, count: times }) => element("div", {}, `${number(times)} × `, element("code", {}, code))),
-      codes.length > 2 && element("span", { class: "small quiet" }, `and ${number(codes.length - 2)} more ${codes.length === 3 ? "kind" : "kinds"}`),
-      last && element("span", { class: "small quiet" }, `Last, line ${number(last.line)}: ${last.message}`),
+      codes.length > 2 && element("span", { class: "small quiet" }, `and ${number(codes.length - 2)} more ${codes.length === 3 ? "code" : "codes"}`),
+      last && element("span", { class: "small quiet" }, `Last error, line ${number(last.line)}: ${last.message}`),
     ];
 }

@@ -1,4 +1,4 @@
-import { forgetKey, keepKey, readKey, troubles } from "./api.js";
+import { forgetKey, healthIssues, keepKey, readKey } from "./api.js";
 import { batchView } from "./batch.js";
 import { announce, element, renderer, setText } from "./dom.js";
 import { span } from "./format.js";
@@ -8,8 +8,8 @@ import { Poll } from "./poll.js";
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
 const forget = document.getElementById("forget");
-const troubleList = document.getElementById("troubles");
-const showTroubles = renderer(troubleList, list => list.map(({ message }) => element("p", {}, message)));
+const issueList = document.getElementById("health-issues");
+const showIssues = renderer(issueList, list => list.map(({ message }) => element("p", {}, message)));
 let poll;
 
 function route() {
@@ -17,18 +17,18 @@ function route() {
   return id ? batchView(id) : listView(() => poll.now());
 }
 
-// Shows what the address says. The page shows nothing before the service has answered: it may want a key first.
+// Shows the view of the address. The page stays empty until the service has responded, because it may require a key.
 function show(takesFocus) {
   poll?.stop();
   forget.hidden = !readKey();
   const view = route();
   document.title = view.title;
-  setText(connection, "Asking the service …");
+  setText(connection, "Loading …");
   poll = new Poll(async signal => {
-    const now = await troubles(signal);
-    const isBusy = await view.look(signal);
-    troubleList.hidden = now.length === 0;
-    showTroubles(now);
+    const issues = await healthIssues(signal);
+    const isBusy = await view.refresh(signal);
+    issueList.hidden = issues.length === 0;
+    showIssues(issues);
     return isBusy;
   }, (error, wait) => {
     if (error?.status === 401) {
@@ -38,7 +38,7 @@ function show(takesFocus) {
       setText(connection, "");
       main.replaceChildren(notFound(error.message));
     } else {
-      sayConnection(error, wait);
+      showConnection(error, wait);
       if (!view.isShown && error === null) {
         view.isShown = true;
         main.replaceChildren(view.root);
@@ -51,13 +51,13 @@ function show(takesFocus) {
   poll.now();
 }
 
-function sayConnection(error, wait) {
-  const trouble = error && (error.status ? error.message : "The service does not answer.");
-  if (trouble && !connection.classList.contains("trouble")) {
-    announce(trouble);
+function showConnection(error, wait) {
+  const problem = error && (error.status ? error.message : "The service does not respond.");
+  if (problem && !connection.classList.contains("error")) {
+    announce(problem);
   }
-  connection.classList.toggle("trouble", error !== null);
-  setText(connection, trouble ? `${trouble} Trying again in ${span(wait / 1000)}.` : "Live");
+  connection.classList.toggle("error", error !== null);
+  setText(connection, problem ? `${problem} Retrying in ${span(wait / 1000)}.` : "Live");
 }
 
 function notFound(message) {
@@ -69,17 +69,17 @@ function notFound(message) {
 function askForKey() {
   poll.stop();
   setText(connection, "");
-  connection.classList.remove("trouble");
+  connection.classList.remove("error");
   const wasWrong = readKey() !== null;
   forgetKey();
   forget.hidden = true;
-  const input = element("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: "", "aria-describedby": "key-trouble" });
-  const trouble = element("p", { id: "key-trouble", class: "trouble", role: "alert" });
+  const input = element("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: "", "aria-describedby": "key-problem" });
+  const problem = element("p", { id: "key-problem", class: "error", role: "alert" });
   const form = element("form", {},
     element("div", {}, element("label", { for: "key" }, "API key"), input),
-    trouble,
+    problem,
     element("button", { type: "submit", class: "main" }, "Show batches"),
-    element("p", { class: "quiet small" }, "The key is kept in this tab alone, until it is closed, and sent to this service alone."));
+    element("p", { class: "quiet small" }, "The key is kept only in this tab until you close it, and sent only to this service."));
   form.addEventListener("submit", event => {
     event.preventDefault();
     const key = input.value.trim();
@@ -87,12 +87,12 @@ function askForKey() {
       keepKey(key);
       show(true);
     } else {
-      setText(trouble, "A key has no spaces, and no letters beyond A to Z.");
+      setText(problem, "A key consists of ASCII characters without spaces.");
       input.focus();
     }
   });
-  main.replaceChildren(element("div", { class: "note" }, element("h1", {}, "This service needs a key"), form));
-  setText(trouble, wasWrong ? "The service does not know this key." : "");
+  main.replaceChildren(element("div", { class: "note" }, element("h1", {}, "This service requires an API key"), form));
+  setText(problem, wasWrong ? "This key is not valid." : "");
   input.focus();
 }
 

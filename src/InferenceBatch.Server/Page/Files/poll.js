@@ -1,27 +1,27 @@
 const busyWait = 1000;
 const idleWait = 3000;
-const longestIdleWait = 10_000;
-const longestAwayWait = 30_000;
+const maxIdleWait = 10_000;
+const maxRetryWait = 30_000;
 
-// Looks again and again: each second while something runs, more and more seldom while nothing does or the service is away,
-// and not at all while nobody sees the page.
+// Refreshes a view repeatedly: every second while a batch runs, less and less often while none does or the service is
+// unavailable, and not at all while the page is hidden.
 export class Poll {
-  #look;
-  #ended;
+  #refresh;
+  #onRefreshed;
   #timer;
   #abort;
   #wait = 0;
   #isStopped = false;
   #onVisibility = () => document.hidden ? this.#pause() : this.now();
 
-  // look(signal) gives whether something runs; ended(error) is told after each look, with null where it went well.
-  constructor(look, ended) {
-    this.#look = look;
-    this.#ended = ended;
+  // refresh(signal) returns whether a batch runs. onRefreshed(error, wait) is called after each refresh, with null for success.
+  constructor(refresh, onRefreshed) {
+    this.#refresh = refresh;
+    this.#onRefreshed = onRefreshed;
     document.addEventListener("visibilitychange", this.#onVisibility);
   }
 
-  // Looks at once.
+  // Refreshes at once.
   async now() {
     this.#pause();
     if (this.#isStopped || document.hidden) {
@@ -30,15 +30,15 @@ export class Poll {
     const abort = this.#abort = new AbortController();
     let error = null;
     try {
-      const isBusy = await this.#look(abort.signal);
-      this.#wait = isBusy ? busyWait : Math.min(longestIdleWait, Math.max(idleWait, this.#wait * 1.5));
+      const isBusy = await this.#refresh(abort.signal);
+      this.#wait = isBusy ? busyWait : Math.min(maxIdleWait, Math.max(idleWait, this.#wait * 1.5));
     } catch (caught) {
       error = caught;
-      this.#wait = Math.min(longestAwayWait, Math.max(busyWait, this.#wait * 2));
+      this.#wait = Math.min(maxRetryWait, Math.max(busyWait, this.#wait * 2));
     }
     if (!abort.signal.aborted) {
       this.#timer = setTimeout(() => this.now(), this.#wait);
-      this.#ended(error, this.#wait);
+      this.#onRefreshed(error, this.#wait);
     }
   }
 
