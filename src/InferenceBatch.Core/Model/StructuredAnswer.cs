@@ -72,15 +72,15 @@ internal static class StructuredAnswer
         }
         catch (JsonException exception)
         {
-            return first is not ('{' or '[') ? text.TrimStart().StartsWith("```", StringComparison.Ordinal) ? "it stands between ``` lines" : "it begins with other text"
-                : BreaksOff(utf8) ? "it breaks off" : JsonFault.Place(exception);
+            return first is not ('{' or '[') ? text.TrimStart().StartsWith("```", StringComparison.Ordinal) ? "it is between ``` lines" : "it starts with other text"
+                : BreaksOff(utf8) ? "it is incomplete" : JsonFault.Place(exception);
         }
         catch (InvalidOperationException)
         {
-            return "it holds half a surrogate pair";
+            return "it contains half a surrogate pair";
         }
 
-        return first is '{' or '[' ? null : "it is a single value, no object and no array";
+        return first is '{' or '[' ? null : "it is a single value, not an object or an array";
     }
 
     /// <summary>Whether JSON goes well until it ends too early.</summary>

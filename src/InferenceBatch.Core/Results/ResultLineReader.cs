@@ -124,7 +124,7 @@ public static class ResultLineReader
 
         return fields.StatusCode switch
         {
-            null when !fields.HasBody => new ServiceError("no_response", "The line holds neither an answer nor an error."),
+            null when !fields.HasBody => new ServiceError("no_response", "The line contains neither an answer nor an error."),
             null or (>= 200 and <= 299) => fields.HasBody ? fields.Problem?.Error : fields.Problem?.Error ?? s_noBody,
             { } code => RefusalOf(in fields, code),
         };

@@ -73,7 +73,7 @@ internal sealed class PartSender(BatchClient client, RunStore store, RunOptions 
                 (string? created, _createdId) = (_createdId, null);
                 return new SendOutcome(null, created is null
                     ? new ServiceError(RunEngine.NotSentCode, exception.Message)
-                    : new ServiceError("outcome_unknown", $"The batch {created} was created and continues, but could not be noted: {exception.Message}"));
+                    : new ServiceError("outcome_unknown", $"The batch {created} was created and continues, but could not be recorded: {exception.Message}"));
             }
 
             bool isRefusal = false;

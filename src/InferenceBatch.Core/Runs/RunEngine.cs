@@ -348,7 +348,7 @@ public sealed class RunEngine(BatchClient client, RunStore store, RunRequests re
     {
         var error = new ServiceError(
             ResultJoiner.UnavailableCode,
-            $"The batch {batch.Id} has ended, but the service does not give the result of this request: {why.Message} The request may have been answered and billed, so it was not sent again. Get-BatchResult -Id '{batch.Id}' reads the results once the service gives them.");
+            $"The batch {batch.Id} has ended, but the service does not provide the result of this request: {why.Message} The request may have been answered and billed, so it was not sent again. Get-BatchResult -Id '{batch.Id}' reads the results once the service gives them.");
         return places.Where(place => _states[place] == State.Waiting).SelectMany(place => SettleAs(place, error, batch.Id, ResultStatus.Missing));
     }
 

@@ -17,7 +17,7 @@ public static class BatchFileReader
     /// <inheritdoc cref="Read(ReadOnlyMemory{byte})"/>
     public static BatchFile Read(JsonElement element) => new()
     {
-        Id = element.Field("id", "file_id").Name() ?? throw new JsonException("The answer holds no file: it has no 'id'."),
+        Id = element.Field("id", "file_id").Name() ?? throw new JsonException("The response is not a file: it has no 'id'."),
         FileName = element.Field("filename").Text(),
         Bytes = element.Field("bytes").Whole(),
         Purpose = element.Field("purpose").Name(),

@@ -24,7 +24,7 @@ public static class BatchReader
         string raw = SecretMask.Of(batch.Field("status").Name()) ?? "";
         return new Batch
         {
-            Id = batch.Field("id", "batch_id").Name() ?? throw new JsonException("The answer holds no batch: it has no 'id'."),
+            Id = batch.Field("id", "batch_id").Name() ?? throw new JsonException("The response is not a batch: it has no 'id'."),
             Status = StatusWords.Read(raw),
             RawStatus = raw,
             Endpoint = batch.Field("endpoint").Name(),

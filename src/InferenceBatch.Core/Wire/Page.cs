@@ -18,7 +18,7 @@ public sealed record Page<T>(IReadOnlyList<T> Items, bool? HasMore)
             && root.EnumerateObject().Any(field => BrokenText.ReadName(field) == "data" && field.Value.ValueKind == JsonValueKind.Null);
         if (items.ValueKind != JsonValueKind.Array && !isEmpty)
         {
-            throw new JsonException("The answer holds no list.");
+            throw new JsonException("The response does not contain a list.");
         }
 
         bool? hasMore = root.Field("has_more")?.ValueKind switch

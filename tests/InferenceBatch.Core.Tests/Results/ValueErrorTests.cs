@@ -49,13 +49,13 @@ public sealed class ValueErrorTests
     public void A_whole_value_before_the_limit_is_no_problem() => Assert.Null(Of("{\"a\":1}   \n \n", "length", Schema).ValueError);
 
     [Theory]
-    [InlineData("```json\n{}\n```", "it stands between ``` lines")]
-    [InlineData("Sure! {}", "it begins with other text")]
+    [InlineData("```json\n{}\n```", "it is between ``` lines")]
+    [InlineData("Sure! {}", "it starts with other text")]
     [InlineData("{\"a\":1} and more", "line 1 goes wrong at byte 9")]
     [InlineData("{\"a\":\n 1,, ", "line 2 goes wrong at byte 4")]
-    [InlineData("{\"a\":[1,\"x", "it breaks off")]
-    [InlineData("{\"a\":\"\\ud83d\"}", "it holds half a surrogate pair")]
-    [InlineData("42", "it is a single value, no object and no array")]
+    [InlineData("{\"a\":[1,\"x", "it is incomplete")]
+    [InlineData("{\"a\":\"\\ud83d\"}", "it contains half a surrogate pair")]
+    [InlineData("42", "it is a single value, not an object or an array")]
     [InlineData("", "it is empty")]
     public void What_gives_no_object_and_no_array_says_so(string text, string why)
     {
