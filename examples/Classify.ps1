@@ -5,17 +5,16 @@
 Sorts the rows of a CSV into categories: answers that follow a JSON schema become columns.
 
 .DESCRIPTION
-The schema goes with every request, and each answer comes back parsed as the result's Value. An answer that is not what the
-schema wants (no JSON, cut off by -MaxTokens, a category that is none) does not count: its row keeps empty columns and the
-reason in Problem.
+Every request contains the schema, and the Value of each result is the parsed answer. If an answer does not match the schema (not
+JSON, cut off by -MaxTokens, an unknown category), the columns of its row stay empty, and Problem has the reason.
 
-The echo model answers with the prompt, which is no JSON: try it with a real one, or see what a model that does not keep to a schema
-looks like.
+The echo model answers with the prompt, which is not JSON. Use it to see the result of a model that does not follow the schema, or
+use a real model.
 
-Exit codes: 0 every row has a category; 1 some have none, or something else went wrong.
+Exit codes: 0 every row has a category; 1 some rows have none, or something else went wrong.
 
 The service's key is read from the environment (INFERENCE_API_KEY, or the provider's own such as OPENAI_API_KEY). With the
-SecretManagement module, put this before it: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
+SecretManagement module, put this before the script: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
 
 .PARAMETER Path
 The rows: a CSV.
@@ -24,25 +23,25 @@ The rows: a CSV.
 The rows with the columns Category, Urgent and Problem, as a CSV.
 
 .PARAMETER IdColumn
-The column that names a row. No name may stand twice.
+The column with the ID of a row. Each ID must be unique.
 
 .PARAMETER TextColumn
-The columns that the model is shown.
+The columns that the model reads.
 
 .PARAMETER Category
-The categories, and what the model may answer with.
+The categories that the model may answer with.
 
 .PARAMETER Model
 The model, as the service names it.
 
 .PARAMETER MaxTokens
-The longest answer, in tokens.
+The maximum length of an answer in tokens.
 
 .PARAMETER BaseUri
-The service. INFERENCE_BASE_URL when not given; without either, a local service with a model that echoes the prompt, at no cost.
+The address of the service. The default is INFERENCE_BASE_URL; without it, a local service with a model that echoes the prompt, at no cost.
 
 .PARAMETER Module
-The module: that of the clone, or InferenceBatch where it is installed.
+The module: its manifest in the clone, or InferenceBatch if it is installed.
 
 .EXAMPLE
 ./examples/Classify.ps1 -BaseUri https://api.openai.com/v1 -Model gpt-4o-mini

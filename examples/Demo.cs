@@ -2,8 +2,8 @@
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 
-// The demonstration without PowerShell: every ticket of tickets.csv through `inference-batch run` and its echo model.
-// Exit code 0 when each ticket was answered exactly once, with the very text it was asked with.
+// The demo without PowerShell: sends every ticket of tickets.csv through `inference-batch run` and its echo model.
+// Exit code 0 if each ticket has exactly one answer, with exactly the text of its prompt.
 
 using System.Diagnostics;
 using System.Globalization;
@@ -46,7 +46,7 @@ try
             [] => "no answer",
             [{ Text: var text }] when text == ticket.Prompt => null,
             [{ Error: { } error }] => error,
-            [_] => "another text than was sent",
+            [_] => "the text differs from the prompt",
             _ => $"{own.Length} answers",
         };
         differences += problem is null ? 0 : 1;
@@ -54,7 +54,7 @@ try
     }
 
     string[] unknown = [.. answers.Select(answer => answer.Key).Except(tickets.Select(ticket => ticket.Id))];
-    Array.ForEach(unknown, id => Console.WriteLine($"{id}: nobody asked for this one"));
+    Array.ForEach(unknown, id => Console.WriteLine($"{id}: an answer without a ticket"));
     differences += unknown.Length;
 
     Console.WriteLine($"\n{tickets.Count} tickets sent, {answers.Sum(answer => answer.Count())} answers, {differences} differences.");
@@ -89,7 +89,7 @@ internal sealed record Ticket(string Id, string Customer, string Language, strin
     };
 }
 
-/// <summary>A line of an output or error file; <c>Text</c> is null for one that failed.</summary>
+/// <summary>A line of an output or error file; <c>Text</c> is null if the request failed.</summary>
 internal sealed record Answer(string CustomId, string? Text, string? Error)
 {
     public static IEnumerable<Answer> Read(string path) =>
@@ -104,7 +104,7 @@ internal sealed record Answer(string CustomId, string? Text, string? Error)
     }
 }
 
-/// <summary>Reads comma-separated rows as RFC 4180 has them: quoted fields keep commas, quotes (doubled) and line breaks.</summary>
+/// <summary>Reads comma-separated rows as RFC 4180 defines them: quoted fields may contain commas, doubled quotes and line breaks.</summary>
 internal static class Csv
 {
     public static IEnumerable<string[]> Read(string path)

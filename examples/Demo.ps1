@@ -2,11 +2,11 @@
 
 <#
 .SYNOPSIS
-The whole job on one machine: support tickets out of a CSV, through the local batch service, back to the tickets.
+The whole job on one machine: sends support tickets from a CSV through the local batch service and matches the answers to the tickets.
 
 .DESCRIPTION
-Starts the local service with its echo model, which answers with the prompt, on a free port and in a folder of its own. Every
-ticket must be answered exactly once, with the very text it was asked with; the exit code is 1 when one was not.
+Starts the local service with its echo model, which answers with the prompt, on a free port and with a temporary folder. Every
+ticket must have exactly one answer, with exactly the text of its prompt; otherwise the exit code is 1.
 
 .PARAMETER Path
 The tickets: a CSV with the columns Id, Customer, Language, Subject and Body.
@@ -45,18 +45,18 @@ foreach ($ticket in $tickets) {
     $own = @($answers[$ticket.Id] | Where-Object { $_ })
     $problem = if ($own.Count -ne 1) { "$($own.Count) answers" }
     elseif ($own[0].Status -ne 'Succeeded') { "$($own[0].Status): $($own[0].Error)" }
-    elseif ($own[0].InputObject.Id -cne $ticket.Id) { 'joined to another ticket' }
-    elseif ($own[0].Text -cne "Subject: $($ticket.Subject)`n`n$($ticket.Body)") { 'another text than was sent' }
+    elseif ($own[0].InputObject.Id -cne $ticket.Id) { 'matched to another ticket' }
+    elseif ($own[0].Text -cne "Subject: $($ticket.Subject)`n`n$($ticket.Body)") { 'the text differs from the prompt' }
 
     $differences += [int][bool]$problem
-    # At most 90 characters, each whole and with its marks.
+    # At most 90 complete characters with their marks.
     $line = ($problem ?? $own[0].Text) -replace '\s+', ' ' -replace '^((?>(?:\p{Cs}{2}|.)\p{M}*){89}).{2,}$', '$1…'
     Write-Host "$($ticket.Id)  $($ticket.Language)  $($ticket.Customer): $line"
 }
 
 $unknown = @($results | Where-Object CustomId -CNotIn $tickets.Id)
 foreach ($result in $unknown) {
-    Write-Host "$($result.CustomId): nobody asked for this one"
+    Write-Host "$($result.CustomId): an answer without a ticket"
 }
 $differences += $unknown.Count
 $tokens = ($results | Measure-Object -Property TotalTokens -Sum).Sum

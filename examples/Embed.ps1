@@ -2,14 +2,14 @@
 
 <#
 .SYNOPSIS
-Turns the texts of a CSV into vectors: one JSON line a row, for a vector database or a notebook.
+Turns the texts of a CSV into vectors: one JSON line per row, for a vector database or a notebook.
 
 .DESCRIPTION
-Each line is {"id": ..., "embedding": [...]}, with the numbers as the service wrote them. Equal texts are sent once. Rows that failed are
-not in the file; they are named, and the exit code is 1.
+Each line is {"id": ..., "embedding": [...]}, with the numbers as the service wrote them. Equal texts are sent once. The file does not
+contain rows that failed; the script prints them, and the exit code is 1.
 
 The service's key is read from the environment (INFERENCE_API_KEY, or the provider's own such as OPENAI_API_KEY). With the
-SecretManagement module, put this before it: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
+SecretManagement module, put this before the script: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
 
 .PARAMETER Path
 The rows: a CSV.
@@ -18,23 +18,23 @@ The rows: a CSV.
 The vectors, as JSONL. The file appears when it is complete.
 
 .PARAMETER IdColumn
-The column that names a row. No name may stand twice.
+The column with the ID of a row. Each ID must be unique.
 
 .PARAMETER TextColumn
-The column whose text is embedded.
+The column with the text to embed.
 
 .PARAMETER Model
 The model, as the service names it.
 
 .PARAMETER Dimension
-How many numbers a vector has, where the model can have fewer than it usually gives; 0 leaves it to the model.
+The number of dimensions of a vector, for models that can return fewer than their default. 0 uses the default of the model.
 
 .PARAMETER BaseUri
-The service. INFERENCE_BASE_URL when not given; without either, a local service with a model whose vectors depend on the text and
-mean nothing, at no cost.
+The address of the service. The default is INFERENCE_BASE_URL; without it, a local service with a model whose vectors depend on the
+text but have no meaning, at no cost.
 
 .PARAMETER Module
-The module: that of the clone, or InferenceBatch where it is installed.
+The module: its manifest in the clone, or InferenceBatch if it is installed.
 
 .EXAMPLE
 ./examples/Embed.ps1
@@ -71,7 +71,7 @@ try {
     else { $server = Start-BatchServer }
 
     Import-Csv -LiteralPath $Path | Invoke-Batch @request -Deduplicate | ForEach-Object {
-        # The vector goes over as text: no number is rounded on the way, and no object is made of it.
+        # The vector is copied as text, so no number is rounded and no object is created.
         if ($_.Status -eq 'Succeeded' -and $_.Json -match '"embedding"\s*:\s*(?<Vector>\[[^][]+\])') {
             "{""id"": $(ConvertTo-Json $_.CustomId), ""embedding"": $($Matches.Vector)}`n"
             $written++

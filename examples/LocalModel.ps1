@@ -2,24 +2,24 @@
 
 <#
 .SYNOPSIS
-A batch through a model server on this machine, such as llama.cpp, Ollama or vLLM: nothing leaves the machine, nothing is billed.
+Runs a batch on a model server on this machine, such as llama.cpp, Ollama or vLLM: nothing leaves the machine, and nothing is billed.
 
 .DESCRIPTION
-Starts the local batch service in front of the model server, runs the rows of a CSV through it, and stops what it started. The service finds
-out how many requests at once the model server takes well, and sends again what failed for a reason that may pass.
+Starts the local batch service in front of the model server, sends the rows of a CSV through it, and stops the service again. The service
+finds out how many requests the model server handles well at the same time, and retries requests that failed for a temporary reason.
 
-Ended in the middle, the same command goes on: answers that are there are not made again.
+If the script ends early, the same command resumes it, and existing answers are not generated again.
 
-Exit codes: 0 every row was answered; 1 some were not, or something else went wrong.
+Exit codes: 0 every row was answered; 1 some rows were not, or something else went wrong.
 
 .PARAMETER Upstream
 The model server's OpenAI-compatible address: 11434 is Ollama's port, 9931 llama.cpp's (8080 in earlier versions), 8000 vLLM's.
 
 .PARAMETER UpstreamApiKey
-Its key, where it wants one. UPSTREAM_API_KEY when not given.
+Its key, if it requires one. The default is UPSTREAM_API_KEY.
 
 .PARAMETER Model
-The model, as the server names it; the first it lists when not given.
+The model, as the server names it. The default is the first one that the server lists.
 
 .PARAMETER Path
 The rows: a CSV.
@@ -28,22 +28,22 @@ The rows: a CSV.
 The rows with their answers, as a CSV.
 
 .PARAMETER WorkPath
-Where the service keeps its data, and the run its checkpoint. It is removed when every row is answered.
+The folder for the data of the service and the checkpoint of the run. It is removed when every row is answered.
 
 .PARAMETER IdColumn
-The column that names a row. No name may stand twice.
+The column with the ID of a row. Each ID must be unique.
 
 .PARAMETER PromptColumn
-The column that is the prompt.
+The column with the prompt.
 
 .PARAMETER SystemPrompt
-What the model is told before each prompt.
+The system message before each prompt.
 
 .PARAMETER MaxTokens
-The longest answer, in tokens.
+The maximum length of an answer in tokens.
 
 .PARAMETER Module
-The module: that of the clone, or InferenceBatch where it is installed.
+The module: its manifest in the clone, or InferenceBatch if it is installed.
 
 .EXAMPLE
 ./examples/LocalModel.ps1 -Model llama3.2

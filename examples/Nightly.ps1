@@ -5,64 +5,64 @@
 A nightly run, for cron, a systemd timer or Task Scheduler: rows of a CSV in, the same rows with their answers out.
 
 .DESCRIPTION
-Everything of a night stands in one folder, named by the date: the log, the run's checkpoint and the answers. The
-checkpoint keeps what was sent and answered: however the script ended, the next start goes on there and pays for nothing
-twice. A second start while the first is at work ends at once (CheckpointInUse), and a start after the end gives the same
-answers again at no cost.
+One folder per night, named by the date, contains the log, the checkpoint of the run and the answers. The checkpoint stores
+what was sent and answered. However the script ended, the next start resumes there and pays for nothing twice. A second start
+while the first one is running ends at once (CheckpointInUse), and a start after the end returns the same answers again at no
+cost.
 
 Exit codes:
 0    every row was answered
-1    the run has ended, and some rows failed, as the answers say, or were left out (no prompt, a name that stood before), as the log says
-2    the run could not go on; the checkpoint keeps it, and the next start goes on
+1    the run has ended, but some rows failed (see the answers) or were left out (no prompt, a duplicate ID; see the log)
+2    the run could not finish; the next start resumes it from the checkpoint
 
-The service's key is read from the environment (INFERENCE_API_KEY, or the provider's own such as OPENAI_API_KEY) and stands
-in no file. With the SecretManagement module, put this before the run: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
+The service's key is read from the environment (INFERENCE_API_KEY, or the provider's own such as OPENAI_API_KEY) and is not
+written to any file. With the SecretManagement module, put this before the run: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
 
 Prompts and answers stay in the night's folder as plain text: delete old folders when their answers are safe.
 
-For mail in place of a webhook, put one of these into Send-Notice:
+For mail instead of a webhook, put one of these into Send-Notice:
     $Text | mail -s 'Nightly batch' ops@example.org
     [Net.Mail.SmtpClient]::new('smtp.example.org').Send('batch@example.org', 'ops@example.org', 'Nightly batch', $Text)
 
 .PARAMETER Path
-The rows: a CSV, with a column that names each row and one that holds its prompt.
+The rows: a CSV with a column for the ID of each row and a column for its prompt.
 
 .PARAMETER WorkPath
-Where the folder of each night is made.
+The folder in which the script creates a folder for each night.
 
 .PARAMETER Date
-The night's name. What starts before noon belongs to the evening before, so that a run that is started at 23:00 and again at
-1:00 is one run.
+The name of the night. A start before noon belongs to the evening before, so a run that is started at 23:00 and again at 1:00
+is one run.
 
 .PARAMETER Destination
-The answers, as a CSV; answers.csv in the night's folder when not given. It appears when it is complete.
+The answers, as a CSV. The default is answers.csv in the night's folder. The file appears when it is complete.
 
 .PARAMETER IdColumn
-The column that names a row. No name may stand twice.
+The column with the ID of a row. Each ID must be unique.
 
 .PARAMETER PromptColumn
-The column that is the prompt.
+The column with the prompt.
 
 .PARAMETER SystemPrompt
-What the model is told before each prompt.
+The system message before each prompt.
 
 .PARAMETER Model
 The model, as the service names it.
 
 .PARAMETER MaxTokens
-The longest answer, in tokens: it bounds what a row can cost.
+The maximum length of an answer in tokens, which limits the cost of a row.
 
 .PARAMETER BaseUri
-The service. INFERENCE_BASE_URL when not given; without either, a local service with a model that echoes the prompt, at no cost.
+The address of the service. The default is INFERENCE_BASE_URL; without it, a local service with a model that echoes the prompt, at no cost.
 
 .PARAMETER TimeoutHours
-How long a batch is waited for. After that the exit code is 2, and the next start goes on waiting.
+How long to wait for a batch. After that, the exit code is 2, and the next start continues the wait.
 
 .PARAMETER NotifyUri
-A chat's incoming webhook, which takes {"text": "..."}: it is told when the exit code is not 0. NIGHTLY_NOTIFY_URI when not given.
+The incoming webhook of a chat, which accepts {"text": "..."}. The script calls it if the exit code is not 0. The default is NIGHTLY_NOTIFY_URI.
 
 .PARAMETER Module
-The module: that of the clone, or InferenceBatch where it is installed.
+The module: its manifest in the clone, or InferenceBatch if it is installed.
 
 .EXAMPLE
 ./examples/Nightly.ps1
@@ -113,7 +113,7 @@ function Send-Notice([string] $Text) {
 
 try {
     $folder = (New-Item -Path (Join-Path $WorkPath $Date) -ItemType Directory -Force).FullName
-    Add-LogLine "Begin: the rows of '$Path'."
+    Add-LogLine "Start with the rows of '$Path'."
     Import-Module -Name $Module
     if ($BaseUri) { Connect-BatchService -BaseUri $BaseUri }
     elseif (Get-BatchServer) { Connect-BatchService Local }
@@ -130,7 +130,7 @@ try {
         Timeout        = $TimeoutHours * 3600
         Ordered        = $true
     }
-    # A row that cannot be sent is no reason to leave the others: it is written down, and counts in the end.
+    # A row that cannot be sent does not stop the others: the log names it, and the exit code counts it.
     Import-Csv -LiteralPath $Path |
         Invoke-Batch @run -ErrorAction SilentlyContinue -ErrorVariable problems -InformationVariable said |
         ForEach-Object {
@@ -144,14 +144,14 @@ try {
     $problems | ForEach-Object { Add-LogLine "Problem: $_" }
     $summary = ($said | Where-Object Tags -Contains BatchRunSummary).MessageData
     if (-not $summary.Requests) {
-        Add-LogLine 'No row was there to be sent.'
+        Add-LogLine 'There were no rows to send.'
         $exitCode = [int]($problems.Count -gt 0)
     }
     else {
         $results = $summary.Results
         Add-LogLine "$($summary.Rows) rows: $($results.Succeeded) succeeded, $($results.Failed) failed, $($results.Expired) expired, $($results.Missing) missing, $($summary.LeftOut) left out, $($summary.Unanswered) still open."
         $results.Failures | ForEach-Object { Add-LogLine "  $($_.Count) with $($_.Code): $($_.Message)" }
-        Add-LogLine "$($summary.Requests) requests in $($summary.Rounds) rounds, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'not known'), batches $($summary.BatchIds -join ', ')."
+        Add-LogLine "$($summary.Requests) requests in $($summary.Rounds) rounds, $($results.TotalTokens ?? 0) tokens, cost $($results.Cost ?? 'unknown'), batches $($summary.BatchIds -join ', ')."
         $left = $summary.Unanswered + ($results.Failures | Where-Object Code -EQ not_sent | Measure-Object -Property Count -Sum).Sum
         if ($left) {
             throw "$left of $($summary.Rows) rows have no answer yet. $($problems | Select-Object -First 1)"
@@ -166,11 +166,11 @@ try {
 }
 catch {
     $exitCode = 2
-    Add-LogLine "Could not go on: $_ The next start goes on from here."
-    Send-Notice "Nightly batch $Date on $([Environment]::MachineName) could not go on: $_ Log: $folder"
+    Add-LogLine "Could not finish: $_ The next start resumes from here."
+    Send-Notice "Nightly batch $Date on $([Environment]::MachineName) could not finish: $_ Log: $folder"
 }
 finally {
-    # A local service of this script's own; what it has not finished goes on at its next start.
+    # Only a local service that this script started; its next start resumes what is not finished.
     if ($server) { $server | Stop-BatchServer }
 }
 Add-LogLine "End: exit code $exitCode."

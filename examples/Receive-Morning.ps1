@@ -2,30 +2,30 @@
 
 <#
 .SYNOPSIS
-Collects in the morning what Submit-Evening.ps1 sent: the rows of the evening with their answers, as a CSV.
+Collects in the morning the answers to what Submit-Evening.ps1 sent: the rows of the evening with their answers, as a CSV.
 
 .DESCRIPTION
-Asks for the evening's batches once and waits for none of them. Where one has not ended, the script says when to come again;
-what is answered so far stands in partial.csv, where the service gives answers of a batch that runs. Collecting costs nothing and can be
-done as often as you like.
+Requests the evening's batches once and does not wait for them. If a batch has not ended, the script prints when to run it again.
+partial.csv contains the answers so far if the service provides answers of a running batch. Collecting costs nothing, and you can
+repeat it as often as you like.
 
 Exit codes:
 0    every row was answered
-1    the batches have ended, and some rows have no answer: the CSV says which
-2    it could not be collected
+1    the batches have ended, but some rows have no answer (see the CSV)
+2    the answers could not be collected
 3    not finished yet
 
 .PARAMETER WorkPath
-Where Submit-Evening.ps1 made the evening's folder.
+The folder in which Submit-Evening.ps1 created the evening's folder.
 
 .PARAMETER Date
-The evening's name. What starts before noon belongs to the evening before.
+The name of the evening. A start before noon belongs to the evening before.
 
 .PARAMETER Destination
-The answers, as a CSV; answers.csv in the evening's folder when not given. It appears when it is complete.
+The answers, as a CSV. The default is answers.csv in the evening's folder. The file appears when it is complete.
 
 .PARAMETER Module
-The module: that of the clone, or InferenceBatch where it is installed.
+The module: its manifest in the clone, or InferenceBatch if it is installed.
 
 .EXAMPLE
 ./examples/Receive-Morning.ps1
@@ -44,7 +44,7 @@ param(
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 
-# As long again as it took so far, in proportion; an hour where nothing is answered; at the latest when the batch expires.
+# Estimates the end from the progress so far; an hour if nothing is answered yet; at the latest when the batch expires.
 function Get-NextLook($Batches) {
     $last = $Batches | ForEach-Object {
         $answered = $_.RequestCounts.Completed + $_.RequestCounts.Failed
@@ -56,9 +56,9 @@ function Get-NextLook($Batches) {
     $last.AddMinutes(1).ToString('yyyy-MM-dd HH:mm', [cultureinfo]::InvariantCulture)
 }
 
-# The evening's rows, each with what came back for it, in the order they were sent.
+# Writes the evening's rows with their answers, in the order in which they were sent.
 function Export-Answer([string] $Path) {
-    # A table that knows 'a' from 'A'.
+    # A table that distinguishes 'a' and 'A'.
     $rows = ConvertFrom-Json '{}' -AsHashtable
     Import-Csv -LiteralPath (Join-Path $folder rows.csv) | ForEach-Object { $rows[$_.($state.IdColumn)] = $_ }
     $script:rowCount = $rows.Count
@@ -72,7 +72,7 @@ function Export-Answer([string] $Path) {
             @{ Name = 'Answer'; Expression = { $result.Text } },
             @{ Name = 'AnswerError'; Expression = { $result.Error } }
         } | Export-Csv -LiteralPath "$Path.tmp"
-    # A batch that failed, or runs, is no reason to leave the others; answers that could not be fetched are.
+    # A batch that failed or is running does not stop the others. Answers that could not be downloaded do.
     $lost = @($problems | Where-Object FullyQualifiedErrorId -NotMatch '^(BatchFailed|BatchNotFinished),')
     if ($lost) {
         throw $lost[0]
@@ -89,7 +89,7 @@ try {
     }
     $state = Get-Content -LiteralPath (Join-Path $folder sent.json) -Raw | ConvertFrom-Json
     if ($state.Parts.BatchId -contains $null) {
-        throw "The evening of $Date is not sent to its end. Start Submit-Evening.ps1 -Date $Date again."
+        throw "The evening of $Date was not sent completely. Run Submit-Evening.ps1 -Date $Date again."
     }
 
     Import-Module -Name $Module
@@ -98,7 +98,7 @@ try {
     $running = @($batches | Where-Object -Not IsFinished)
     if ($running) {
         Export-Answer (Join-Path $folder partial.csv)
-        Write-Host "$($running.Count) of $($batches.Count) batches have not ended; $succeeded of $rowCount rows are answered and stand in partial.csv. Come again at $(Get-NextLook $running)."
+        Write-Host "$($running.Count) of $($batches.Count) batches have not ended; $succeeded of $rowCount rows are answered so far (see partial.csv). Run this script again at $(Get-NextLook $running)."
         $exitCode = 3
     }
     else {

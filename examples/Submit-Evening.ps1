@@ -2,56 +2,56 @@
 
 <#
 .SYNOPSIS
-Sends the rows of a CSV in the evening; Receive-Morning.ps1 collects the answers. Nothing waits in between.
+Sends the rows of a CSV in the evening; Receive-Morning.ps1 collects the answers. No process waits in the meantime.
 
 .DESCRIPTION
-The evening's folder, named by the date, gets the rows, the requests made of them and sent.json: the id of each file and each
-batch, written down as soon as it is known. Started again, at whatever instant it was ended, the script goes on with what is
-not sent yet, and does nothing where all is: no batch is made twice.
+The evening's folder, named by the date, contains the rows, their requests and sent.json, which records the ID of each file and
+each batch as soon as it is known. You can start the script again, wherever it ended: it sends what is not sent yet, does nothing
+if everything is sent, and never creates a batch twice.
 
-A row that cannot be sent (no prompt, a name that stands twice) stops the script before anything is sent. So does Constrained
-Language Mode, in which the evening's folder could not be locked against a second start.
+A row that cannot be sent (no prompt, a duplicate ID) stops the script before anything is sent. So does Constrained Language Mode,
+because the script cannot lock the evening's folder against a second start in it.
 
 Exit codes:
 0    everything is sent
-2    it could not go on; the next start does
+2    it could not finish; the next start resumes
 
 The service's key is read from the environment (INFERENCE_API_KEY, or the provider's own such as OPENAI_API_KEY). With the
-SecretManagement module, put this before it: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
+SecretManagement module, put this before the script: $env:INFERENCE_API_KEY = Get-Secret Inference -AsPlainText
 
 .PARAMETER Path
-The rows: a CSV, with a column that names each row and one that holds its prompt.
+The rows: a CSV with a column for the ID of each row and a column for its prompt.
 
 .PARAMETER WorkPath
-Where the folder of each evening is made.
+The folder in which the script creates a folder for each evening.
 
 .PARAMETER Date
-The evening's name. What starts before noon belongs to the evening before.
+The name of the evening. A start before noon belongs to the evening before.
 
 .PARAMETER IdColumn
-The column that names a row. No name may stand twice.
+The column with the ID of a row. Each ID must be unique.
 
 .PARAMETER PromptColumn
-The column that is the prompt.
+The column with the prompt.
 
 .PARAMETER SystemPrompt
-What the model is told before each prompt.
+The system message before each prompt.
 
 .PARAMETER Model
 The model, as the service names it.
 
 .PARAMETER MaxTokens
-The longest answer, in tokens: it bounds what a row can cost.
+The maximum length of an answer in tokens, which limits the cost of a row.
 
 .PARAMETER MaxRequest
-How many requests a file may have, which is a batch each.
+The maximum number of requests per file. Each file is a batch.
 
 .PARAMETER BaseUri
-The service. INFERENCE_BASE_URL when not given; without either, a local service with a model that echoes the prompt, at no cost.
-It is left running.
+The address of the service. The default is INFERENCE_BASE_URL; without it, a local service with a model that echoes the prompt, at no cost.
+It keeps running.
 
 .PARAMETER Module
-The module: that of the clone, or InferenceBatch where it is installed.
+The module: its manifest in the clone, or InferenceBatch if it is installed.
 
 .EXAMPLE
 ./examples/Submit-Evening.ps1
@@ -78,11 +78,11 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $mode = $ExecutionContext.SessionState.LanguageMode
 if ($mode -ne 'FullLanguage') {
-    Write-Host "Nothing is sent: without Full Language mode (here it is $mode) a second start could not be kept from the evening's folder."
+    Write-Host "Nothing was sent: the script needs Full Language mode (here it is $mode) to lock the evening's folder against a second start."
     exit 2
 }
 
-# A reader, and a start after a power cut, finds the old text or the new one, never half of it.
+# A reader, or a start after a power cut, finds the old or the new text, never a part of it.
 function Save-State {
     ConvertTo-Json $state -Depth 4 | Set-Content -LiteralPath "$statePath.tmp"
     Move-Item -LiteralPath "$statePath.tmp" -Destination $statePath -Force
@@ -120,26 +120,26 @@ try {
 
     $state = Get-Content -LiteralPath $statePath -Raw | ConvertFrom-Json
     if ($state.BaseUri -ne $address) {
-        throw "This evening was begun at $($state.BaseUri), not at $address."
+        throw "This evening was started at $($state.BaseUri), not at $address. Use -BaseUri $($state.BaseUri)."
     }
     foreach ($part in $state.Parts | Where-Object { -not $_.BatchId }) {
-        # An upload that was not written down is made again: it costs nothing, only a batch does.
+        # An upload that was not recorded is repeated. It costs nothing; only a batch does.
         if (-not $part.InputFileId) {
             $part.InputFileId = (Send-BatchFile -LiteralPath (Join-Path $folder $part.File)).Id
             Save-State
         }
-        # An earlier start may have been ended between the making of the batch and the note of it.
+        # An earlier start may have ended after it created the batch and before it recorded the ID.
         $batch = Get-Batch -Since ([DateTimeOffset]$state.Begun).AddHours(-1) | Where-Object InputFileId -EQ $part.InputFileId | Select-Object -First 1
         $batch ??= New-Batch -InputFileId $part.InputFileId
         $part.BatchId = $batch.Id
         Save-State
         Write-Host "$($part.File): $($part.BatchId)"
     }
-    Write-Host "All is sent to $address`: $(@($state.Parts).Count) batches. To collect the answers: Receive-Morning.ps1 -Date $Date"
+    Write-Host "Everything was sent to $address`: $(@($state.Parts).Count) batches. To collect the answers: Receive-Morning.ps1 -Date $Date"
     $exitCode = 0
 }
 catch {
-    Write-Host "Could not go on: $_ The next start goes on from here."
+    Write-Host "Could not finish: $_ The next start resumes from here."
     $exitCode = 2
 }
 finally {

@@ -48,7 +48,7 @@ Describe 'Connect-BatchService' {
             $null = Start-TestService
             $last = Start-TestService
             Disconnect-BatchService
-            "$(Get-ErrorOf { Get-BatchConnection })" | Should -BeLike '*A local service runs; for that one: Connect-BatchService Local.'
+            "$(Get-ErrorOf { Get-BatchConnection })" | Should -BeLike '*A local service is running. To use it: Connect-BatchService Local'
             Connect-BatchService Local
             (Get-BatchConnection).BaseUri | Should -Be $last.Uri
             Get-BatchServer | Stop-BatchServer
@@ -153,7 +153,7 @@ Describe 'Connect-BatchService' {
         It 'an address where a provider is wanted, naming the parameter it belongs to' {
             $problem = Get-ErrorOf { Connect-BatchService https://host.example/v1 -ApiKey $Secret }
             Get-ErrorId $problem | Should -Be 'InvalidValue'
-            "$problem" | Should -BeExactly "'https://host.example/v1' is an address, no provider: give it as -BaseUri https://host.example/v1"
+            "$problem" | Should -BeExactly "'https://host.example/v1' is an address, not a provider. Use -BaseUri https://host.example/v1"
         }
 
         It 'an address that is none: <_>' -ForEach 'ftp://host/v1', 'not/an/address', 'file:///etc/passwd' {

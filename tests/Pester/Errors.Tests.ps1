@@ -56,7 +56,7 @@ BeforeAll {
 
 Describe 'Error ids' {
     It 'are listed in docs/errors.md, each once, in order, and no others' {
-        $listed = @((Get-Content -LiteralPath (Join-Path $root docs/errors.md) -Raw) -replace '(?s)\n## Ids of PowerShell.*' -split '\n' | Select-String '^\| `(\w+)` \| \S.* \| \S.* \|$' | ForEach-Object { $_.Matches[0].Groups[1].Value })
+        $listed = @((Get-Content -LiteralPath (Join-Path $root docs/errors.md) -Raw) -replace '(?s)\n## IDs of PowerShell.*' -split '\n' | Select-String '^\| `(\w+)` \| \S.* \| \S.* \|$' | ForEach-Object { $_.Matches[0].Groups[1].Value })
         $listed | Should -Be ($ids | Sort-Object)
     }
 

@@ -155,8 +155,8 @@ Describe 'Nightly' {
         $with = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
         $run = Invoke-Example Nightly $with @{ INFERENCE_API_KEY = 'sk-secret-4711-night' }
         $run.ExitCode | Should -Be 2
-        $run.Output | Should -Match 'Could not go on: .*401.*Check the key'
-        Get-Notice | Should -Match 'could not go on: .*401'
+        $run.Output | Should -Match 'Could not finish: .*401.*Check the key'
+        Get-Notice | Should -Match 'could not finish: .*401'
         $Faults.Calls[0].Headers['Authorization'] | Should -Be 'Bearer sk-secret-4711-night'
         "$($run.Output) $($run.Error) $(Get-Notice) $(Get-ChildItem -LiteralPath $with.WorkPath -Recurse -File | Get-Content -Raw)" | Should -Not -Match 'sk-secret-4711'
 
@@ -183,7 +183,7 @@ Describe 'Nightly' {
         try {
             $run = Invoke-Example Nightly @{ WorkPath = $work; Date = $Night; BaseUri = $Server.Uri }
             $run.ExitCode | Should -Be 2
-            $run.Output | Should -Match 'Could not go on: .*checkpoint'
+            $run.Output | Should -Match 'Could not finish: .*checkpoint'
         }
         finally { $held.Dispose() }
     }
@@ -252,7 +252,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         $evening = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
         $run = Invoke-Example Submit-Evening $evening
         $run.ExitCode | Should -Be 2 -Because "$($run.Output) $($run.Error)"
-        $run.Output | Should -Match 'Could not go on: .*refused with 400'
+        $run.Output | Should -Match 'Could not finish: .*refused with 400'
         (Invoke-Example Submit-Evening $evening).ExitCode | Should -Be 0
         @($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Count | Should -Be 1
     }
@@ -273,7 +273,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         $evening.BaseUri = $Server.Uri
         $run = Invoke-Example Submit-Evening $evening
         $run.ExitCode | Should -Be 2
-        $run.Output | Should -Match 'was begun at'
+        $run.Output | Should -Match 'was started at'
     }
 
     It 'say in the morning when to come again, with what is answered so far: exit code 3' {
@@ -282,9 +282,9 @@ Describe 'Submit-Evening and Receive-Morning' {
         (Invoke-Example Submit-Evening @{ Path = New-RowFile a, b; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
         $run = Invoke-Example Receive-Morning @{ WorkPath = $work; Date = $Night }
         $run.ExitCode | Should -Be 3 -Because "$($run.Output) $($run.Error)"
-        $run.Output | Should -Match '1 of 1 batches have not ended; 1 of 2 rows are answered .* Come again at (\d{4}-\d\d-\d\d \d\d:\d\d)\.'
+        $run.Output | Should -Match '1 of 1 batches have not ended; 1 of 2 rows are answered .* Run this script again at (\d{4}-\d\d-\d\d \d\d:\d\d)\.'
         # One of two in ten minutes: the other is due in ten more.
-        $null = $run.Output -match 'Come again at (?<Time>[\d :-]+)\.'
+        $null = $run.Output -match 'Run this script again at (?<Time>[\d :-]+)\.'
         ([datetime]$Matches.Time - [datetime]::Now).TotalMinutes | Should -BeGreaterThan 5
         ([datetime]$Matches.Time - [datetime]::Now).TotalMinutes | Should -BeLessThan 20
         (Import-Csv -LiteralPath (Join-Path $work $Night partial.csv)).Answer | Should -Be 'one'
@@ -419,10 +419,10 @@ Describe 'In Constrained Language Mode' {
             @{ Name = 'Embed'; Code = 0; Says = '66 vectors, 0 rows failed'; With = { @{ Destination = Join-Path $Work new vectors.jsonl } } }
             @{ Name = 'LocalModel'; Code = 0; Says = '66 rows answered, 0 not'; With = { @{ Upstream = 'echo'; Model = 'echo'; WorkPath = $Work; Destination = Join-Path $TestDrive new constrained.csv } } }
             @{ Name = 'Nightly'; Code = 0; Says = '66 succeeded'; With = { @{ WorkPath = $Work; Date = $Night } } }
-            @{ Name = 'Nightly'; Code = 2; Says = 'Could not go on: .*none\.csv'; With = { @{ WorkPath = $Work; Date = $Night; Path = Join-Path $Work none.csv } } }
+            @{ Name = 'Nightly'; Code = 2; Says = 'Could not finish: .*none\.csv'; With = { @{ WorkPath = $Work; Date = $Night; Path = Join-Path $Work none.csv } } }
             @{ Name = 'Receive-Morning'; Code = 0; Says = '2 of 2 rows are answered'; With = { Send-Evening $Server.Uri; @{ WorkPath = $Work; Date = $Night } } }
-            @{ Name = 'Receive-Morning'; Code = 3; Says = '1 of 2 rows are answered .* Come again at \d{4}-\d\d-\d\d \d\d:\d\d\.'; With = { Set-Batch in_progress (New-WireLine 'a' 'one') 2; Send-Evening $Faults.BaseUri; @{ WorkPath = $Work; Date = $Night } } }
-            @{ Name = 'Submit-Evening'; Code = 2; Says = '^Nothing is sent: without Full Language mode \(here it is ConstrainedLanguage\).*\n$'; With = { @{ WorkPath = $Work; Date = $Night } } }
+            @{ Name = 'Receive-Morning'; Code = 3; Says = '1 of 2 rows are answered .* Run this script again at \d{4}-\d\d-\d\d \d\d:\d\d\.'; With = { Set-Batch in_progress (New-WireLine 'a' 'one') 2; Send-Evening $Faults.BaseUri; @{ WorkPath = $Work; Date = $Night } } }
+            @{ Name = 'Submit-Evening'; Code = 2; Says = '^Nothing was sent: the script needs Full Language mode \(here it is ConstrainedLanguage\).*\n$'; With = { @{ WorkPath = $Work; Date = $Night } } }
         )
         $scripts = (Get-ChildItem $PSScriptRoot/../../examples/*.ps1).BaseName
     }

@@ -207,7 +207,7 @@ Describe 'Get-BatchResult' {
             Set-Results -Output ('request-1', 'request-1', 'stranger', 'request-2', 'request-3', 'request-4' | ForEach-Object { New-WireLine $_ })
             $results = Get-BatchResult b1 -Request $Requests -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue -WarningVariable said
             ($results | Where-Object CustomId -EQ 'request-1').Count | Should -Be 1
-            $said -join "`n" | Should -Match '1 results? .*none of the requests'
+            $said -join "`n" | Should -Match '1 results? .*not belong to any of the given requests'
             $said -join "`n" | Should -Match '1 results? repeat'
         }
 
@@ -300,7 +300,7 @@ Describe 'Get-BatchResult' {
             $results.CustomId | Should -Be 'a', 'b'
             $results.Status | Select-Object -Unique | Should -Be 'Succeeded'
             $said | Should -HaveCount 1
-            "$said" | Should -Match 'b1.*partial: 2 of 9 so far, and the batch is InProgress'
+            "$said" | Should -Match 'b1.*incomplete: 2 of 9 so far, and the batch is InProgress'
         }
 
         It 'not finished, and its file only named yet: BatchNotFinished' {

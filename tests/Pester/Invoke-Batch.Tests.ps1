@@ -310,7 +310,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
         It 'says once what cannot change a request that is one already' {
             $requests = 'a', 'b' | New-BatchRequest -Model echo
             $results = $requests | Invoke-Batch -Model other -MaxTokens 3 -Ordered -WarningVariable warned -WarningAction SilentlyContinue
-            "$warned" | Should -BeExactly 'What is a request already goes as it is: -Model, -MaxTokens change nothing of it.'
+            "$warned" | Should -BeExactly 'Objects that are already requests are sent unchanged: -Model, -MaxTokens do not apply to them.'
             $results[0].Request.Body | Should -Be $requests[0].Body
             $null = $requests | Invoke-Batch -MaxAttempts 1 -WarningVariable warned
             $warned | Should -BeNullOrEmpty
@@ -352,7 +352,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $warned.Count | Should -Be 1
             "$($warned[0])" | Should -Match 'empty custom_id'
             $null = $rows | New-BatchRequest -Model m -Prompt { $_.Bodi } -ErrorAction SilentlyContinue -ErrorVariable problem
-            "$($problem[0])" | Should -Match 'It has: Body, Id\.$'
+            "$($problem[0])" | Should -Match 'Its properties: Body, Id\.$'
         }
 
         It 'no model: ModelMissing, and nothing is sent' {
@@ -408,7 +408,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             catch { $failure = $_ }
             Get-ErrorId $failure | Should -Be 'Unauthorized'
             $given.CustomId | Should -Be 'request-1'
-            "$warned" | Should -Match 'the same command goes on'
+            "$warned" | Should -Match 'run the same command again'
             $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint -Ordered
             $results.Status | Should -Be 'Succeeded', 'Succeeded'
             @(Get-Upload).Count | Should -Be 2
@@ -421,7 +421,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $Faults.On('POST /v1/batches', @((New-Refusal 429 'Enqueued token limit reached for m.' 'token_limit_exceeded'), (New-Answer (New-WireBatch 'b1' 'validating'))))
             $result = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
             $result.Status | Should -Be 'Succeeded'
-            "$warned" | Should -BeLike "*1 part waits for room in the service's queue: Enqueued token limit reached for m*"
+            "$warned" | Should -BeLike "*1 part waits for room in the queue of the service: Enqueued token limit reached for m*"
             @(Get-Upload).Count | Should -Be 1
         }
 
@@ -470,7 +470,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $value = $_
             $problem = Get-Failure { 'a' | Invoke-Batch -Model m -MaxFailed $value -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'ParameterArgumentTransformationError'
-            "$problem" | Should -BeLike "*a count such as 20 or a percentage from 0% to 100% such as '5%'*"
+            "$problem" | Should -BeLike "*a number of failures such as 20, or a percentage from 0% to 100% such as '5%'*"
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
@@ -491,7 +491,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $results.StatusCode | Should -Be 500, 400, 200
             @(Get-Upload).Count | Should -Be 1 -Because 'nothing is sent again'
             $said[0].MessageData.IsStopped | Should -BeTrue
-            $warned[0] | Should -BeLike 'The run stops early: 1 of 2 results has failed (-MaxFailed 1)*'
+            $warned[0] | Should -BeLike 'The run stops early because 1 of 2 results has failed (-MaxFailed 1)*'
             @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData)) | Should -Contain 'Stopped early: -MaxFailed was reached.'
             # The same command resumes: what failed before the stop counts no more.
             $results = 'a', 'b', 'c' | Invoke-Batch -Model m -MaxFailed 1 -CheckpointPath $checkpoint -BaseUri $Faults.BaseUri -Ordered -WarningAction SilentlyContinue
@@ -505,7 +505,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Set-Run ([ordered]@{ b1 = 1..25 | ForEach-Object { New-Failure "request-$_" 404 } })
             $null = [string[]](1..25) | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
             $warned.Count | Should -Be 2
-            $warned[0] | Should -BeLike 'The first 20 results have all failed with c404: no*'
+            $warned[0] | Should -BeLike 'The first 20 results all failed with c404: no*'
         }
     }
 
@@ -523,8 +523,8 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
 
         It 'gives the rows of batches that ended, and says of the others how to get them, <Name>' -ForEach @(
             @{ Name = 'without a checkpoint'; With = @{}; Problem = "*To wait for it and read its results: Wait-Batch -Id 'b2' | Get-BatchResult"; Warning = '1 of 2 rows has no answer: 1 still open.' }
-            @{ Name = 'with a checkpoint'; With = @{ CheckpointPath = 'TestDrive:/timed' }; Problem = '*Run the same command again: it resumes the run from the checkpoint *'; Warning = '1 of 2 rows has no answer: 1 still open. The same command resumes the run and gives the 1 that is still open.' }
-            @{ Name = 'in order'; With = @{ CheckpointPath = 'TestDrive:/timed in order'; Ordered = $true }; Problem = '*Run the same command again: *'; Warning = '*The same command resumes the run and gives the 1 that is still open.' }
+            @{ Name = 'with a checkpoint'; With = @{ CheckpointPath = 'TestDrive:/timed' }; Problem = '*run the same command again: it resumes the run from the checkpoint *'; Warning = '1 of 2 rows has no answer: 1 still open. The same command resumes the run and gets the 1 that is not finished.' }
+            @{ Name = 'in order'; With = @{ CheckpointPath = 'TestDrive:/timed in order'; Ordered = $true }; Problem = '*run the same command again: *'; Warning = '*The same command resumes the run and gets the 1 that is not finished.' }
         ) {
             $lines = [ordered]@{ b1 = New-WireLine 'request-1'; b2 = New-WireLine 'request-2' }
             Set-Run $lines
@@ -596,7 +596,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $rows = @('a', 'x'), @('b', 'x'), @('c', 'y'), @('b', 'z') | ForEach-Object { [pscustomobject]@{ CustomId = $_[0]; Prompt = $_[1] } }
             $results = $rows | Invoke-Batch -Model echo -Deduplicate -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
             $results.CustomId -join '' | Should -Be 'abc'
-            "$($problem[0])" | Should -Match "'b' of request 4 is that of request 2"
+            "$($problem[0])" | Should -Match "Request 4 has the custom_id 'b', which request 2 already has"
         }
     }
 
@@ -705,14 +705,14 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $null = 'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint
             $problem = (Get-ErrorOf { 'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
             Get-ErrorId $problem | Should -Be 'CheckpointMismatch'
-            "$problem" | Should -BeLike '*The run was begun with -Deduplicate, which makes other requests of the same rows.'
+            "$problem" | Should -BeLike '*The run was started with -Deduplicate, which changes the requests. Use -Deduplicate again.'
             'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint | Should -HaveCount 4
         }
 
         It '-RetryFailed sends the failed rows again, no others, and the closing warning names it' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 401); b2 = (New-WireLine 'request-2' 'now') })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue
-            $warned | Should -Be '1 of 2 rows has no answer: 1 failed. With -RetryFailed the same command sends those that failed, expired or are missing again, and no others.'
+            $warned | Should -Be '1 of 2 rows has no answer: 1 failed. With -RetryFailed, the same command sends only those again that failed, expired or are missing.'
             $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -RetryFailed -Ordered -WarningVariable warned
             $results.Status | Should -Be 'Succeeded', 'Succeeded'
             $results[1].Text | Should -Be 'now'
@@ -729,7 +729,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-WireLine 'request-2') })
             $Faults.On('GET /v1/files/out-b1/content', @(New-Refusal 410 'Deleted.'))
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue
-            $warned[-1] | Should -BeLike '2 of 2 rows have no answer: 2 missing. With -RetryFailed *, and no others. 2 of them may have been answered and billed already (result_unavailable, batch_not_found): -RetryFailed may pay for them twice, while the same command without it reads *'
+            $warned[-1] | Should -BeLike '2 of 2 rows have no answer: 2 missing. With -RetryFailed, *missing. 2 of them may already have been answered and billed (result_unavailable, batch_not_found). With -RetryFailed, you may pay for them twice; without it, the same command reads *'
         }
 
         It 'says of a retry that only its own results count for the early warning' {
@@ -740,7 +740,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $null = [string[]](1..25) | Invoke-Batch @run -WarningVariable first
             $null = [string[]](1..25) | Invoke-Batch @run -RetryFailed -WarningVariable again
             $first -match '^The first 20' | Should -BeNullOrEmpty
-            $again[0] | Should -BeLike 'The first 20 results of this command (those that the checkpoint had already do not count) have all failed with c404: no*'
+            $again[0] | Should -BeLike 'The first 20 results of this command (without those already in the checkpoint) all failed with c404: no*'
         }
 
         It '-RetryFailed without a checkpoint: InvalidValue' {
@@ -768,7 +768,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Set-Content $Checkpoint text
             $problem = @(Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
             Get-ErrorId $problem | Should -Be 'CheckpointMismatch'
-            "$problem" | Should -BeLike '*is a file; a checkpoint is a folder*'
+            "$problem" | Should -BeLike '*is a file. Use a folder as -CheckpointPath*'
             Get-Content $Checkpoint | Should -Be 'text'
         }
 

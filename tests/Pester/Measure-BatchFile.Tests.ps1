@@ -76,13 +76,13 @@ Describe 'Measure-BatchFile' {
             $measure = Measure-BatchFile $odd -WarningVariable warnings -WarningAction SilentlyContinue
             $measure.RequestCount | Should -Be 3
             $measure.UnreadableLines | Should -Be 1
-            $warnings | Should -BeLike '*: 1 line is no request and counts for nothing. Test-BatchFile*'
+            $warnings | Should -BeLike '*: 1 line is not a valid request and was not counted. Test-BatchFile*'
         }
 
         It 'says of requests that they are no paths, and how they become some' {
             $request = New-BatchRequest 'hello' -Model m
             $request | Measure-BatchFile -ErrorVariable failures -ErrorAction SilentlyContinue
-            "$($failures[0])" | Should -BeLike '*A BatchRequest is no path. Write it to a file first: *Export-BatchFile*'
+            "$($failures[0])" | Should -BeLike '*A BatchRequest is not a path. Write it to a file first: *Export-BatchFile*'
             $request | Export-BatchFile (Join-Path $TestDrive asked.jsonl) | Measure-BatchFile | Select-Object -ExpandProperty RequestCount | Should -Be 1
         }
 

@@ -80,7 +80,7 @@ Describe 'New-BatchRequest' {
         It 'names the keys of a dictionary without a prompt' {
             $null = @{ Body = 'b' } | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
-            "$($failures[0])" | Should -BeLike 'Input object 1 has no prompt*It has: Body.'
+            "$($failures[0])" | Should -BeLike 'Input object 1 has no prompt*Its properties: Body.'
         }
 
         It 'does not take other columns by accident' {
@@ -252,8 +252,8 @@ Describe 'New-BatchRequest' {
         }
 
         It 'refuses <Name>' -ForEach @(
-            @{ Name = 'what is no JSON'; Value = 'nonsense'; Message = '*not JSON*' }
-            @{ Name = 'JSON that is no object'; Value = '[1]'; Message = '*object is wanted*' }
+            @{ Name = 'what is no JSON'; Value = 'nonsense'; Message = '*not valid JSON*' }
+            @{ Name = 'JSON that is no object'; Value = '[1]'; Message = '*must be an object*' }
             @{ Name = 'a number JSON has no form for'; Value = @{ a = [double]::NaN }; Message = "*'a'*NaN*" }
             @{ Name = 'a script block'; Value = @{ a = @(1, @{ b = { 1 } }) }; Message = "*'a``[1``].b'*ScriptBlock*" }
             @{ Name = 'a secret'; Value = @{ key = [securestring]::new() }; Message = "*'key'*secret*" }
@@ -339,7 +339,7 @@ Describe 'New-BatchRequest' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Body = 'b' } }
             $null = $null | ForEach-Object { $script:problem = $null; try { $rows | New-BatchRequest -Model m -Prompt $_.Body -ErrorVariable script:failures } catch { $script:problem = $_ } }
             Get-ErrorId $problem | Should -BeExactly 'PromptMissing'
-            "$problem" | Should -Be '-Prompt is $null, for every input object. To take the text from each object, write it in braces, such as -Prompt { $_.Body }.'
+            "$problem" | Should -Be '-Prompt is $null for every input object. To take the text from each object, use braces, for example -Prompt { $_.Body }.'
             ('text' | New-BatchRequest -Model m -Prompt $null).CustomId | Should -Be 'request-1'
             $rows[0] | New-BatchRequest -Model m -Prompt $null -Message @{ role = 'user'; content = 'c' } | Should -HaveCount 1
         }
@@ -348,7 +348,7 @@ Describe 'New-BatchRequest' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = 'b' } }
             $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorVariable failures -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue
             $failures | Should -HaveCount 25
-            "$warnings" | Should -BeExactly 'None of the first 10 input objects has a prompt. Does -Prompt name the right property? The last of them has: Id, Body.'
+            "$warnings" | Should -BeExactly 'None of the first 10 input objects has a prompt. The last of them has the properties Id, Body. Check the name of the property in -Prompt.'
             $rows[3] | Add-Member Text 'here'
             $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue
             $warnings | Should -BeNullOrEmpty
@@ -357,9 +357,9 @@ Describe 'New-BatchRequest' {
         It 'says once, and early, that all objects ask the same, as with a misspelt property inside a text' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = "b$_" } }
             $null = $rows | New-BatchRequest -Model m -Prompt { "Classify: $($_.Bdoy)" } -WarningVariable warnings -WarningAction SilentlyContinue
-            "$warnings" | Should -BeExactly "The first 10 input objects all ask the same: 'Classify: '. Does -Prompt name the right property? The last of them has: Id, Body."
+            "$warnings" | Should -BeExactly "The first 10 input objects all have the same prompt: 'Classify: '. The last of them has the properties Id, Body. Check the name of the property in -Prompt."
             $null = $rows | ForEach-Object { @{ Id = $_.Id; Prompt = '' } } | New-BatchRequest -Model m -WarningVariable warnings -WarningAction SilentlyContinue
-            "$warnings" | Should -BeLike "The first 10 input objects all ask the same: ''.*"
+            "$warnings" | Should -BeLike "The first 10 input objects all have the same prompt: ''.*"
         }
 
         It 'says nothing where objects may well ask the same: <Name>' -ForEach @(
@@ -376,8 +376,8 @@ Describe 'New-BatchRequest' {
         }
 
         It 'says of text that is not JSON, in words of its own: <Says>' -ForEach @(
-            @{ Text = 'schema.json'; Says = "The text 'schema.json' is not JSON. If it names a file: (Get-Content -Raw 'schema.json')" }
-            @{ Text = "{`n 1}"; Says = 'The text is not JSON: error at line 2, byte 2.' }
+            @{ Text = 'schema.json'; Says = "The text 'schema.json' is not valid JSON. If it is the name of a file, use (Get-Content -Raw 'schema.json')" }
+            @{ Text = "{`n 1}"; Says = 'The text is not valid JSON: error at line 2, byte 2.' }
         ) {
             (Get-Failure { New-BatchRequest x -Model m -ResponseSchema $Text }).Exception.Message | Should -BeLike ('*' + [WildcardPattern]::Escape($Says))
         }

@@ -119,7 +119,7 @@ Describe 'Save-BatchFile' {
             $problem = Get-ErrorOf { Save-BatchFile $Sent.Id $path }
             Get-ErrorId $problem | Should -Be 'FileNotFound'
             $problem.TargetObject | Should -Be $path
-            "$problem" | Should -BeLike "There is no folder *To make it: New-Item -ItemType Directory '$(Split-Path $path)'"
+            "$problem" | Should -BeLike "There is no folder *To create it: New-Item -ItemType Directory '$(Split-Path $path)'"
         }
 
         It 'a place that cannot be written: FileUnwritable, asking for nothing' -Skip:(-not $IsLinux) {
@@ -147,7 +147,7 @@ Describe 'Save-BatchFile' {
             $Faults.On('GET /v1/files/f1/content', @(New-Answer "ok`n" -Header @{ 'X-Incomplete' = 'true' }))
             $saved = Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri -WarningVariable said -WarningAction SilentlyContinue
             $saved.Length | Should -Be 3
-            "$said" | Should -Match 'f1 is partial'
+            "$said" | Should -Match 'f1 is incomplete'
         }
     }
 

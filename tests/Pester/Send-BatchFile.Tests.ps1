@@ -157,7 +157,7 @@ Describe 'Send-BatchFile' {
             $saved = Join-Path $TestDrive "$Name.xml"
             & $Value | Export-Clixml $saved
             Import-Clixml $saved | Send-BatchFile -ErrorVariable failures -ErrorAction SilentlyContinue
-            "$($failures[0])" | Should -BeLike "*is a $Name no more. Keep requests with Export-BatchFile and results with Save-BatchFile*"
+            "$($failures[0])" | Should -BeLike "*no longer a $Name. Save requests with Export-BatchFile and results with Save-BatchFile*"
         }
 
         It 'a missing file' {
@@ -251,7 +251,7 @@ Describe 'Send-BatchFile' {
             Get-SentFile $Faults.Calls[0] | Should -BeExactly $text
             $file.Bytes | Should -Be ([Text.Encoding]::UTF8.GetByteCount($text))
             $verbose = Send-BatchFile $path -BaseUri $Faults.BaseUri -Verbose 4>&1 | Where-Object { $_ -is [Management.Automation.VerboseRecord] }
-            "$verbose" | Should -BeLike '*byte order mark*without*'
+            "$verbose" | Should -BeLike '*byte order mark*not sent*'
         }
 
         It 'sends <Name> as UTF-8, and says so once' -ForEach @(

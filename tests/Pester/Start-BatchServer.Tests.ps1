@@ -143,8 +143,8 @@ Describe 'Start-BatchServer' {
 
         It 'a time that is none: the service says so' {
             $problem = Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -RequestTimeout 0 -CompletionWindow soon }
-            "$problem" | Should -Match "--request-timeout: '0'"
-            "$problem" | Should -Match "--completion-window: 'soon'"
+            "$problem" | Should -Match "(?<!-)-RequestTimeout: '0'"
+            "$problem" | Should -Match "(?<!-)-CompletionWindow: 'soon'"
         }
 
         It 'a time that is endless: refused, before anything is made: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([double]::NaN), -1 {
@@ -155,7 +155,7 @@ Describe 'Start-BatchServer' {
         }
 
         It 'a completion window that is endless: the service says so' {
-            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "--completion-window: '9+d' is not a valid duration"
+            "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "(?<!-)-CompletionWindow: '9+d' is not a valid duration"
         }
 
         It 'a key: callers must send it, the session does, and it is kept nowhere' {
@@ -243,7 +243,7 @@ Describe 'Start-BatchServer' {
             $server = Start-BatchServer http://127.0.0.1:1/v1 -DataPath (New-DataPath) -WarningVariable warnings -WarningAction SilentlyContinue
             Test-Alive $server.ProcessId | Should -BeTrue
             $warnings | Should -HaveCount 1
-            "$warnings" | Should -BeLike 'The service runs, but batches may have to wait (upstream http://127.0.0.1:1/v1): The upstream is unavailable: The connection to the upstream failed*'
+            "$warnings" | Should -BeLike 'The service is running, but batches may have to wait (upstream http://127.0.0.1:1/v1): The upstream is unavailable: The connection to the upstream failed*'
             $null = Start-BatchServer -DataPath (New-DataPath) -WarningVariable warnings
             $warnings | Should -BeNullOrEmpty
         }

@@ -90,7 +90,7 @@ try { $other | Remove-BatchFile; 'removed' } catch { "$_" }
         $run.ExitCode | Should -Be 1
         $run.Output | Should -Not -Match 'not reached'
         $run.Error | Should -Match 'cannot be reached'
-        $run.Error -replace '[\s|]+', ' ' | Should -Match 'Start-BatchServer starts the local service; after Disconnect-BatchService calls go where INFERENCE_BASE_URL says'
+        $run.Error -replace '[\s|]+', ' ' | Should -Match 'To start the local service, use Start-BatchServer\. After Disconnect-BatchService, commands call the address in INFERENCE_BASE_URL'
     }
 }
 

@@ -193,7 +193,7 @@ Describe 'Views' {
             $shown | Should -HaveCount 5
             $shown[2] | Should -Match '^a +Succeeded +42 one  two long'
             $shown[3] | Should -Match '^b +Failed +rate_limit: Too many'
-            $shown[4] | Should -Match '^c +Missing +not in any file'
+            $shown[4] | Should -Match '^c +Missing +not in any result file$'
         }
 
         It 'marks an answer that was to be JSON and is not' {

@@ -194,7 +194,7 @@ Describe 'Wait-Batch' {
             $problem[0].CategoryInfo.Category | Should -Be 'OperationTimeout'
             $problem.TargetObject.Id | Sort-Object | Should -Be "b'2", 'b1'
             ($problem -match "Wait-Batch -Id 'b1'").Count | Should -Be 1
-            "$($problem -match "'b1'")" | Should -Match '^The batch b1 is InProgress after 1 second\. '
+            "$($problem -match "'b1'")" | Should -Match '^The batch b1 is still InProgress after 1 second\. '
             ($problem -match "Wait-Batch -Id 'b''2'").Count | Should -Be 1
         }
 

@@ -126,7 +126,7 @@ public sealed class ResultJoiner(IRequestSource requests, ResultSpool? spool = n
     {
         CustomId = request.CustomId,
         Status = ResultStatus.Missing,
-        Error = reason is null ? new ServiceError("missing", "No line came back for this request.") : new ServiceError(UnavailableCode, reason),
+        Error = reason is null ? new ServiceError("missing", "The result files have no line for this request.") : new ServiceError(UnavailableCode, reason),
         Request = request,
     };
 }

@@ -86,7 +86,7 @@ internal sealed class ContentStream(BatchClient client, string fileId, long star
             {
                 throw new ServiceException(
                     ServiceErrorKind.DownloadIncomplete,
-                    Messages.Text("DownloadIncomplete.BrokeOff", fileId, _position, problem.Message), problem);
+                    Messages.Text("DownloadIncomplete.BrokeOff", fileId, _position, problem.Message.TrimEnd('.')), problem);
             }
 
             await Task.Delay(RetryPolicy.DelayAfter(_attemptsWithoutData + 1, null), client.Time, cancellationToken).ConfigureAwait(false);

@@ -118,7 +118,7 @@ public sealed class StartBatchServerCommand : BatchCommand
         WriteObject(server);
         foreach (string trouble in RunOrThrow((_, token) => ServerHealth.TroublesAsync(server, token), dataPath))
         {
-            WriteWarning(Messages.Text("Warning.ServerTrouble", server.Upstream, trouble));
+            WriteWarning(Messages.Text("Warning.ServerTrouble", server.Upstream, ServerOptionNames.ToParameters(trouble)));
         }
     }
 

@@ -160,7 +160,7 @@ internal static class ServerProcess
     {
         lock (errors)
         {
-            return errors.ToString().Trim();
+            return ServerOptionNames.ToParameters(errors.ToString().Trim());
         }
     }
 

@@ -41,7 +41,7 @@ public static class SummaryText
         }
 
         yield return Text($"{summary.Requests:N0} {summary.Requests:request|requests}, ")
-            + Text($"{summary.BatchIds.Count:N0} {summary.BatchIds.Count:batch|batches}, {ViewText.Plural(summary.Rounds, "round")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all of an earlier start, nothing was sent now" : "")}");
+            + Text($"{summary.BatchIds.Count:N0} {summary.BatchIds.Count:batch|batches}, {ViewText.Plural(summary.Rounds, "round")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all from an earlier start, nothing was sent now" : "")}");
         if (summary.Retries is { Total: > 0 } retries)
         {
             yield return $"The service sent lines again: {retries}";

@@ -63,7 +63,7 @@ public static class ViewText
 
     /// <summary>The answer's text on one line, with a word before it where it was to be JSON and is not; for a result without one, what went wrong.</summary>
     public static string Answer(BatchResult result, int longest) =>
-        PlainText.OneLine(result.Text is { } text ? result.ValueError is null ? text : $"not JSON: {text}" : result.Error?.ToString(result.StatusCode) ?? (result.Status == ResultStatus.Missing ? "not in any file that came back" : ""), longest);
+        PlainText.OneLine(result.Text is { } text ? result.ValueError is null ? text : $"not JSON: {text}" : result.Error?.ToString(result.StatusCode) ?? (result.Status == ResultStatus.Missing ? "not in any result file" : ""), longest);
 
     /// <summary>A batch's status as the module's own word, which -Status takes; the service's where the module knows it not.</summary>
     public static string Status(Batch batch) => batch.Status == BatchStatus.Unknown ? PlainText.OneLine(batch.RawStatus, 20) : batch.Status.ToString();

@@ -71,7 +71,7 @@ public sealed class FileSplitterTests : IDisposable
         splitter.Add(Request("b"));
         RequestRefusedException refused = Assert.Throws<RequestRefusedException>(() => splitter.Add(Request("ä")));
         Assert.Equal(RefusalReason.DuplicateCustomId, refused.Reason);
-        Assert.Contains("request 3", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("Request 3", refused.Message, StringComparison.Ordinal);
         Assert.Contains("request 1", refused.Message, StringComparison.Ordinal);
         Assert.Equal(2, splitter.Rename(overwrite: false).Count);
     }

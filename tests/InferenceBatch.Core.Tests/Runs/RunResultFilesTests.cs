@@ -93,7 +93,7 @@ public sealed class RunResultFilesTests : IDisposable
             BatchResult missing = results.Single(result => result.CustomId == "r3");
             Assert.Equal("result_unavailable", missing.Error?.Code);
             Assert.Contains("Get-BatchResult -Id 'b'", missing.Error?.Message, StringComparison.Ordinal);
-            Assert.Contains(fault switch { "404 html" => "404", "drop" => "127.0.0.1", "empty" => "3 answers", "html" => "Line 1", "cut" => "Line 2", _ => fault }, missing.Error?.Message, StringComparison.Ordinal);
+            Assert.Contains(fault switch { "404 html" => "404", "drop" => "127.0.0.1", "empty" => "3 results", "html" => "Line 1", "cut" => "Line 2", _ => fault }, missing.Error?.Message, StringComparison.Ordinal);
         }
 
         Assert.Equal(2, _seen.Problems.Count);
@@ -177,7 +177,7 @@ public sealed class RunResultFilesTests : IDisposable
             _time.Advance(TimeSpan.FromHours(1));
             List<BatchResult> results = await RunAsync();
             Assert.Equal([$"r1 {expected}", $"r2 {expected}", $"r3 {expected}"], Outcomes(results));
-            Assert.All(results.Where(_ => expected == "Missing"), result => Assert.Contains($"is {status}, but the service names no file", result.Error?.Message, StringComparison.Ordinal));
+            Assert.All(results.Where(_ => expected == "Missing"), result => Assert.Contains($"is {status}, but the service does not name a result file", result.Error?.Message, StringComparison.Ordinal));
         }
 
         Assert.Equal(3, _sent.Count);
@@ -259,7 +259,7 @@ public sealed class RunResultFilesTests : IDisposable
         Content("out", Lines("r1"));
         List<BatchResult> results = await RunAsync();
         Assert.Equal(["r1 Succeeded", "r2 Missing", "r3 Missing"], Outcomes(results));
-        Assert.Contains("counts 3 answers, but its result files hold 1", results.Single(result => result.CustomId == "r2").Error?.Message, StringComparison.Ordinal);
+        Assert.Contains("reports 3 results, but its result files contain 1", results.Single(result => result.CustomId == "r2").Error?.Message, StringComparison.Ordinal);
         Assert.Equal(3, _sent.Count);
     }
 

@@ -37,7 +37,7 @@ public sealed class CreateBatchTests : IDisposable
     {
         _server.On(Post, Ambiguous(ambiguity), Answer.Json("""{"id":"second"}""")).On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2")))));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
-        Assert.Contains("look for the input file file-1", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("Look with Get-Batch for a batch of the input file file-1", exception.Message, StringComparison.Ordinal);
         Assert.Equal([Post, List, List, List, List], _server.Asked);
     }
 
@@ -103,7 +103,7 @@ public sealed class CreateBatchTests : IDisposable
         _server.Dispose();
         var client = new BatchClient(new ServiceConnection(address, ServiceProfile.Generic, null), _time);
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => client.CreateBatchAsync(Request));
-        Assert.DoesNotContain("Whether the batch was created", exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("whether the batch was created", exception.Message, StringComparison.Ordinal);
         Assert.Equal(4, _time.Waits.Count);
     }
 
@@ -140,7 +140,7 @@ public sealed class CreateBatchTests : IDisposable
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
         Assert.Equal(503, (int?)exception.StatusCode);
         Assert.Equal(5, _server.Asked.Count(asked => asked == Post));
-        Assert.Contains("look for the input file", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("for a batch of the input file", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
