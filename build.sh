@@ -71,6 +71,7 @@ get_chromium() {
     fi
   done
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || ! command -v timeout >/dev/null; then
+    say "Chromium is not on the PATH, so the tests of the page are skipped. To install it on Debian, as root: apt-get install chromium"
     return
   fi
 
@@ -83,7 +84,7 @@ get_chromium() {
   if {
     { timeout 60 "${apt[@]}" install --download-only -y --no-install-recommends chromium ||
       { timeout 120 "${apt[@]}" update && timeout 240 "${apt[@]}" install --download-only -y --no-install-recommends chromium; }; } &&
-      "${apt[@]}" install -y --no-download --no-install-recommends chromium
+      "${apt[@]}" install -y --no-download --no-install-recommends chromium && command -v chromium
   } >"$log" 2>&1 </dev/null; then
     say "Installed Chromium."
   else
