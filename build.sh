@@ -56,7 +56,7 @@ find_powershell() {
     fi
     say "$version on the PATH is too old; version 7.4 or later is required."
   fi
-  say "Getting PowerShell as a .NET tool (a download of about 80 MB the first time)..."
+  say "Getting PowerShell as a .NET tool (a download of about 45 MB the first time)..."
   if dotnet tool restore >/dev/null 2>&1 && dotnet tool run pwsh -- --version >/dev/null 2>&1; then
     powershell=(dotnet tool run pwsh --)
   fi
