@@ -2,18 +2,18 @@
     IncludeDefaultRules = $true
     Severity            = @('Error', 'Warning')
     ExcludeRules        = @(
-        # build.ps1, examples and benchmarks talk to a person.
+        # build.ps1, examples and benchmarks write for the user at the console.
         'PSAvoidUsingWriteHost'
-        # Does not see a script's parameter where a function of the script uses it.
+        # Does not detect that a function of a script uses the script's parameter.
         'PSReviewUnusedParameter'
-        # PowerShell 7 reads and writes UTF-8 without a mark.
+        # PowerShell 7 reads and writes UTF-8 without a byte order mark.
         'PSUseBOMForUnicodeEncodedFile'
-        # The cmdlets are C#; what functions there are here are words for tests, and change nothing by themselves.
+        # The cmdlets are written in C#. The functions in scripts are helpers, mostly of tests.
         'PSUseShouldProcessForStateChangingFunctions'
         'PSUseSingularNouns'
-        # Does not see that what a block of a Pester test sets is used in the next.
+        # Does not detect that a block of a Pester test uses a variable that another block sets.
         'PSUseDeclaredVarsMoreThanAssignments'
-        # Tests give keys that are none.
+        # Tests use invalid keys.
         'PSAvoidUsingConvertToSecureStringWithPlainText'
     )
     Rules               = @{

@@ -3,29 +3,30 @@
 
 <#
 .SYNOPSIS
-Builds InferenceBatch, tests it, shows it.
+Builds, tests, demonstrates and packages InferenceBatch.
 
 .DESCRIPTION
-The repository's root is the module folder: after Build, Import-Module ./InferenceBatch.psd1 works from it.
-The work itself is done by MSBuild, so that dotnet build InferenceBatch.sln alone builds the same.
+The repository root is the module folder: after Build, Import-Module ./InferenceBatch.psd1 works from there.
+MSBuild does the actual work, so dotnet build InferenceBatch.sln alone gives the same result.
 
 .PARAMETER Task
-Build    Fill bin/: the module, and the local service in bin/server/.
-Test     Every test, xunit and Pester. Ends with "N passed, N failed, N skipped".
-Demo     examples/tickets.csv through the local service's echo model, checked.
-Docs     Help from docs/en-US, into en-US/, which is kept in the repository. Needs Microsoft.PowerShell.PlatyPS.
-         Fails where a page and its cmdlet disagree.
-Analyze  dotnet format and PSScriptAnalyzer; both must have nothing to say.
-Bench    The figures, to the screen and to bench/results.json.
-Package  output/InferenceBatch/VERSION, a zip of it, and the .nupkg that the PowerShell Gallery takes; the service as a .NET tool
-         (output/InferenceBatch.Server.VERSION.nupkg) and as a folder for this system that needs no .NET.
-Clean    Remove everything a build made.
+Build    Builds everything. The module goes to bin/, the local service to bin/server/.
+Test     Runs all tests, xunit and Pester. Ends with "N passed, N failed, N skipped".
+Demo     Builds the module and the service only. Then sends examples/tickets.csv through the service's echo model and checks the
+         results.
+Docs     Generates the help in en-US/, which is committed, from docs/en-US. Requires Microsoft.PowerShell.PlatyPS.
+         Fails if a page and its cmdlet differ.
+Analyze  Runs dotnet format and PSScriptAnalyzer. Fails if either reports anything.
+Bench    Measures performance, prints the figures and writes them to bench/results.json.
+Package  Creates output/InferenceBatch/VERSION, a zip of it, and the .nupkg for the PowerShell Gallery; and the service as a .NET tool
+         (output/InferenceBatch.Server.VERSION.nupkg) and as a self-contained folder for this system.
+Clean    Removes all build output.
 
 .PARAMETER Configuration
 Release or Debug.
 
 .PARAMETER Long
-Run the long suite too: xunit tests with the trait Category=Long, Pester tests with the tag Long, and the Pester tests once more
+Also run the long tests: xunit tests with the trait Category=Long, Pester tests with the tag Long, and the other Pester tests again,
 on the package.
 
 .EXAMPLE
@@ -56,7 +57,7 @@ if ([Console]::IsOutputRedirected) {
 }
 
 $pesterVersions = @{ MinimumVersion = '5.5.0'; MaximumVersion = '5.99.99' }
-# As a .NET tool, PowerShell runs in dotnet's own process.
+# PowerShell installed as a .NET tool runs in a dotnet process.
 $process = [Environment]::ProcessPath
 $powershell = (Split-Path -LeafBase $process) -eq 'dotnet' ? @($process, "$PSHOME/pwsh.dll") : @($process)
 
@@ -64,7 +65,7 @@ function Invoke-Native {
     $command, $arguments = $args
     & $command @arguments
     if ($LASTEXITCODE) {
-        throw "$command $($arguments[0]) ended with exit code $LASTEXITCODE."
+        throw "$command $($arguments[0]) failed with exit code $LASTEXITCODE."
     }
 }
 
@@ -75,11 +76,11 @@ function Invoke-PowerShell {
 
 function Assert-Module([string] $Name) {
     if (-not (Get-Module -ListAvailable -Name $Name)) {
-        throw "This task needs the module $Name. To get it: Install-PSResource $Name"
+        throw "This task requires the module $Name. To install it: Install-PSResource $Name"
     }
 }
 
-# A person's own service and key are no part of a test or a demonstration.
+# Tests and the demo must not use your own service and key.
 function Clear-ServiceEnvironment {
     Remove-Item -Path Env:INFERENCE_API_KEY, Env:INFERENCE_BASE_URL -ErrorAction Ignore
 }
@@ -87,8 +88,17 @@ function Clear-ServiceEnvironment {
 $built = $false
 function Build {
     if (-not $built) {
+        Write-Host 'Building the solution...'
         Invoke-Native dotnet build InferenceBatch.sln --configuration $Configuration --nologo --verbosity quiet
         $script:built = $true
+    }
+}
+
+# Builds only what users get: no test or benchmark is restored or compiled.
+function Build-Product {
+    if (-not $built) {
+        Write-Host 'Building the module and the local service (about a minute the first time)...'
+        Invoke-Native dotnet build Product.slnf --configuration $Configuration --nologo --verbosity minimal
     }
 }
 
@@ -111,17 +121,17 @@ function Test-Project([string] $Project) {
     }
     $failed = $executed - $passed
     if ($total -eq 0) {
-        Write-Host "${Project}: no test was found."
+        Write-Host "${Project}: no tests were found."
         $failed = 1
     }
     elseif ($exitCode -and -not $failed) {
-        Write-Host "${Project}: the test run ended with exit code $exitCode although no test failed."
+        Write-Host "${Project}: no test failed, but the test run ended with exit code $exitCode."
         $failed = 1
     }
     [pscustomobject]@{ Passed = $passed; Failed = $failed; Skipped = $total - $executed }
 }
 
-# Pester 5 as it is installed, else as NuGet has it, in its folder of packages; nothing where it is not to be had.
+# Returns the path of Pester 5: the installed module, or else the package from NuGet. Returns nothing if neither is available.
 function Find-Pester {
     $installed = Get-Module -ListAvailable -Name Pester | Where-Object Version -GE $pesterVersions.MinimumVersion | Where-Object Version -LE $pesterVersions.MaximumVersion
     if ($installed) {
@@ -137,12 +147,12 @@ function Test-Cmdlet([string] $Manifest, [switch] $ShortOnly) {
     $written = @(Get-ChildItem -Path tests/Pester -Filter *.Tests.ps1 -Recurse -ErrorAction Ignore | Select-String -Pattern '^\s*It\s').Count
     $pester = Find-Pester
     if ($written -and -not $pester) {
-        Write-Host "`nPester 5 is not installed, and NuGet does not have it. Left out: the $written Pester tests of the cmdlets, counted as skipped."
-        Write-Host "To get it: Install-PSResource Pester -Version '[5.5,6.0)', then run the same command again."
+        Write-Host "`nSkipped the $written Pester tests of the cmdlets: Pester 5 is not installed, and NuGet could not provide it."
+        Write-Host "To install it: Install-PSResource Pester -Version '[5.5,6.0)'. Then run the same command again."
         return [pscustomobject]@{ Passed = 0; Failed = 0; Skipped = $written }
     }
 
-    # A process of its own, so that the module just built is what gets loaded, and nothing of this session is.
+    # A separate process loads the module that was just built, without the state of this session.
     $counts = Join-Path $PSScriptRoot TestResults/Pester.json
     Remove-Item -LiteralPath $counts -ErrorAction Ignore
     $suite = $Long -and -not $ShortOnly ? @('-Long') : @()
@@ -154,24 +164,24 @@ function Test-Cmdlet([string] $Manifest, [switch] $ShortOnly) {
         Remove-Item -LiteralPath Env:INFERENCE_BATCH_TEST_MODULE -ErrorAction Ignore
     }
     if (-not (Test-Path -LiteralPath $counts)) {
-        Write-Host 'Pester: the test run broke off and left no counts.'
+        Write-Host 'Pester: the test run ended early and did not report its counts.'
         return [pscustomobject]@{ Passed = 0; Failed = 1; Skipped = 0 }
     }
     $result = Get-Content -LiteralPath $counts -Raw | ConvertFrom-Json
     if (-not ($result.Passed + $result.Failed + $result.Skipped)) {
-        Write-Host 'Pester: no test was found.'
+        Write-Host 'Pester: no tests were found.'
         $result.Failed = 1
     }
     $result
 }
 
-# The same tests on what a person installs, unpacked where a path may be.
+# Runs the same tests on the package that users install, in a folder whose name has spaces and non-ASCII characters.
 function Test-Package {
     Compress-Package
     $place = Join-Path ([System.IO.Path]::GetTempPath()) "InferenceBatch $([guid]::NewGuid().ToString('N')) ä 模块"
     try {
         Copy-Item -LiteralPath output/InferenceBatch -Destination (New-Item -Path $place -ItemType Directory) -Recurse
-        Write-Host "`nThe Pester tests on the package in '$place':"
+        Write-Host "`nRunning the Pester tests on the package in '$place'..."
         Test-Cmdlet -Manifest (Get-ChildItem -Path $place/InferenceBatch/*/InferenceBatch.psd1).FullName -ShortOnly
     }
     finally {
@@ -203,8 +213,9 @@ function Test {
 }
 
 function Demo {
-    Build
+    Build-Product
     Clear-ServiceEnvironment
+    Write-Host 'Running examples/Demo.ps1...'
     Invoke-PowerShell -File examples/Demo.ps1
     if ($LASTEXITCODE) {
         exit $LASTEXITCODE
@@ -214,7 +225,7 @@ function Demo {
 function Docs {
     Build
     Assert-Module Microsoft.PowerShell.PlatyPS
-    # A process of its own, so that the module just built is what gets compared.
+    # A separate process loads the module that was just built.
     Invoke-PowerShell -File docs/Export-Help.ps1 -Destination en-US
     if ($LASTEXITCODE) {
         exit $LASTEXITCODE
@@ -229,16 +240,13 @@ function Analyze {
     $findings = @($scripts | ForEach-Object { Invoke-ScriptAnalyzer -Path $_ -Settings ./PSScriptAnalyzerSettings.psd1 })
     $findings | Format-Table -Property Severity, RuleName, ScriptName, Line, Message -Wrap | Out-Host
     if ($findings) {
-        throw "PSScriptAnalyzer has $($findings.Count) findings."
+        throw "PSScriptAnalyzer reported $($findings.Count) findings."
     }
     Write-Host "PSScriptAnalyzer: $(@($scripts).Count) files, no findings."
 }
 
 function Bench {
     Build
-    if (-not (Test-Path -LiteralPath bench/InferenceBatch.Bench)) {
-        throw 'bench/InferenceBatch.Bench is not there; see bench/README.md.'
-    }
     Invoke-Native dotnet run --project bench/InferenceBatch.Bench --configuration Release '--' --results bench/results.json --powershell "$powershell"
 }
 
@@ -253,7 +261,7 @@ function Package {
         Docs
     }
     else {
-        Write-Host 'Microsoft.PowerShell.PlatyPS is not installed: the help in en-US is packed as it stands.'
+        Write-Host 'Microsoft.PowerShell.PlatyPS is not installed, so the package contains the committed help in en-US.'
     }
     Compress-Package
     Invoke-Native dotnet msbuild src/InferenceBatch.Server '-t:PackageServer' "-p:Configuration=$Configuration" '-nologo' '-v:minimal'
@@ -267,7 +275,7 @@ $tasks = $Task -split ',' | ForEach-Object Trim
 $known = 'Build', 'Test', 'Demo', 'Docs', 'Analyze', 'Bench', 'Package', 'Clean'
 foreach ($name in $tasks) {
     if ($name -notin $known) {
-        throw "There is no task '$name'. The tasks are $($known -join ', ')."
+        throw "Unknown task '$name'. The tasks are $($known -join ', ')."
     }
 }
 

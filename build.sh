@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# The tasks of build.ps1 from a bare shell. Where no PowerShell is to be had, dotnet alone does what it can.
+# Runs the tasks of build.ps1 from any shell. Without PowerShell, it does what dotnet alone can do.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 usage: ./build.sh [TASK...] [--configuration Release|Debug] [--long]
 
-  build    fill bin/, so that Import-Module ./InferenceBatch.psd1 works (the default)
-  test     every test; --long adds the long suite
-  demo     examples/tickets.csv through the local service's echo model, checked
-  bench    the figures, to the screen and to bench/results.json
-  analyze  dotnet format, PSScriptAnalyzer
-  docs     help from docs/en-US, into en-US; fails where a page and its cmdlet disagree
-  package  output/InferenceBatch/VERSION, its zip and its .nupkg; the service as a .NET tool and as a folder that needs no .NET
-  clean    remove everything a build made
+  build    build everything; then Import-Module ./InferenceBatch.psd1 works (the default task)
+  test     run all tests; --long also runs the long ones. As root on Debian, installs Chromium for the tests of the page
+  demo     build the module and the service, send examples/tickets.csv through the service's echo model, and check the results
+  bench    measure performance, print the figures and write them to bench/results.json
+  analyze  run dotnet format and PSScriptAnalyzer
+  docs     generate the help in en-US from docs/en-US; fails if a page and its cmdlet differ
+  package  create the module package in output/: a folder, a zip and a .nupkg; and the service as a .NET tool and a self-contained folder
+  clean    remove all build output
 TEXT
 }
 
@@ -28,7 +28,7 @@ long=
 while [ $# -gt 0 ]; do
   case $1 in
     build | test | demo | bench | analyze | docs | package | clean) tasks+=("$1") ;;
-    -c | --configuration) configuration=${2:?--configuration wants Release or Debug}; shift ;;
+    -c | --configuration) configuration=${2:?"--configuration requires a value: Release or Debug"}; shift ;;
     --long) long=1 ;;
     -h | --help | help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -37,11 +37,13 @@ while [ $# -gt 0 ]; do
 done
 [ ${#tasks[@]} -gt 0 ] || tasks=(build)
 
-command -v dotnet >/dev/null || die "dotnet is not on the PATH. InferenceBatch builds with the .NET 10 SDK: https://dotnet.microsoft.com/download"
+has_task() { [[ " ${tasks[*]} " == *" $1 "* ]]; }
+
+command -v dotnet >/dev/null || die "dotnet is not on the PATH. Install the .NET 10 SDK: https://dotnet.microsoft.com/download"
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 cd "$root"
 
-# Sets powershell to the command that runs PowerShell 7.4 or later, or leaves it empty.
+# Sets powershell to the command that runs PowerShell 7.4 or later. Leaves it empty if there is none.
 find_powershell() {
   powershell=()
   local version major minor
@@ -49,40 +51,77 @@ find_powershell() {
     IFS=' .' read -r _ major minor _ <<<"$version"
     if [ "${major:-0}" -gt 7 ] || { [ "${major:-0}" -eq 7 ] && [ "${minor:-0}" -ge 4 ]; }; then
       powershell=(pwsh)
+      say "Using $version."
       return
     fi
-    say "$version on the PATH is older than 7.4 and is not used."
+    say "$version on the PATH is too old; version 7.4 or later is required."
   fi
+  say "Getting PowerShell as a .NET tool (a download of about 45 MB the first time)..."
   if dotnet tool restore >/dev/null 2>&1 && dotnet tool run pwsh -- --version >/dev/null 2>&1; then
     powershell=(dotnet tool run pwsh --)
   fi
 }
 
+# Installs Chromium for the tests of the page if no question or password is needed for it. These tests are skipped otherwise.
+get_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then
+      return
+    fi
+  done
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || ! command -v timeout >/dev/null; then
+    say "Chromium is not on the PATH, so the tests of the page are skipped. To install it on Debian, as root: apt-get install chromium"
+    return
+  fi
+
+  # Only the steps that use the network have a time limit: an installation that is interrupted would leave packages half configured.
+  say "Installing Chromium for the tests of the page: apt-get install chromium (at most a few minutes)..."
+  local apt=(apt-get -qq -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o DPkg::Lock::Timeout=30)
+  local log
+  log=$(mktemp)
+  export DEBIAN_FRONTEND=noninteractive
+  if {
+    { timeout 60 "${apt[@]}" install --download-only -y --no-install-recommends chromium ||
+      { timeout 120 "${apt[@]}" update && timeout 240 "${apt[@]}" install --download-only -y --no-install-recommends chromium; }; } &&
+      "${apt[@]}" install -y --no-download --no-install-recommends chromium && command -v chromium
+  } >"$log" 2>&1 </dev/null; then
+    say "Installed Chromium."
+  else
+    say "Chromium could not be installed, so the tests of the page are skipped. The end of apt-get's output:"
+    tail -n 3 "$log"
+  fi
+  rm -f "$log"
+}
+
+if has_task test; then
+  get_chromium
+fi
 find_powershell
 if [ ${#powershell[@]} -gt 0 ]; then
   arguments=("${tasks[@]}" -Configuration "$configuration")
   [ -z "$long" ] || arguments+=(-Long)
   exec "${powershell[@]}" -NoProfile -NonInteractive -File "$root/build.ps1" "${arguments[@]}"
 fi
-
-get_powershell="To get it: https://aka.ms/install-powershell (7.4 or later), then run the same command again."
+say "PowerShell is not available. Continuing with dotnet alone."
 
 without_powershell() {
   say ""
-  say "PowerShell 7.4 or later is neither on the PATH nor to be had as a .NET tool. Left out: $*"
-  say "$get_powershell"
+  say "Skipped $*, because PowerShell 7.4 or later is not on the PATH and could not be installed as a .NET tool."
+  say "To install it: https://aka.ms/install-powershell. Then run the same command again."
 }
 
 built=
 build() {
   [ -z "$built" ] || return 0
+  say "Building the solution..."
   dotnet build InferenceBatch.sln --configuration "$configuration" --nologo --verbosity quiet
   built=1
 }
 
 passed=0 failed=0 skipped=0
 
-# One counter out of a trx file.
+# Reads a counter from a trx file.
 counter() { sed -n "s/.*<Counters[^>]* $2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1; }
 
 run_xunit() {
@@ -99,17 +138,17 @@ run_xunit() {
   failed=$((failed + executed - good))
   skipped=$((skipped + total - executed))
   if [ "${total:-0}" -eq 0 ]; then
-    say "$project: no test was found."
+    say "$project: no tests were found."
     failed=$((failed + 1))
   elif [ "$status" -ne 0 ] && [ "$executed" -eq "$good" ]; then
-    say "$project: the test run ended with exit code $status although no test failed."
+    say "$project: no test failed, but the test run ended with exit code $status."
     failed=$((failed + 1))
   fi
 }
 
 test_all() {
   build
-  # A person's own service and key are no part of a test.
+  # Tests must not use your own service and key.
   unset INFERENCE_API_KEY INFERENCE_BASE_URL
   rm -rf TestResults
   run_xunit InferenceBatch.Core.Tests
@@ -118,10 +157,10 @@ test_all() {
   local pester
   pester=$(cat tests/Pester/*.Tests.ps1 2>/dev/null | grep -cE '^[[:space:]]*It[[:space:]]') || true
   if [ "${pester:-0}" -eq 0 ]; then
-    say "tests/Pester: no test was found."
+    say "tests/Pester: no tests were found."
     failed=$((failed + 1))
   else
-    without_powershell "the $pester Pester tests of the cmdlets, counted as skipped."
+    without_powershell "the $pester Pester tests of the cmdlets"
     skipped=$((skipped + pester))
   fi
   say ""
@@ -130,24 +169,27 @@ test_all() {
 }
 
 demo() {
-  build
+  if [ -z "$built" ]; then
+    say "Building the local service (about a minute the first time)..."
+    dotnet build src/InferenceBatch.Server --configuration "$configuration" --nologo --verbosity minimal
+  fi
   unset INFERENCE_API_KEY INFERENCE_BASE_URL
-  without_powershell "the cmdlets; the same tickets go through 'inference-batch run' with the same checks."
+  without_powershell "the cmdlets"
+  say "The same tickets go through 'inference-batch run', with the same checks."
   say ""
   dotnet run --configuration "$configuration" examples/Demo.cs
 }
 
 bench() {
   build
-  [ -d bench/InferenceBatch.Bench ] || die "bench/InferenceBatch.Bench is not there; see bench/README.md."
   dotnet run --project bench/InferenceBatch.Bench --configuration Release -- --results bench/results.json
-  without_powershell "the figures that need PowerShell."
+  without_powershell "the figures that need PowerShell"
 }
 
 analyze() {
   build
   dotnet format InferenceBatch.sln --verify-no-changes
-  without_powershell "PSScriptAnalyzer over the scripts."
+  without_powershell "PSScriptAnalyzer for the scripts"
 }
 
 package() {
@@ -155,7 +197,7 @@ package() {
   rm -rf output
   dotnet msbuild src/InferenceBatch -t:PackageModule -p:Configuration="$configuration" -nologo -v:minimal
   dotnet msbuild src/InferenceBatch.Server -t:PackageServer -p:Configuration="$configuration" -nologo -v:minimal
-  say "The help in en-US is packed as it stands."
+  say "The package contains the committed help in en-US."
 }
 
 for task in "${tasks[@]}"; do
@@ -165,7 +207,7 @@ for task in "${tasks[@]}"; do
     demo) demo ;;
     bench) bench ;;
     analyze) analyze ;;
-    docs) without_powershell "everything: help is made by PowerShell's PlatyPS module."; exit 1 ;;
+    docs) without_powershell "the help, which PowerShell's PlatyPS module generates"; exit 1 ;;
     package) package ;;
     clean) rm -rf bin output TestResults {src,tests,bench}/*/{bin,obj} ;;
   esac

@@ -2,16 +2,16 @@
 
 <#
 .SYNOPSIS
-Makes the help that PowerShell reads from the pages in docs/en-US, after comparing each page with its cmdlet.
+Generates the help that PowerShell reads from the pages in docs/en-US, after it has compared each page with its cmdlet.
 
 .DESCRIPTION
-Fails, and writes nothing, when a page and the module as built disagree: a page or a parameter that is missing or one too many, a
-type, an alias, a parameter set, a mandatory flag, a position, a default, the syntax, what goes in and comes out, or text that was left to be filled in.
+If a page and the built module differ, the script fails and writes nothing. It compares pages, parameters, types, aliases, parameter sets,
+mandatory flags, positions, defaults, the syntax, and the types of input and output. It also finds placeholders that were not filled in.
 
-For a new cmdlet, New-MarkdownCommandHelp of Microsoft.PowerShell.PlatyPS makes the page to be filled in.
+For a new cmdlet, create the page with New-MarkdownCommandHelp of Microsoft.PowerShell.PlatyPS.
 
 .PARAMETER Destination
-The folder to write InferenceBatch.dll-Help.xml and about_*.help.txt to. It is made where it does not exist.
+The folder for InferenceBatch.dll-Help.xml and about_*.help.txt. It is created if it does not exist.
 #>
 [CmdletBinding()]
 param(
@@ -19,7 +19,7 @@ param(
     [string] $Destination
 )
 
-# PlatyPS 1.0 runs in the caller's strict mode, and does not hold to it.
+# PlatyPS 1.0 runs in the strict mode of its caller, but its code violates it.
 Set-StrictMode -Off
 $ErrorActionPreference = 'Stop'
 Import-Module -Name Microsoft.PowerShell.PlatyPS
@@ -27,13 +27,13 @@ $work = Join-Path ([System.IO.Path]::GetTempPath()) "InferenceBatch-$([guid]::Ne
 $commandPages = @(Get-ChildItem -Path $PSScriptRoot/en-US/*-*.md)
 $aboutPages = @(Get-ChildItem -Path $PSScriptRoot/en-US/about_*.md)
 
-# What a page must have in common with its cmdlet, each with the words that name it. Defaults are compared for themselves.
+# Returns the facts in which a page and its cmdlet must agree, with texts for the report. Defaults are compared separately.
 function Get-Fact($Help) {
     $facts = [ordered]@{ 'the parameters are' = $Help.Parameters.Name -join ', ' }
     foreach ($parameter in $Help.Parameters) {
         $facts["-$($parameter.Name): the type is"] = $parameter.Type
         $facts["-$($parameter.Name): the aliases are"] = @($parameter.Aliases | Sort-Object) -join ', '
-        $facts["-$($parameter.Name): wildcards are taken:"] = $parameter.SupportsWildcards
+        $facts["-$($parameter.Name): support for wildcards is"] = $parameter.SupportsWildcards
         foreach ($set in $parameter.ParameterSets | Sort-Object Name) {
             $facts["-$($parameter.Name), set $($set.Name): required, position, pipeline are"] =
             $set.IsRequired, $set.Position, $set.ValueFromPipeline, $set.ValueFromPipelineByPropertyName, $set.ValueFromRemainingArguments -join ', '
@@ -47,7 +47,7 @@ function Get-Fact($Help) {
     $facts
 }
 
-# The value a parameter has where it is not given. 'None' also stands for the values that mean "not given" to the cmdlet.
+# Returns the default of a parameter. It is 'None' also for the values that mean "not specified" to the cmdlet.
 function Get-Default($Command, $Parameter) {
     if ($stated = $Command.Parameters[$Parameter.Name].Attributes.Where({ $_ -is [System.Management.Automation.PSDefaultValueAttribute] })) {
         return [string]$stated[0].Value
@@ -73,7 +73,7 @@ function Compare-Page($Page, $Command) {
     }
 }
 
-# Markdown as a person at the prompt reads it: code and output are indented, names stand without their ticks.
+# Converts Markdown to console text: code and output are indented, and names lose their backticks.
 function ConvertTo-Paragraph([string] $Markdown) {
     foreach ($block in [regex]::Split($Markdown, '(?ms)(^```.*?^```\s*$)')) {
         $lines = $block.Trim() -split '\r?\n'
@@ -103,7 +103,7 @@ function ConvertTo-ConsoleText($Page) {
     $Page
 }
 
-# What PlatyPS leaves out of its MAML, or puts into it that a console cannot show.
+# Adds to the MAML what PlatyPS omits, and removes what a console cannot show.
 function Complete-Maml([string] $Path, $Pages) {
     $maml = [xml]::new()
     $maml.Load($Path)
@@ -141,7 +141,7 @@ function Complete-Maml([string] $Path, $Pages) {
     $writer.Dispose()
 }
 
-# An about page as text: headings at the margin, all else indented, wrapped to 80 columns.
+# Converts an about page to text: headings at the margin, everything else indented, wrapped to 80 columns.
 function ConvertTo-AboutText([string] $Markdown) {
     $lines = foreach ($block in [regex]::Split($Markdown, '(?m)^(#+ .*)$')) {
         if ($block -match '^#+ (?<Heading>.*)') {
@@ -167,7 +167,7 @@ function ConvertTo-AboutText([string] $Markdown) {
 }
 
 try {
-    # The cmdlets as they are, without the help they have so far: PlatyPS would read it.
+    # Imports a copy of the module without its current help, because PlatyPS would read that.
     $null = New-Item -Path $work/InferenceBatch/bin -ItemType Directory
     Copy-Item -LiteralPath $PSScriptRoot/../InferenceBatch.psd1 -Destination $work/InferenceBatch
     Copy-Item -Path $PSScriptRoot/../bin/*.* -Destination $work/InferenceBatch/bin
@@ -179,7 +179,7 @@ try {
             "$name has no page in docs/en-US."
         }
         foreach ($place in $commandPages + $aboutPages | Select-String -Pattern '\{\{') {
-            "$($place.Filename), line $($place.LineNumber): text was left to be filled in."
+            "$($place.Filename), line $($place.LineNumber): a placeholder was not filled in."
         }
         foreach ($file in $commandPages) {
             $page = Import-MarkdownCommandHelp -LiteralPath $file.FullName
@@ -187,14 +187,14 @@ try {
                 Compare-Page $page $command | ForEach-Object { "$($file.Name): $_." }
             }
             else {
-                "$($file.Name) is the page of no cmdlet."
+                "$($file.Name) does not belong to a cmdlet."
             }
             $pages += $page
         }
     )
     if ($problems) {
         $problems | Out-Host
-        throw "docs/en-US and the module disagree in $($problems.Count) places."
+        throw "docs/en-US and the module differ in $($problems.Count) places."
     }
 
     $maml = @($pages | ForEach-Object { ConvertTo-ConsoleText $_ } | Export-MamlCommandHelp -OutputFolder $work -Force)

@@ -2,19 +2,19 @@
 
 <#
 .SYNOPSIS
-Runs tests/Pester in this process, against the module as built, or the one that INFERENCE_BATCH_TEST_MODULE names.
+Runs the Pester tests in this process, with the module that was built, or the one that INFERENCE_BATCH_TEST_MODULE names.
 
 .PARAMETER Path
-The tests to run: all, unless files are named.
+The test files or folders to run. The default is all.
 
 .PARAMETER Pester
-Where Pester 5 is; the one that is installed when not given.
+The path of Pester 5. The default is the installed module.
 
 .PARAMETER CountsPath
-Where to write how many passed, failed and were skipped, as JSON.
+The JSON file for the numbers of passed, failed and skipped tests.
 
 .PARAMETER Long
-Runs the tests with the tag Long too.
+Also run the tests with the tag Long.
 #>
 [CmdletBinding()]
 param(
@@ -29,7 +29,7 @@ param(
 
 $ErrorActionPreference = 'Stop'
 if (-not (Get-ChildItem -Path $Path -Filter *.Tests.ps1 -Recurse)) {
-    throw "There are no tests in $Path."
+    throw "No tests were found in $Path."
 }
 
 if ($Pester) {
@@ -53,7 +53,7 @@ if (-not $Long) {
 $run = Invoke-Pester -Configuration $configuration
 $counts = [ordered]@{
     Passed  = $run.PassedCount
-    # A file or block that broke outside of a test hid tests: that is a failure too.
+    # If a file or block fails outside of a test, its tests do not run, so this counts as a failure.
     Failed  = $run.FailedCount + $run.FailedBlocksCount + $run.FailedContainersCount
     Skipped = $run.SkippedCount + $run.InconclusiveCount
 }

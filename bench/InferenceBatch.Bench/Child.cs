@@ -3,14 +3,14 @@ using System.Text.Json;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>A process of the bench's own: a server, a peer, a PowerShell. Disposing it ends it.</summary>
+/// <summary>A child process: a server, a contestant or a PowerShell. Dispose kills it.</summary>
 internal sealed class Child : IDisposable
 {
     private readonly Process _process;
 
     private Child(Process process) => _process = process;
 
-    /// <summary>The most memory it has held so far, in bytes: resident, shared libraries included.</summary>
+    /// <summary>The peak resident memory so far in bytes, including shared libraries.</summary>
     public long PeakBytes
     {
         get
@@ -20,7 +20,7 @@ internal sealed class Child : IDisposable
         }
     }
 
-    /// <summary>The full path of a program on the PATH; null where there is none.</summary>
+    /// <summary>Returns the full path of a program on the PATH, or null if it is not found.</summary>
     public static string? Find(string program)
     {
         string[] names = OperatingSystem.IsWindows() ? [program + ".exe", program + ".cmd"] : [program];
@@ -29,8 +29,8 @@ internal sealed class Child : IDisposable
             .FirstOrDefault(File.Exists);
     }
 
-    /// <summary>Runs a program to its end and gives its standard output.</summary>
-    /// <exception cref="InvalidOperationException">It failed; its standard error is in the message.</exception>
+    /// <summary>Runs a program until it ends, and returns its standard output.</summary>
+    /// <exception cref="InvalidOperationException">The program failed. The message contains its standard error.</exception>
     public static async Task<string> RunAsync(IReadOnlyList<string> command, string? folder = null)
     {
         using Process process = Start(command, folder);
@@ -38,10 +38,10 @@ internal sealed class Child : IDisposable
         string output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         return process.ExitCode == 0 ? output
-            : throw new InvalidOperationException($"{command[0]} ended with exit code {process.ExitCode}: {await error}{output}");
+            : throw new InvalidOperationException($"{command[0]} failed with exit code {process.ExitCode}: {await error}{output}");
     }
 
-    /// <summary>Runs a program whose last line of output is JSON.</summary>
+    /// <summary>Runs a program, and returns the last line of its output, parsed as JSON.</summary>
     /// <inheritdoc cref="RunAsync"/>
     public static async Task<T> RunAsync<T>(IReadOnlyList<string> command, string? folder = null)
     {
@@ -49,7 +49,7 @@ internal sealed class Child : IDisposable
         return JsonSerializer.Deserialize<T>(output.TrimEnd().Split('\n')[^1], JsonSerializerOptions.Web)!;
     }
 
-    /// <summary>Starts a server, and returns when it has printed where it listens.</summary>
+    /// <summary>Starts a server, and returns when it has printed its address.</summary>
     public static async Task<(Child Server, Uri Address)> ServeAsync(IReadOnlyList<string> command)
     {
         const string Ready = "listening on ";
@@ -64,7 +64,7 @@ internal sealed class Child : IDisposable
             }
         }
 
-        throw new InvalidOperationException($"'{string.Join(' ', command)}' ended before it listened.");
+        throw new InvalidOperationException($"'{string.Join(' ', command)}' ended before it printed an address.");
     }
 
     public void Dispose()

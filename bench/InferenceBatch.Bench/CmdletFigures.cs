@@ -2,14 +2,14 @@ using System.Text.Json;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>Figures 1 and 4: the cmdlets against the script everyone writes, each run in a PowerShell of its own.</summary>
+/// <summary>Figures 1 and 4: the cmdlets against the script that everyone writes. Each run has a new PowerShell process.</summary>
 internal static class CmdletFigures
 {
     private const int BytesPerRequest = 700;
     private const string Module = "Module";
     private const string Script = "Script";
 
-    /// <summary>Figure 1: request lines built from pipeline objects.</summary>
+    /// <summary>Figure 1: builds request lines from pipeline objects.</summary>
     public static async Task<IReadOnlyList<Figure>> BuildAsync(Settings settings, string folder)
     {
         const string Name = "build request lines, against ConvertTo-Json";
@@ -34,7 +34,7 @@ internal static class CmdletFigures
         ];
     }
 
-    /// <summary>Figure 4: results joined to their requests, typed and in order.</summary>
+    /// <summary>Figure 4: joins results to their requests, typed and in order.</summary>
     public static async Task<IReadOnlyList<Figure>> JoinAsync(Settings settings, string folder)
     {
         const string Name = "join results to requests, against ConvertFrom-Json";
@@ -80,14 +80,14 @@ internal static class CmdletFigures
     private static Task<Run> PowerShellAsync(Settings settings, string script, string way, params string[] arguments) => Child.RunAsync<Run>(
         [.. settings.PowerShell!, "-NoProfile", "-NonInteractive", "-File", Path.Combine(AppContext.BaseDirectory, "scripts", script), "-Way", way, "-Manifest", settings.Manifest, .. arguments]);
 
-    /// <summary>A faster way to do something else would be no figure.</summary>
+    /// <summary>Throws if the two did not write the same lines, because then the times are not comparable.</summary>
     private static void CheckSameLines(string ourPath, string theirPath, int lines)
     {
         string[] ours = File.ReadAllLines(ourPath);
         string[] theirs = File.ReadAllLines(theirPath);
         if (ours.Length != lines || theirs.Length != lines)
         {
-            throw new InvalidOperationException($"{lines} lines were to be built; the cmdlets wrote {ours.Length}, the script {theirs.Length}.");
+            throw new InvalidOperationException($"Expected {lines} lines, but the cmdlets wrote {ours.Length} and the script {theirs.Length}.");
         }
 
         for (int i = 0; i < lines; i++)
@@ -109,9 +109,9 @@ internal static class CmdletFigures
         }
     }
 
-    /// <summary>What a script says of its run.</summary>
-    /// <param name="Seconds">Of the measured part.</param>
-    /// <param name="PeakBytes">The process's peak resident memory.</param>
-    /// <param name="Digest">Of what came out, to compare.</param>
+    /// <summary>The output of a script.</summary>
+    /// <param name="Seconds">The duration of the measured part.</param>
+    /// <param name="PeakBytes">The peak resident memory of the process.</param>
+    /// <param name="Digest">A digest of the results, for comparison.</param>
     private sealed record Run(double Seconds, long PeakBytes, string? Digest);
 }

@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace InferenceBatch.Bench;
 
 /// <summary>
-/// Figures 5 to 7: the service dispatching a full batch, its durable log on. To an instant upstream, with the memory it
-/// needs; to a slow one; and against itself without fsync.
+/// Figures 5 to 7: the service dispatches a full batch with its durable log. With an instant upstream, including peak memory; with a slow
+/// upstream; and compared with the service without fsync.
 /// </summary>
 internal static class DispatchFigures
 {

@@ -4,8 +4,8 @@ using System.Globalization;
 namespace InferenceBatch.Bench;
 
 /// <summary>
-/// Figure 11: the service, from create to completed, with upstreams that fail now and then, have a quota, or queue what
-/// they cannot work on. Each run has an upstream and a service of its own.
+/// Figure 11: the service, from create to completed, with upstreams that fail sometimes, have a quota, or queue excess requests. Each run
+/// has a new upstream and a new service.
 /// </summary>
 internal static class FaultFigures
 {
@@ -13,8 +13,8 @@ internal static class FaultFigures
     private const int BytesPerLine = 500;
 
     /// <summary>
-    /// As in figures 5 to 7. With all that <c>auto</c> allows, the lines without faults take little more than a second, and a
-    /// single <c>Retry-After: 1</c> near the end would decide the ratio.
+    /// The same as in figures 5 to 7. With the higher limit of <c>auto</c>, the lines without faults take little more than a second, so a
+    /// single <c>Retry-After: 1</c> near the end would determine the ratio.
     /// </summary>
     private const int Concurrency = 64;
     private const double LongestAgainstNoFaults = 1.5;
@@ -28,7 +28,7 @@ internal static class FaultFigures
             .. await QueuesAsync(settings, folder),
         ];
 
-    /// <summary>Some requests or lines fail: what the faults cost, against the same lines without faults.</summary>
+    /// <summary>The cost of faults: some requests or lines fail, compared with the same lines without faults.</summary>
     private static async Task<IReadOnlyList<Figure>> FaultsAsync(Settings settings, string folder)
     {
         const int Latency = 40;
@@ -62,7 +62,7 @@ internal static class FaultFigures
         ];
     }
 
-    /// <summary>A steady quota: how much of it is used. One of 20/s is below what a single line in flight sends.</summary>
+    /// <summary>How much of a steady quota is used. A quota of 20/s is lower than the rate of a single line in flight.</summary>
     private static async Task<IReadOnlyList<Figure>> QuotaAsync(Settings settings, string folder, int requestsPerSecond, int seconds)
     {
         const int Latency = 40;
@@ -89,7 +89,7 @@ internal static class FaultFigures
         ];
     }
 
-    /// <summary>A server that queues without bounds: where the concurrency settles, and what the queue costs.</summary>
+    /// <summary>A server with an unbounded queue: the concurrency that the service reaches, and the cost of the queue.</summary>
     private static async Task<IReadOnlyList<Figure>> QueuesAsync(Settings settings, string folder)
     {
         const int Latency = 50;
@@ -140,7 +140,7 @@ internal static class FaultFigures
         return new FaultRun(lines, seconds, completed, failed, settled, await upstream.TallyAsync());
     }
 
-    /// <summary>The mean number of requests in flight while the middle of the lines is answered; 0 when the run ends too early.</summary>
+    /// <summary>The mean number of requests in flight while the middle part of the lines is answered, or 0 if the run ends too early.</summary>
     private static async Task<double> SettledAsync(FaultyUpstreamProcess upstream, int lines, Task run)
     {
         UpstreamTally? half = null;

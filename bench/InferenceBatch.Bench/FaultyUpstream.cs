@@ -12,8 +12,8 @@ using Microsoft.Extensions.Hosting;
 namespace InferenceBatch.Bench;
 
 /// <summary>
-/// An OpenAI-compatible service that fails, limits or queues requests as its <see cref="UpstreamTrouble"/> says.
-/// <c>GET /v1/tally</c> gives an <see cref="UpstreamTally"/> as JSON.
+/// An OpenAI-compatible service that fails, limits or queues requests, depending on <see cref="UpstreamTrouble"/>.
+/// <c>GET /v1/tally</c> returns an <see cref="UpstreamTally"/> as JSON.
 /// </summary>
 internal sealed class FaultyUpstream(UpstreamTrouble trouble, TimeSpan latency, double number) : IDisposable
 {
@@ -34,8 +34,8 @@ internal sealed class FaultyUpstream(UpstreamTrouble trouble, TimeSpan latency, 
     private double _tokens = UpstreamTally.Burst;
     private TimeSpan _refilled;
 
-    /// <param name="trouble">What it does to requests.</param>
-    /// <param name="latency">How long an answer takes, without the wait for a slot.</param>
+    /// <param name="trouble">The kind of fault.</param>
+    /// <param name="latency">The duration of an answer, without the wait for a slot.</param>
     /// <param name="number">The share of requests or lines that fail, the requests per second, or the slots.</param>
     public static async Task RunAsync(UpstreamTrouble trouble, TimeSpan latency, double number)
     {
@@ -83,7 +83,7 @@ internal sealed class FaultyUpstream(UpstreamTrouble trouble, TimeSpan latency, 
             return;
         }
 
-        // A server that queues answers nobody with 429: a request waits until a slot is free, or until the caller hangs up.
+        // A server that queues never answers 429: a request waits until a slot is free or the caller disconnects.
         await _slots.WaitAsync(context.RequestAborted);
         long begun = Stopwatch.GetTimestamp();
         try
@@ -121,10 +121,10 @@ internal sealed class FaultyUpstream(UpstreamTrouble trouble, TimeSpan latency, 
         _ => false,
     };
 
-    /// <summary>The choice depends on the line alone, so that each round fails the same lines.</summary>
+    /// <summary>The choice depends only on the line, so that the same lines fail in each round.</summary>
     private bool IsChosen(ulong line) => line % 10_000 < number * 10_000;
 
-    /// <summary>A token bucket: <see cref="UpstreamTally.Burst"/> tokens at most, refilled at the quota's rate.</summary>
+    /// <summary>A token bucket with at most <see cref="UpstreamTally.Burst"/> tokens, which is refilled at the rate of the quota.</summary>
     private bool TakeToken()
     {
         lock (_gate)

@@ -3,7 +3,7 @@ using System.Net.Http.Json;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>A <see cref="FaultyUpstream"/> in a process of its own.</summary>
+/// <summary>A <see cref="FaultyUpstream"/> in a separate process.</summary>
 internal sealed class FaultyUpstreamProcess : IDisposable
 {
     private static readonly HttpClient s_client = new();

@@ -4,16 +4,16 @@ using System.Text.Json.Serialization;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>One row of the table. What could not be measured has no numbers, and a note that says why.</summary>
-/// <param name="Number">The figure's number in the design; it is <c>figure</c> in results.json.</param>
-/// <param name="Name">What was measured, and against what.</param>
-/// <param name="Ours">Median of ours.</param>
-/// <param name="Theirs">Median of what it is compared with, or the bound.</param>
-/// <param name="Unit">Of both.</param>
-/// <param name="Ratio">Ours against theirs, so that for an aim with ≥ more is better.</param>
+/// <summary>A row of the table. A figure that could not be measured has no numbers, and its note has the reason.</summary>
+/// <param name="Number">The number of the figure, <c>figure</c> in results.json.</param>
+/// <param name="Name">What was measured, and what it is compared with.</param>
+/// <param name="Ours">Our median.</param>
+/// <param name="Theirs">The median of the alternative, or the bound.</param>
+/// <param name="Unit">The unit of both.</param>
+/// <param name="Ratio">The ratio of the two. For an aim with ≥, it is inverted if necessary, so that more is better.</param>
 /// <param name="Aim">Such as <c>≥ 12</c>.</param>
 /// <param name="Met">Whether the ratio reaches the aim.</param>
-/// <param name="Note">What a reader needs to know to judge the numbers.</param>
+/// <param name="Note">The conditions of the measurement.</param>
 internal sealed record Figure(
     [property: JsonPropertyName("figure")] int Number,
     string Name,
@@ -32,22 +32,22 @@ internal sealed record Figure(
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>A figure whose ratio is to be at least the aim.</summary>
+    /// <summary>A figure whose ratio must be at least the aim.</summary>
     public static Figure AtLeast(int number, string name, double ours, double theirs, string unit, double ratio, double aim, string note) =>
         new(number, name, Round(ours), Round(theirs), unit, Round(ratio), $"≥ {Text(aim)}", ratio >= aim, note);
 
-    /// <summary>A figure whose ratio, ours divided by theirs, is to be at most the aim.</summary>
+    /// <summary>A figure whose ratio, ours divided by theirs, must be at most the aim.</summary>
     public static Figure AtMost(int number, string name, double ours, double theirs, string unit, double aim, string note) =>
         new(number, name, Round(ours), Round(theirs), unit, Round(ours / theirs), $"≤ {Text(aim)}", ours / theirs <= aim, note);
 
-    /// <summary>A figure whose ratio, ours divided by theirs, is to be 1 with a tolerance.</summary>
+    /// <summary>A figure whose ratio, ours divided by theirs, must be 1 within a tolerance.</summary>
     public static Figure Near(int number, string name, double ours, double theirs, string unit, double tolerance, string note) =>
         new(number, name, Round(ours), Round(theirs), unit, Round(ours / theirs), $"1 ± {Text(tolerance)}", Math.Abs((ours / theirs) - 1) <= tolerance, note);
 
-    /// <summary>The figure, missed whatever its ratio unless a condition holds too.</summary>
+    /// <summary>Returns the figure, which is missed regardless of its ratio if the condition is false.</summary>
     public Figure Only(bool condition) => this with { Met = Met is true && condition };
 
-    /// <summary>A figure that has nobody to be compared with here.</summary>
+    /// <summary>A figure that cannot be measured on this machine.</summary>
     public static Figure LeftOut(int number, string name, string unit, string aim, string why) =>
         new(number, name, null, null, unit, null, aim, null, "left out: " + why);
 

@@ -5,15 +5,15 @@ using System.Text.Json;
 namespace InferenceBatch.Bench;
 
 /// <summary>
-/// What a programmer writes in place of a batch service: some workers, each sending the next body and reading the
-/// answer. Nothing is parsed, written or tried again.
+/// The code that a programmer writes instead of using a batch service: workers that send the next body and read the answer. They parse,
+/// write and retry nothing.
 /// </summary>
 internal static class HttpClientLoop
 {
-    /// <summary>Lines sent before the clock starts.</summary>
+    /// <summary>The number of lines that are sent before the measurement.</summary>
     public const int WarmUp = 2_000;
 
-    /// <summary>Prints the seconds that the lines took, as JSON.</summary>
+    /// <summary>Sends the lines and prints the time in seconds as JSON.</summary>
     public static async Task RunAsync(Uri address, string requestsPath, int lines, int concurrency)
     {
         byte[][] bodies = [.. File.ReadLines(requestsPath).Take(lines).Select(BodyOf)];

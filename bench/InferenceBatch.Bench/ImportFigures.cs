@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>Figure 9: what Import-Module of the module takes, beside that of a binary module with one empty cmdlet.</summary>
+/// <summary>Figure 9: the time of Import-Module, compared with that of a binary module with one empty cmdlet.</summary>
 internal static class ImportFigures
 {
     private const string Name = "Import-Module, more than an empty binary module";

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>Figure 8: how long the service takes where little is to be done: one line, and the way back after a kill.</summary>
+/// <summary>Figure 8: the latency of the service for a single line, and for a restart after a kill.</summary>
 internal static class LatencyFigures
 {
     private const int Concurrency = 64;

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>Figure 10: a million objects in, a million joined results out, through the local service with an instant upstream.</summary>
+/// <summary>Figure 10: sends a million objects through the local service with an instant upstream, and joins a million results.</summary>
 internal static class MillionFigures
 {
     private const string Name = "a million objects in, a million results out";
@@ -30,7 +30,7 @@ internal static class MillionFigures
             double seconds = 0;
             for (int round = 0; round < 2; round++)
             {
-                // The second time counts: the first compiled.
+                // The second run is measured, because code is compiled during the first.
                 long start = Stopwatch.GetTimestamp();
                 await service.RunAsync(fileId, settings.Lines);
                 seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -44,7 +44,7 @@ internal static class MillionFigures
                 $"{rows:N0} rows: {run.Seconds:0.0} s, of which {run.SpoolSeconds:0.0} until the first upload; at the rate of one file {theirs:0.0} s"));
             if (run.Results != rows || run.Joined != rows)
             {
-                throw new InvalidOperationException($"{rows} rows went in; {run.Results} results came out, {run.Joined} with their own row.");
+                throw new InvalidOperationException($"Expected {rows} results, each with its own row, but got {run.Results}, of which {run.Joined} have their own row.");
             }
 
             return
@@ -57,11 +57,11 @@ internal static class MillionFigures
         }
     }
 
-    /// <summary>What the script says of its run.</summary>
+    /// <summary>The output of the script.</summary>
     /// <param name="Seconds">From the first row to the last result.</param>
     /// <param name="SpoolSeconds">From the first row to the last.</param>
-    /// <param name="PeakBytes">The process's peak resident memory.</param>
-    /// <param name="Results">Results that came out.</param>
-    /// <param name="Joined">Results whose row was the one they answer.</param>
+    /// <param name="PeakBytes">The peak resident memory of the process.</param>
+    /// <param name="Results">The number of results.</param>
+    /// <param name="Joined">The number of results that were joined to the correct row.</param>
     private sealed record MillionRun(double Seconds, double SpoolSeconds, long PeakBytes, int Results, int Joined);
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using InferenceBatch.Bench;
 
-// The program is its own upstream and its own bare loop, in processes of their own.
+// The upstreams and the contestants are this same program in separate processes.
 switch (args)
 {
     case ["upstream", string milliseconds]:

@@ -1,14 +1,14 @@
 namespace InferenceBatch.Bench;
 
 /// <summary>
-/// Runs contestants by turns, several rounds, so that whatever else the machine does falls on all of them alike.
+/// Runs contestants in turns for several rounds, so that other load on the machine affects all of them equally.
 /// </summary>
 internal static class Rounds
 {
-    /// <summary>Gives each contestant's median.</summary>
-    /// <param name="name">Printed while it runs.</param>
-    /// <param name="rounds">How often each runs.</param>
-    /// <param name="contestants">Each gives what it measured, such as seconds.</param>
+    /// <summary>Returns the median of each contestant.</summary>
+    /// <param name="name">A title, printed with each round.</param>
+    /// <param name="rounds">The number of runs of each.</param>
+    /// <param name="contestants">Functions that return the measured value, such as seconds.</param>
     public static async Task<double[]> MediansAsync(string name, int rounds, params Func<Task<double>>[] contestants)
     {
         var measured = contestants.Select(_ => new List<double>()).ToArray();

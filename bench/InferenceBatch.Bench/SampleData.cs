@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace InferenceBatch.Bench;
 
 /// <summary>
-/// Makes the files that are measured with. The same seed gives the same bytes on every machine: prose in several
-/// scripts, with quotes, line breaks and emoji, as support tickets have them.
+/// Creates the input files. The same seed gives the same bytes on every machine: prose in several scripts with quotes, line breaks and
+/// emoji, like support tickets.
 /// </summary>
 internal static class SampleData
 {
@@ -23,7 +23,7 @@ internal static class SampleData
         + "these her long make thing see him two has look more day could go come did number sound no most people invoice refund login password "
         + "für Straße größer café déjà señor заказ счёт оплата 请求 退款 メール ログイン 🙂 🚀 \"quoted\" C:\\temp\\log.txt 12:30 €49.90").Split(' ');
 
-    /// <summary>Writes request lines; each has about the given size.</summary>
+    /// <summary>Writes request lines of about the given size.</summary>
     public static void WriteRequests(string path, int count, int bytesPerLine)
     {
         var random = new Random(Seed);
@@ -43,7 +43,7 @@ internal static class SampleData
         });
     }
 
-    /// <summary>Writes the output and error files of a batch over <c>request-1</c> to <c>request-COUNT</c>, in no order; one in a hundred failed.</summary>
+    /// <summary>Writes the output and error files of a batch with <c>request-1</c> to <c>request-COUNT</c>, in random order. One in a hundred failed.</summary>
     public static void WriteResults(string outputPath, string errorPath, int count)
     {
         var random = new Random(Seed + 1);
@@ -87,7 +87,7 @@ internal static class SampleData
         });
     }
 
-    /// <summary>Writes a table of support tickets as CSV.</summary>
+    /// <summary>Writes support tickets as CSV.</summary>
     public static void WriteTickets(string path, int count)
     {
         var random = new Random(Seed + 2);

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>The built service, in a process and a data folder of its own, and the few calls the bench makes.</summary>
+/// <summary>The built service in a separate process with a separate data folder, and the API calls of the bench.</summary>
 internal sealed class Service : IDisposable
 {
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(20);
@@ -33,21 +33,21 @@ internal sealed class Service : IDisposable
         return service;
     }
 
-    /// <summary>SIGKILL.</summary>
+    /// <summary>Sends SIGKILL.</summary>
     public void Kill()
     {
         _client.Dispose();
         _process.Dispose();
     }
 
-    /// <summary>Starts the process anew on its data, after <see cref="Kill"/>.</summary>
+    /// <summary>Restarts the process with the same data after <see cref="Kill"/>.</summary>
     public async Task RestartAsync()
     {
         (_process, Uri address) = await Child.ServeAsync(_command);
         _client = new HttpClient { BaseAddress = address };
     }
 
-    /// <summary>Uploads a batch file and gives its id.</summary>
+    /// <summary>Uploads a batch file and returns its ID.</summary>
     public async Task<string> UploadAsync(string path)
     {
         using var form = new MultipartFormDataContent
@@ -60,24 +60,24 @@ internal sealed class Service : IDisposable
         return (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
     }
 
-    /// <summary>Runs a batch to its end and gives the id of its output file.</summary>
-    /// <exception cref="InvalidOperationException">Not every line was answered.</exception>
+    /// <summary>Runs a batch until it ends, and returns the ID of its output file.</summary>
+    /// <exception cref="InvalidOperationException">Some lines were not answered.</exception>
     public async Task<string> RunAsync(string fileId, int lines, TimeSpan? poll = null)
     {
         JsonElement batch = await RunAsync(fileId, poll ?? s_poll);
         return batch.GetProperty("status").GetString() == "completed" && Completed(batch) == lines
             ? batch.GetProperty("output_file_id").GetString()!
-            : throw new InvalidOperationException($"The batch ended otherwise than with {lines} answers: {batch}");
+            : throw new InvalidOperationException($"The batch did not end with {lines} answers: {batch}");
     }
 
-    /// <summary>Runs a batch to its end, however it ends, and gives its counts.</summary>
+    /// <summary>Runs a batch until it ends with any status, and returns its counts.</summary>
     public async Task<(int Completed, int Failed)> CountAsync(string fileId)
     {
         JsonElement batch = await RunAsync(fileId, s_poll);
         return (Completed(batch), batch.GetProperty("request_counts").GetProperty("failed").GetInt32());
     }
 
-    /// <summary>Begins a batch, and returns when so many lines have an answer.</summary>
+    /// <summary>Creates a batch, and returns when so many lines are answered.</summary>
     public async Task RunToAsync(string fileId, int lines)
     {
         JsonElement batch = await CreateAsync(fileId);
@@ -87,7 +87,7 @@ internal sealed class Service : IDisposable
         }
     }
 
-    /// <summary>Reads a file's content to its end.</summary>
+    /// <summary>Downloads the content of a file.</summary>
     public async Task DownloadAsync(string fileId)
     {
         using Stream content = await _client.GetStreamAsync($"files/{fileId}/content");

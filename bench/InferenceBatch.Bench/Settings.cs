@@ -1,13 +1,13 @@
 namespace InferenceBatch.Bench;
 
-/// <summary>What the command line asks for.</summary>
+/// <summary>The options of the command line.</summary>
 internal sealed record Settings
 {
     public const string NoPowerShell = "there is no PowerShell 7.4 or later on the PATH; https://aka.ms/install-powershell";
 
     private const string Usage = "usage: [--results FILE] [--powershell COMMAND] [--figures 1,2,3] [--service FOLDER] [--quick]";
 
-    /// <summary>The figures there are, each with what measures it, in a folder for its files.</summary>
+    /// <summary>The figures with the functions that measure them. The functions get a folder for their files.</summary>
     public static IReadOnlyList<(int Number, Func<Settings, string, Task<IReadOnlyList<Figure>>> Measure)> Measurements { get; } =
     [
         (1, CmdletFigures.BuildAsync),
@@ -23,33 +23,33 @@ internal sealed record Settings
         (11, FaultFigures.MeasureAsync),
     ];
 
-    /// <summary>Where results.json goes; null for nowhere.</summary>
+    /// <summary>The path of results.json; null to write no file.</summary>
     public string? ResultsPath { get; private init; }
 
-    /// <summary>The command that runs PowerShell 7.4 or later; null where there is none.</summary>
+    /// <summary>The command that runs PowerShell 7.4 or later; null if there is none.</summary>
     public string[]? PowerShell { get; private init; }
 
     public IReadOnlyList<int> Figures { get; private init; } = [.. Measurements.Select(measurement => measurement.Number)];
 
-    /// <summary>A twentieth of the lines and one round: shows that everything runs, says nothing about speed.</summary>
+    /// <summary>Whether to use a twentieth of the lines and one round, which shows that everything runs, but not how fast.</summary>
     public bool IsQuick { get; private init; }
 
     public int Rounds => IsQuick ? 1 : 5;
 
-    /// <summary>Lines of a full batch file.</summary>
+    /// <summary>The number of lines of a full batch file.</summary>
     public int Lines => IsQuick ? 2_500 : 50_000;
 
-    /// <summary>The repository's root, where a build has left bin/.</summary>
+    /// <summary>The repository root, where a build has created bin/.</summary>
     public string Root { get; private init; } = "";
 
     public string Manifest => Path.Combine(Root, "InferenceBatch.psd1");
 
-    /// <summary>The folder of the service that is measured; null for this repository's build.</summary>
+    /// <summary>The folder of the service to measure; null for the build of this repository.</summary>
     public string? ServiceFolder { get; private init; }
 
     public string[] Service => ["dotnet", Path.Combine(ServiceFolder ?? Path.Combine(Root, "bin", "server"), "inference-batch.dll")];
 
-    /// <exception cref="ArgumentException">The command line is wrong, or nothing was built.</exception>
+    /// <exception cref="ArgumentException">The command line is not valid, or the module was not built.</exception>
     public static Settings Read(string[] arguments)
     {
         var settings = new Settings { Root = FindRoot(), PowerShell = Child.Find("pwsh") is { } found ? [found] : null };
@@ -83,10 +83,10 @@ internal sealed record Settings
             if (File.Exists(Path.Combine(folder.FullName, "InferenceBatch.sln")))
             {
                 return File.Exists(Path.Combine(folder.FullName, "bin", "server", "inference-batch.dll")) ? folder.FullName
-                    : throw new ArgumentException("Nothing is built yet: ./build.sh build");
+                    : throw new ArgumentException("The module is not built. Run ./build.sh build.");
             }
         }
 
-        throw new ArgumentException("The bench is run from within the repository.");
+        throw new ArgumentException("Run the bench from a folder in the repository.");
     }
 }

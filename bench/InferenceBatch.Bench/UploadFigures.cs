@@ -5,7 +5,7 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>Figure 3: a full batch file sent to a service that throws it away.</summary>
+/// <summary>Figure 3: uploads a full batch file to a service that discards it.</summary>
 internal static class UploadFigures
 {
     private const int BytesPerLine = 3_800;
@@ -51,7 +51,7 @@ internal static class UploadFigures
         }
     }
 
-    /// <summary>Uploads a file and prints what that took, as JSON; in a process of its own.</summary>
+    /// <summary>Uploads a file and prints time and memory as JSON. This runs in a separate process.</summary>
     public static async Task RunAsync(Uri address, string path)
     {
         var client = new BatchClient(new ServiceConnection(address, ServiceProfile.Generic, apiKey: null));

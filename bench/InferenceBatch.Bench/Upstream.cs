@@ -10,8 +10,8 @@ using Microsoft.Extensions.Hosting;
 namespace InferenceBatch.Bench;
 
 /// <summary>
-/// An OpenAI-compatible service that answers every request with the same completion, at once or after a while. It says
-/// how many it was sent and how long it held them: <c>GET /v1/held</c> gives "COUNT SECONDS", seconds in all.
+/// An OpenAI-compatible service that answers every request with the same completion, at once or after a delay. <c>GET /v1/held</c> returns
+/// "COUNT SECONDS": the number of requests and the total time until their answers.
 /// </summary>
 internal static class Upstream
 {
@@ -28,7 +28,7 @@ internal static class Upstream
         builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
         {
             options.Listen(IPAddress.Loopback, 0);
-            options.Limits.MaxRequestBodySize = null; // It takes whole batch files too.
+            options.Limits.MaxRequestBodySize = null; // It also accepts uploads of full batch files.
         });
         WebApplication app = builder.Build();
         app.Run(context => HttpMethods.IsGet(context.Request.Method) ? SayAsync(context) : AnswerAsync(context, latency));

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>An <see cref="Upstream"/> in a process of its own.</summary>
+/// <summary>An <see cref="Upstream"/> in a separate process.</summary>
 internal sealed class UpstreamProcess : IDisposable
 {
     private static readonly HttpClient s_client = new();
@@ -23,7 +23,7 @@ internal sealed class UpstreamProcess : IDisposable
         return new UpstreamProcess(process, address);
     }
 
-    /// <summary>Requests it was sent so far, and the seconds it has held them, in all.</summary>
+    /// <summary>Returns the number of requests that it received so far, and the total time in seconds until their answers.</summary>
     public async Task<(long Count, double Seconds)> HeldAsync()
     {
         string[] said = (await s_client.GetStringAsync(new Uri(Address, "held"))).Split(' ');

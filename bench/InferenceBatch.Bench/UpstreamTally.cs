@@ -1,34 +1,34 @@
 namespace InferenceBatch.Bench;
 
-/// <summary>What a <see cref="FaultyUpstream"/> has counted since its start.</summary>
+/// <summary>The counts of a <see cref="FaultyUpstream"/> since its start.</summary>
 internal sealed record UpstreamTally
 {
-    /// <summary>Tokens that the bucket of a quota holds at most.</summary>
+    /// <summary>The capacity of the token bucket of a quota.</summary>
     public const int Burst = 10;
 
     public long Requests { get; init; }
 
     public long Answered { get; init; }
 
-    /// <summary>Answered with 429.</summary>
+    /// <summary>Requests answered with 429.</summary>
     public long Limited { get; init; }
 
-    /// <summary>Answered with 500.</summary>
+    /// <summary>Requests answered with 500.</summary>
     public long Failed { get; init; }
 
-    /// <summary>Lines that it has answered with 500.</summary>
+    /// <summary>Lines that were answered with 500.</summary>
     public int FailingLines { get; init; }
 
-    /// <summary>Given up by the caller before the answer.</summary>
+    /// <summary>Requests that the caller cancelled before the answer.</summary>
     public long CutOff { get; init; }
 
-    /// <summary>Requests without an answer now, those in the queue included.</summary>
+    /// <summary>Requests that are not answered yet, including those in the queue.</summary>
     public int InFlight { get; init; }
 
     /// <summary>The integral of <see cref="InFlight"/> over time: two tallies give the mean between them.</summary>
     public double InFlightSeconds { get; init; }
 
-    /// <summary>The time good answers took in all, without the wait for a slot.</summary>
+    /// <summary>The total time of successful answers, without the wait for a slot.</summary>
     public double AnswerSeconds { get; init; }
 
     /// <summary>Seconds since the start.</summary>

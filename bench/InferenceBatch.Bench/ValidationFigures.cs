@@ -4,7 +4,7 @@ using InferenceBatch.Lines;
 
 namespace InferenceBatch.Bench;
 
-/// <summary>Figure 2: validating a full batch file, 50,000 lines and 190 MB.</summary>
+/// <summary>Figure 2: validates a full batch file, 50,000 lines and 190 MB.</summary>
 internal static class ValidationFigures
 {
     private const int BytesPerLine = 3_800;
@@ -16,7 +16,7 @@ internal static class ValidationFigures
         SampleData.WriteRequests(path, settings.Lines, BytesPerLine);
         string megabytes = $"{settings.Lines:N0} lines, {new FileInfo(path).Length / 1e6:N0} MB, in the page cache";
 
-        // Once unmeasured: both are compiled then, and the file is cached.
+        // A warm-up run of both compiles the code and caches the file.
         Validate(path, settings.Lines);
         ReadBare(path);
         double[] processor = await Rounds.MediansAsync(
@@ -49,11 +49,11 @@ internal static class ValidationFigures
         BatchFileReport report = new FileValidator(new ValidationRules()).Validate(path);
         if (!report.IsValid || report.RequestCount != lines)
         {
-            throw new InvalidOperationException($"The validator says of a good file: {report}");
+            throw new InvalidOperationException($"The validator rejected a valid file: {report}");
         }
     }
 
-    /// <summary>The least that reading a file as JSON can be: blocks of it through one reader, token by token.</summary>
+    /// <summary>The minimum work to read a file as JSON: its blocks through one reader, token by token.</summary>
     private static void ReadBare(string path)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);

@@ -1,4 +1,4 @@
-# Figure 1: 50,000 request lines from pipeline objects.
+# Figure 1: builds 50,000 request lines from pipeline objects.
 param(
     [ValidateSet('Module', 'Script')] [string] $Way,
     [string] $Manifest,

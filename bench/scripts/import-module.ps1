@@ -1,4 +1,4 @@
-# Figure 9: how long Import-Module takes in a fresh process; with -MakeEmpty, makes the module that it is compared with.
+# Figure 9: measures Import-Module in a new process. With -MakeEmpty, creates the module for comparison.
 param([string] $Module, [string] $MakeEmpty)
 $ErrorActionPreference = 'Stop'
 if ($MakeEmpty) {

@@ -1,4 +1,4 @@
-# Figure 4: the results of a batch joined to their requests, as objects with typed properties, in the requests' order.
+# Figure 4: joins the results of a batch to their requests, as objects with typed properties, in the order of the requests.
 param(
     [ValidateSet('Module', 'Script')] [string] $Way,
     [string] $Manifest,

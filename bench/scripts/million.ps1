@@ -1,4 +1,4 @@
-# Figure 10: rows in, joined results out; nothing is kept.
+# Figure 10: sends rows and reads the joined results, without keeping them.
 param([string] $Manifest, [uri] $BaseUri, [int] $Rows)
 $ErrorActionPreference = 'Stop'
 Import-Module $Manifest

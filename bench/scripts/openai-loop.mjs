@@ -1,4 +1,4 @@
-// The loop a JavaScript programmer writes: some workers over one client of the openai package.
+// The loop that a JavaScript programmer writes: some workers that share one client of the openai package.
 import { readFileSync } from 'node:fs';
 import OpenAI from 'openai';
 
