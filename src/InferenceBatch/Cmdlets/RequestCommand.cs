@@ -12,7 +12,7 @@ namespace InferenceBatch.Cmdlets;
 /// The base of cmdlets that build one request for each input object. A prompt that is there but empty is a prompt: what an empty cell of a table means is the
 /// person's to say; only $null, a property that is not there, is <c>PromptMissing</c>.
 /// </summary>
-public abstract class RequestCommand : BatchCommand
+public abstract class RequestCommand : ServiceCommand
 {
     private const int LongestDescription = 60;
 

@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Management.Automation;
-using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Cmdlets;
 using InferenceBatch.Completion;
@@ -42,22 +41,6 @@ public sealed class InvokeBatchCommand : RequestCommand
     private int _perhapsPaid;
     private int _notSent;
     private bool _ignoredWereTold;
-
-    /// <inheritdoc cref="ServiceCommand.Connection"/>
-    [Parameter]
-    [ValidateNotNull]
-    public ServiceConnection? Connection { get; set; }
-
-    /// <inheritdoc cref="ServiceCommand.BaseUri"/>
-    [Parameter]
-    [ValidateNotNull]
-    public Uri? BaseUri { get; set; }
-
-    /// <inheritdoc cref="ServiceCommand.ApiKey"/>
-    [Parameter]
-    [SecretTransformation]
-    [AllowNull]
-    public SecureString? ApiKey { get; set; }
 
     /// <summary>How often a request is sent in all.</summary>
     [Parameter]
