@@ -101,6 +101,14 @@ Describe 'Invoke-Batch' {
             (($Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/batches' }).Text | ConvertFrom-Json).metadata.run | Should -Be 'one'
         }
 
+        It 'writes -MaxTokens for a reasoning model at <Provider> as <Field>' -ForEach @{ Provider = 'OpenAI'; Field = 'max_completion_tokens' }, @{ Provider = 'Local'; Field = 'max_tokens' } {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            $connection = [InferenceBatch.Service.ServiceConnection]::new($Faults.BaseUri, [InferenceBatch.Service.ServiceProfile]::Find($Provider), 'k')
+            'hello' | Invoke-Batch -Model gpt-5 -MaxTokens 5 -Connection $connection -WarningVariable warnings | Out-Null
+            (Get-Upload)[0].Text | Should -BeLike "*`"$Field`":5}*"
+            $warnings | Should -BeNullOrEmpty
+        }
+
         It 'reads JSON answers into Value' {
             ('{"a":1}' | Invoke-Batch -Model echo).Value.a | Should -Be 1
         }

@@ -179,6 +179,77 @@ Describe 'New-BatchRequest' {
             $body.stop | Should -Be 'a', 'b'
         }
 
+        It 'writes -MaxTokens for <Model> at <Provider> as <Field>' -ForEach @(
+            @{ Provider = 'OpenAI'; Model = 'o4-mini'; Field = 'max_completion_tokens' }
+            @{ Provider = 'OpenAI'; Model = 'gpt-5-mini'; Field = 'max_completion_tokens' }
+            @{ Provider = 'OpenAI'; Model = 'ft:o4-mini-2025-04-16:org::id'; Field = 'max_completion_tokens' }
+            @{ Provider = 'OpenAI'; Model = 'gpt-4o-mini'; Field = 'max_tokens' }
+            @{ Provider = 'AzureOpenAI'; Model = 'our-gpt5-deployment'; Field = 'max_completion_tokens' }
+            @{ Provider = 'AzureOpenAI'; Model = 'gpt-35-turbo'; Field = 'max_tokens' }
+            @{ Provider = 'Groq'; Model = 'gpt-5'; Field = 'max_tokens' }
+            @{ Provider = 'Local'; Model = 'gpt-5'; Field = 'max_tokens' }
+        ) {
+            $connection = [InferenceBatch.Service.ServiceConnection]::new('https://example.org/v1', [InferenceBatch.Service.ServiceProfile]::Find($Provider), 'k')
+            $request = New-BatchRequest p -Model $Model -MaxTokens 5 -Connection $connection -WarningVariable warnings
+            $request.Body | Should -BeExactly ('{"model":"' + $Model + '","messages":[{"role":"user","content":"p"}],"' + $Field + '":5}')
+            $warnings | Should -BeNullOrEmpty
+        }
+
+        It 'knows the service by <Name>, without a key and without a call' -ForEach @(
+            @{ Name = '-BaseUri'; Given = @{ BaseUri = 'https://ours.openai.azure.com/openai/v1' } }
+            @{ Name = 'the session'; Session = 'OpenAI'; Given = @{} }
+            @{ Name = 'the session, which is at -BaseUri'; Session = 'OpenAI'; Given = @{ BaseUri = 'https://api.openai.com/v1/' } }
+            @{ Name = 'INFERENCE_BASE_URL'; Variable = 'https://api.openai.com/v1'; Given = @{} }
+        ) {
+            $old = $env:INFERENCE_BASE_URL
+            try {
+                $env:INFERENCE_BASE_URL = $Variable
+                if ($Session) { Connect-BatchService $Session -ApiKey k }
+                $requests = 'p', 'q' | New-BatchRequest -Model o3 -MaxTokens 5 -WarningVariable warnings @Given
+                ($requests | Get-Body).max_completion_tokens | Should -Be 5, 5
+                $warnings | Should -BeNullOrEmpty
+            }
+            finally {
+                $env:INFERENCE_BASE_URL = $old
+                Disconnect-BatchService
+            }
+        }
+
+        It 'prefers the model of -Body, and an endpoint without a version is a chat endpoint too' {
+            $azure = @{ BaseUri = 'https://ours.openai.azure.com/openai/v1'; MaxTokens = 5 }
+            (New-BatchRequest p -Model gpt-4o -Body @{ model = 'o3' } -Endpoint /chat/completions @azure | Get-Body).max_completion_tokens | Should -Be 5
+            (New-BatchRequest p -Model o3 -Body @{ model = 'gpt-4o' } @azure | Get-Body).max_tokens | Should -Be 5
+        }
+
+        It 'keeps the field of <Endpoint> for a reasoning model' -ForEach @(
+            @{ Endpoint = '/v1/responses'; Field = 'max_output_tokens' }
+            @{ Endpoint = '/v1/completions'; Field = 'max_tokens' }
+        ) {
+            $request = New-BatchRequest p -Model o3 -MaxTokens 5 -Endpoint $Endpoint -BaseUri https://api.openai.com/v1 -WarningVariable warnings
+            ($request | Get-Body).$Field | Should -Be 5
+            $warnings | Should -BeNullOrEmpty
+        }
+
+        It 'keeps max_tokens for a reasoning model without a connection, and warns once: <Name>' -ForEach @(
+            @{ Name = 'nothing chosen'; Given = @{} }
+            @{ Name = 'an address that is not valid'; Variable = 'nonsense'; Given = @{} }
+        ) {
+            $old = $env:INFERENCE_BASE_URL
+            try {
+                $env:INFERENCE_BASE_URL = $Variable
+                $requests = 'p', 'q' | New-BatchRequest -Model o3 -MaxTokens 5 -WarningVariable warnings -WarningAction SilentlyContinue @Given
+                ($requests | Get-Body).max_tokens | Should -Be 5, 5
+                $warnings | Should -HaveCount 1
+                "$warnings" | Should -BeLike "'o3' *max_tokens*Connect-BatchService*-Connection*-Body @{ max_completion_tokens = 5 }*"
+            }
+            finally { $env:INFERENCE_BASE_URL = $old }
+        }
+
+        It 'does not warn about a reasoning model without -MaxTokens' {
+            $null = New-BatchRequest p -Model o3 -Body @{ max_completion_tokens = 5 } -WarningVariable warnings
+            $warnings | Should -BeNullOrEmpty
+        }
+
         It 'puts -Message between the system prompt and the prompt' {
             $examples = @{ role = 'user'; content = 'e' }, [pscustomobject]@{ role = 'assistant'; content = 'f' }
             $messages = New-BatchRequest p -Model m -SystemPrompt s -Message $examples | Get-Body | ForEach-Object messages

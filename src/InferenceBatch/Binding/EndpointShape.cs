@@ -18,6 +18,8 @@ internal sealed record EndpointShape(string InputField, string? MaxTokensField, 
     /// <summary>Whether a request may go without a model.</summary>
     public bool ModelIsOptional { get; private init; }
 
+    public bool IsChat => ReferenceEquals(this, s_chat);
+
     public bool IsResponses => ReferenceEquals(this, s_responses);
 
     public static EndpointShape Of(string endpoint) => endpoint switch

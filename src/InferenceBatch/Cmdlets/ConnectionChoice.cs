@@ -40,6 +40,10 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
     /// <summary>A new default: what was given, else the environment's; what the session had so far does not count.</summary>
     public ServiceConnection ResolveDefault(string? provider, Hashtable? headers) => connection ?? Resolve(provider, null, headers);
 
+    /// <summary>Returns the profile of the service that was chosen, without resolving a connection: no key is needed. Returns null if none was chosen.</summary>
+    public ServiceProfile? FindProfile() =>
+        connection?.Profile ?? new ConnectionResolver(Environment.GetEnvironmentVariable).FindProfile(baseUri, SessionMemory.Default);
+
     private ServiceConnection Resolve(string? provider, ServiceConnection? session, Hashtable? headers)
     {
         try

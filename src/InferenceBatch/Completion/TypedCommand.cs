@@ -25,14 +25,8 @@ internal sealed class TypedCommand(CommandAst? command, IDictionary given)
                 return connection.Profile;
             }
 
-            string? address = Value("BaseUri")?.ToString();
-            if (SessionMemory.Default is { } session && (address is null || address.TrimEnd('/') == session.BaseUri.AbsoluteUri.TrimEnd('/')))
-            {
-                return session.Profile;
-            }
-
-            return Uri.TryCreate(address ?? Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable), UriKind.Absolute, out Uri? uri)
-                ? ServiceProfile.ForAddress(uri) : ServiceProfile.InferenceNet;
+            _ = Uri.TryCreate(Value("BaseUri")?.ToString(), UriKind.RelativeOrAbsolute, out Uri? address);
+            return new ConnectionResolver(Environment.GetEnvironmentVariable).FindProfile(address, SessionMemory.Default) ?? ServiceProfile.InferenceNet;
         }
     }
 
