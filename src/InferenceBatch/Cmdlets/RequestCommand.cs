@@ -10,8 +10,8 @@ using InferenceBatch.Session;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// The base of cmdlets that build one request for each input object. An empty prompt is valid, because only the user knows what an empty cell of a table
-/// means. Only $null, such as from a property that does not exist, is <c>PromptMissing</c>.
+/// The base of cmdlets that build one request for each input object. An empty prompt is valid, because only the user knows what an empty
+/// cell of a table means. Only $null, such as from a property that does not exist, is <c>PromptMissing</c>.
 /// </summary>
 public abstract class RequestCommand : ServiceCommand
 {

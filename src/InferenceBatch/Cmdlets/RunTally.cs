@@ -45,8 +45,8 @@ internal sealed class RunTally(PriceTable prices)
     };
 
     /// <summary>
-    /// Returns the warning that rows have no answer, which also says what the same command would do with the rows of a checkpoint; null if all rows
-    /// have an answer.
+    /// Returns the warning that rows have no answer, which also says what the same command would do with the rows of a checkpoint; null if
+    /// all rows have an answer.
     /// </summary>
     public string? WarningFor(BatchRunSummary summary, bool hasCheckpoint)
     {

@@ -26,8 +26,8 @@ public sealed class InvokeBatchCommand : RequestCommand
     private const string SummaryTag = "BatchRunSummary";
 
     /// <summary>
-    /// Parameters that have no effect on an input object that is already a request. Without -CustomId: a request has a property of that name, so
-    /// it is always bound.
+    /// Parameters that have no effect on an input object that is already a request. Without -CustomId: a request has a property of that
+    /// name, so it is always bound.
     /// </summary>
     private static readonly string[] s_requestParameters =
     [
@@ -241,8 +241,8 @@ public sealed class InvokeBatchCommand : RequestCommand
     }
 
     /// <summary>
-    /// Returns the address of the local service that the checkpoint's run was started with, if no connection was chosen. So the run resumes there, not
-    /// at the default provider, which bills. Null in all other cases.
+    /// Returns the address of the local service that the checkpoint's run was started with, if no connection was chosen. So the run resumes
+    /// there, not at the default provider, which bills. Null in all other cases.
     /// </summary>
     private Uri? LocalAddressOf(string? folder)
     {
@@ -252,8 +252,8 @@ public sealed class InvokeBatchCommand : RequestCommand
     }
 
     /// <summary>
-    /// Writes the summary to the information stream, for -InformationVariable and 6>, and to the console. If standard output is redirected, the
-    /// console gets nothing, because the text would become part of that output.
+    /// Writes the summary to the information stream, for -InformationVariable and 6>, and to the console. If standard output is redirected,
+    /// the console gets nothing, because the text would become part of that output.
     /// </summary>
     private void WriteSummary(BatchRunSummary summary)
     {

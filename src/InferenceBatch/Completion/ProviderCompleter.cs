@@ -6,5 +6,5 @@ namespace InferenceBatch.Completion;
 public sealed class ProviderCompleter : Completer
 {
     private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>
-        ServiceProfile.All.Select(profile => (profile.Name, profile.BaseUri?.AbsoluteUri ?? "each customer has an address of their own: -BaseUri"));
+        ServiceProfile.All.Select(profile => (profile.Name, profile.BaseUri?.AbsoluteUri ?? "no common address; use -BaseUri"));
 }
