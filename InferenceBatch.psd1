@@ -1,4 +1,4 @@
-# Lists have commas, single names no @( ): either saves Import-Module a call site to compile.
+# Lists have commas, and single names no @( ). Both save Import-Module the compilation of a call site.
 @{
     RootModule           = 'bin/InferenceBatch.dll'
     # Written by the build from Directory.Build.props.
@@ -7,7 +7,7 @@
     Author               = 'InferenceBatch contributors'
     CompanyName          = 'InferenceBatch contributors'
     Copyright            = '(c) InferenceBatch contributors. MIT licence.'
-    Description          = 'Runs thousands to millions of LLM requests from the pipeline through a Batch API (Inference.net, OpenAI and compatible services), and brings a local batch service, so that all of it also works on one machine with no account.'
+    Description          = 'Runs thousands to millions of LLM requests from the pipeline through a Batch API (Inference.net, OpenAI and compatible services), and contains a local batch service, so that everything also works on one machine without an account.'
     PowerShellVersion    = '7.4'
     CompatiblePSEditions = 'Core'
 

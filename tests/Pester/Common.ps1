@@ -1,10 +1,10 @@
-# What every test file begins with: the module as built, and a few words to say things with.
+# Loaded by every test file: imports the module as built, and defines helper functions.
 
 # The module built at the repository's root, or another that INFERENCE_BATCH_TEST_MODULE names, such as a package's.
 $script:ModulePath = $env:INFERENCE_BATCH_TEST_MODULE ? $env:INFERENCE_BATCH_TEST_MODULE : (Join-Path $PSScriptRoot .. .. InferenceBatch.psd1 | Resolve-Path).Path
 $script:ModuleFolder = Split-Path $ModulePath
 Import-Module -Name $ModulePath
-# Core is loaded when a command first wants it; a test may name its types before.
+# Core is loaded when a command first needs it, but a test may use its types before.
 $null = (Get-Command Get-Batch -Module InferenceBatch).Parameters
 
 # The command that runs this PowerShell: as a .NET tool it runs in dotnet's own process.
@@ -16,14 +16,14 @@ function Invoke-PowerShell {
     & $file @arguments
 }
 
-# The id of an error as the module documents it, without the class that PowerShell appends.
+# Returns the documented ID of an error, without the class name that PowerShell appends.
 function Get-ErrorId {
     param([System.Management.Automation.ErrorRecord] $ErrorRecord)
 
     $ErrorRecord.FullyQualifiedErrorId.Split(',')[0]
 }
 
-# Runs a terminating command and gives its error.
+# Runs a command and returns its terminating error.
 function Get-Failure {
     param([scriptblock] $Script)
 
@@ -37,7 +37,7 @@ function Get-Failure {
     throw "Nothing failed: $Script"
 }
 
-# What to put before a command whose SIGINT must not be ignored: a child inherits that, as under nohup or some CI runners.
+# Returns a prefix for a command that must not ignore SIGINT. A child process inherits an ignored SIGINT, such as from nohup or some CI runners.
 function Get-InterruptiblePrefix {
     $isIgnored = $IsLinux -and ([Convert]::ToUInt64(((Get-Content "/proc/$PID/status") -match '^SigIgn:' -replace '\D*:\s*')[0], 16) -band 2)
     if ($isIgnored) { '/usr/bin/env', '--default-signal=INT' }

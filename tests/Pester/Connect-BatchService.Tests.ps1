@@ -12,7 +12,7 @@ Describe 'Connect-BatchService' {
     }
 
     Context 'what it sets' {
-        It 'sets where calls go, and writes nothing' {
+        It 'sets the default connection, and writes nothing' {
             Connect-BatchService -BaseUri http://127.0.0.1:1/v1 | Should -BeNullOrEmpty
             (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:1/v1'
         }
@@ -25,7 +25,7 @@ Describe 'Connect-BatchService' {
             $connection.HasApiKey | Should -BeTrue
         }
 
-        It 'takes a connection made earlier' {
+        It 'accepts an existing connection' {
             $first = Connect-BatchService -BaseUri http://127.0.0.1:1/v1 -PassThru
             Disconnect-BatchService
             Connect-BatchService -Connection $first
@@ -36,15 +36,15 @@ Describe 'Connect-BatchService' {
             (Connect-BatchService $_ -ApiKey $Secret -PassThru).Provider | Should -BeExactly $_
         }
 
-        It 'takes AzureOpenAI with the address of the resource' {
+        It 'accepts AzureOpenAI with the address of the resource' {
             (Connect-BatchService AzureOpenAI -BaseUri https://res.openai.azure.com/openai/v1 -ApiKey $Secret -PassThru).Provider | Should -Be 'AzureOpenAI'
         }
 
-        It 'takes a known host as that provider' {
+        It 'recognizes a provider by its host' {
             (Connect-BatchService -BaseUri https://api.openai.com/v1 -ApiKey $Secret -PassThru).Provider | Should -Be 'OpenAI'
         }
 
-        It 'finds the local service that was started last, from any shell' {
+        It 'uses the local service that was started last, from any shell' {
             $null = Start-TestService
             $last = Start-TestService
             Disconnect-BatchService
@@ -54,7 +54,7 @@ Describe 'Connect-BatchService' {
             Get-BatchServer | Stop-BatchServer
         }
 
-        It 'takes a local service from the pipeline' {
+        It 'accepts a local service from the pipeline' {
             $server = Start-TestService
             Disconnect-BatchService
             $connection = Get-BatchServer | Connect-BatchService -PassThru
@@ -63,7 +63,7 @@ Describe 'Connect-BatchService' {
             $server | Stop-BatchServer
         }
 
-        It 'refuses <Case>, and does not show it' -ForEach @(
+        It 'rejects <Case>, and does not show it' -ForEach @(
             @{ Case = 'a password in the address'; Given = @{ BaseUri = 'http://user:sk-secret-4711@127.0.0.1:1/v1' } }
             @{ Case = 'a key in the query'; Given = @{ BaseUri = 'http://127.0.0.1:1/v1?key=sk-secret-4711' } }
             @{ Case = 'a key with a line break within'; Given = @{ BaseUri = 'http://127.0.0.1:1/v1'; ApiKey = "sk-secret-`n4711" } }
@@ -74,7 +74,7 @@ Describe 'Connect-BatchService' {
             $problem[0] | Format-List * -Force | Out-String -Width 1000 | Should -Not -Match 'http://.*4711'
         }
 
-        It 'takes an empty key for none, and says which variable to set' {
+        It 'treats an empty key as missing, and names the variable to set' {
             Get-ErrorId (Get-ErrorOf { Connect-BatchService InferenceNet -ApiKey $env:INFERENCE_API_KEY }) | Should -Be 'ApiKeyMissing'
             Get-ErrorId (Get-ErrorOf { Connect-BatchService InferenceNet -ApiKey '' }) | Should -Be 'ApiKeyMissing'
         }
@@ -93,7 +93,7 @@ Describe 'Connect-BatchService' {
             $Faults.On('GET /v1/batches/', @(New-Answer (New-WireBatch 'b1')))
         }
 
-        It 'sends nothing itself' {
+        It 'sends no request' {
             Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey $Secret
             $Faults.Calls | Should -BeNullOrEmpty
         }
@@ -101,28 +101,28 @@ Describe 'Connect-BatchService' {
         It 'sends the key given as <Kind>' -ForEach @(
             @{ Kind = 'text'; Key = 'sk-secret-4711-connect' }
             @{ Kind = 'SecureString'; Key = [Net.NetworkCredential]::new('', 'sk-secret-4711-connect').SecurePassword }
-            @{ Kind = 'text with a line break, as files end'; Key = "sk-secret-4711-connect`n" }
+            @{ Kind = 'text with a line break at the end, as in files'; Key = "sk-secret-4711-connect`n" }
         ) {
             Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey $Key
             Get-Batch b1 | Out-Null
             $Faults.Calls[0].Headers['Authorization'] | Should -Be "Bearer $Secret"
         }
 
-        It 'sends the headers given with every call' {
+        It 'sends -Header with every call' {
             Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey $Secret -Header @{ 'X-Team' = 'blue'; 'X-Number' = 7 }
             Get-Batch b1 | Out-Null
             $Faults.Calls[0].Headers['X-Team'] | Should -Be 'blue'
             $Faults.Calls[0].Headers['X-Number'] | Should -Be '7'
         }
 
-        It 'keeps the headers when a call brings its own key' {
+        It 'keeps the headers if a call has its own key' {
             Connect-BatchService -BaseUri $Faults.BaseUri -ApiKey other -Header @{ 'X-Team' = 'blue' }
             Get-Batch b1 -ApiKey $Secret | Out-Null
             $Faults.Calls[0].Headers['Authorization'] | Should -Be "Bearer $Secret"
             $Faults.Calls[0].Headers['X-Team'] | Should -Be 'blue'
         }
 
-        It 'sends the key in the header AzureOpenAI wants' {
+        It 'sends the key in the header that AzureOpenAI expects' {
             Connect-BatchService AzureOpenAI -BaseUri $Faults.BaseUri -ApiKey $Secret
             Get-Batch b1 | Out-Null
             $Faults.Calls[0].Headers['api-key'] | Should -Be $Secret
@@ -130,8 +130,8 @@ Describe 'Connect-BatchService' {
         }
     }
 
-    Context 'what it refuses' {
-        It 'a missing key for a host that is not this machine: ApiKeyMissing, naming the variable' {
+    Context 'what it rejects' {
+        It 'reports ApiKeyMissing with the variable, for a host that is not this machine' {
             $problem = Get-ErrorOf { Connect-BatchService Groq }
             Get-ErrorId $problem | Should -Be 'ApiKeyMissing'
             $problem.CategoryInfo.Category | Should -Be 'AuthenticationError'
@@ -139,30 +139,30 @@ Describe 'Connect-BatchService' {
             "$problem" | Should -Match 'GROQ_API_KEY'
         }
 
-        It 'ends the pipeline where there is no key' {
+        It 'ends the pipeline if the key is missing' {
             { Connect-BatchService OpenAI -ErrorAction SilentlyContinue } | Should -Throw -ErrorId 'ApiKeyMissing,*'
         }
 
-        It 'an unknown provider, listing those there are' {
+        It 'reports an unknown provider, and lists the known ones' {
             $problem = Get-ErrorOf { Connect-BatchService Nowhere -ApiKey $Secret }
             Get-ErrorId $problem | Should -Be 'InvalidValue'
             $problem.TargetObject | Should -Be 'Nowhere'
             "$problem" | Should -Match 'InferenceNet.*OpenAI.*Local'
         }
 
-        It 'an address where a provider is wanted, naming the parameter it belongs to' {
+        It 'reports an address given as the provider, and names -BaseUri' {
             $problem = Get-ErrorOf { Connect-BatchService https://host.example/v1 -ApiKey $Secret }
             Get-ErrorId $problem | Should -Be 'InvalidValue'
             "$problem" | Should -BeExactly "'https://host.example/v1' is an address, not a provider. Use -BaseUri https://host.example/v1"
         }
 
-        It 'an address that is none: <_>' -ForEach 'ftp://host/v1', 'not/an/address', 'file:///etc/passwd' {
+        It 'reports an address that is not valid: <_>' -ForEach 'ftp://host/v1', 'not/an/address', 'file:///etc/passwd' {
             $problem = Get-ErrorOf { Connect-BatchService -BaseUri $_ -ApiKey $Secret }
             Get-ErrorId $problem | Should -Be 'InvalidValue'
             $problem.TargetObject | Should -Be $_
         }
 
-        It 'a refused connection leaves the one before' {
+        It 'keeps the previous connection after an error' {
             Connect-BatchService -BaseUri http://127.0.0.1:1/v1
             Get-ErrorOf { Connect-BatchService Nowhere -ApiKey $Secret } | Should -Not -BeNullOrEmpty
             (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:1/v1'
@@ -177,7 +177,7 @@ Describe 'Connect-BatchService' {
             $shown | Should -Match 'X-Token'
         }
 
-        It 'completes providers, and takes none for a key' {
+        It 'completes providers, and does not treat one as a key' {
             $words = (TabExpansion2 'Connect-BatchService Inf' 24).CompletionMatches.CompletionText
             $words | Should -Contain 'InferenceNet'
         }

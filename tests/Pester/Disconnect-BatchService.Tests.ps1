@@ -3,7 +3,7 @@ BeforeAll { . $PSScriptRoot/Service.ps1 }
 AfterAll { Stop-TestServices }
 
 Describe 'Disconnect-BatchService' {
-    It 'forgets the default: calls go where the environment says again' {
+    It 'removes the default, so that the environment applies again' {
         Connect-BatchService -BaseUri http://127.0.0.1:1/v1
         Disconnect-BatchService | Should -BeNullOrEmpty
         $env:INFERENCE_BASE_URL = 'http://127.0.0.1:2/v1'
@@ -11,7 +11,7 @@ Describe 'Disconnect-BatchService' {
         Remove-Item Env:INFERENCE_BASE_URL
     }
 
-    It 'is content where there is nothing to forget' {
+    It 'does nothing without a default connection' {
         Disconnect-BatchService
         { Disconnect-BatchService -ErrorAction Stop } | Should -Not -Throw
     }
@@ -20,7 +20,7 @@ Describe 'Disconnect-BatchService' {
         $server = Start-TestService
         Disconnect-BatchService
         (Get-BatchServer).ProcessId | Should -Be $server.ProcessId
-        # Here, for what a block leaves in TestDrive, this server's record too, goes with the block.
+        # Started here, because Pester deletes what a block leaves in TestDrive, including the record of the server, with the block.
         $server | Stop-BatchServer
     }
 }

@@ -1,9 +1,9 @@
-# The ids of the module's errors stand in three places, which must agree: the categories of ErrorRecords, without which no
-# record can be made; Core's Messages.resx, which holds all texts; and docs/errors.md, which a person reads.
+# The IDs of errors are in three places, which must agree: the categories in ErrorRecords, without which no
+# record can be created; Messages.resx in Core, which contains all texts; and docs/errors.md for users.
 
 BeforeAll {
     . $PSScriptRoot/Common.ps1
-    $null = New-BatchRequest x -Model m # Loads what the types below stand in.
+    $null = New-BatchRequest x -Model m # Loads the assemblies with the types below.
     $script:root = Join-Path $PSScriptRoot ../..
     $script:assembly = (Get-Command Get-Batch -Module InferenceBatch).ImplementingType.Assembly
     $script:hidden = [Reflection.BindingFlags]'NonPublic, Static'
@@ -12,7 +12,7 @@ BeforeAll {
     foreach ($entry in [Resources.ResourceReader]::new([InferenceBatch.Model.Messages].Assembly.GetManifestResourceStream('InferenceBatch.Messages.resources'))) { $texts[$entry.Key] = $entry.Value }
     $script:namesOfErrors = @($texts.Keys) -notmatch '^(Action|Answer|Argument|Input|Progress|Target|Unwritable|Verbose|Warning)\b'
 
-    # What a bracket holds, split at its own commas.
+    # Splits the content of a bracket at its own commas.
     function Split-Argument([string] $Text) {
         $depth = 0; $isText = $false; $start = 0
         for ($i = 0; $i -lt $Text.Length; $i++) {
@@ -25,7 +25,7 @@ BeforeAll {
         }
     }
 
-    # Every place in the source that names a text or an id, with the values it gives.
+    # Finds every use of a text or an ID in the source, with its values.
     $script:source = Get-ChildItem (Join-Path $root src/InferenceBatch), (Join-Path $root src/InferenceBatch.Core) -Recurse -Filter *.cs | Where-Object FullName -NotMatch '[\\/]obj[\\/]'
     $script:uses = foreach ($file in $source) {
         $text = Get-Content -LiteralPath $file -Raw
@@ -39,7 +39,7 @@ BeforeAll {
         }
     }
 
-    # Every place that throws, or says something to a person, with what it says.
+    # Finds every place that throws, or writes to the user, with its text.
     $script:sayings = foreach ($file in $source) {
         $text = Get-Content -LiteralPath $file -Raw
         foreach ($call in [regex]::Matches($text, '(?<How>new \w*Exception|\bnew(?=\(\s*(ServiceErrorKind|RefusalReason)\.)|(?<=\) *\r?\n? *: )IOException|(?<![A-Za-z])(Write(Verbose|Warning|WarningLine)|ShouldProcess|ShouldContinue|Progress|ProgressReporter|_progress = new|_?progress!?\.Report|warn\?\.Invoke))\(')) {
@@ -54,47 +54,47 @@ BeforeAll {
     }
 }
 
-Describe 'Error ids' {
-    It 'are listed in docs/errors.md, each once, in order, and no others' {
+Describe 'Error IDs' {
+    It 'are exactly those in docs/errors.md, each once, in order' {
         $listed = @((Get-Content -LiteralPath (Join-Path $root docs/errors.md) -Raw) -replace '(?s)\n## IDs of PowerShell.*' -split '\n' | Select-String '^\| `(\w+)` \| \S.* \| \S.* \|$' | ForEach-Object { $_.Matches[0].Groups[1].Value })
         $listed | Should -Be ($ids | Sort-Object)
     }
 
-    It 'stand in the source, each' {
+    It 'are all used in the source' {
         $named = @($uses | Where-Object How -NE 'Messages.Text' | ForEach-Object { $_.Name.Split('.')[0] }) + [Enum]::GetNames([InferenceBatch.Service.ServiceErrorKind]) + [Enum]::GetNames([InferenceBatch.Lines.RefusalReason])
         $named | Sort-Object -Unique | Should -Be ($ids | Sort-Object)
     }
 
-    It 'are made in one place' {
+    It 'are created in one place' {
         @($source | Where-Object Name -NE ErrorRecords.cs | Select-String 'new ErrorRecord\(').Line | Should -BeNullOrEmpty
     }
 }
 
 Describe 'Messages.resx' {
-    It 'has a text for every name in the source, and a use for every text' {
+    It 'has a text for every name in the source, and no unused text' {
         $uses.Count | Should -BeGreaterThan 200
         @($uses | Where-Object How -NE 'PassOn' | ForEach-Object Name | Sort-Object -Unique) | Should -Be ($texts.Keys | Sort-Object)
     }
 
-    It 'names each text of an error by its id' {
+    It 'names each text of an error by its ID' {
         $namesOfErrors.Count | Should -BeGreaterThan 100
         $namesOfErrors | ForEach-Object { $_.Split('.')[0] | Should -BeIn $ids }
     }
 
     It 'has a text for every error' {
-        # Unexpected is what nobody foresaw: its text is that of the exception.
+        # Unexpected has the text of its exception.
         $ids | Where-Object { $_ -notin @($namesOfErrors | ForEach-Object { $_.Split('.')[0] }) } | Should -Be Unexpected
     }
 
-    It 'holds all that is said: no such text stands in the source' {
-        # These are for developers, or are how a JSON reader says where a service's answer goes wrong, which a text of its own passes on.
+    It 'has all messages: the source contains none' {
+        # These are for developers, or give the position of an error in a service's JSON, which another message includes.
         $said = $sayings | Where-Object How -NotIn NotSupportedException, ArgumentOutOfRangeException, JsonException
         $said.Count | Should -BeGreaterThan 100
         $said | Where-Object { $_.Literals | Where-Object { $_ -match '\p{L}' -and -not $texts.ContainsKey($_) } } | ForEach-Object Where | Should -BeNullOrEmpty
     }
 
-    It 'is asked for the text of the id that an exception comes out with' {
-        # As ErrorRecords.From has it; an IOException may be told within another error too.
+    It 'has the text under the ID that the exception is reported with' {
+        # As in ErrorRecords.From. An IOException can also be part of another error.
         $idsOf = @{
             ArgumentException = 'InvalidValue'; FormatException = 'InvalidPriceTable'; RunMismatchException = 'CheckpointMismatch'
             TextEncodingException = 'InvalidBatchFile'; WebhookListenException = 'WebhookListenFailed'; ServerStartException = 'ServerStartFailed'
@@ -114,7 +114,7 @@ Describe 'Messages.resx' {
         $advice | ForEach-Object { $_.Groups[2].Value | Should -Be $_.Groups[1].Value }
     }
 
-    It 'is given as many values as a text speaks of' {
+    It 'gets as many values as a text has placeholders' {
         foreach ($use in $uses | Where-Object How -NE 'PassOn') {
             $wanted = @([regex]::Matches($texts[$use.Name] -replace '\{\{|\}\}', '\{\d') | ForEach-Object Value | Sort-Object -Unique).Count
             $use.Values | Should -Be $wanted -Because $use.Where

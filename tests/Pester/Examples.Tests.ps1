@@ -1,4 +1,4 @@
-# The scripts of examples/, each as a scheduler starts it: another PowerShell, no terminal, no profile, exit codes read.
+# Runs each script of examples/ as a scheduler does: in a new PowerShell, without terminal and profile, and checks the exit codes.
 
 BeforeAll {
     . $PSScriptRoot/Service.ps1
@@ -17,7 +17,7 @@ BeforeAll {
         Receive-Shell (Start-Example $Name $With $Environment)
     }
     function New-WorkPath { Join-Path $TestDrive "work [1] $([guid]::NewGuid().ToString('N').Substring(0, 6))" }
-    # A CSV with a row for each name, whose Body is "text of <name>".
+    # Writes a CSV with a row for each name, whose Body is "text of <name>".
     function New-RowFile([string[]] $Id) {
         $path = Join-Path $TestDrive "rows-$([guid]::NewGuid().ToString('N').Substring(0, 6)).csv"
         $Id | ForEach-Object { [pscustomobject]@{ Id = $_; Subject = "subject of $_"; Body = "text of $_" } } | Export-Csv -LiteralPath $path
@@ -64,14 +64,14 @@ Describe 'Every example' {
         }
     }
 
-    It 'stands in the list, and stops at the first error: <Name>' -ForEach $scripts {
+    It 'is in the list, and stops at the first error: <Name>' -ForEach $scripts {
         Get-Content -LiteralPath (Join-Path (Split-Path $Path) README.md) -Raw | Should -Match "\[$Name\.ps1\]"
         Get-Content -LiteralPath $Path -Raw | Should -Match "(?m)^\`$ErrorActionPreference = 'Stop'"
     }
 }
 
 Describe 'Nightly' {
-    Context 'a good night' {
+    Context 'a run without failures' {
         BeforeAll {
             $script:Work = New-WorkPath
             $script:With = @{ WorkPath = $Work; Date = $Night; BaseUri = $Server.Uri; NotifyUri = $Hook }
@@ -80,7 +80,7 @@ Describe 'Nightly' {
             $script:Run = Invoke-Example Nightly $With
         }
 
-        It 'answers every row, in order, beside what the row had: exit code 0' {
+        It 'writes an answer for every row, in order, with the columns of the row: exit code 0' {
             $Run.ExitCode | Should -Be 0 -Because "$($Run.Output) $($Run.Error)"
             $rows = @(Import-Csv -LiteralPath $Root/examples/tickets.csv)
             $answers = @(Import-Csv -LiteralPath (Join-Path $Work $Night answers.csv))
@@ -90,7 +90,7 @@ Describe 'Nightly' {
             $answers.AnswerStatus | Sort-Object -Unique | Should -Be 'Succeeded'
         }
 
-        It 'writes a log with times and the run''s summary' {
+        It 'writes a log with times and the summary of the run' {
             $log = Get-Content -LiteralPath (Join-Path $Work $Night nightly.log)
             $log | ForEach-Object { $_ | Should -Match '^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ ' }
             $log -join "`n" | Should -Match '66 rows: 66 succeeded, 0 failed'
@@ -98,9 +98,9 @@ Describe 'Nightly' {
             ($Run.Output -split '\r?\n' | Where-Object { $_ }) | Should -Be $log
         }
 
-        It 'tells nobody' { $Notices.Calls | Should -BeNullOrEmpty }
+        It 'sends no notification' { $Notices.Calls | Should -BeNullOrEmpty }
 
-        It 'gives the same answers when it is started again, and sends nothing' {
+        It 'writes the same answers when it is started again, and sends nothing' {
             $answers = Get-Content -LiteralPath (Join-Path $Work $Night answers.csv) -Raw
             (Invoke-Example Nightly $With).ExitCode | Should -Be 0
             Get-Content -LiteralPath (Join-Path $Work $Night answers.csv) -Raw | Should -BeExactly $answers
@@ -108,7 +108,7 @@ Describe 'Nightly' {
         }
     }
 
-    It 'goes on where it was killed: every row once, one batch' {
+    It 'resumes after it was killed: every row once, one batch' {
         $slow = Start-TestService 'echo?latency=50ms' @{ CONCURRENCY = '2' }
         $work = New-WorkPath
         $with = @{ WorkPath = $work; Date = $Night; BaseUri = $slow.Uri }
@@ -130,7 +130,7 @@ Describe 'Nightly' {
         }
     }
 
-    It 'ends with 1 when a row failed, says which, and tells a person' {
+    It 'ends with 1 if a row failed, names it, and sends a notification' {
         Set-Batch completed (New-WireLine 'a' 'one'), (New-Failure 'b')
         $work = New-WorkPath
         $run = Invoke-Example Nightly @{ Path = New-RowFile a, b; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
@@ -142,14 +142,14 @@ Describe 'Nightly' {
         Get-Notice | Should -Match "^Nightly batch $Night on .+: some rows failed\. 1 of 2 rows succeeded"
     }
 
-    It 'ends with 1 when a row could not be sent, and answers the others' {
+    It 'ends with 1 if a row could not be sent, and answers the others' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $run = Invoke-Example Nightly @{ Path = New-RowFile a, a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
         $run.Output | Should -Match "Problem: .*'a'"
     }
 
-    It 'ends with 2 when it cannot go on, says why without the key, and goes on at the next start' {
+    It 'ends with 2 if it cannot continue, gives the reason without the key, and resumes at the next start' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $Faults.On('POST /v1/files', @(New-Refusal 401))
         $with = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; NotifyUri = $Hook }
@@ -165,7 +165,7 @@ Describe 'Nightly' {
         (Get-Create).Count | Should -Be 1
     }
 
-    It 'ends with 2 when the wait is over, and waits on at the next start' {
+    It 'ends with 2 when the wait times out, and resumes it at the next start' {
         Set-Batch in_progress @() 1
         $with = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm'; TimeoutHours = 0.0002 }
         $run = Invoke-Example Nightly $with
@@ -177,7 +177,7 @@ Describe 'Nightly' {
         $creates + (Get-Create).Count | Should -Be 1
     }
 
-    It 'ends with 2 while another start is at work' {
+    It 'ends with 2 while another process runs it' {
         $work = New-WorkPath
         $held = [InferenceBatch.Runs.RunStore]::Open((Join-Path $work $Night checkpoint))
         try {
@@ -188,14 +188,14 @@ Describe 'Nightly' {
         finally { $held.Dispose() }
     }
 
-    It 'ends with 2 without its rows, also when nobody can be told' {
+    It 'ends with 2 without its rows, also if the notification fails' {
         $run = Invoke-Example Nightly @{ Path = Join-Path $TestDrive none.csv; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Server.Uri; NotifyUri = "http://127.0.0.1:$(Get-FreePort)/" }
         $run.ExitCode | Should -Be 2
         $run.Output | Should -Match 'none\.csv'
         $run.Output | Should -Match 'The notice could not be sent'
     }
 
-    It 'runs from a clone as it stands: a local service of its own, stopped again' {
+    It 'runs from a clone: starts and stops its own local service' {
         $state = @{ XDG_STATE_HOME = Join-Path $TestDrive alone; INFERENCE_BASE_URL = $null }
         $run = Invoke-Example Nightly @{ WorkPath = New-WorkPath } $state
         $run.ExitCode | Should -Be 0 -Because "$($run.Output) $($run.Error)"
@@ -204,7 +204,7 @@ Describe 'Nightly' {
 }
 
 Describe 'Submit-Evening and Receive-Morning' {
-    It 'send in the evening, and collect in the morning, rows beside answers; twice is paid once' {
+    It 'send in the evening, collect in the morning with the columns of the rows, and pay once if run twice' {
         $work = New-WorkPath
         $evening = @{ WorkPath = $work; Date = $Night; BaseUri = $Server.Uri; MaxRequest = 40 }
         $before = Get-BatchCount
@@ -228,7 +228,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         $answers.Customer -join '|' | Should -BeExactly ($rows.Customer -join '|')
     }
 
-    It 'make no second batch where the first was made and not written down' {
+    It 'create no second batch if the first was created but not recorded' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $work = New-WorkPath
         $evening = @{ Path = New-RowFile a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
@@ -246,7 +246,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         @($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Count | Should -Be 1
     }
 
-    It 'go on in the evening after a refusal: exit code 2, then 0' {
+    It 'resume in the evening after a refusal: exit code 2, then 0' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $Faults.On('POST /v1/batches', @((New-Refusal 400), (New-Answer (New-WireBatch 'b1' 'validating'))))
         $evening = @{ Path = New-RowFile a; WorkPath = New-WorkPath; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
@@ -257,7 +257,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         @($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Count | Should -Be 1
     }
 
-    It 'send nothing in the evening where a row is bad, where another start is at work, or to another address' {
+    It 'send nothing in the evening with an invalid row, while another process runs, or to another address' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $work = New-WorkPath
         $evening = @{ Path = New-RowFile a, a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }
@@ -276,14 +276,14 @@ Describe 'Submit-Evening and Receive-Morning' {
         $run.Output | Should -Match 'was started at'
     }
 
-    It 'say in the morning when to come again, with what is answered so far: exit code 3' {
+    It 'write the answers so far in the morning and say when to run again: exit code 3' {
         Set-Batch in_progress (New-WireLine 'a' 'one') 2
         $work = New-WorkPath
         (Invoke-Example Submit-Evening @{ Path = New-RowFile a, b; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
         $run = Invoke-Example Receive-Morning @{ WorkPath = $work; Date = $Night }
         $run.ExitCode | Should -Be 3 -Because "$($run.Output) $($run.Error)"
         $run.Output | Should -Match '1 of 1 batches have not ended; 1 of 2 rows are answered .* Run this script again at (\d{4}-\d\d-\d\d \d\d:\d\d)\.'
-        # One of two in ten minutes: the other is due in ten more.
+        # One of two rows is answered after ten minutes, so the other is expected in ten more.
         $null = $run.Output -match 'Run this script again at (?<Time>[\d :-]+)\.'
         ([datetime]$Matches.Time - [datetime]::Now).TotalMinutes | Should -BeGreaterThan 5
         ([datetime]$Matches.Time - [datetime]::Now).TotalMinutes | Should -BeLessThan 20
@@ -298,7 +298,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         $answers.AnswerStatus | Should -Be 'Failed', 'Succeeded'
     }
 
-    It 'write no answers in the morning that could not be fetched whole: exit code 2' {
+    It 'write no answers in the morning if they cannot be read completely: exit code 2' {
         Set-Batch completed (New-WireLine 'a' 'one')
         $work = New-WorkPath
         (Invoke-Example Submit-Evening @{ Path = New-RowFile a; WorkPath = $work; Date = $Night; BaseUri = $Faults.BaseUri; Model = 'm' }).ExitCode | Should -Be 0
@@ -307,7 +307,7 @@ Describe 'Submit-Evening and Receive-Morning' {
         Test-Path -LiteralPath (Join-Path $work $Night answers.csv) | Should -BeFalse
     }
 
-    It 'find nothing in the morning where nothing was sent: exit code 2' {
+    It 'report in the morning that nothing was sent: exit code 2' {
         $run = Invoke-Example Receive-Morning @{ WorkPath = New-WorkPath; Date = $Night }
         $run.ExitCode | Should -Be 2
         $run.Output | Should -Match "Nothing was sent in the evening of $Night"
@@ -315,7 +315,7 @@ Describe 'Submit-Evening and Receive-Morning' {
 }
 
 Describe 'Classify' {
-    It 'gives each row its category; one that is none does not count: exit code <Code>' -ForEach @(
+    It 'gives each row its category, and ignores an unknown category: exit code <Code>' -ForEach @(
         @{ Case = 'good'; Code = 0; Second = '{"category":"return","urgent":false}' }
         @{ Case = 'trouble'; Code = 1; Second = '{"category":"gibberish","urgent":false}' }
     ) {
@@ -333,7 +333,7 @@ Describe 'Classify' {
         $upload | Should -Match 'subject of a\\n\\ntext of a'
     }
 
-    It 'says of an answer that is no JSON what is wrong with it' {
+    It 'explains why an answer is not JSON' {
         $out = Join-Path $TestDrive echoed.csv
         $run = Invoke-Example Classify @{ Path = New-RowFile a, b; Destination = $out; BaseUri = $Server.Uri }
         $run.ExitCode | Should -Be 1 -Because "$($run.Output) $($run.Error)"
@@ -344,7 +344,7 @@ Describe 'Classify' {
 }
 
 Describe 'Embed' {
-    It 'writes a vector for each row, with the service''s own numbers' {
+    It 'writes a vector for each row, with the numbers of the service' {
         $out = Join-Path $TestDrive vectors.jsonl
         $run = Invoke-Example Embed @{ Destination = $out; BaseUri = $Server.Uri }
         $run.ExitCode | Should -Be 0 -Because "$($run.Output) $($run.Error)"
@@ -358,7 +358,7 @@ Describe 'Embed' {
         $vectors[$tickets[0].Id] | Should -Be ($one.Json | ConvertFrom-Json).response.body.data[0].embedding
     }
 
-    It 'names the rows that failed, and leaves them out: exit code 1' {
+    It 'names the rows that failed, and omits them: exit code 1' {
         $line = New-WireLine 'a' -With @{ response = @{ status_code = 200; body = @{ data = @(@{ embedding = @(0.5, 0.25) }) } } }
         Set-Batch completed $line, (New-Failure 'b"'), (New-WireLine 'c')
         $out = Join-Path $TestDrive some.jsonl
@@ -379,7 +379,7 @@ Describe 'LocalModel' {
     }
     AfterEach { (Invoke-ChildShell '@(Get-BatchServer).Count' $State).Output.Trim() | Should -Be 0 -Because 'what it started is stopped' }
 
-    It 'runs the rows through the model server, and leaves nothing: exit code 0' {
+    It 'runs the rows through the model server, and leaves nothing behind: exit code 0' {
         $Faults.On('POST /v1/chat/completions', @(New-Answer ((New-WireLine 'x' 'from afar' | ConvertFrom-Json).response.body)))
         $out = Join-Path $TestDrive local.csv
         $work = New-WorkPath
@@ -393,7 +393,7 @@ Describe 'LocalModel' {
         Test-Path -LiteralPath $work | Should -BeFalse
     }
 
-    It 'keeps what is answered where some rows are not: exit code 1' {
+    It 'keeps the answers if some rows have none: exit code 1' {
         $Faults.On('POST /v1/chat/completions', @(New-Refusal 400))
         $work = New-WorkPath
         $out = Join-Path $TestDrive refused.csv
@@ -403,7 +403,7 @@ Describe 'LocalModel' {
         Test-Path -LiteralPath (Join-Path $work checkpoint) | Should -BeTrue
     }
 
-    It 'says so where no model server is there: exit code 1' {
+    It 'reports that no model server runs: exit code 1' {
         $run = Invoke-Example LocalModel @{ Upstream = "http://127.0.0.1:$(Get-FreePort)/v1"; WorkPath = New-WorkPath; Destination = Join-Path $TestDrive none.csv } $State
         $run.ExitCode | Should -Be 1
         $run.Error | Should -Match 'refused'
@@ -412,7 +412,7 @@ Describe 'LocalModel' {
 
 Describe 'In Constrained Language Mode' {
     BeforeDiscovery {
-        # With makes what the script is called with; Says is what it prints. The echo model gives Classify its row's name as the answer.
+        # With returns the parameters of the script; Says is its output. The echo model answers Classify with the name of the row.
         $cases = @(
             @{ Name = 'Classify'; Code = 0; Says = '1 rows have a category, 0 have none'; With = { @{ Path = New-RowFile '{"category":"delivery","urgent":true}'; TextColumn = 'Id'; Destination = Join-Path $Work new classified.csv } } }
             @{ Name = 'Demo'; Code = 0; Says = '66 tickets sent, 66 answers, \d+ tokens, 0 differences'; With = { @{ } } }
@@ -427,13 +427,13 @@ Describe 'In Constrained Language Mode' {
         $scripts = (Get-ChildItem $PSScriptRoot/../../examples/*.ps1).BaseName
     }
 
-    It 'each example is tried' -ForEach @{ Scripts = $scripts; Tried = $cases.Name } {
+    It 'tests each example' -ForEach @{ Scripts = $scripts; Tried = $cases.Name } {
         $Tried | Sort-Object -Unique | Should -Be ($Scripts | Sort-Object)
     }
 
-    It '<Name> does its work or says in one line why not: exit code <Code>' -ForEach $cases {
+    It '<Name> works, or explains in one line why it cannot: exit code <Code>' -ForEach $cases {
         $script:Work = New-WorkPath
-        # Two names that differ by case alone.
+        # Two names that differ only in case.
         function Send-Evening([uri] $BaseUri) {
             $run = Invoke-Example Submit-Evening @{ Path = New-RowFile 'a', 'A'; WorkPath = $Work; Date = $Night; BaseUri = $BaseUri; Model = 'echo' }
             $run.ExitCode | Should -Be 0 -Because "$($run.Output) $($run.Error)"

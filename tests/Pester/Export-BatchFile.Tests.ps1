@@ -1,7 +1,7 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
 
-    # Every name in the folder, hidden ones included: a temporary file must not outlive its command.
+    # Returns all names in the folder, including hidden ones: a command must not leave temporary files behind.
     function Get-Name {
         (Get-ChildItem -LiteralPath $folder -Force).Name
     }
@@ -16,7 +16,7 @@ Describe 'Export-BatchFile' {
     }
 
     Context 'the file' {
-        It 'holds one line a request, as the Batch API documents it' {
+        It 'has one line for each request, as the Batch API documents it' {
             $file = $requests | Export-BatchFile $path
             $file | Should -BeOfType System.IO.FileInfo
             $file.FullName | Should -BeExactly $path
@@ -41,13 +41,13 @@ Describe 'Export-BatchFile' {
             ($requests | Export-BatchFile batchdrive:/there.jsonl).FullName | Should -BeExactly (Join-Path $folder there.jsonl)
         }
 
-        It 'is given as Get-Item gives it, size and folder included' {
+        It 'is returned as from Get-Item, with size and folder' {
             $file = $requests | Export-BatchFile $path
             $file.PSPath | Should -BeExactly (Get-Item $path).PSPath
             $file | Out-String | Should -Match ([string]$file.Length)
         }
 
-        It 'takes a name with wildcard characters as it is' {
+        It 'treats a name with wildcard characters literally' {
             ($requests | Export-BatchFile (Join-Path $folder 'a[1].jsonl')).Name | Should -BeExactly 'a[1].jsonl'
         }
     }
@@ -69,11 +69,11 @@ Describe 'Export-BatchFile' {
             $files | ForEach-Object { $_.Length } | Should -Be (4 * $line), $line
         }
 
-        It 'keeps the name where the last request just fits' {
+        It 'keeps the name if the last request just fits' {
             ($requests | Export-BatchFile $path -MaxRequest 5).Name | Should -Be 'requests.jsonl'
         }
 
-        It 'gives RequestTooLarge for a request over -MaxSize, naming it, and writes the others' {
+        It 'reports RequestTooLarge for a request over -MaxSize, names it, and writes the others' {
             $large = New-BatchRequest ('x' * 1000) -Model m -CustomId 'large'
             $file = @($requests[0], $large, $requests[1]) | Export-BatchFile $path -MaxSize 500 -ErrorVariable failures -ErrorAction SilentlyContinue
             (Import-BatchFile $file).CustomId | Should -Be 'request-1', 'request-2'
@@ -84,8 +84,8 @@ Describe 'Export-BatchFile' {
         }
     }
 
-    Context 'what it refuses' {
-        It 'gives FileExists, and leaves the file as it was, without -Force' {
+    Context 'what it rejects' {
+        It 'reports FileExists, and leaves the file unchanged, without -Force' {
             Set-Content $path 'mine'
             $failure = Get-Failure { $requests | Export-BatchFile $path }
             Get-ErrorId $failure | Should -BeExactly 'FileExists'
@@ -95,29 +95,29 @@ Describe 'Export-BatchFile' {
             Get-Content $path | Should -HaveCount 5
         }
 
-        It 'replaces no part that exists, and leaves none of the others, without -Force' {
+        It 'replaces no existing part, and leaves no other part behind, without -Force' {
             Set-Content (Join-Path $folder requests-002.jsonl) 'mine'
             $null = Get-Failure { $requests | Export-BatchFile $path -MaxRequest 2 }
             Get-Name | Should -Be 'requests-002.jsonl'
             Get-Content (Join-Path $folder requests-002.jsonl) | Should -BeExactly 'mine'
         }
 
-        It 'gives <Id> for <Name>' -ForEach @(
+        It 'reports <Id> for <Name>' -ForEach @(
             @{ Name = 'a folder'; Given = '.'; Id = 'NotAFile' }
-            @{ Name = 'a folder that is not there'; Given = 'nowhere/a.jsonl'; Id = 'FileNotFound' }
+            @{ Name = 'a folder that does not exist'; Given = 'nowhere/a.jsonl'; Id = 'FileNotFound' }
         ) {
             $failure = Get-Failure { $requests | Export-BatchFile (Join-Path $folder $Given) }
             Get-ErrorId $failure | Should -BeExactly $Id
         }
 
-        It 'gives <Id> for <Given>' -ForEach @(
+        It 'reports <Id> for <Given>' -ForEach @(
             @{ Given = 'env:a.jsonl'; Id = 'NotAFileSystemPath' }
             @{ Given = 'nodrive:/a.jsonl'; Id = 'FileNotFound' }
         ) {
             Get-ErrorId (Get-Failure { $requests | Export-BatchFile $Given }) | Should -BeExactly $Id
         }
 
-        It 'gives DuplicateCustomId for an id that was written already, naming both places' {
+        It 'reports DuplicateCustomId for an ID that was already written, and names both places' {
             $null = @($requests[0], $requests[1], $requests[0]) | Export-BatchFile $path -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-Content $path | Should -HaveCount 2
             Get-ErrorId $failures[0] | Should -BeExactly 'DuplicateCustomId'
@@ -131,19 +131,19 @@ Describe 'Export-BatchFile' {
             Get-Name | Should -BeNullOrEmpty
         }
 
-        It 'writes nothing, with a warning, when no request came' {
+        It 'writes nothing, and warns, if there is no request' {
             @() | Export-BatchFile $path -WarningVariable warnings -WarningAction SilentlyContinue | Should -BeNullOrEmpty
             $warnings | Should -HaveCount 1
             Get-Name | Should -BeNullOrEmpty
         }
 
-        It 'leaves nothing behind when what stands upstream throws' {
+        It 'leaves nothing behind if an upstream command throws' {
             $failure = Get-Failure { & { $requests; throw 'enough' } | Export-BatchFile $path }
             $failure.Exception.Message | Should -BeExactly 'enough'
             Get-Name | Should -BeNullOrEmpty
         }
 
-        It 'writes through a link, and leaves it a link' -Skip:$IsWindows {
+        It 'writes to the target of a link, and keeps the link' -Skip:$IsWindows {
             $target = Join-Path $TestDrive target.jsonl
             $link = Join-Path $TestDrive link.jsonl
             Set-Content $target old
@@ -153,7 +153,7 @@ Describe 'Export-BatchFile' {
             Get-Content $target | Should -Match 'custom_id'
         }
 
-        It 'puts no file in the place of a device' -Skip:$IsWindows {
+        It 'does not replace a device with a file' -Skip:$IsWindows {
             Get-ErrorId (Get-Failure { 'p' | New-BatchRequest -Model m | Export-BatchFile /dev/null -Force }) | Should -Be 'NotAFile'
             (Get-Item /dev/null).UnixMode | Should -Match '^c'
         }

@@ -1,4 +1,4 @@
-# A full disk under every command that writes. The disk is a small tmpfs, which only root can mount, and on Linux.
+# Tests every command that writes with a full disk. The disk is a small tmpfs, which only root on Linux can mount.
 
 BeforeDiscovery { $script:CanMount = $IsLinux -and (id -u) -eq '0' }
 
@@ -51,14 +51,14 @@ Describe 'A full disk is FileUnwritable' -Skip:(-not $CanMount) {
         Get-ChildItem $Disk -Force | Should -BeNullOrEmpty
     }
 
-    It 'in Send-BatchFile with few requests on a disk that was full before' {
+    It 'in Send-BatchFile with few requests on a disk that is already full' {
         [IO.File]::WriteAllBytes((Join-Path $Disk hog), [byte[]]::new(128kb))
         $env:TMPDIR = $Disk
         Assert-DiskFull (Get-ErrorOf { 'a' | New-BatchRequest -Model echo | Send-BatchFile -BaseUri $Faults.BaseUri })
         $Faults.Calls | Should -BeNullOrEmpty
     }
 
-    It 'in Send-BatchFile with a UTF-16 file, and other files are sent' {
+    It 'in Send-BatchFile with a UTF-16 file, which sends the other files' {
         $Faults.On('POST /v1/files', @(New-Answer @{ id = 'f1' }))
         $wide = Join-Path $TestDrive wide.jsonl
         Get-LongRequest | Export-BatchFile (Join-Path $TestDrive narrow.jsonl) -Force | Get-Content -Raw | Set-Content $wide -Encoding unicode -NoNewline
@@ -71,7 +71,7 @@ Describe 'A full disk is FileUnwritable' -Skip:(-not $CanMount) {
         Get-ChildItem $Disk -Force | Should -BeNullOrEmpty
     }
 
-    It 'in Send-BatchFile where the folder for temporary files cannot be made' {
+    It 'in Send-BatchFile if the temporary folder cannot be created' {
         $env:TMPDIR = '/sys/'
         $problem = Get-ErrorOf { 'a' | New-BatchRequest -Model echo | Send-BatchFile -BaseUri $Faults.BaseUri }
         Get-ErrorId $problem[0] | Should -Be 'FileUnwritable'
@@ -82,7 +82,7 @@ Describe 'A full disk is FileUnwritable' -Skip:(-not $CanMount) {
         Assert-DiskFull (Get-ErrorOf { Save-BatchFile f1 (Join-Path $Disk f1.jsonl) -BaseUri $Faults.BaseUri })
     }
 
-    It 'in Get-BatchResult -Ordered, once, and the command ends' {
+    It 'in Get-BatchResult -Ordered, which reports it once and ends' {
         $lines = foreach ($n in 1..100) { New-WireLine "request-$n" ('y' * 8000) }
         foreach ($id in 'b1', 'b2') {
             $Faults.On("GET /v1/batches/$id", @(New-Answer (New-WireBatch $id 'completed' @{ output_file_id = "o-$id" })))
@@ -110,7 +110,7 @@ Describe 'A full disk is FileUnwritable' -Skip:(-not $CanMount) {
         $Faults.Calls | Where-Object Method -EQ POST | Should -BeNullOrEmpty
     }
 
-    It 'in Invoke-Batch with a checkpoint, whose results do not fit; with room the same command gets them and pays no more' {
+    It 'in Invoke-Batch with a checkpoint, whose results do not fit; with free space the same command reads them and pays nothing' {
         $server = Start-TestService
         try {
             $run = Join-Path $Disk run
@@ -125,7 +125,7 @@ Describe 'A full disk is FileUnwritable' -Skip:(-not $CanMount) {
         finally { $server | Stop-BatchServer }
     }
 
-    It 'in Start-BatchServer, which leaves no service that nobody could find' {
+    It 'in Start-BatchServer, which stops a service that it cannot record' {
         [IO.File]::WriteAllBytes((Join-Path $Disk hog), [byte[]]::new(128kb))
         $env:XDG_STATE_HOME = $Disk
         $data = Join-Path $TestDrive unrecorded
@@ -139,9 +139,9 @@ Describe 'A full disk is FileUnwritable' -Skip:(-not $CanMount) {
     }
 }
 
-Describe 'What cannot be read stays FileUnreadable' {
+Describe 'A file that cannot be read is still FileUnreadable' {
     It 'in Get-BatchResult' -Skip:(-not $IsLinux) {
-        # Its first page is not mapped, so that reading fails with EIO.
+        # Its first page is not mapped, so reading fails with EIO.
         $problem = Get-ErrorOf { Get-BatchResult -LiteralPath /proc/self/mem }
         Get-ErrorId $problem[0] | Should -Be 'FileUnreadable'
     }

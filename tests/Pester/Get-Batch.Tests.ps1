@@ -14,22 +14,22 @@ AfterAll {
 Describe 'Get-Batch' {
     BeforeEach { $Faults.Reset() }
 
-    Context 'by id' {
-        It 'takes ids as argument, from the pipeline, by property name, and batches' {
+    Context 'by ID' {
+        It 'accepts IDs as argument, from the pipeline and by property name, and batches' {
             (Get-Batch $Made[0].Id, $Made[1].Id).Id | Should -Be $Made[0, 1].Id
             ($Made[2].Id | Get-Batch).Id | Should -Be $Made[2].Id
             ([pscustomobject]@{ BatchId = $Made[3].Id } | Get-Batch).Id | Should -Be $Made[3].Id
             ($Made | Get-Batch).Id | Should -Be $Made.Id
         }
 
-        It 'asks for a batch piped in where it came from' {
+        It 'requests a batch from the pipeline from its service' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
             $batch = Get-Batch b1 -BaseUri $Faults.BaseUri
             ($batch | Get-Batch).Id | Should -Be 'b1'
             $Faults.Calls.Count | Should -Be 2
         }
 
-        It 'an unknown id is an error of that id; the others follow' {
+        It 'reports an unknown ID, and continues with the others' {
             $found = Get-Batch batch_none, $Made[0].Id -ErrorAction SilentlyContinue -ErrorVariable problem
             $found.Id | Should -Be $Made[0].Id
             Get-ErrorId $problem[0] | Should -Be 'BatchNotFound'
@@ -37,29 +37,29 @@ Describe 'Get-Batch' {
             $problem[0].TargetObject | Should -Be 'batch_none'
         }
 
-        It 'takes ids that begin with a dash or hold signs' {
+        It 'accepts IDs that begin with a hyphen or contain special characters' {
             $Faults.On('GET /v1/batches/-a_b%2Fc', @(New-Answer (New-WireBatch '-a_b/c')))
             (Get-Batch -Id '-a_b/c' -BaseUri $Faults.BaseUri).Id | Should -Be '-a_b/c'
         }
     }
 
     Context 'the list' {
-        It 'gives the newest first' {
+        It 'returns the newest first' {
             (Get-Batch).Id | Should -Be $Made[4..0].Id
         }
 
-        It 'gives no more than -First, asking for no more' {
+        It 'returns no more than -First, and requests no more' {
             (Get-Batch -First 2).Id | Should -Be $Made[4, 3].Id
             $Faults.On('GET /v1/batches?limit=2', @(New-Answer @{ data = @((New-WireBatch 'x1'), (New-WireBatch 'x2')); has_more = $true }))
             (Get-Batch -First 2 -BaseUri $Faults.BaseUri).Id | Should -Be 'x1', 'x2'
             $Faults.Calls.Count | Should -Be 1
         }
 
-        It 'goes on after -After' {
+        It 'starts after -After' {
             (Get-Batch -After $Made[3].Id).Id | Should -Be $Made[2..0].Id
         }
 
-        It 'gives what was created at -Since or later, and stops paging there' {
+        It 'returns batches created at -Since or later, and stops paging there' {
             $now = [DateTimeOffset]::UtcNow
             $page = foreach ($i in 0..99) { New-WireBatch "b$i" 'completed' @{ created_at = $now.AddHours(-$i).ToUnixTimeSeconds() } }
             $Faults.On('GET /v1/batches?', @(New-Answer @{ data = @($page); has_more = $true }))
@@ -68,14 +68,14 @@ Describe 'Get-Batch' {
             @(Get-Batch -Since (Get-Date).AddHours(-1)).Count | Should -Be 5
         }
 
-        It 'gives those of several statuses' {
+        It 'filters by several statuses' {
             $page = New-WireBatch 'c1'; $page2 = New-WireBatch 'c2' 'expired'; $page3 = New-WireBatch 'c3' 'in_progress'; $page4 = New-WireBatch 'c4' 'cancelled'
             $Faults.On('GET /v1/batches?', @(New-Answer @{ data = @($page, $page2, $page3, $page4); has_more = $false }))
             (Get-Batch -Status Expired, Cancelled -BaseUri $Faults.BaseUri).Id | Should -Be 'c2', 'c4'
             (Get-Batch -Status InProgress -First 1 -BaseUri $Faults.BaseUri).Id | Should -Be 'c3'
         }
 
-        It 'pages through: <Kind>' -ForEach @(
+        It 'reads all pages: <Kind>' -ForEach @(
             @{ Kind = 'as documented'; More = $true }
             @{ Kind = 'without has_more'; More = $null }
         ) {
@@ -91,7 +91,7 @@ Describe 'Get-Batch' {
             (Get-Batch -BaseUri $Faults.BaseUri).Id | Should -Be 'q1'
         }
 
-        It 'stops asking where downstream has enough' {
+        It 'stops paging when a downstream command stops' {
             $Faults.On('GET /v1/batches', @(New-Answer @{ data = @(1..100 | ForEach-Object { New-WireBatch "p$_" }); has_more = $true }))
             $clock = [Diagnostics.Stopwatch]::StartNew()
             (Get-Batch -BaseUri $Faults.BaseUri | Select-Object -First 1).Id | Should -Be 'p1'
@@ -101,7 +101,7 @@ Describe 'Get-Batch' {
     }
 
     Context 'what it reads' {
-        It 'the dialects of services: <Raw> is <Status>' -ForEach @(
+        It 'reads the statuses of services: <Raw> is <Status>' -ForEach @(
             @{ Raw = 'COMPLETED'; Status = 'Completed'; Ended = $true }
             @{ Raw = 'canceled'; Status = 'Cancelled'; Ended = $true }
             @{ Raw = 'PROGRESS'; Status = 'InProgress'; Ended = $false }
@@ -116,7 +116,7 @@ Describe 'Get-Batch' {
             $batch.IsFinished | Should -Be $Ended
         }
 
-        It 'times, counts and errors of the document''s object' {
+        It 'reads times, counts and errors of the documented object' {
             $errors = @{ object = 'list'; data = @(@{ code = 'invalid_json_line'; message = 'This line is not parseable as valid JSON.'; param = $null; line = 4 }) }
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'failed' @{ errors = $errors; failed_at = 1714508600; request_counts = @{ total = 2; completed = 1; failed = 1 } })))
             $batch = Get-Batch b1 -BaseUri $Faults.BaseUri
@@ -130,8 +130,8 @@ Describe 'Get-Batch' {
         }
     }
 
-    Context 'a service that says no' {
-        It '<Name>: <Id>' -ForEach @(
+    Context 'errors of the service' {
+        It 'reports <Name>: <Id>' -ForEach @(
             @{ Name = '401'; Id = 'Unauthorized'; Answer = { New-Refusal 401 } }
             @{ Name = '403'; Id = 'PermissionDenied'; Answer = { New-Refusal 403 } }
             @{ Name = '404 JSON'; Id = 'BatchNotFound'; Answer = { New-Refusal 404 } }
@@ -155,7 +155,7 @@ Describe 'Get-Batch' {
             $problem.Exception | Format-List * -Force | Out-String -Width 500 | Should -Not -Match $secret
         }
 
-        It 'an unknown id of Inference.net, answered with 500: BatchNotFound, in the service''s words' {
+        It 'reports BatchNotFound with the service''s message if Inference.net responds with 500 for an unknown ID' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer '{"error":"Failed to retrieve batch"}' 500))
             $connection = Connect-BatchService InferenceNet -BaseUri $Faults.BaseUri -PassThru
             Connect-BatchService -BaseUri $Server.Uri
@@ -165,26 +165,26 @@ Describe 'Get-Batch' {
             $Faults.Calls.Count | Should -Be 5
         }
 
-        It 'waits as long as Retry-After says, not longer' {
+        It 'waits as long as Retry-After requests, not longer' {
             $Faults.On('GET /v1/batches/b1', @((New-Refusal 429 -Header @{ 'Retry-After' = '1' }), (New-Answer (New-WireBatch 'b1'))))
             (Get-Batch b1 -BaseUri $Faults.BaseUri).Id | Should -Be 'b1'
             ($Faults.Calls[1].At - $Faults.Calls[0].At).TotalSeconds | Should -BeGreaterOrEqual 0.9
         }
 
-        It 'does not try again where the service says so' {
+        It 'does not retry if the service says so' {
             $Faults.On('GET /v1/batches/b1', @(New-Refusal 500 -Header @{ 'x-should-retry' = 'false' }))
             Get-ErrorOf { Get-Batch b1 -BaseUri $Faults.BaseUri } | Should -Not -BeNullOrEmpty
             $Faults.Calls.Count | Should -Be 1
         }
 
-        It 'something that is no Batch API: ServiceUnavailable, saying so' -Tag Long {
+        It 'reports ServiceUnavailable for an address without a Batch API' -Tag Long {
             $Faults.On('GET /v1/batches/b1', @(New-Answer 'hello, <b>world</b>' -ContentType 'text/html' -Header @{ 'retry-after-ms' = '1' }))
             $problem = Get-ErrorOf { Get-Batch b1 -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'ServiceUnavailable'
             "$problem" | Should -Match 'Check the address'
         }
 
-        It 'a service that is not there: ServiceUnavailable, with its address' {
+        It 'reports ServiceUnavailable with the address of a service that does not respond' {
             $gone = [FaultServer]::new()
             $gone.Dispose()
             $problem = Get-ErrorOf { Get-Batch b1 -BaseUri $gone.BaseUri }
@@ -195,7 +195,7 @@ Describe 'Get-Batch' {
     }
 
     Context 'completion' {
-        It 'completes the ids seen, newest first, and the statuses' {
+        It 'completes the IDs seen, newest first, and the statuses' {
             Get-Batch $Made[0].Id | Out-Null
             (TabExpansion2 'Get-Batch batch_' 16).CompletionMatches[0].CompletionText | Should -Be $Made[0].Id
             (TabExpansion2 'Get-Batch -Status Exp' 21).CompletionMatches.CompletionText | Should -Contain 'Expired'

@@ -19,33 +19,33 @@ Describe 'Get-BatchConnection' {
     }
     AfterEach { Remove-Item Env:INFERENCE_API_KEY, Env:INFERENCE_BASE_URL -ErrorAction Ignore }
 
-    Context 'the order in which it is decided where a call goes' {
-        It 'the Inference.net profile, where nothing is said' {
+    Context 'the order of precedence' {
+        It 'uses the Inference.net profile by default' {
             $env:INFERENCE_API_KEY = 'k'
             $connection = Get-BatchConnection
             $connection.BaseUri | Should -Be 'https://api.inference.net/v1'
             $connection.Provider | Should -Be 'InferenceNet'
         }
 
-        It 'the environment before the profile' {
+        It 'prefers the environment to the profile' {
             $env:INFERENCE_BASE_URL = 'http://127.0.0.1:1/v1'
             $connection = Get-BatchConnection
             $connection.BaseUri | Should -Be 'http://127.0.0.1:1/v1'
             $connection.Provider | Should -Be 'Generic'
         }
 
-        It 'the session before the environment' {
+        It 'prefers the session to the environment' {
             $env:INFERENCE_BASE_URL = 'http://127.0.0.1:1/v1'
             Connect-BatchService -BaseUri http://127.0.0.1:2/v1
             (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:2/v1'
         }
 
-        It '-BaseUri before the session' {
+        It 'prefers -BaseUri to the session' {
             Connect-BatchService -BaseUri http://127.0.0.1:2/v1
             (Get-BatchConnection -BaseUri http://127.0.0.1:3/v1).BaseUri | Should -Be 'http://127.0.0.1:3/v1'
         }
 
-        It '-Connection before all' {
+        It 'prefers -Connection to all others' {
             $mine = Connect-BatchService -BaseUri http://127.0.0.1:4/v1 -PassThru
             Connect-BatchService -BaseUri http://127.0.0.1:2/v1
             (Get-BatchConnection -Connection $mine -BaseUri http://127.0.0.1:3/v1).BaseUri | Should -Be 'http://127.0.0.1:4/v1'
@@ -58,7 +58,7 @@ Describe 'Get-BatchConnection' {
             (Get-BatchConnection).BaseUri.Port | Should -Be 5
         }
 
-        It 'says which variable holds an address that is none' {
+        It 'names the variable with an address that is not valid' {
             $env:INFERENCE_BASE_URL = 'nowhere at all'
             $problem = Get-ErrorOf { Get-BatchConnection }
             Get-ErrorId $problem | Should -Be 'InvalidValue'
@@ -66,44 +66,44 @@ Describe 'Get-BatchConnection' {
         }
     }
 
-    Context 'whose key is sent' {
-        It 'the session''s, to the session''s address' {
+    Context 'which key is sent' {
+        It 'sends the key of the session to its address' {
             Connect-BatchService -BaseUri $Here.BaseUri -ApiKey session-key
             Get-Batch b1 | Out-Null
             Get-KeySent $Here | Should -Be 'Bearer session-key'
         }
 
-        It 'the session''s too where -BaseUri names the same address<What>' -ForEach @(
+        It 'sends the key of the session if -BaseUri is the same address<What>' -ForEach @(
             @{ What = ''; Suffix = '' }
-            @{ What = ' with a slash at its end'; Suffix = '/' }
+            @{ What = ' with a trailing slash'; Suffix = '/' }
         ) {
             Connect-BatchService -BaseUri $Here.BaseUri -ApiKey session-key
             Get-Batch b1 -BaseUri "$($Here.BaseUri)$Suffix" | Out-Null
             Get-KeySent $Here | Should -Be 'Bearer session-key'
         }
 
-        It 'never the session''s to another address' {
+        It 'never sends the key of the session to another address' {
             Connect-BatchService -BaseUri $Here.BaseUri -ApiKey session-key -Header @{ 'X-Token' = 'session-token' }
             Get-Batch b1 -BaseUri $There.BaseUri | Out-Null
             Get-KeySent $There | Should -BeNullOrEmpty
             $There.Calls[-1].Headers.Keys | Should -Not -Contain 'X-Token'
         }
 
-        It 'the environment''s to another address' {
+        It 'sends the key of the environment to another address' {
             $env:INFERENCE_API_KEY = 'environment-key'
             Connect-BatchService -BaseUri $Here.BaseUri -ApiKey session-key
             Get-Batch b1 -BaseUri $There.BaseUri | Out-Null
             Get-KeySent $There | Should -Be 'Bearer environment-key'
         }
 
-        It 'the one given with the call before all' {
+        It 'prefers -ApiKey to all others' {
             $env:INFERENCE_API_KEY = 'environment-key'
             Connect-BatchService -BaseUri $Here.BaseUri -ApiKey session-key
             Get-Batch b1 -ApiKey given-key | Out-Null
             Get-KeySent $Here | Should -Be 'Bearer given-key'
         }
 
-        It 'none to the host a redirect leads to' {
+        It 'sends no key to the host of a redirect' {
             $Here.On('GET /v1/batches/moved', @(New-Answer -Status 307 -Header @{ Location = "$($There.BaseUri)/batches/b1" }))
             Connect-BatchService -BaseUri $Here.BaseUri -ApiKey session-key -Header @{ 'X-Token' = 'session-token' }
             Get-Batch moved | Out-Null
@@ -114,7 +114,7 @@ Describe 'Get-BatchConnection' {
     }
 
     Context 'objects remember their service' {
-        It 'a batch is asked for where it came from' {
+        It 'requests a batch from its service' {
             Connect-BatchService -BaseUri $Here.BaseUri
             $batch = Get-Batch b1 -BaseUri $There.BaseUri -ApiKey there-key
             $before = $Here.Calls.Count
@@ -127,7 +127,7 @@ Describe 'Get-BatchConnection' {
     }
 
     Context 'a missing key' {
-        It 'ends any call with ApiKeyMissing before anything is sent: <Name>' -ForEach @(
+        It 'ends every call with ApiKeyMissing before anything is sent: <Name>' -ForEach @(
             @{ Name = 'Get-BatchConnection'; Call = { Get-BatchConnection } }
             @{ Name = 'Get-Batch'; Call = { Get-Batch } }
             @{ Name = 'Get-Batch -Id'; Call = { Get-Batch b1 } }

@@ -2,7 +2,7 @@ BeforeAll {
     . $PSScriptRoot/Service.ps1
     $script:Server = Start-TestService
     $script:Faults = [FaultServer]::new()
-    # Scripts a batch of the fault server with the lines of its files.
+    # Makes the fault server return a batch with these lines in its files.
     function Set-Results([string] $Id = 'b1', [string[]] $Output, [string[]] $Errors, [hashtable] $With = @{}, [string] $Status = 'completed') {
         $all = @{ request_counts = @{ total = $Output.Count + $Errors.Count; completed = $Output.Count; failed = $Errors.Count } }
         if ($Output) { $all['output_file_id'] = "$Id-out"; $Faults.On("GET /v1/files/$Id-out/content", @(New-Answer (($Output -join "`n") + "`n") -Ranges)) }
@@ -31,7 +31,7 @@ Describe 'Get-BatchResult' {
     }
 
     Context 'the pipeline' {
-        It 'gives what the service answered' {
+        It 'returns the answers of the service' {
             $results = 'eins', 'zwei' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch | Get-BatchResult
             $results[0] | Should -BeOfType ([InferenceBatch.Model.BatchResult])
             $results.Text | Sort-Object | Should -Be 'eins', 'zwei'
@@ -41,7 +41,7 @@ Describe 'Get-BatchResult' {
             $results[0].TotalTokens | Should -Be ($results[0].PromptTokens + $results[0].CompletionTokens)
         }
 
-        It 'takes ids from the pipeline, and by property name' {
+        It 'accepts IDs from the pipeline, and by property name' {
             Set-Results -Output (New-WireLine 'a')
             ('b1' | Get-BatchResult -BaseUri $Faults.BaseUri).CustomId | Should -Be 'a'
             ([pscustomobject]@{ BatchId = 'b1' } | Get-BatchResult -BaseUri $Faults.BaseUri).CustomId | Should -Be 'a'
@@ -53,7 +53,7 @@ Describe 'Get-BatchResult' {
             $results.Text | Should -Be 'x'
         }
 
-        It 'reads several batches, each where it came from' {
+        It 'reads several batches, each from its service' {
             $other = [FaultServer]::new()
             try {
                 Set-Results b1 -Output (New-WireLine 'a')
@@ -65,7 +65,7 @@ Describe 'Get-BatchResult' {
             finally { $other.Dispose() }
         }
 
-        It 'a batch whose results come late does not hold up the others, with -Wait, <Name>' -ForEach @{ Name = 'as they come'; With = @{} }, @{ Name = 'a second wait'; With = @{ Status = 'Succeeded' } } {
+        It 'does not delay other batches if the results of a batch are late, with -Wait, <Name>' -ForEach @{ Name = 'as they come'; With = @{} }, @{ Name = 'a second wait'; With = @{ Status = 'Succeeded' } } {
             foreach ($id in 'b1', 'b2', 'b3') {
                 $Faults.On("GET /v1/batches/$id", @((New-Answer (New-WireBatch $id 'in_progress')), (New-Answer (New-WireBatch $id 'completed' @{ output_file_id = "out-$id"; request_counts = @{ total = 1; completed = 1; failed = 0 } }))))
                 $Faults.On("GET /v1/files/out-$id/content", @(New-Answer (New-WireLine "request-$id")))
@@ -74,12 +74,12 @@ Describe 'Get-BatchResult' {
             $watch = [Diagnostics.Stopwatch]::StartNew()
             $results = 'b1', 'b2', 'b3' | Get-BatchResult -BaseUri $Faults.BaseUri -Wait @With -WarningAction SilentlyContinue | Select-Object -First 2
             $results.CustomId | Sort-Object | Should -Be 'request-b2', 'request-b3'
-            $watch.Elapsed.TotalSeconds | Should -BeLessThan 120 # The late one is waited for for 300.
+            $watch.Elapsed.TotalSeconds | Should -BeLessThan 120 # The command waits 300 s for the late batch.
             $Faults.On('GET /v1/files/out-b1/content', @((New-Refusal 404), (New-Refusal 404), (New-Answer (New-WireLine 'request-b1'))))
             ('b1', 'b2', 'b3' | Get-BatchResult -BaseUri $Faults.BaseUri -Wait @With).CustomId[-1] | Should -Be 'request-b1'
         }
 
-        It 'a batch whose files cannot be had leaves the others, with -Wait <Wait>' -ForEach @{ Wait = $true }, @{ Wait = $false } {
+        It 'continues with other batches if the files of a batch cannot be read, with -Wait <Wait>' -ForEach @{ Wait = $true }, @{ Wait = $false } {
             Set-Results b1 -With @{ output_file_id = 'gone' }
             $Faults.On('GET /v1/files/gone/content', @(New-Refusal 404))
             Set-Results b2 -Output (New-WireLine 'b')
@@ -91,7 +91,7 @@ Describe 'Get-BatchResult' {
         }
     }
 
-    Context 'what a line becomes' {
+    Context 'the result of a line' {
         It '<Name>' -ForEach @(
             @{ Name = 'an expired line of the document'; Status = 'Expired'; Code = 'batch_expired'; Http = $null; Line = '{"id":"batch_req_123","custom_id":"request-3","response":null,"error":{"code":"batch_expired","message":"This request could not be executed before the completion window expired."}}' }
             @{ Name = 'a cancelled line'; Status = 'Cancelled'; Code = 'batch_cancelled'; Http = $null; Line = '{"id":"x","custom_id":"request-3","response":null,"error":{"code":"batch_cancelled","message":"m"}}' }
@@ -107,7 +107,7 @@ Describe 'Get-BatchResult' {
             $result.Text | Should -BeNullOrEmpty
         }
 
-        It 'a success without error, as Inference.net writes it' {
+        It 'reads a success without an error field, as Inference.net writes it' {
             $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' '{"id":"b","custom_id":"img_0","response":{"status_code":200,"body":{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}}}')
             $result.Status | Should -Be 'Succeeded'
             $result.Text | Should -Be 'ok'
@@ -116,7 +116,7 @@ Describe 'Get-BatchResult' {
             $result.Error | Should -BeNullOrEmpty
         }
 
-        It 'JSON in the text is an object in Value, with dates as text' {
+        It 'converts JSON in the text to an object in Value, with dates as text' {
             $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' '{"name":"Zoë","when":"2024-01-02T03:04:05Z","list":[1,2]}'))
             $result.Value.name | Should -Be 'Zoë'
             $result.Value.when | Should -BeOfType ([string])
@@ -125,7 +125,7 @@ Describe 'Get-BatchResult' {
             (Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' 'plain text'))).Value | Should -BeNullOrEmpty
         }
 
-        It 'the error file follows the output file' {
+        It 'reads the error file after the output file' {
             Set-Results -Output (New-WireLine 'a') -Errors (New-Failure 'b' 'inference_failed')
             $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri
             $results.CustomId | Should -Be 'a', 'b'
@@ -133,7 +133,7 @@ Describe 'Get-BatchResult' {
             $results[1].Error.Message | Should -Be 'no'
         }
 
-        It 'lines that failed in the real service say why' {
+        It 'returns the reason of lines that failed in the real service' {
             $service = Start-TestService 'echo?fail=1&seed=7' @{ MAX_ATTEMPTS = '1' }
             try {
                 $results = 'a', 'b', 'c' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Get-BatchResult -Wait
@@ -148,7 +148,7 @@ Describe 'Get-BatchResult' {
             }
         }
 
-        It 'lines that expired in the real service say so' {
+        It 'marks lines that expired in the real service' {
             $service = Start-TestService 'echo?latency=20s' @{ COMPLETION_WINDOW = '1s' }
             try {
                 $results = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Get-BatchResult -Wait
@@ -168,7 +168,7 @@ Describe 'Get-BatchResult' {
             $script:RequestFile = $Requests | Export-BatchFile (Join-Path $TestDrive requests.jsonl) -Force
         }
 
-        It 'by -Request: with the object each was made from' {
+        It 'by -Request: with the object each was built from' {
             Set-Results -Output (3, 1, 4, 2 | ForEach-Object { New-WireLine "request-$_" "A$_" })
             $results = Get-BatchResult b1 -Request $Requests -BaseUri $Faults.BaseUri
             $results.CustomId | Should -Be 'request-3', 'request-1', 'request-4', 'request-2'
@@ -187,7 +187,7 @@ Describe 'Get-BatchResult' {
             (Get-BatchResult b1 -RequestPath $RequestFile -Ordered -BaseUri $Faults.BaseUri).CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4'
         }
 
-        It 'what never came back is Missing: results, not errors<How>' -ForEach @{ How = ''; Ordered = $false }, @{ How = ', in its place with -Ordered'; Ordered = $true } {
+        It 'requests without a result are Missing: results, not errors<How>' -ForEach @{ How = ''; Ordered = $false }, @{ How = ', in its place with -Ordered'; Ordered = $true } {
             Set-Results -Output (4, 1 | ForEach-Object { New-WireLine "request-$_" })
             $results = Get-BatchResult b1 -Request $Requests -Ordered:$Ordered -BaseUri $Faults.BaseUri -ErrorAction Stop
             ($results | Where-Object Status -EQ Missing).CustomId | Should -Be 'request-2', 'request-3'
@@ -195,7 +195,7 @@ Describe 'Get-BatchResult' {
             if ($Ordered) { $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3', 'request-4' }
         }
 
-        It 'over several batches, missing counts once at the end' {
+        It 'over several batches, missing requests are returned once at the end' {
             Set-Results b1 -Output (New-WireLine 'request-1'), (New-WireLine 'request-2')
             Set-Results b2 -Output (New-WireLine 'request-3')
             $results = 'b1', 'b2' | Get-BatchResult -Request $Requests -BaseUri $Faults.BaseUri
@@ -203,7 +203,7 @@ Describe 'Get-BatchResult' {
             ($results | Where-Object Status -EQ Missing).CustomId | Should -Be 'request-4'
         }
 
-        It 'says how many nobody asked for, and how many came twice' {
+        It 'warns how many results are unknown, and how many are duplicates' {
             Set-Results -Output ('request-1', 'request-1', 'stranger', 'request-2', 'request-3', 'request-4' | ForEach-Object { New-WireLine $_ })
             $results = Get-BatchResult b1 -Request $Requests -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue -WarningVariable said
             ($results | Where-Object CustomId -EQ 'request-1').Count | Should -Be 1
@@ -211,7 +211,7 @@ Describe 'Get-BatchResult' {
             $said -join "`n" | Should -Match '1 results? repeat'
         }
 
-        It 'a success beside a failure counts, <Order>, with -Ordered <Ordered>' -ForEach @(
+        It 'a success takes precedence over a failure, <Order>, with -Ordered <Ordered>' -ForEach @(
             foreach ($ordered in $false, $true) {
                 @{ Order = 'the failure first in one file'; Ordered = $ordered; Output = 'bad', 'good'; Errors = @() }
                 @{ Order = 'the success first in one file'; Ordered = $ordered; Output = 'good', 'bad'; Errors = @() }
@@ -238,38 +238,38 @@ Describe 'Get-BatchResult' {
             $results[3].InputObject.Number | Should -Be 3
         }
 
-        It 'warns, with the numbers, where the files hold fewer lines than the batch counts' {
+        It 'warns, with the numbers, if the files have fewer lines than the batch counts' {
             Set-Results -Output (New-WireLine 'request-1') -With @{ request_counts = @{ total = 4; completed = 4; failed = 0 } }
             Get-BatchResult b1 -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue -WarningVariable said | Out-Null
             "$said" | Should -Match '4.*1'
         }
 
-        It '-Status gives those alone, missing ones too' {
+        It '-Status filters results, including missing ones' {
             Set-Results -Output (New-WireLine 'request-1') -Errors (New-Failure 'request-2' 'batch_expired'), (New-Failure 'request-3' 'inference_failed')
             (Get-BatchResult b1 -Request $Requests -Status Expired, Missing -BaseUri $Faults.BaseUri).CustomId | Should -Be 'request-2', 'request-4'
             (Get-BatchResult b1 -Status Failed -BaseUri $Faults.BaseUri).CustomId | Should -Be 'request-3'
         }
 
-        It 'failed lines go out again: Get-BatchResult | Send-BatchFile | New-Batch' {
+        It 'failed lines can be sent again: Get-BatchResult | Send-BatchFile | New-Batch' {
             Set-Results -Output (New-WireLine 'request-1') -Errors (New-Failure 'request-2' 'batch_expired'), (New-Failure 'request-3' 'inference_failed')
             $again = Get-BatchResult b1 -Status Failed, Expired -RequestPath $RequestFile -BaseUri $Faults.BaseUri | Send-BatchFile | New-Batch | Get-BatchResult -Wait
             $again.CustomId | Sort-Object | Should -Be 'request-2', 'request-3'
             ($again | Sort-Object CustomId).Text | Should -Be 'Q2', 'Q3'
         }
 
-        It 'none is called missing where a batch could not be read' {
+        It 'no request is Missing if a batch could not be read' {
             Set-Results b1 -Output (New-WireLine 'request-1')
             $Faults.On('GET /v1/batches/b2', @(New-Refusal 404))
             $results = 'b1', 'b2' | Get-BatchResult -Request $Requests -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue
             $results.CustomId | Should -Be 'request-1'
         }
 
-        It '-Ordered without requests is refused' {
+        It '-Ordered without requests is an error' {
             Get-ErrorId (Get-ErrorOf { Get-BatchResult b1 -Ordered -BaseUri $Faults.BaseUri }) | Should -Be 'InvalidValue'
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'a missing -RequestPath is refused before anything is fetched' {
+        It 'a missing -RequestPath is an error before anything is downloaded' {
             $problem = Get-ErrorOf { Get-BatchResult b1 -RequestPath (Join-Path $TestDrive none.jsonl) -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'FileNotFound'
             $Faults.Calls | Should -BeNullOrEmpty
@@ -277,7 +277,7 @@ Describe 'Get-BatchResult' {
     }
 
     Context 'batches that have not ended, or failed' {
-        It 'not finished, and nothing to be had: BatchNotFinished' {
+        It 'reports BatchNotFinished if there are no results yet' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
             $problem = Get-ErrorOf { Get-BatchResult b1 -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'BatchNotFinished'
@@ -286,12 +286,12 @@ Describe 'Get-BatchResult' {
             "$problem" | Should -Match '-Wait'
         }
 
-        It 'not finished, where the service gives what there is' {
+        It 'returns the results so far if the service has them' {
             Set-Results -Output (New-WireLine 'a') -Status in_progress -With @{ request_counts = @{ total = 9; completed = 1; failed = 0 } }
             (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop -WarningAction SilentlyContinue).CustomId | Should -Be 'a'
         }
 
-        It 'says how far it is, and calls nothing missing' {
+        It 'warns about partial results, and marks no request as missing' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress' @{ output_file_id = 'o'; request_counts = @{ total = 9; completed = 2; failed = 0 } })))
             $partial = @{ 'X-Incomplete' = 'true'; 'X-Last-Line' = '2' }
             $Faults.On('GET /v1/files/o/content', @(New-Answer ((New-WireLine 'a') + "`n" + (New-WireLine 'b') + "`n" + (New-WireLine 'c').Substring(0, 20)) -Header $partial))
@@ -303,19 +303,19 @@ Describe 'Get-BatchResult' {
             "$said" | Should -Match 'b1.*incomplete: 2 of 9 so far, and the batch is InProgress'
         }
 
-        It 'not finished, and its file only named yet: BatchNotFinished' {
+        It 'reports BatchNotFinished if the file has an ID but does not exist yet' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress' @{ output_file_id = 'o' })))
             $Faults.On('GET /v1/files/o/content', @(New-Answer @{ error = @{ message = 'No such File object: o' } } -Status 404))
             Get-ErrorId (Get-ErrorOf { Get-BatchResult b1 -BaseUri $Faults.BaseUri }) | Should -Be 'BatchNotFinished'
         }
 
-        It 'unknown: BatchNotFound, with the id as its target' {
+        It 'reports BatchNotFound for an unknown batch, with the ID as its target' {
             $problem = Get-ErrorOf { Get-BatchResult batch_none }
             Get-ErrorId $problem | Should -Be 'BatchNotFound'
             $problem.TargetObject | Should -Be 'batch_none'
         }
 
-        It 'failed: BatchFailed, once in the whole pipeline' {
+        It 'reports BatchFailed once in the whole pipeline' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'failed' @{ errors = @{ data = @(@{ code = 'empty_file'; message = 'Nothing in it.'; line = $null }) } })))
             $problem = Get-ErrorOf { Wait-Batch b1 -BaseUri $Faults.BaseUri | Get-BatchResult }
             @($problem).Count | Should -Be 1
@@ -323,7 +323,7 @@ Describe 'Get-BatchResult' {
             "$problem" | Should -Match 'empty_file'
         }
 
-        It 'completed without a file gives nothing' {
+        It 'returns nothing for a completed batch without files' {
             Set-Results -With @{ output_file_id = ''; request_counts = @{ total = 0; completed = 0; failed = 0 } }
             Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop | Should -BeNullOrEmpty
         }
@@ -335,7 +335,7 @@ Describe 'Get-BatchResult' {
             $script:Faulty = @{ 404 = New-Refusal 404; 403 = New-Refusal 403; 410 = New-Refusal 410; 500 = New-Refusal 500; page = New-Answer '<html>Sign in</html>' -ContentType text/html }
         }
 
-        It 'a second file that can add nothing is a warning, at once: <_>' -ForEach 404, 403, 410, 500, 'page' {
+        It 'warns at once about a second file that is not needed: <_>' -ForEach 404, 403, 410, 500, 'page' {
             Set-Results -Output (1..4 | ForEach-Object { New-WireLine "request-$_" }) -With @{ error_file_id = 'bad' }
             $Faults.On('GET /v1/files/bad/content', @($Faulty[$_]))
             $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop -WarningAction SilentlyContinue -WarningVariable said
@@ -344,7 +344,7 @@ Describe 'Get-BatchResult' {
             @($Faults.Calls | Where-Object Path -Like '*/bad/*').Count | Should -Be 1
         }
 
-        It 'the error file is read where the output file answers <_>; the rest is Missing, and says why' -ForEach 403, 410, 500, 'page' {
+        It 'reads the error file if the output file responds with <_>; the other requests are Missing, with the reason' -ForEach 403, 410, 500, 'page' {
             Set-Results -Errors (New-Failure 'request-2' 'server_error'), (New-Failure 'request-3' 'server_error') -With @{ output_file_id = 'bad'; request_counts = @{ total = 4; completed = 2; failed = 2 } }
             $Faults.On('GET /v1/files/bad/content', @($Faulty[$_]))
             $results = Get-BatchResult b1 -Request $Requests -Ordered -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
@@ -356,13 +356,13 @@ Describe 'Get-BatchResult' {
             $problem[0].TargetObject | Should -Be 'b1'
         }
 
-        It 'a file that is shown late is waited for' {
+        It 'waits for a file that appears late' {
             Set-Results -Output (New-WireLine 'request-1') -With @{ error_file_id = 'late'; request_counts = @{ total = 2; completed = 1; failed = 1 } }
             $Faults.On('GET /v1/files/late/content', @((New-Refusal 404), (New-Answer (New-Failure 'request-2' 'server_error'))))
             (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'request-1', 'request-2'
         }
 
-        It 'a batch object from before its files were named is refreshed' {
+        It 'refreshes a batch object that does not name its files yet' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = @{ total = 1; completed = 1; failed = 0 } })))
             $batch = Get-Batch b1 -BaseUri $Faults.BaseUri
             Set-Results -Output (New-WireLine 'request-1')
@@ -370,14 +370,14 @@ Describe 'Get-BatchResult' {
             ($batch | Save-BatchFile -Destination $TestDrive -ErrorAction Stop).Name | Should -Be 'b1_output.jsonl'
         }
 
-        It 'a batch that names its file only after some looks is asked again' {
+        It 'polls again a batch that names its file late' {
             $none = New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = @{ total = 1; completed = 1; failed = 0 } })
             Set-Results -Output (New-WireLine 'request-1')
             $Faults.On('GET /v1/batches/b1', @($none, $none, (New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'b1-out'; request_counts = @{ total = 1; completed = 1; failed = 0 } }))))
             (Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction Stop).CustomId | Should -Be 'request-1'
         }
 
-        It 'the files of a batch that ended long ago are not waited for' {
+        It 'does not wait for the files of a batch that ended long ago' {
             Set-Results -With @{ output_file_id = 'gone'; completed_at = 1714508600; request_counts = @{ total = 1; completed = 1; failed = 0 } }
             $Faults.On('GET /v1/files/gone/content', @(New-Refusal 404))
             $results = Get-BatchResult b1 -Request $Requests[0] -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
@@ -388,14 +388,14 @@ Describe 'Get-BatchResult' {
     }
 
     Context 'downloads that break' {
-        It 'goes on where it stood: <Kind>' -ForEach @{ Kind = 'with ranges'; Ranges = $true }, @{ Kind = 'without'; Ranges = $false } {
+        It 'resumes the download: <Kind>' -ForEach @{ Kind = 'with ranges'; Ranges = $true }, @{ Kind = 'without'; Ranges = $false } {
             Set-Results -Output (1..20 | ForEach-Object { New-WireLine "request-$_" })
             $text = ((1..20 | ForEach-Object { New-WireLine "request-$_" }) -join "`n") + "`n"
             $Faults.On('GET /v1/files/b1-out/content', @((New-Answer $text -CutAfter 1234 -Ranges:$Ranges), (New-Answer $text -Ranges:$Ranges)))
             (Get-BatchResult b1 -BaseUri $Faults.BaseUri).CustomId | Should -Be (1..20 | ForEach-Object { "request-$_" })
         }
 
-        It 'a file that ends in the middle of a line: DownloadIncomplete, after what was whole' {
+        It 'reports DownloadIncomplete after the complete lines, if a file ends in the middle of a line' {
             Set-Results -Output 'x'
             $Faults.On('GET /v1/files/b1-out/content', @(New-Answer ((New-WireLine 'a') + "`n" + (New-WireLine 'b').Substring(0, 40))))
             $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
@@ -404,7 +404,7 @@ Describe 'Get-BatchResult' {
             $problem[0].CategoryInfo.Category | Should -Be 'ReadError'
         }
 
-        It 'one line that is none is an error; the others go on' {
+        It 'reports an invalid line, and continues with the others' {
             Set-Results -Output (New-WireLine 'a'), 'no json at all', (New-WireLine 'c')
             $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
             $results.CustomId | Should -Be 'a', 'c'
@@ -415,7 +415,7 @@ Describe 'Get-BatchResult' {
     }
 
     Context 'files on disk' {
-        It 'reads output and error files, wildcards too' {
+        It 'reads output and error files, also with wildcards' {
             Write-Lines 'w_output.jsonl' (New-WireLine 'a') | Out-Null
             Write-Lines 'w_error.jsonl' (New-Failure 'b' 'batch_expired') | Out-Null
             (Get-BatchResult -Path (Join-Path $TestDrive 'w_*.jsonl')).Status | Sort-Object | Should -Be 'Succeeded', 'Expired'
@@ -428,7 +428,7 @@ Describe 'Get-BatchResult' {
             ($saved | Get-BatchResult).Text | Sort-Object | Should -Be 'a', 'b'
         }
 
-        It 'reads files from the pipeline, joined over all, and names that hold wildcard characters' {
+        It 'reads files from the pipeline, joined together, and names with wildcard characters' {
             $one = Write-Lines 'p[1].jsonl' (New-WireLine 'request-1')
             Write-Lines 'p2.jsonl' (New-WireLine 'request-2') | Out-Null
             $requests = 'x', 'y', 'z' | New-BatchRequest -Model m
@@ -443,7 +443,7 @@ Describe 'Get-BatchResult' {
             (Get-BatchResult -Path $path -ErrorAction Stop).CustomId | Should -Be 'a', 'b'
         }
 
-        It '<Name>: <Id>' -ForEach @(
+        It 'reports <Name>: <Id>' -ForEach @(
             @{ Name = 'a missing file'; Id = 'FileNotFound'; File = 'none.jsonl' }
             @{ Name = 'a wildcard that matches nothing'; Id = 'FileNotFound'; File = 'none*.jsonl' }
             @{ Name = 'a folder'; Id = 'NotAFile'; File = '' }
@@ -455,7 +455,7 @@ Describe 'Get-BatchResult' {
         }
     }
 
-    Context 'when downstream has enough' {
+    Context 'when a downstream command stops' {
         It 'returns at once, and closes the connection' {
             $first = (New-WireLine 'a') + "`n"
             Set-Results -Output 'x'
@@ -473,8 +473,8 @@ Describe 'Get-BatchResult' {
     }
 
     Context 'memory' {
-        It 'stays flat however large the file is' {
-            # 120 MB of results. As objects they would be several times as large.
+        It 'does not grow with the size of the file' {
+            # 120 MB of results, which would be several times larger as objects.
             $path = Join-Path $TestDrive large.jsonl
             $line = [Text.Encoding]::UTF8.GetBytes((New-WireLine 'request-1' ('x' * 3000)) + "`n")
             $file = [IO.File]::Create($path)

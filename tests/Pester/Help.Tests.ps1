@@ -1,5 +1,5 @@
-# The help as a person gets it: by Get-Help, from a clone, with no PlatyPS. Where PlatyPS is installed, en-US is also made
-# again from the pages, and must come out the same. Every example of every page is run against the local service.
+# Tests the help as users get it: by Get-Help, from a clone, without PlatyPS. If PlatyPS is installed, en-US is also
+# generated from the pages, and must be the same. Every example of every page runs against the local service.
 
 BeforeDiscovery {
     $script:root = Join-Path $PSScriptRoot ../..
@@ -10,12 +10,12 @@ BeforeDiscovery {
 
 BeforeAll {
     . $PSScriptRoot/Service.ps1
-    # In a process that has not loaded the module: the help it has would be read as well.
+    # Runs in a new process: if the module is loaded, PlatyPS also reads its current help.
     function Invoke-ExportHelp([string] $Script, [string] $Destination) {
         $output = Invoke-PowerShell -File $Script -Destination $Destination *>&1
         [pscustomobject]@{ Output = "$($output -join "`n")"; ExitCode = $LASTEXITCODE }
     }
-    # Of an output what is the same each time: no ids, ports, times, ages and places.
+    # Removes the parts of an output that vary: IDs, ports, times, ages and paths.
     function Get-Lasting([string] $Text) {
         $patterns = '\b(batch|file)_?-?[A-Za-z0-9]{20,}', '(?<=127\.0\.0\.1:)\d+', '\d\d/\d\d/\d{4} \d\d:\d\d(:\d\d)?( \+\d\d:\d\d)?', '\d\d:\d\d:\d\d(\.\d+)?', '\b\d+s\b', '(?<=ProcessId +: |process )\d+', '/\S*/home-[\w-]+|/home/nora', '-{2,}'
         foreach ($pattern in $patterns) { $Text = $Text -replace $pattern }
@@ -33,12 +33,12 @@ Describe 'The help of <Name>' -ForEach $named {
         $script:own = @($command.Parameters.Values | Where-Object Name -NotIn $Common)
     }
 
-    It 'says what it is and what it is for' {
+    It 'has a synopsis and a description' {
         $help.Synopsis.Trim() | Should -Match '^[A-Z].+\.$'
         "$($help.description.Text)".Length | Should -BeGreaterThan 100
     }
 
-    It 'has two worked examples at least' {
+    It 'has at least two examples' {
         @($help.examples.example).Count | Should -BeGreaterOrEqual 2
         foreach ($example in $help.examples.example) {
             $example.introduction.Text -join "`n" | Should -Match "(?m)^PS> " -Because $example.title
@@ -54,20 +54,20 @@ Describe 'The help of <Name>' -ForEach $named {
         }
     }
 
-    It 'says which parameters are mandatory, as the cmdlet has it' {
+    It 'marks the same parameters as mandatory as the cmdlet' {
         foreach ($parameter in $own) {
             $isMandatory = $parameter.ParameterSets.Values.IsMandatory -contains $true
             @($help.parameters.parameter).Where({ $_.name -eq $parameter.Name }).required | Should -Be "$isMandatory".ToLowerInvariant() -Because "-$($parameter.Name)"
         }
     }
 
-    It 'gives durations in seconds' {
+    It 'describes durations in seconds' {
         foreach ($parameter in $own | Where-Object { $_.Aliases -contains "$($_.Name)Sec" }) {
             "$(@($help.parameters.parameter).Where({ $_.name -eq $parameter.Name }).description.Text)" | Should -Match '\bseconds\b' -Because "-$($parameter.Name)"
         }
     }
 
-    It 'leads to commands and topics that exist' {
+    It 'links to commands and topics that exist' {
         $links = @($help.relatedLinks.navigationLink.linkText)
         $links | Should -Not -BeNullOrEmpty
         foreach ($link in $links) {
@@ -76,7 +76,7 @@ Describe 'The help of <Name>' -ForEach $named {
         }
     }
 
-    It 'holds nothing that was left to be filled in' {
+    It 'has no unfilled placeholders' {
         $help | Out-String -Width 200 | Should -Not -Match '\{\{|Fill in'
     }
 }
@@ -86,13 +86,13 @@ Describe 'The topic <Topic>' -ForEach $topics {
         $text = Get-Help $Topic | Out-String -Width 200
         $text | Should -Match "TOPIC\s+$Topic"
         $text | Should -Match 'SHORT DESCRIPTION\s+\S'
-        # Code stands as it is to be typed; all else is wrapped.
+        # Code is not wrapped; all other text is.
         @($text -split '\r?\n' | Where-Object { $_.Length -gt 80 -and $_ -notmatch '^ {4}(PS> | {4})' }) | Should -BeNullOrEmpty
     }
 }
 
 Describe 'The tables of the topics' {
-    It 'say of each provider what its profile says' {
+    It 'describe each provider as its profile does' {
         $rows = @((Get-Content -LiteralPath $Root/docs/en-US/about_BatchProviders.md) -match '^\w+ +([A-Z]+_[A-Z_]+|none) +\S')
         @($rows | ForEach-Object { ($_ -split ' +')[0] }) | Should -Be @([InferenceBatch.Service.ServiceProfile]::All.Name)
         foreach ($row in $rows) {
@@ -109,7 +109,7 @@ Describe 'The tables of the topics' {
         }
     }
 
-    It 'give the settings of the service the defaults that docs/service.md gives its options' {
+    It 'have the same defaults for the settings of the service as docs/service.md' {
         $options = @{}
         foreach ($row in [regex]::Matches((Get-Content -LiteralPath $Root/docs/service.md -Raw), '(?m)^\| `--([\w-]+)` \| `([^`]+)` \|')) { $options[$row.Groups[1].Value] = $row.Groups[2].Value }
         $settings = [regex]::Matches((Get-Content -LiteralPath $Root/docs/en-US/about_BatchServer.md -Raw), '(?m)^INFERENCE_BATCH_(\w+) +(\S+) ')
@@ -119,7 +119,7 @@ Describe 'The tables of the topics' {
 }
 
 Describe 'The help file' {
-    It 'states the defaults that are the service''s own: -<Name>' -ForEach @(
+    It 'has the defaults of the service: -<Name>' -ForEach @(
         @{ Name = 'MaxAttempts'; Option = 'max-attempts'; Value = { $args[0] } }
         @{ Name = 'RequestTimeout'; Option = 'request-timeout'; Value = { "$([int]($args[0].TrimEnd('m')) * 60)" } }
         @{ Name = 'CompletionWindow'; Option = 'completion-window'; Value = { $args[0] } }
@@ -128,7 +128,7 @@ Describe 'The help file' {
         (Get-Help Start-BatchServer -Parameter $Name).defaultValue | Should -BeExactly (& $Value $said.Matches[0].Groups[1].Value)
     }
 
-    It 'is what the pages make' -Skip:(-not $hasPlatyPS) {
+    It 'is up to date with the pages' -Skip:(-not $hasPlatyPS) {
         $made = Invoke-ExportHelp "$Root/docs/Export-Help.ps1" "$TestDrive/en-US"
         $made.ExitCode | Should -Be 0 -Because $made.Output
         foreach ($file in Get-ChildItem -LiteralPath $TestDrive/en-US) {
@@ -138,14 +138,14 @@ Describe 'The help file' {
         (Get-ChildItem -LiteralPath $Root/en-US).Name | Should -Be (Get-ChildItem -LiteralPath $TestDrive/en-US).Name
     }
 
-    It 'is not made where a page and its cmdlet disagree: <Change>' -Skip:(-not $hasPlatyPS) -ForEach @(
-        @{ Change = 'a parameter less'; Pattern = '(?s)### -Any\n.*?```yaml.*?```\n'; To = ''; Says = 'the parameters are' }
+    It 'is not generated if a page and its cmdlet differ: <Change>' -Skip:(-not $hasPlatyPS) -ForEach @(
+        @{ Change = 'a missing parameter'; Pattern = '(?s)### -Any\n.*?```yaml.*?```\n'; To = ''; Says = 'the parameters are' }
         @{ Change = 'another type'; Pattern = '(?s)(### -Timeout\n.*?Type: )System.Nullable`1\[System.Double\]'; To = '${1}System.Int32'; Says = '-Timeout: the type is' }
         @{ Change = 'another default'; Pattern = '(?s)(### -Timeout\n.*?DefaultValue: )None'; To = '${1}60'; Says = "-Timeout: the default is 'None'" }
         @{ Change = 'other input'; Pattern = '### InferenceBatch\.Model\.Batch\[\]'; To = '### System.DateTime'; Says = "the inputs are 'InferenceBatch.Model.Batch[], System.String[]'" }
-        @{ Change = 'mandatory no more'; Pattern = '(?s)(### -Id\n.*?IsRequired: )true'; To = '${1}false'; Says = '-Id, set Id: required' }
-        @{ Change = 'an alias less'; Pattern = '(?s)(### -Id\n.*?)Aliases:\n- BatchId'; To = '${1}Aliases: []'; Says = '-Id: the aliases are' }
-        @{ Change = 'text to be filled in'; Pattern = '(?s)(### -Id\n\n)[^\n]+'; To = '${1}{{ Fill Id Description }}'; Says = 'text was left to be filled in' }
+        @{ Change = 'no longer mandatory'; Pattern = '(?s)(### -Id\n.*?IsRequired: )true'; To = '${1}false'; Says = '-Id, set Id: required' }
+        @{ Change = 'a missing alias'; Pattern = '(?s)(### -Id\n.*?)Aliases:\n- BatchId'; To = '${1}Aliases: []'; Says = '-Id: the aliases are' }
+        @{ Change = 'an unfilled placeholder'; Pattern = '(?s)(### -Id\n\n)[^\n]+'; To = '${1}{{ Fill Id Description }}'; Says = 'text was left to be filled in' }
     ) {
         $copy = New-Item (Join-Path $TestDrive "copy-$([guid]::NewGuid().ToString('N').Substring(0, 8))") -ItemType Directory
         $null = New-Item $copy/docs, $copy/bin -ItemType Directory
@@ -162,7 +162,7 @@ Describe 'The help file' {
         Join-Path $copy en-US | Should -Not -Exist
     }
 
-    It 'is found in another shell, by the name of the command alone' {
+    It 'is found in another shell by the name of the command' {
         $shell = Invoke-ChildShell 'Get-Help Wait-Batch -Examples | Out-String'
         $shell.Output | Should -Match 'Send-BatchFile ./tickets.jsonl \| New-Batch \| Wait-Batch'
     }
@@ -194,10 +194,10 @@ ConvertTo-Json @(`$failures) | Set-Content ./failures.json
 "@ @{ XDG_STATE_HOME = "$folder/.local/state"; HOME = "$folder"; INFERENCE_API_KEY = ($Name -eq 'Connect-BatchService' ? 'page-key' : ''); GROQ_API_KEY = 'page-key' }
         $shell.ExitCode | Should -Be 0 -Because $shell.Error
         $failures = @(Get-Content $folder/failures.json -Raw | ConvertFrom-Json)
-        # An example that shows an error may fail, in the way it shows.
+        # An example that shows an error may fail.
         @($failures | Where-Object { $examples[$_.Number].Groups['Output'].Value -notmatch '(?m)^\w+-Batch\w*:' } | ForEach-Object Message) | Should -BeNullOrEmpty
 
-        # Cancelling is a race by its nature; the rights of a file and its owner are another system's matter.
+        # Cancelling is a race, and the mode and owner of a file depend on the system.
         foreach ($number in $IsLinux ? 0..($examples.Count - 1) : @()) {
             $shown = $examples[$number].Groups['Output'].Value
             if ($shown -match '(?m)^\w+-Batch\w*:|^What if:|UnixMode' -or -not $shown -or $Name -eq 'Stop-Batch') { continue }

@@ -8,8 +8,8 @@ Describe 'Import-BatchFile' {
         $null = 'a', 'ü 😀' | New-BatchRequest -Model m -SystemPrompt s | Export-BatchFile $path
     }
 
-    Context 'what it gives' {
-        It 'gives the requests as they were written, their bodies byte for byte' {
+    Context 'what it returns' {
+        It 'returns the requests unchanged, their bodies byte for byte' {
             $requests = Import-BatchFile $path
             $requests | Should -BeOfType InferenceBatch.Model.BatchRequest
             $requests.CustomId | Should -Be 'request-1', 'request-2'
@@ -17,13 +17,13 @@ Describe 'Import-BatchFile' {
             $requests[1].Body | Should -BeExactly '{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"ü 😀"}]}'
         }
 
-        It 'gives a file that Export-BatchFile writes again the same' {
+        It 'returns requests from which Export-BatchFile writes the same file' {
             $copy = Join-Path $TestDrive 'copy.jsonl'
             $null = Import-BatchFile $path | Export-BatchFile $copy
             (Get-FileHash $copy).Hash | Should -Be (Get-FileHash $path).Hash
         }
 
-        It 'skips blank lines, and takes a byte order mark and CR LF' {
+        It 'skips blank lines, and accepts a byte order mark and CR LF' {
             $odd = Join-Path $TestDrive 'odd.jsonl'
             $line = '{"custom_id":"x","method":"POST","url":"/v1/completions","body":{}}'
             Set-Content $odd -Value "$line`r`n`r`n  `r`n$($line.Replace('"x"', '"y"'))" -Encoding utf8BOM -NoNewline
@@ -40,8 +40,8 @@ Describe 'Import-BatchFile' {
         }
     }
 
-    Context 'bad lines' {
-        It 'gives InvalidBatchFile with the line, and reads the rest' {
+    Context 'invalid lines' {
+        It 'reports InvalidBatchFile with the line number, and reads the other lines' {
             $bad = Join-Path $TestDrive 'bad.jsonl'
             $good = '{"custom_id":"x","method":"POST","url":"/v1/completions","body":{}}'
             Set-Content $bad $good, 'nonsense', '', '[]', '{"custom_id":"z"}', '{"body":{}}', $good.Replace('"x"', '"y"')
@@ -55,7 +55,7 @@ Describe 'Import-BatchFile' {
             $failures[0].TargetObject | Should -BeExactly $bad
         }
 
-        It 'says how to convert a UTF-16 file, once' {
+        It 'explains once how to convert a UTF-16 file' {
             $wide = Join-Path $TestDrive 'wide.jsonl'
             Set-Content $wide '{"custom_id":"x","body":{}}', '{"custom_id":"y","body":{}}' -Encoding unicode
             Import-BatchFile $wide -ErrorVariable failures -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
@@ -70,22 +70,22 @@ Describe 'Import-BatchFile' {
             Copy-Item -LiteralPath $path -Destination $odd
         }
 
-        It 'takes wildcards' {
+        It 'accepts wildcards' {
             @(Import-BatchFile (Join-Path $TestDrive 'req*.jsonl')) | Should -HaveCount 2
         }
 
-        It 'takes a name with wildcard characters as -LiteralPath, and a FileInfo for one' {
+        It 'accepts a name with wildcard characters as -LiteralPath, and a FileInfo with such a name' {
             @(Import-BatchFile -LiteralPath $odd) | Should -HaveCount 2
             @(Get-Item -LiteralPath $odd | Import-BatchFile) | Should -HaveCount 2
             @([System.IO.FileInfo]::new($odd) | Import-BatchFile) | Should -HaveCount 2
         }
 
-        It 'takes paths from the pipeline and a PSDrive' {
+        It 'accepts paths from the pipeline and a PSDrive' {
             @('TestDrive:/requests.jsonl' | Import-BatchFile) | Should -HaveCount 2
         }
 
-        It 'gives <Id> for <Name>, and goes on' -ForEach @(
-            @{ Name = 'a file that is not there'; Given = 'nowhere.jsonl'; Id = 'FileNotFound' }
+        It 'reports <Id> for <Name>, and continues' -ForEach @(
+            @{ Name = 'a file that does not exist'; Given = 'nowhere.jsonl'; Id = 'FileNotFound' }
             @{ Name = 'a wildcard that matches nothing'; Given = '*.nothing'; Id = 'FileNotFound' }
             @{ Name = 'a folder'; Given = '.'; Id = 'NotAFile' }
         ) {
@@ -96,12 +96,12 @@ Describe 'Import-BatchFile' {
             Get-ErrorId $failures[0] | Should -BeExactly $Id
         }
 
-        It 'gives NotAFileSystemPath for the path of another provider' {
+        It 'reports NotAFileSystemPath for the path of another provider' {
             $null = Import-BatchFile env:PATH -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-ErrorId $failures[0] | Should -BeExactly 'NotAFileSystemPath'
         }
 
-        It 'gives FileUnreadable for a file another has to itself' {
+        It 'reports FileUnreadable for a file that another process has locked' {
             $lock = [System.IO.File]::Open($path, 'Open', 'ReadWrite', 'None')
             try {
                 $null = Import-BatchFile $path -ErrorVariable failures -ErrorAction SilentlyContinue
@@ -115,12 +115,12 @@ Describe 'Import-BatchFile' {
     }
 
     Context 'streaming' {
-        It 'closes the file when enough is enough' {
+        It 'closes the file when a downstream command stops' {
             (Import-BatchFile $path | Select-Object -First 1).CustomId | Should -BeExactly 'request-1'
             { [System.IO.File]::Open($path, 'Open', 'ReadWrite', 'None').Dispose() } | Should -Not -Throw
         }
 
-        It 'holds a large file in little memory' -Tag Long {
+        It 'reads a large file with little memory' -Tag Long {
             $large = Join-Path $TestDrive 'large.jsonl'
             $text = 'x' * 4000
             $null = & { foreach ($i in 1..50000) { $text } } | New-BatchRequest -Model m | Export-BatchFile $large

@@ -2,7 +2,7 @@ BeforeAll {
     . $PSScriptRoot/Service.ps1
     $script:Server = Start-TestService
     $script:Faults = [FaultServer]::new()
-    # Scripts the fault server so that each upload becomes the next of these batches: id, its answers by custom_id.
+    # Makes the fault server create the next of these batches for each upload: ID, and answers by custom_id.
     function Set-Run([Collections.Specialized.OrderedDictionary] $Batches) {
         $Faults.On('POST /v1/files', @($Batches.Keys | ForEach-Object { New-Answer @{ id = "in-$_" } }))
         $Faults.On('POST /v1/batches', @($Batches.Keys | ForEach-Object { New-Answer (New-WireBatch $_ 'validating') }))
@@ -12,7 +12,7 @@ BeforeAll {
             $Faults.On("GET /v1/files/out-$id/content", @(New-Answer (($lines -join "`n") + "`n")))
         }
     }
-    # Runs with a checkpoint, killed at random instants and gone on with, five at a time.
+    # Runs with a checkpoint, kills the process at random times, and resumes. Five runs at a time.
     function Test-Killed([int] $Rounds) {
         $seed = $env:INFERENCE_BATCH_TEST_SEED ? [int]$env:INFERENCE_BATCH_TEST_SEED : (Get-Random -Maximum 1000000)
         Write-Host "seed $seed (INFERENCE_BATCH_TEST_SEED)"
@@ -28,7 +28,7 @@ BeforeAll {
                     $shell = Start-ChildShell "1..60 | ForEach-Object { 'row ' + `$_ } | Invoke-Batch -Model echo -BaseUri $($server.Uri) -CheckpointPath '$path' -Metadata @{ round = '$name' } | Out-Null"
                     @{ Name = $name; Path = $path; Shell = $shell; Until = $null; After = $random.Next(0, 2000) }
                 }
-                # The instant counts from the run's first step: before it there is only a shell that starts.
+                # The time starts at the first step of the run, because before it the shell only starts.
                 while ($alive = @($runs | Where-Object { -not $_.Shell.HasExited })) {
                     foreach ($run in $alive) {
                         if (-not $run.Until -and [IO.File]::Exists("$($run.Path)/journal.jsonl")) { $run.Until = [datetime]::UtcNow.AddMilliseconds($run.After) }
@@ -44,7 +44,7 @@ BeforeAll {
                     $made[0].RequestCounts.Total | Should -Be 60
                 }
             }
-            # What the service was asked for: one batch a run, each line once; a file twice only where the kill came before its answer was on disk.
+            # Checks the requests to the service: one batch for each run, each line once, a file twice only if the process was killed before the response was on disk.
             $batches = @(Get-Batch)
             $uploads = @(Get-BatchFile | Where-Object Purpose -EQ batch).Count
             Write-Host "$killed of $Rounds were killed before their end; $uploads uploads, $($batches.Count) creates, $(($batches.RequestCounts.Total | Measure-Object -Sum).Sum) lines"
@@ -72,7 +72,7 @@ Describe 'Invoke-Batch' {
     AfterEach { Get-Leftover | Should -BeNullOrEmpty }
 
     Context 'objects in, results out' {
-        It 'gives one result for each object, with that object' {
+        It 'returns one result for each object, with that object' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Number = $_; Text = "Q $_" } }
             $results = $rows | Invoke-Batch -Prompt { $_.Text } -Model echo
             $results.Count | Should -Be 25
@@ -80,14 +80,14 @@ Describe 'Invoke-Batch' {
             ($results.InputObject.Number | Sort-Object) | Should -Be (1..25)
         }
 
-        It 'takes strings, and gives them in order with -Ordered' {
+        It 'accepts strings, and returns results in order with -Ordered' {
             $results = 'c', 'a', 'b' | Invoke-Batch -Model echo -Ordered
             $results.Text | Should -Be 'c', 'a', 'b'
             $results.CustomId | Should -Be 'request-1', 'request-2', 'request-3'
             $results.InputObject | Should -Be 'c', 'a', 'b'
         }
 
-        It 'takes requests as they are' {
+        It 'sends requests unchanged' {
             $requests = 'x', 'y' | New-BatchRequest -Model echo
             ($requests | Invoke-Batch -Ordered).Text | Should -Be 'x', 'y'
         }
@@ -101,17 +101,25 @@ Describe 'Invoke-Batch' {
             (($Faults.Calls | Where-Object { $_.Method -eq 'POST' -and $_.Path -eq '/v1/batches' }).Text | ConvertFrom-Json).metadata.run | Should -Be 'one'
         }
 
+        It 'writes -MaxTokens for a reasoning model at <Provider> as <Field>' -ForEach @{ Provider = 'OpenAI'; Field = 'max_completion_tokens' }, @{ Provider = 'Local'; Field = 'max_tokens' } {
+            Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
+            $connection = [InferenceBatch.Service.ServiceConnection]::new($Faults.BaseUri, [InferenceBatch.Service.ServiceProfile]::Find($Provider), 'k')
+            'hello' | Invoke-Batch -Model gpt-5 -MaxTokens 5 -Connection $connection -WarningVariable warnings | Out-Null
+            (Get-Upload)[0].Text | Should -BeLike "*`"$Field`":5}*"
+            $warnings | Should -BeNullOrEmpty
+        }
+
         It 'reads JSON answers into Value' {
             ('{"a":1}' | Invoke-Batch -Model echo).Value.a | Should -Be 1
         }
 
-        It 'is content with nothing' {
+        It 'does nothing without input' {
             @() | Invoke-Batch -Model echo | Should -BeNullOrEmpty
         }
     }
 
-    Context 'sending again' {
-        It 'what failed for a reason that may pass, alone, and no more often than -MaxAttempts in all' {
+    Context 'retries' {
+        It 'retries only requests that failed for a temporary reason, up to -MaxAttempts' {
             Set-Run ([ordered]@{
                     b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 500), (New-Failure 'request-3' 429)
                     b2 = (New-WireLine 'request-2' 'second try'), (New-Failure 'request-3' 429)
@@ -127,20 +135,20 @@ Describe 'Invoke-Batch' {
             $uploads | ForEach-Object { ([regex]'"custom_id"').Matches($_.Text).Count } | Should -Be 3, 2, 1
         }
 
-        It '-MaxAttempts 1 sends once' {
+        It 'sends once with -MaxAttempts 1' {
             Set-Run ([ordered]@{ b1 = New-Failure 'request-1' 500 })
             ('a' | Invoke-Batch -Model m -MaxAttempts 1 -BaseUri $Faults.BaseUri).Status | Should -Be 'Failed'
             @(Get-Upload).Count | Should -Be 1
         }
 
-        It 'what never came back is sent again, and Missing in the end' {
+        It 'retries requests without a result, which are Missing in the end' {
             Set-Run ([ordered]@{ b1 = New-WireLine 'request-1'; b2 = New-WireLine 'stranger' })
             $results = 'a', 'b' | Invoke-Batch -Model m -MaxAttempts 2 -Ordered -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue
             $results.Status | Should -Be 'Succeeded', 'Missing'
             @(Get-Upload).Count | Should -Be 2
         }
 
-        It 'the rows of one file where the other cannot be read: <Status>' -ForEach @{ Status = 403 }, @{ Status = 410 }, @{ Status = 500 } {
+        It 'returns the rows of one file if the other cannot be read: <Status>' -ForEach @{ Status = 403 }, @{ Status = 410 }, @{ Status = 500 } {
             Set-Run ([ordered]@{ b1 = @() })
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'bad'; error_file_id = 'good'; request_counts = @{ total = 2; completed = 1; failed = 1 } })))
             $Faults.On('GET /v1/files/bad/content', @(New-Refusal $Status))
@@ -153,7 +161,7 @@ Describe 'Invoke-Batch' {
             @($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Count | Should -Be 1
         }
 
-        It 'every row, with a warning, where a second file cannot be read that can add nothing: <Status>' -ForEach @{ Status = 404 }, @{ Status = 403 }, @{ Status = 500 } {
+        It 'returns every row, with a warning, if a second file that is not needed cannot be read: <Status>' -ForEach @{ Status = 404 }, @{ Status = 403 }, @{ Status = 500 } {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-WireLine 'request-2') })
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1'; error_file_id = 'bad'; request_counts = @{ total = 2; completed = 2; failed = 0 } })))
             $Faults.On('GET /v1/files/bad/content', @(New-Refusal $Status))
@@ -162,7 +170,7 @@ Describe 'Invoke-Batch' {
             "$said" | Should -Match 'b1 cannot be read'
         }
 
-        It 'a batch whose file is named and shown late, sent once' {
+        It 'sends a batch once if its file is named and appears late' {
             $counts = @{ total = 1; completed = 1; failed = 0 }
             Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
             $Faults.On('GET /v1/batches/b1', @((New-Refusal 404), (New-Answer (New-WireBatch 'b1' 'completed' @{ request_counts = $counts })), (New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1'; request_counts = $counts }))))
@@ -171,13 +179,13 @@ Describe 'Invoke-Batch' {
             @($Faults.Calls | Where-Object { "$_" -eq 'POST /v1/files' }).Count | Should -Be 1
         }
 
-        It 'not what would fail again: <_>' -ForEach 400, 401, 404, 422 {
+        It 'does not retry requests that would fail again: <_>' -ForEach 400, 401, 404, 422 {
             Set-Run ([ordered]@{ b1 = New-Failure 'request-1' $_ })
             ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri).StatusCode | Should -Be $_
             @(Get-Upload).Count | Should -Be 1
         }
 
-        It 'ends well against an imperfect model' {
+        It 'answers every row with an unreliable model' {
             $service = Start-TestService 'echo?fail=0.3&seed=7' @{ MAX_ATTEMPTS = '1' }
             try {
                 $results = [string[]](1..40) | Invoke-Batch -Model echo -MaxAttempts 12 -Ordered
@@ -191,7 +199,7 @@ Describe 'Invoke-Batch' {
     }
 
     Context 'the summary' {
-        It 'adds up outcomes, tokens and cost, an answer that rows share once, and stands in the information stream alone' {
+        It 'adds up outcomes, tokens and cost, counts a shared answer once, and is only in the information stream' {
             $lines = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400)
             Set-Run ([ordered]@{ b1 = $lines })
             $results = 'a', 'b', 'a' | Invoke-Batch -Model m -Deduplicate -InputPrice 1000000 -OutputPrice 2000000 -BaseUri $Faults.BaseUri -InformationVariable said
@@ -210,13 +218,13 @@ Describe 'Invoke-Batch' {
             $summary.Elapsed | Should -BeGreaterThan 0
         }
 
-        It 'warns of rows without an answer, also where nobody sees the summary' {
+        It 'warns about rows without an answer, also if the summary is not shown' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
             $warned | Should -Be '1 of 2 rows has no answer: 1 failed.'
         }
 
-        It 'says that nothing was sent where an earlier start had done all' {
+        It 'says that nothing was sent if an earlier start did everything' {
             $checkpoint = Join-Path $TestDrive 'done before'
             $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $checkpoint -InformationVariable first
             $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $checkpoint -InformationVariable second
@@ -224,7 +232,7 @@ Describe 'Invoke-Batch' {
             @([InferenceBatch.Views.SummaryText]::Lines($second[0].MessageData))[1] | Should -Match 'nothing was sent now$'
         }
 
-        It 'says it in lines of their own' {
+        It 'shows each figure on its own line' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -InformationVariable said
             $lines = @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData))
@@ -233,7 +241,7 @@ Describe 'Invoke-Batch' {
             $lines[2] | Should -Match '^2 requests, 1 batch, 1 round, \d+\.\d s$'
         }
 
-        It 'counts the rows that were left out, and says so where there are no others' {
+        It 'counts the rows that were left out, also if there are no others' {
             $rows = 'a', 'b', 'a', $null | ForEach-Object { [pscustomobject]@{ Id = $_; Body = $_ } }
             $null = $rows | Invoke-Batch -Model echo -CustomId { $_.Id } -Prompt { $_.Body } -InformationVariable said -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue
             $said[0].MessageData.Rows, $said[0].MessageData.LeftOut, $said[0].MessageData.Unanswered | Should -Be 4, 2, 0
@@ -244,13 +252,13 @@ Describe 'Invoke-Batch' {
             @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData)) | Should -Be '4 rows: 0 succeeded, 4 left out', 'Nothing was sent.'
         }
 
-        It 'says on one line, for a log, what failed and why' {
+        It 'has one line for a log with what failed and why' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' 'one'), (New-Failure 'request-2' 400) })
             $null = 'a', 'b' | Invoke-Batch -Model m -ResponseSchema @{ type = 'object' } -BaseUri $Faults.BaseUri -InformationVariable said -WarningAction SilentlyContinue
             "$($said[0])" | Should -BeLike '1 of 2 rows succeeded, 1 failed (1 × c400); 1 not the JSON asked for; 1 batch, *'
         }
 
-        It 'counts rows whose batch was not waited for as without a result' {
+        It 'counts rows whose batch has not ended as without a result' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
@@ -260,12 +268,12 @@ Describe 'Invoke-Batch' {
     }
 
     Context '-WhatIf' {
-        It 'sends nothing, and leaves nothing' {
+        It 'sends nothing, and leaves nothing behind' {
             'a', 'b' | Invoke-Batch -Model m -WhatIf -BaseUri $Faults.BaseUri | Should -BeNullOrEmpty
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'speaks of a bill where there may be one' {
+        It 'mentions a bill if there may be one' {
             $shell = Invoke-ChildShell @"
 'a' | Invoke-Batch -Model m -WhatIf -BaseUri $($Server.Uri)
 'a', 'b' | Invoke-Batch -Model m -WhatIf -BaseUri https://host.example/v1 -ApiKey k
@@ -280,8 +288,8 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
         }
     }
 
-    Context 'many' {
-        It 'takes a million rows in 300 MB, and the service too' -Tag Long -Skip:(-not $IsLinux) {
+    Context 'many rows' {
+        It 'handles a million rows in 300 MB, as does the service' -Tag Long -Skip:(-not $IsLinux) {
             function Get-Peak([int] $Id) { [long]@((Get-Content "/proc/$Id/status") -match '^VmHWM' -replace '\D')[0] / 1024 }
             $service = Start-TestService
             $shell = Start-ChildShell @"
@@ -307,7 +315,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     }
 
     Context 'bad input' {
-        It 'says once what cannot change a request that is one already' {
+        It 'warns once about parameters that cannot change a finished request' {
             $requests = 'a', 'b' | New-BatchRequest -Model echo
             $results = $requests | Invoke-Batch -Model other -MaxTokens 3 -Ordered -WarningVariable warned -WarningAction SilentlyContinue
             "$warned" | Should -BeExactly 'Objects that are already requests are sent unchanged: -Model, -MaxTokens do not apply to them.'
@@ -316,7 +324,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $warned | Should -BeNullOrEmpty
         }
 
-        It 'an object without the property a script block reads: PromptMissing, naming it; the others are answered' {
+        It 'reports PromptMissing for an object without the property, names it, and answers the others' {
             $rows = [pscustomobject]@{ Text = 'one' }, [pscustomobject]@{ Other = 'x' }, [pscustomobject]@{ Text = 'three' }
             $results = $rows | Invoke-Batch -Prompt { $_.Text } -Model echo -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
             $results.Text | Should -Be 'one', 'three'
@@ -326,7 +334,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $problem[0].TargetObject | Should -Be $rows[1]
         }
 
-        It 'a repeated custom_id stops that row, not the run: DuplicateCustomId' {
+        It 'reports DuplicateCustomId for a row with a repeated custom_id, and runs the others' {
             $rows = 'a', 'b', 'a' | ForEach-Object { [pscustomobject]@{ CustomId = $_; Prompt = "P$_" } }
             $results = $rows | Invoke-Batch -Model echo -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
             $results.CustomId | Should -Be 'a', 'b'
@@ -334,7 +342,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $problem[0].TargetObject | Should -Be $rows[2]
         }
 
-        It 'a bare word that is a column''s name is said to be sent as text' {
+        It 'warns if a text is the name of a column' {
             $rows = [pscustomobject]@{ Body = 'one'; Id = 'x' }, [pscustomobject]@{ Body = 'two'; Id = 'y' }
             $null = $rows | New-BatchRequest -Model m -Prompt Body -WarningVariable warned -WarningAction SilentlyContinue
             $warned.Count | Should -Be 1
@@ -345,7 +353,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $warned | Should -BeNullOrEmpty
         }
 
-        It 'a misspelt id column is said once; a prompt that is not there names the columns' {
+        It 'warns once about a misspelled ID column, and lists the columns if the prompt is missing' {
             $rows = 1..3 | ForEach-Object { [pscustomobject]@{ Body = "$_"; Id = "id-$_" } }
             $requests = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -CustomId { $_.Idd } -WarningVariable warned -WarningAction SilentlyContinue
             $requests.CustomId | Should -Be 'request-1', 'request-2', 'request-3'
@@ -355,12 +363,12 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             "$($problem[0])" | Should -Match 'Its properties: Body, Id\.$'
         }
 
-        It 'no model: ModelMissing, and nothing is sent' {
+        It 'reports ModelMissing without a model, and sends nothing' {
             Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -BaseUri $Faults.BaseUri }) | Should -Be 'ModelMissing'
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'a wrong model name is the service''s to refuse: BatchFailed, and every object has a result' {
+        It 'reports BatchFailed if the service refuses the model, and every object has a result' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'failed' @{ errors = @{ data = @(@{ code = 'model_not_found'; message = 'No such model.'; line = 1 }) } })))
@@ -373,7 +381,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -Be 1
         }
 
-        It 'a wrong key: Unauthorized, and nothing is tried again' {
+        It 'reports Unauthorized for a wrong key, and retries nothing' {
             $Faults.On('POST /v1/files', @(New-Refusal 401))
             $secret = 'sk-secret-4711-invoke'
             $problem = @(Get-ErrorOf { 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret })
@@ -382,7 +390,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $problem | Format-List * -Force | Out-String -Width 500 | Should -Not -Match $secret
         }
 
-        It 'a key refused with <Status> at <Route> ends the command with <Id>, and gives no results' -ForEach @(
+        It 'ends with <Id> and without results if <Route> responds with <Status>' -ForEach @(
             @{ Status = 401; Route = 'POST /v1/files'; Id = 'Unauthorized' }
             @{ Status = 403; Route = 'POST /v1/files'; Id = 'PermissionDenied' }
             @{ Status = 401; Route = 'POST /v1/batches'; Id = 'Unauthorized' }
@@ -398,7 +406,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $results | Should -BeNullOrEmpty
         }
 
-        It 'the results that were there come before the error, and the checkpoint is resumed with the right key' {
+        It 'returns the results so far before the error, and resumes the checkpoint with the right key' {
             $checkpoint = Join-Path $TestDrive 'expired key'
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 500); b2 = (New-WireLine 'request-2') })
             $Faults.On('GET /v1/batches/b2', @((New-Refusal 401), (New-Answer (New-WireBatch 'b2' 'completed' @{ output_file_id = 'out-b2'; request_counts = @{ total = 1; completed = 1; failed = 0 } }))))
@@ -415,8 +423,8 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
         }
     }
 
-    Context 'a service that has no room, or is away' {
-        It 'sends again what was refused because the queue is full, and names what it waits for' {
+    Context 'a service that is full or unavailable' {
+        It 'retries what was refused because the queue is full, and says what it waits for' {
             Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
             $Faults.On('POST /v1/batches', @((New-Refusal 429 'Enqueued token limit reached for m.' 'token_limit_exceeded'), (New-Answer (New-WireBatch 'b1' 'validating'))))
             $result = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
@@ -425,7 +433,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -Be 1
         }
 
-        It 'ends the wait for room at -Timeout: not_sent, and one error' {
+        It 'ends the wait for a full queue at -Timeout: not_sent, and one error' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Refusal 429 'Enqueued token limit reached for m.' 'token_limit_exceeded'))
             $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -Timeout 1 -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
@@ -434,7 +442,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Get-ErrorId $problem[0] | Should -Be 'RateLimited'
         }
 
-        It 'waits for a service that is away as long as -Timeout allows' {
+        It 'waits for an unavailable service as long as -Timeout allows' {
             $Faults.On('POST /v1/files', @(New-Answer '' 503))
             $results = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -Timeout 2 -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue
             $results.Error.Code | Should -Be 'not_sent'
@@ -442,14 +450,14 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -BeGreaterThan 5
         }
 
-        It 'survives broken connections at the upload and the create' {
+        It 'handles broken connections during the upload and the create' {
             Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
             $Faults.On('POST /v1/files', @((1..8 | ForEach-Object { New-Answer -Drop }) + (New-Answer @{ id = 'in-b1' })))
             ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningAction SilentlyContinue).Status | Should -Be 'Succeeded'
             @(Get-Upload).Count | Should -Be 9
         }
 
-        It 'sends a file again that the service has deleted' {
+        It 'uploads a file again that the service has deleted' {
             $checkpoint = Join-Path $TestDrive 'deleted file'
             $Faults.On('POST /v1/files', @((New-Answer @{ id = 'in-1' }), (New-Answer @{ id = 'in-2' })))
             $Faults.On('POST /v1/batches', @((New-Refusal 400 'no'), (New-Refusal 404 "No such File object: in-1" 'not_found'), (New-Answer (New-WireBatch 'b1' 'validating'))))
@@ -466,7 +474,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     }
 
     Context '-MaxFailed' {
-        It 'refuses <_>: ParameterArgumentTransformationError, which says what is expected' -ForEach '-1', '1.5', '101%', '-5%', '%', 'five', '5%%', ' ' {
+        It 'rejects <_>: ParameterArgumentTransformationError, which says what is expected' -ForEach '-1', '1.5', '101%', '-5%', '%', 'five', '5%%', ' ' {
             $value = $_
             $problem = Get-Failure { 'a' | Invoke-Batch -Model m -MaxFailed $value -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'ParameterArgumentTransformationError'
@@ -474,17 +482,17 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'takes <_>' -ForEach 1, 20, '20', '5%', ' 5 % ', 3.0, '0.5%' {
+        It 'accepts <_>' -ForEach 1, 20, '20', '5%', ' 5 % ', 3.0, '0.5%' {
             Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
             ('a' | Invoke-Batch -Model m -MaxFailed $_ -BaseUri $Faults.BaseUri).Status | Should -Be 'Succeeded'
         }
 
-        It 'takes 5% as it is typed' {
+        It 'accepts 5% without quotes' {
             Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' })
             ('a' | Invoke-Batch -Model m -MaxFailed 5% -BaseUri $Faults.BaseUri).Status | Should -Be 'Succeeded'
         }
 
-        It 'cancels what is open, says so, gives every row a result, and can be resumed' {
+        It 'cancels open batches with a warning, returns a result for every row, and can be resumed' {
             $checkpoint = Join-Path $TestDrive 'max failed'
             Set-Run ([ordered]@{ b1 = (New-Failure 'request-1' 500), (New-Failure 'request-2' 400), (New-WireLine 'request-3'); b2 = New-WireLine 'request-1' })
             $results = 'a', 'b', 'c' | Invoke-Batch -Model m -MaxFailed 1 -CheckpointPath $checkpoint -BaseUri $Faults.BaseUri -Ordered -WarningVariable warned -WarningAction SilentlyContinue -InformationVariable said
@@ -493,15 +501,15 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $said[0].MessageData.IsStopped | Should -BeTrue
             $warned[0] | Should -BeLike 'The run stops early because 1 of 2 results has failed (-MaxFailed 1)*'
             @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData)) | Should -Contain 'Stopped early: -MaxFailed was reached.'
-            # The same command resumes: what failed before the stop counts no more.
+            # The same command resumes. Failures before the stop no longer count.
             $results = 'a', 'b', 'c' | Invoke-Batch -Model m -MaxFailed 1 -CheckpointPath $checkpoint -BaseUri $Faults.BaseUri -Ordered -WarningAction SilentlyContinue
             $results.StatusCode | Should -Be 200, 400, 200
             @(Get-Upload).Count | Should -Be 2
         }
     }
 
-    Context 'failures of one cause' {
-        It 'warns when the first 20 results have all failed with it' {
+    Context 'failures with one cause' {
+        It 'warns when the first 20 results all failed with one cause' {
             Set-Run ([ordered]@{ b1 = 1..25 | ForEach-Object { New-Failure "request-$_" 404 } })
             $null = [string[]](1..25) | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
             $warned.Count | Should -Be 2
@@ -510,7 +518,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     }
 
     Context '-Timeout' {
-        It 'WaitTimeout with the line that waits again' {
+        It 'reports WaitTimeout with the command that resumes the wait' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
@@ -521,7 +529,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -Be 1
         }
 
-        It 'gives the rows of batches that ended, and says of the others how to get them, <Name>' -ForEach @(
+        It 'returns the rows of batches that ended, and says how to get the others, <Name>' -ForEach @(
             @{ Name = 'without a checkpoint'; With = @{}; Problem = "*To wait for it and read its results: Wait-Batch -Id 'b2' | Get-BatchResult"; Warning = '1 of 2 rows has no answer: 1 still open.' }
             @{ Name = 'with a checkpoint'; With = @{ CheckpointPath = 'TestDrive:/timed' }; Problem = '*run the same command again: it resumes the run from the checkpoint *'; Warning = '1 of 2 rows has no answer: 1 still open. The same command resumes the run and gets the 1 that is not finished.' }
             @{ Name = 'in order'; With = @{ CheckpointPath = 'TestDrive:/timed in order'; Ordered = $true }; Problem = '*run the same command again: *'; Warning = '*The same command resumes the run and gets the 1 that is not finished.' }
@@ -529,7 +537,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $lines = [ordered]@{ b1 = New-WireLine 'request-1'; b2 = New-WireLine 'request-2' }
             Set-Run $lines
             $Faults.On('GET /v1/batches/b2', @(New-Answer (New-WireBatch 'b2' 'in_progress')))
-            # Requests of two endpoints are two batches.
+            # Requests for two endpoints need two batches.
             $requests = @('a' | New-BatchRequest -Model m -CustomId 'request-1'; 'b' | New-BatchRequest -Model m -CustomId 'request-2' -Endpoint /v1/completions)
             $results = $requests | Invoke-Batch -BaseUri $Faults.BaseUri -Timeout 2 @With -ErrorAction SilentlyContinue -ErrorVariable problem -WarningAction SilentlyContinue -WarningVariable warned
             $results.CustomId | Should -Be 'request-1'
@@ -544,13 +552,13 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             }
         }
 
-        It 'is no limit where it is endless: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue) {
+        It 'is no limit if it is infinite: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue) {
             ('a' | Invoke-Batch -Model echo -Timeout $_ -BaseUri $Server.Uri -ErrorAction Stop).Text | Should -Be 'a'
         }
     }
 
     Context 'secrets' {
-        It 'says nothing of the key in verbose text, errors or results' {
+        It 'shows the key in no verbose text, error or result' {
             Set-Run ([ordered]@{ b1 = New-Failure 'request-1' 400 })
             $secret = 'sk-secret-4711-verbose'
             $all = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -ApiKey $secret -Verbose -Debug -Confirm:$false -WarningAction Continue *>&1
@@ -559,14 +567,14 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
         }
     }
 
-    Context 'when downstream has enough' {
-        It 'returns, and leaves nothing' {
+    Context 'when a downstream command stops' {
+        It 'returns, and leaves nothing behind' {
             ([string[]](1..20) | Invoke-Batch -Model echo | Select-Object -First 1).Text | Should -Not -BeNullOrEmpty
         }
     }
 
     Context 'Ctrl+C' -Skip:$IsWindows {
-        It 'ends at once, names the batches that go on, and leaves no temporary files' {
+        It 'ends at once, names the batches that continue, and leaves no temporary files' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
@@ -583,7 +591,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     }
 
     Context '-Deduplicate' {
-        It 'sends equal requests once and gives each row its answer, in order' {
+        It 'sends equal requests once and returns the answer for each row, in order' {
             $rows = 'a', 'b', 'a', 'c', 'b' | ForEach-Object { [pscustomobject]@{ Text = $_ } }
             $results = $rows | Invoke-Batch -Model echo -Prompt { $_.Text } -Deduplicate -Ordered
             $results.Text -join '' | Should -Be 'abacb'
@@ -592,7 +600,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             (Get-Batch -First 1).RequestCounts.Total | Should -Be 3
         }
 
-        It 'names both rows of a custom_id that stands twice, copies counted' {
+        It 'names both rows with the same custom_id, counting copies' {
             $rows = @('a', 'x'), @('b', 'x'), @('c', 'y'), @('b', 'z') | ForEach-Object { [pscustomobject]@{ CustomId = $_[0]; Prompt = $_[1] } }
             $results = $rows | Invoke-Batch -Model echo -Deduplicate -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
             $results.CustomId -join '' | Should -Be 'abc'
@@ -603,7 +611,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
     Context '-CheckpointPath' {
         BeforeEach { $script:Checkpoint = Join-Path $TestDrive "checkpoint $([guid]::NewGuid().ToString('N').Substring(0, 6))" }
 
-        It 'gives all results of a finished run again, at no cost' {
+        It 'returns all results of a finished run again, at no cost' {
             $first = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -Ordered
             $batches = @(Get-Batch).Count
             $again = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -Ordered
@@ -611,7 +619,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Batch).Count | Should -Be $batches
         }
 
-        It 'refuses <Case>: CheckpointMismatch, and sends nothing' -ForEach @(
+        It 'reports CheckpointMismatch for <Case>, and sends nothing' -ForEach @(
             @{ Case = 'other rows'; Rows = 'a', 'x'; More = @{} }
             @{ Case = 'more rows'; Rows = 'a', 'b', 'c'; More = @{} }
             @{ Case = 'fewer rows'; Rows = @('a'); More = @{} }
@@ -626,7 +634,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Batch).Count | Should -Be $batches
         }
 
-        It 'goes on at the local service it was begun at, in a shell that knows none; never at one that bills' {
+        It 'resumes at its local service in a shell without a connection, never at a service that bills' {
             $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint
             $shell = Invoke-ChildShell "('a', 'b' | Invoke-Batch -Model echo -CheckpointPath '$Checkpoint').Count"
             $shell.Output.Trim() | Should -Be 2
@@ -634,13 +642,13 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             ($shell.Output + $shell.Error) -replace '[\s|]+', ' ' | Should -Match ([regex]::Escape("-BaseUri $($Server.Uri)"))
         }
 
-        It 'goes on at a local service that has another port after a restart, in this shell and in one that knows none' {
+        It 'resumes at a local service that has another port after a restart, in this shell and in one without a connection' {
             $data = Join-Path $TestDrive "moved-$([guid]::NewGuid().ToString('N').Substring(0, 6))"
             $first = Start-BatchServer 'echo?latency=60s' -DataPath $data -WarningAction Stop
             try {
                 $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -Timeout 1 -ErrorAction SilentlyContinue -WarningAction SilentlyContinue
                 $first | Stop-BatchServer
-                # A stranger has its port by now; it must get no prompt and no key.
+                # Another program uses the port now. It must get no prompt and no key.
                 $stranger = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, $first.Uri.Port)
                 $stranger.Start()
                 $second = Start-BatchServer echo -DataPath $data
@@ -658,7 +666,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             }
         }
 
-        It 'sends nothing to another program on the port of its local service, and says how to start that: <Case>' -ForEach @(
+        It 'sends nothing to another program on the port of its local service, and says how to start the service: <Case>' -ForEach @(
             @{ Case = 'a service of another data folder'; IsService = $true }
             @{ Case = 'something else'; IsService = $false }
         ) {
@@ -701,7 +709,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             }
         }
 
-        It 'says that equal rows were sent once before, and are not now' {
+        It 'reports that equal rows were sent once before, but would not be now' {
             $null = 'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint
             $problem = (Get-ErrorOf { 'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
             Get-ErrorId $problem | Should -Be 'CheckpointMismatch'
@@ -709,7 +717,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             'a', 'b', 'a', 'c' | Invoke-Batch -Model echo -Deduplicate -CheckpointPath $Checkpoint | Should -HaveCount 4
         }
 
-        It '-RetryFailed sends the failed rows again, no others, and the closing warning names it' {
+        It '-RetryFailed sends only the failed rows again, and the final warning mentions it' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 401); b2 = (New-WireLine 'request-2' 'now') })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue
             $warned | Should -Be '1 of 2 rows has no answer: 1 failed. With -RetryFailed, the same command sends only those again that failed, expired or are missing.'
@@ -725,14 +733,14 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -Be 2
         }
 
-        It 'says before -RetryFailed which rows may be paid for twice' {
+        It 'warns before -RetryFailed about rows that may be paid for twice' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-WireLine 'request-2') })
             $Faults.On('GET /v1/files/out-b1/content', @(New-Refusal 410 'Deleted.'))
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue
             $warned[-1] | Should -BeLike '2 of 2 rows have no answer: 2 missing. With -RetryFailed, *missing. 2 of them may already have been answered and billed (result_unavailable, batch_not_found). With -RetryFailed, you may pay for them twice; without it, the same command reads *'
         }
 
-        It 'says of a retry that only its own results count for the early warning' {
+        It 'counts only its own results for the early warning after -RetryFailed' {
             $good = 1..5 | ForEach-Object { New-WireLine "request-$_" }
             $bad = 6..25 | ForEach-Object { New-Failure "request-$_" 404 }
             Set-Run ([ordered]@{ b1 = @($good) + $bad; b2 = $bad })
@@ -743,13 +751,13 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $again[0] | Should -BeLike 'The first 20 results of this command (without those already in the checkpoint) all failed with c404: no*'
         }
 
-        It '-RetryFailed without a checkpoint: InvalidValue' {
+        It 'reports InvalidValue for -RetryFailed without a checkpoint' {
             $problem = Get-Failure { 'a' | Invoke-Batch -Model m -RetryFailed -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'InvalidValue'
             "$problem" | Should -Match '-CheckpointPath'
         }
 
-        It 'never sends a row again by itself that failed with <Code>' -ForEach @(
+        It 'never retries a row that failed with <Code>' -ForEach @(
             @{ Code = 'insufficient_quota'; Status = 429 }, @{ Code = 'billing_hard_limit_reached'; Status = 429 }, @{ Code = 'invalid_api_key'; Status = 500 }, @{ Code = 'permission_denied'; Status = 403 }
         ) {
             Set-Run ([ordered]@{ b1 = New-WireLine 'request-1' -With @{ response = @{ status_code = $Status; body = @{ error = @{ code = $Code; message = 'no' } } } } })
@@ -757,14 +765,14 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             @(Get-Upload).Count | Should -Be 1
         }
 
-        It 'refuses a folder that holds something else: CheckpointMismatch' {
+        It 'reports CheckpointMismatch for a folder with other content' {
             $null = New-Item -ItemType Directory $Checkpoint
             Set-Content (Join-Path $Checkpoint thesis.txt) text
             Get-ErrorId (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointMismatch'
             Get-ChildItem $Checkpoint | ForEach-Object Name | Should -Be 'thesis.txt'
         }
 
-        It 'refuses a file: CheckpointMismatch, which says that a folder is wanted' {
+        It 'reports CheckpointMismatch for a file, and says that a folder is expected' {
             Set-Content $Checkpoint text
             $problem = @(Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
             Get-ErrorId $problem | Should -Be 'CheckpointMismatch'
@@ -772,7 +780,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Get-Content $Checkpoint | Should -Be 'text'
         }
 
-        It 'is for one process at a time: CheckpointInUse' {
+        It 'reports CheckpointInUse if another process uses it' {
             $held = [InferenceBatch.Runs.RunStore]::Open($Checkpoint)
             try {
                 $problem = (Get-ErrorOf { 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0]
@@ -782,7 +790,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             finally { $held.Dispose() }
         }
 
-        It 'names another process that holds it, and does not mind its lock when it was killed' -Skip:$IsWindows {
+        It 'names the process that uses it, and ignores the lock of a killed process' -Skip:$IsWindows {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
@@ -798,7 +806,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint).Status | Should -Be 'Succeeded'
         }
 
-        It 'deletes at the next start what a killed run left among the temporary files' -Skip:$IsWindows {
+        It 'deletes the temporary files of a killed run at the next start' -Skip:$IsWindows {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'in-1' }))
             $Faults.On('POST /v1/batches', @(New-Answer (New-WireBatch 'b1' 'validating')))
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
@@ -813,12 +821,12 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Get-Leftover | Should -BeNullOrEmpty
         }
 
-        It 'no rows for one that holds some: CheckpointMismatch' {
+        It 'reports CheckpointMismatch for no rows if the checkpoint has some' {
             $null = 'a', 'b' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint
             Get-ErrorId (Get-ErrorOf { @() | Invoke-Batch -Model echo -CheckpointPath $Checkpoint })[0] | Should -Be 'CheckpointMismatch'
         }
 
-        It 'makes nothing where $WhatIfPreference is set, nor in a folder that is there' {
+        It 'creates nothing if $WhatIfPreference is set, also in an existing folder' {
             & { $WhatIfPreference = $true; 'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint }
             $Checkpoint | Should -Not -Exist
             $null = New-Item -ItemType Directory $Checkpoint
@@ -826,16 +834,16 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Get-ChildItem -Force $Checkpoint | Should -BeNullOrEmpty
         }
 
-        It 'makes nothing with -WhatIf' {
+        It 'creates nothing with -WhatIf' {
             'a' | Invoke-Batch -Model echo -CheckpointPath $Checkpoint -WhatIf | Should -BeNullOrEmpty
             $Checkpoint | Should -Not -Exist
         }
 
-        It 'goes on after a SIGKILL at any instant: one batch, every line once (20 rounds)' -Skip:$IsWindows {
+        It 'resumes after a SIGKILL at any time: one batch, every line once (20 rounds)' -Skip:$IsWindows {
             Test-Killed 20
         }
 
-        It 'goes on after a SIGKILL at any instant (200 rounds)' -Tag Long -Skip:$IsWindows {
+        It 'resumes after a SIGKILL at any time (200 rounds)' -Tag Long -Skip:$IsWindows {
             Test-Killed 200
         }
     }

@@ -11,7 +11,7 @@ BeforeAll {
 AfterAll { $env:XDG_CONFIG_HOME = $OldConfig }
 
 Describe 'Measure-BatchFile' {
-    It 'says what a file holds and may cost' {
+    It 'measures the content and the cost of a file' {
         $measure = Measure-BatchFile $path -InputPrice 1 -OutputPrice 10000
         $measure | Should -BeOfType InferenceBatch.Lines.BatchFileMeasure
         $measure.Path | Should -BeExactly $path
@@ -24,12 +24,12 @@ Describe 'Measure-BatchFile' {
         $measure.CostHigh | Should -Be (3 + $measure.InputTokensHigh / 1000000)
     }
 
-    It 'gives one measure a file, from wildcards and from the pipeline' {
+    It 'returns one measure for each file, from wildcards and from the pipeline' {
         Measure-BatchFile (Join-Path $TestDrive '*.jsonl') | Should -HaveCount 2
         (Get-ChildItem $TestDrive -Filter *.jsonl | Measure-BatchFile).RequestCount | Should -Be 3, 2
     }
 
-    It 'has no high where a request has no limit, and takes -MaxTokens for one' {
+    It 'has no high value if a request has no limit, unless -MaxTokens sets one' {
         (Measure-BatchFile $unlimited).OutputTokensHigh | Should -BeNullOrEmpty
         (Measure-BatchFile $unlimited).RequestsWithoutLimit | Should -Be 2
         (Measure-BatchFile $unlimited -MaxTokens 50).OutputTokensHigh | Should -Be 100
@@ -42,7 +42,7 @@ Describe 'Measure-BatchFile' {
             $measure.UnpricedModels | Should -Be 'm/x'
         }
 
-        It 'takes them from the user''s own table, by wildcard, and from -PricePath before it' {
+        It 'reads the user''s price table, with wildcards, and prefers -PricePath' {
             $folder = New-Item (Join-Path $env:XDG_CONFIG_HOME InferenceBatch) -ItemType Directory
             Set-Content (Join-Path $folder prices.json) '{ "m/*": { "input": 0, "output": 10000 } }'
             (Measure-BatchFile $path).CostHigh | Should -Be 3
@@ -51,7 +51,7 @@ Describe 'Measure-BatchFile' {
             (Measure-BatchFile $path -OutputPrice 30000).CostHigh | Should -Be 9
         } -Skip:(-not $IsLinux)
 
-        It 'refuses a table that is none: InvalidPriceTable, saying what one looks like' {
+        It 'reports InvalidPriceTable with an example, for a file that is not a price table' {
             $bad = Join-Path $TestDrive bad.json
             Set-Content $bad '{ "m": 1 }'
             $failure = Get-Failure { Measure-BatchFile $path -PricePath $bad }
@@ -60,17 +60,17 @@ Describe 'Measure-BatchFile' {
             $failure.TargetObject | Should -BeExactly $bad
         }
 
-        It 'refuses a table that is not there: FileNotFound' {
+        It 'reports FileNotFound for a table that does not exist' {
             Get-ErrorId (Get-Failure { Measure-BatchFile $path -PricePath (Join-Path $TestDrive nowhere.json) }) | Should -BeExactly 'FileNotFound'
         }
 
-        It 'refuses a price below 0' {
+        It 'rejects a price below 0' {
             { Measure-BatchFile $path -InputPrice -1 } | Should -Throw -ErrorId 'ParameterArgumentValidationError,*'
         }
     }
 
-    Context 'files that are none' {
-        It 'warns of lines that are no requests' {
+    Context 'invalid files' {
+        It 'warns about lines that are not requests' {
             $odd = Join-Path $TestDrive 'odd.txt'
             Set-Content $odd @((Get-Content $path) + 'nonsense')
             $measure = Measure-BatchFile $odd -WarningVariable warnings -WarningAction SilentlyContinue
@@ -79,14 +79,14 @@ Describe 'Measure-BatchFile' {
             $warnings | Should -BeLike '*: 1 line is not a valid request and was not counted. Test-BatchFile*'
         }
 
-        It 'says of requests that they are no paths, and how they become some' {
+        It 'reports that requests are not paths, and how to write them to a file' {
             $request = New-BatchRequest 'hello' -Model m
             $request | Measure-BatchFile -ErrorVariable failures -ErrorAction SilentlyContinue
             "$($failures[0])" | Should -BeLike '*A BatchRequest is not a path. Write it to a file first: *Export-BatchFile*'
             $request | Export-BatchFile (Join-Path $TestDrive asked.jsonl) | Measure-BatchFile | Select-Object -ExpandProperty RequestCount | Should -Be 1
         }
 
-        It 'says how to convert UTF-16, and goes on' {
+        It 'explains how to convert UTF-16, and continues' {
             $utf16 = Join-Path $TestDrive 'utf16.txt'
             Set-Content $utf16 (Get-Content $path) -Encoding unicode
             $measure = Measure-BatchFile $utf16, $path -ErrorVariable failures -ErrorAction SilentlyContinue

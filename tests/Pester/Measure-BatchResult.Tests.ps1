@@ -16,7 +16,7 @@ BeforeAll {
 AfterAll { $env:XDG_CONFIG_HOME = $OldConfig }
 
 Describe 'Measure-BatchResult' {
-    It 'adds up what comes from the pipeline' {
+    It 'adds up results from the pipeline' {
         $sum = Get-BatchResult -Path $path | Measure-BatchResult -InputPrice 1000000 -OutputPrice 2000000
         $sum | Should -BeOfType InferenceBatch.Results.BatchResultMeasure
         $sum.Count, $sum.Succeeded, $sum.Failed, $sum.Expired, $sum.Cancelled, $sum.Missing, $sum.ValueErrors | Should -Be 4, 2, 1, 1, 0, 0, 1
@@ -25,13 +25,13 @@ Describe 'Measure-BatchResult' {
         $sum.Models | Should -Be 'm'
     }
 
-    It 'counts what never came back' {
+    It 'counts missing results' {
         $requests = 'x', 'y' | New-BatchRequest -Model m
         $sum = Get-BatchResult -Path $path -Request $requests -WarningAction SilentlyContinue | Measure-BatchResult
         $sum.Missing | Should -Be 2
     }
 
-    It 'takes an array, and no results at all' {
+    It 'accepts an array, and no results' {
         $results = @(Get-BatchResult -Path $path)
         (Measure-BatchResult $results).Count | Should -Be 4
         (@() | Measure-BatchResult).Count | Should -Be 0
@@ -60,7 +60,7 @@ Describe 'Measure-BatchResult' {
 }
 
 Describe 'A result''s ValueError' {
-    It 'tells JSON that was cut off from a success' {
+    It 'marks JSON that was cut off' {
         $request = [InferenceBatch.Model.BatchRequest[]]@('a', 'b' | ForEach-Object { New-BatchRequest $_ -Model m -CustomId $_ -ResponseSchema @{ type = 'object' } })
         $results = Get-BatchResult -Path $path -Request $request -Ordered -WarningAction SilentlyContinue | Where-Object CustomId -In a, b
         $results.Status | Should -Be 'Succeeded', 'Succeeded'

@@ -6,7 +6,7 @@ BeforeAll {
 }
 
 Describe 'The module' {
-    It 'has the one version of Directory.Build.props' {
+    It 'has the version of Directory.Build.props' {
         $properties = [xml](Get-Content -LiteralPath (Join-Path $root Directory.Build.props) -Raw)
         $manifest.Version | Should -Be ([version]$properties.SelectSingleNode('//Version').InnerText)
     }
@@ -25,18 +25,18 @@ Describe 'The module' {
         }
     }
 
-    It 'brings no assembly but its own two' {
+    It 'contains only its own two assemblies' {
         (Get-ChildItem -Path (Join-Path $ModuleFolder bin) -Filter *.dll).Name | Sort-Object |
             Should -Be 'InferenceBatch.Core.dll', 'InferenceBatch.dll'
     }
 
-    It 'brings the service' {
+    It 'contains the service' {
         foreach ($file in 'inference-batch.dll', 'inference-batch.runtimeconfig.json', 'inference-batch.deps.json') {
             Join-Path $ModuleFolder bin server $file | Should -Exist
         }
     }
 
-    It 'says what each cmdlet gives' {
+    It 'declares the output of each cmdlet' {
         foreach ($command in $module.ExportedCommands.Values) {
             $command.OutputType | Should -Not -BeNullOrEmpty -Because "$($command.Name) has an OutputType"
         }
@@ -54,24 +54,24 @@ Describe 'The cmdlets' {
             $own = $command.Parameters.Values | Where-Object { $_.Name -notin [System.Management.Automation.PSCmdlet]::CommonParameters -and $_.Name -notin [System.Management.Automation.PSCmdlet]::OptionalCommonParameters }
         }
 
-        It 'takes durations in seconds, with an alias that says so' {
+        It 'accepts durations in seconds, with an alias that ends in Sec' {
             foreach ($parameter in $own | Where-Object { $_.ParameterType -in [double], [Nullable[double]] -and $_.Name -notin 'Temperature', 'TopP', 'InputPrice', 'OutputPrice' }) {
                 $parameter.Aliases | Should -Contain "$($parameter.Name)Sec"
             }
         }
 
-        It 'asks before it changes something or costs money, and only then' {
+        It 'supports -WhatIf if it changes something or costs money, and only then' {
             $asks = $Name -in 'Send-BatchFile', 'Save-BatchFile', 'Remove-BatchFile', 'Export-BatchFile', 'New-Batch', 'Stop-Batch', 'Invoke-Batch', 'Start-BatchServer', 'Stop-BatchServer'
             $command.Parameters.ContainsKey('WhatIf') | Should -Be $asks
         }
 
-        It 'takes one thing from the pipeline as a whole, in each parameter set' {
+        It 'accepts one parameter by value from the pipeline in each parameter set' {
             foreach ($set in $command.ParameterSets) {
                 @($set.Parameters | Where-Object ValueFromPipeline).Count | Should -BeLessOrEqual 1 -Because "of the set $($set.Name)"
             }
         }
 
-        It 'has -LiteralPath, without wildcards and with the alias PSPath, where it reads files from the pipeline' {
+        It 'has -LiteralPath, without wildcards and with the alias PSPath, if it reads files from the pipeline' {
             if ($command.Parameters.ContainsKey('LiteralPath')) {
                 $command.Parameters['LiteralPath'].Aliases | Should -Contain 'PSPath'
             }
@@ -80,21 +80,21 @@ Describe 'The cmdlets' {
             }
         }
 
-        It 'shows its syntax and what it is for' {
+        It 'has a syntax and a synopsis' {
             $help = Get-Help $Name
             $help.Name | Should -Be $Name
             (Get-Command $Name -Syntax) | Should -Match "^\s*$Name"
             $help.Synopsis | Should -Not -BeNullOrEmpty
         }
 
-        It 'gives typed objects that have a view' {
+        It 'returns typed objects that have a view' {
             foreach ($type in $command.OutputType.Type | Where-Object { $_ -and $_.Namespace -like 'InferenceBatch*' }) {
                 Get-FormatData -TypeName $type.FullName -PowerShellVersion 7.4 | Should -Not -BeNullOrEmpty -Because "$type is what $Name gives"
             }
         }
     }
 
-    It 'are those of the design' {
+    It 'are those of the list' {
         $module.ExportedCommands.Keys | Sort-Object | Should -Be ($named = @(
                 'Connect-BatchService', 'Disconnect-BatchService', 'Export-BatchFile', 'Get-Batch', 'Get-BatchConnection', 'Get-BatchFile'
                 'Get-BatchResult', 'Get-BatchServer', 'Import-BatchFile', 'Invoke-Batch', 'Measure-BatchFile', 'Measure-BatchResult'
@@ -120,7 +120,7 @@ $batch = Get-Batch -First 1
 
     AfterAll { Stop-TestServices }
 
-    It 'says a key in no error, no verbose or debug text and no object: <Status>' -ForEach @{ Status = 200 }, @{ Status = 401 }, @{ Status = 403 }, @{ Status = 500 } {
+    It 'shows a key in no error, verbose or debug text, and no object: <Status>' -ForEach @{ Status = 200 }, @{ Status = 401 }, @{ Status = 403 }, @{ Status = 500 } {
         $faults = [FaultServer]::new()
         $secret = 'sk-secret-4711-planted'
         try {
@@ -156,7 +156,7 @@ $batch = Get-Batch -First 1
         }
     }
 
-    It 'says no secret that a service repeats: <Name>' -ForEach @(
+    It 'masks a secret that a service repeats: <Name>' -ForEach @(
         @{ Name = 'the key'; Echo = '{0}' }
         @{ Name = 'the start of the key'; Echo = '{1}' }
         @{ Name = 'a header'; Echo = '{2}' }
@@ -200,7 +200,7 @@ $batch = Get-Batch -First 1
             @($said | Where-Object { $_ -is [InferenceBatch.Model.BatchResult] }).Count | Should -Be 4
             @($said | Where-Object { $_ -is [InferenceBatch.Webhooks.WebhookEvent] }).Count | Should -Be 1
             foreach ($one in $secret, $token) {
-                # Any twelve characters in a row give it away.
+                # Twelve consecutive characters would reveal it.
                 for ($i = 0; $i -le $one.Length - 12; $i++) { $all.Contains($one.Substring($i, 12)) | Should -BeFalse -Because $one.Substring($i, 12) }
             }
         }
@@ -216,7 +216,7 @@ $batch = Get-Batch -First 1
         ($child.Output -split '\r?\n')[0] | Should -Be '3|eins,größer,zwei|True|Completed|True'
     }
 
-    It 'stays short where objects of several kinds stand in one output' {
+    It 'stays short if one output has objects of several types' {
         $child = Invoke-ChildShell "`$batch = 'x' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch; Get-Date; New-BatchRequest x -Model m; `$batch; `$batch | Get-BatchResult; Get-BatchFile | Select-Object -First 1" @{ INFERENCE_BASE_URL = "$($server.Uri)" }
         $child.Output | Should -Match 'Succeeded'
         $child.Output | Should -Not -MatchExactly 'Json'
@@ -236,12 +236,12 @@ Describe 'The example tickets' {
         $tickets = Import-Csv -LiteralPath (Join-Path $root examples tickets.csv)
     }
 
-    It 'are at least 60, each with an id of its own' {
+    It 'are at least 60, each with its own ID' {
         $tickets.Count | Should -BeGreaterOrEqual 60
         ($tickets.Id | Sort-Object -Unique).Count | Should -Be $tickets.Count
     }
 
-    It 'hold what breaks careless code: languages, emoji, quotes, line breaks, an empty body' {
+    It 'contain special cases: languages, emoji, quotes, line breaks, an empty body' {
         ($tickets.Language | Sort-Object -Unique).Count | Should -BeGreaterThan 5
         @($tickets | Where-Object Body -EQ '').Count | Should -Be 1
         $tickets.Body -match '[\ud83c-\ud83e]' | Should -Not -BeNullOrEmpty

@@ -2,7 +2,7 @@ BeforeAll {
     . $PSScriptRoot/Service.ps1
     $script:Server = Start-TestService
     $script:Faults = [FaultServer]::new()
-    # The fault server as if it were another provider's.
+    # Uses the fault server with the profile of another provider.
     function New-Connection([string] $Provider) {
         [InferenceBatch.Service.ServiceConnection]::new($Faults.BaseUri, [InferenceBatch.Service.ServiceProfile]::Find($Provider), $null, $null, $null)
     }
@@ -20,7 +20,7 @@ Describe 'New-Batch' {
     }
 
     Context 'binding' {
-        It 'takes the file Send-BatchFile gives' {
+        It 'accepts the file from Send-BatchFile' {
             $batch = Send-BatchFile (New-InputFile 2) | New-Batch
             $batch | Should -BeOfType ([InferenceBatch.Model.Batch])
             $batch.Id | Should -Match '^batch_'
@@ -29,7 +29,7 @@ Describe 'New-Batch' {
             $batch.Endpoint | Should -Be '/v1/chat/completions'
         }
 
-        It 'takes an id, and one by property name with its endpoint' {
+        It 'accepts an ID, also by property name with its endpoint' {
             New-Batch file-1 -BaseUri $Faults.BaseUri | Out-Null
             [pscustomobject]@{ InputFileId = 'file-2'; Endpoint = '/v1/embeddings' } | New-Batch -BaseUri $Faults.BaseUri | Out-Null
             $sent = $Faults.Calls.Text | ConvertFrom-Json
@@ -38,12 +38,12 @@ Describe 'New-Batch' {
             $sent[0].completion_window | Should -Be '24h'
         }
 
-        It 'takes the endpoint from the file' {
+        It 'uses the endpoint of the file' {
             $file = 'a' | New-BatchRequest -Model m -Endpoint /v1/embeddings | Send-BatchFile
             ($file | New-Batch).Endpoint | Should -Be '/v1/embeddings'
         }
 
-        It 'makes one batch for each file' {
+        It 'creates one batch for each file' {
             $files = 1..3 | ForEach-Object { Send-BatchFile (New-InputFile 1 "n$_.jsonl") }
             ($files | New-Batch).InputFileId | Should -Be $files.Id
         }
@@ -61,7 +61,7 @@ Describe 'New-Batch' {
     }
 
     Context 'what it sends' {
-        It 'metadata as text, the webhook, and when the output may go' {
+        It 'sends metadata as text, the webhook, and the expiry of the output' {
             New-Batch file-1 -Metadata @{ night = 7; who = 'me' } -WebhookUrl https://example.org/hook?a=b -OutputExpiresAfterSec 86400 -BaseUri $Faults.BaseUri | Out-Null
             $sent = $Faults.Calls[0].Text | ConvertFrom-Json -AsHashtable
             $sent.metadata.night | Should -BeExactly '7'
@@ -71,31 +71,31 @@ Describe 'New-Batch' {
             $sent.output_expires_after.seconds | Should -Be 86400
         }
 
-        It 'a window as it was typed, and else the one the provider has' {
+        It 'sends the window unchanged, by default that of the provider' {
             New-Batch file-1 -CompletionWindow 3d -BaseUri $Faults.BaseUri | Out-Null
             ($Faults.Calls[-1].Text | ConvertFrom-Json).completion_window | Should -Be '3d'
             New-Batch file-1 -Connection (New-Connection Novita) | Out-Null
             ($Faults.Calls[-1].Text | ConvertFrom-Json).completion_window | Should -Be '48h'
         }
 
-        It 'waits for the file where the provider wants it processed' {
+        It 'waits until the file is processed if the provider requires it' {
             $Faults.On('GET /v1/files/file-1', @((New-Answer @{ id = 'file-1'; status = 'pending' }), (New-Answer @{ id = 'file-1'; status = 'processed' })))
             New-Batch file-1 -Connection (New-Connection AzureOpenAI) | Out-Null
             "$($Faults.Calls)" | Should -Be 'GET /v1/files/file-1 GET /v1/files/file-1 POST /v1/batches'
         }
 
-        It 'a file that was just sent once more, where the service does not show it yet' {
+        It 'retries if the service does not show a new file yet' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-new' }))
             $Faults.On('POST /v1/batches', @((New-Refusal 404), (New-Answer (New-WireBatch 'b1' 'validating'))))
             (Send-BatchFile (New-InputFile 1) -BaseUri $Faults.BaseUri | New-Batch -ErrorAction Stop).Id | Should -Be 'b1'
         }
 
-        It 'nothing that was not said' {
+        It 'sends no field that was not given' {
             New-Batch file-1 -BaseUri $Faults.BaseUri | Out-Null
             ($Faults.Calls[0].Text | ConvertFrom-Json -AsHashtable).Keys | Sort-Object | Should -Be 'completion_window', 'endpoint', 'input_file_id'
         }
 
-        It 'gives the metadata back' {
+        It 'returns the metadata' {
             (Send-BatchFile (New-InputFile 1) | New-Batch -Metadata @{ run = 'one' }).Metadata['run'] | Should -Be 'one'
         }
     }
@@ -107,15 +107,15 @@ Describe 'New-Batch' {
         }
     }
 
-    Context 'what goes wrong' {
-        It 'a webhook that is not https, before anything is sent' {
+    Context 'errors' {
+        It 'reports a webhook that is not https, before anything is sent' {
             $problem = Get-ErrorOf { New-Batch file-1 -WebhookUrl http://example.org/ -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'InvalidValue'
             $problem.TargetObject | Should -Be 'http://example.org/'
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'a webhook on this machine that the local service may not call, naming what allows it' {
+        It 'reports a webhook on this machine that the local service must not call, and names the option that allows it' {
             $file = Send-BatchFile (New-InputFile 1)
             foreach ($address in 'http://127.0.0.1:9/hook', 'https://localhost/hook') {
                 $problem = Get-ErrorOf { $file | New-Batch -WebhookUrl $address }
@@ -124,7 +124,7 @@ Describe 'New-Batch' {
             }
         }
 
-        It 'an unknown file, answered with <Status>: <Id>' -ForEach @(
+        It 'reports <Id> if the response for an unknown file is <Status>' -ForEach @(
             @{ Status = 404; Id = 'FileNotFound' }
             @{ Status = 400; Id = 'ServiceRejected' }
         ) {
@@ -134,7 +134,7 @@ Describe 'New-Batch' {
             $problem.TargetObject | Should -Be 'file-none'
         }
 
-        It 'a window the service does not know: ServiceRejected, in its words' {
+        It 'reports ServiceRejected with the service''s message for an unknown window' {
             $file = Send-BatchFile (New-InputFile 1)
             $problem = Get-ErrorOf { $file | New-Batch -CompletionWindow 48h }
             Get-ErrorId $problem | Should -Be 'ServiceRejected'
@@ -142,13 +142,13 @@ Describe 'New-Batch' {
             $problem.TargetObject | Should -Be $file.Id
         }
 
-        It 'too much metadata: ServiceRejected' {
+        It 'reports ServiceRejected for too much metadata' {
             $many = @{}
             1..17 | ForEach-Object { $many["k$_"] = 'v' }
             Get-ErrorId (Get-ErrorOf { Send-BatchFile (New-InputFile 1) | New-Batch -Metadata $many }) | Should -Be 'ServiceRejected'
         }
 
-        It '<Status>: <Id>' -ForEach @(
+        It 'reports <Status> as <Id>' -ForEach @(
             @{ Status = 401; Id = 'Unauthorized'; Calls = 1 }
             @{ Status = 403; Id = 'PermissionDenied'; Calls = 1 }
             @{ Status = 400; Id = 'ServiceRejected'; Calls = 1 }
@@ -162,7 +162,7 @@ Describe 'New-Batch' {
         }
     }
 
-    Context 'an answer that was lost' {
+    Context 'a lost response' {
         It 'looks for the batch before it creates another, and finds it' {
             $Faults.On('POST /v1/batches', @(New-Answer -Drop))
             $made = New-WireBatch 'b7' 'in_progress' @{ input_file_id = 'file-1'; created_at = [DateTimeOffset]::UtcNow.ToUnixTimeSeconds() }
@@ -171,7 +171,7 @@ Describe 'New-Batch' {
             ($Faults.Calls | Where-Object Method -EQ POST).Count | Should -Be 1
         }
 
-        It 'creates it again where it is not there' {
+        It 'creates it again if it does not exist' {
             $Faults.On('POST /v1/batches', @((New-Refusal 500), (New-Answer (New-WireBatch 'b8' 'validating'))))
             $old = New-WireBatch 'b1' 'completed' @{ input_file_id = 'file-1' }
             $Faults.On('GET /v1/batches', @(New-Answer @{ object = 'list'; data = @($old); has_more = $false }))
@@ -179,7 +179,7 @@ Describe 'New-Batch' {
             ($Faults.Calls | Where-Object Method -EQ POST).Count | Should -Be 2
         }
 
-        It 'creates no second one where it cannot look: ServiceUnavailable, saying so' {
+        It 'creates no second batch if it cannot look: ServiceUnavailable, which says so' {
             $Faults.On('POST /v1/batches', @(New-Refusal 502))
             $Faults.On('GET /v1/batches', @(New-Refusal 403))
             $problem = Get-ErrorOf { New-Batch file-1 -BaseUri $Faults.BaseUri }

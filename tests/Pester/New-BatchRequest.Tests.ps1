@@ -9,8 +9,8 @@ BeforeAll {
 }
 
 Describe 'New-BatchRequest' {
-    Context 'what it gives' {
-        It 'makes one chat request of a text' {
+    Context 'what it returns' {
+        It 'builds one chat request from a text' {
             $request = New-BatchRequest 'What is the capital of France?' -Model 'meta-llama/llama-3.2-1b-instruct/fp-8' -MaxTokens 1000
             $request | Should -BeOfType InferenceBatch.Model.BatchRequest
             $request.CustomId | Should -BeExactly 'request-1'
@@ -20,13 +20,13 @@ Describe 'New-BatchRequest' {
                 '{"model":"meta-llama/llama-3.2-1b-instruct/fp-8","messages":[{"role":"user","content":"What is the capital of France?"}],"max_tokens":1000}')
         }
 
-        It 'keeps the object it was made from' {
+        It 'keeps the object it was built from' {
             $row = [pscustomobject]@{ Prompt = 'x'; Id = 7 }
             $request = $row | New-BatchRequest -Model m
             [object]::ReferenceEquals($request.InputObject, $row) | Should -BeTrue
         }
 
-        It 'streams: the first request is there before the second object is asked for' {
+        It 'streams: returns the first request before it reads the second object' {
             $asked = [System.Collections.Generic.List[int]]::new()
             $first = & { foreach ($i in 1..100) { $asked.Add($i); "p$i" } } | New-BatchRequest -Model m | Select-Object -First 1
             $first.CustomId | Should -BeExactly 'request-1'
@@ -43,7 +43,7 @@ Describe 'New-BatchRequest' {
     }
 
     Context 'input' {
-        It 'takes the texts of the pipeline as prompts' {
+        It 'uses the strings of the pipeline as prompts' {
             $content = 'a', 'b' | New-BatchRequest -Model m | Get-Body | ForEach-Object { $_.messages[0].content }
             $content | Should -Be 'a', 'b'
         }
@@ -55,7 +55,7 @@ Describe 'New-BatchRequest' {
             ($request | Get-Body).messages | ForEach-Object { "$($_.role)=$($_.content)" } | Should -Be 'system=s', 'user=p'
         }
 
-        It 'takes the keys of a dictionary, in any case of their letters, as it does properties' {
+        It 'binds the keys of a dictionary like properties, ignoring case' {
             $rows = @{ Prompt = 'p'; SystemPrompt = 's'; CustomId = 'c'; Image = 'https://a/1.png', 'https://a/2.png'; Model = 'wrong' }, [ordered]@{ prompt = 'q'; custom_id = 'd' },
             [System.Collections.Generic.Dictionary[string, object]]@{}
             $rows[2].PROMPT = 5
@@ -67,7 +67,7 @@ Describe 'New-BatchRequest' {
             foreach ($i in 0..2) { [object]::ReferenceEquals($requests[$i].InputObject, $rows[$i]) | Should -BeTrue }
         }
 
-        It 'lets a parameter win over the key of a dictionary, and no object inherits from a dictionary' {
+        It 'prefers a parameter to the key of a dictionary, and uses no key for the next object' {
             $rows = @{ Prompt = 'p'; CustomId = 'c'; SystemPrompt = 's'; Text = 't' }, 'plain', [pscustomobject]@{ Prompt = 'o' }
             $requests = $rows | New-BatchRequest -Model m
             $requests.CustomId | Should -Be 'c', 'request-2', 'request-3'
@@ -83,14 +83,14 @@ Describe 'New-BatchRequest' {
             "$($failures[0])" | Should -BeLike 'Input object 1 has no prompt*Its properties: Body.'
         }
 
-        It 'does not take other columns by accident' {
+        It 'does not use other columns by accident' {
             $row = [pscustomobject]@{ Prompt = 'p'; Model = 'wrong'; System = 'wrong'; Endpoint = '/wrong'; Body = '{"wrong":1}'; Temperature = 2; Message = 'wrong' }
             $request = $row | New-BatchRequest -Model m
             $request.Url | Should -BeExactly '/v1/chat/completions'
             $request.Body | Should -BeExactly '{"model":"m","messages":[{"role":"user","content":"p"}]}'
         }
 
-        It 'takes script blocks for Prompt, SystemPrompt, CustomId and Image' {
+        It 'accepts script blocks for Prompt, SystemPrompt, CustomId and Image' {
             $row = [pscustomobject]@{ Text = 'p'; Role = 's'; Id = 42; Picture = 'https://example.org/a.png' }
             $request = $row | New-BatchRequest -Model m -Prompt { $_.Text } -SystemPrompt { $_.Role } -CustomId { "row-$($_.Id)" } -Image { $_.Picture }
             $request.CustomId | Should -BeExactly 'row-42'
@@ -100,25 +100,25 @@ Describe 'New-BatchRequest' {
             $body.messages[1].content[1].image_url.url | Should -BeExactly 'https://example.org/a.png'
         }
 
-        It 'takes an empty text for a prompt' {
+        It 'accepts an empty text as a prompt' {
             $row = [pscustomobject]@{ Text = '' }
             $body = $row | New-BatchRequest -Model m -Prompt { $_.Text } | Get-Body
             $body.messages[0].content | Should -BeExactly ''
         }
 
-        It 'leaves out an empty system prompt' {
+        It 'omits an empty system prompt' {
             $row = [pscustomobject]@{ Prompt = 'p'; SystemPrompt = '' }
             ($row | New-BatchRequest -Model m | Get-Body).messages | Should -HaveCount 1
         }
     }
 
     Context 'custom_id' {
-        It 'numbers requests in input order, dropped ones included' {
+        It 'numbers requests in input order, including omitted ones' {
             $ids = 'a', $null, 'c' | New-BatchRequest -Model m -ErrorAction SilentlyContinue | ForEach-Object CustomId
             $ids | Should -Be 'request-1', 'request-3'
         }
 
-        It 'drops a duplicate and names both places' {
+        It 'omits a duplicate and names both places' {
             $rows = 1, 2, 1 | ForEach-Object { [pscustomobject]@{ Prompt = 'p'; CustomId = "id-$_"; Tag = [guid]::NewGuid() } }
             $requests = $rows | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
             $requests.CustomId | Should -Be 'id-1', 'id-2'
@@ -128,7 +128,7 @@ Describe 'New-BatchRequest' {
             $failures[0].Exception.Message | Should -BeLike "Input object 3 *'id-1'*input object 1 *"
         }
 
-        It 'finds a default id that is taken' {
+        It 'detects a default ID that is already used' {
             $rows = [pscustomobject]@{ Prompt = 'p'; CustomId = 'request-2' }, [pscustomobject]@{ Prompt = 'p' }
             $null = $rows | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-ErrorId $failures[0] | Should -BeExactly 'DuplicateCustomId'
@@ -150,16 +150,16 @@ Describe 'New-BatchRequest' {
             (New-BatchRequest 'p' -Model m -Endpoint /v1/embeddings).Body | Should -BeExactly '{"model":"m","input":"p"}'
         }
 
-        It 'asks no model for moderations' {
+        It 'needs no model for moderations' {
             (New-BatchRequest 'p' -Endpoint /v1/moderations).Body | Should -BeExactly '{"input":"p"}'
         }
 
-        It 'writes a system prompt as instructions of a response' {
+        It 'writes a system prompt as instructions for /v1/responses' {
             (New-BatchRequest 'p' -Model m -Endpoint /v1/responses -SystemPrompt s).Body |
                 Should -BeExactly '{"model":"m","instructions":"s","input":"p"}'
         }
 
-        It 'refuses what an endpoint has no place for' {
+        It 'rejects parameters that an endpoint does not support' {
             $failure = Get-Failure { New-BatchRequest 'p' -Model m -Endpoint /v1/embeddings -MaxTokens 5 }
             Get-ErrorId $failure | Should -BeExactly 'ParameterNotForEndpoint'
             $failure = Get-Failure { New-BatchRequest 'p' -Model m -Endpoint /v1/completions -ResponseSchema @{} }
@@ -170,13 +170,84 @@ Describe 'New-BatchRequest' {
     }
 
     Context 'parameters of the model' {
-        It 'writes them under the names of the API' {
+        It 'writes them with the names of the API' {
             $body = New-BatchRequest p -Model m -MaxTokens 5 -Temperature 0 -TopP 0.9 -Seed 7 -Stop 'a', 'b' | Get-Body
             $body.max_tokens | Should -Be 5
             $body.temperature | Should -Be 0
             $body.top_p | Should -Be 0.9
             $body.seed | Should -Be 7
             $body.stop | Should -Be 'a', 'b'
+        }
+
+        It 'writes -MaxTokens for <Model> at <Provider> as <Field>' -ForEach @(
+            @{ Provider = 'OpenAI'; Model = 'o4-mini'; Field = 'max_completion_tokens' }
+            @{ Provider = 'OpenAI'; Model = 'gpt-5-mini'; Field = 'max_completion_tokens' }
+            @{ Provider = 'OpenAI'; Model = 'ft:o4-mini-2025-04-16:org::id'; Field = 'max_completion_tokens' }
+            @{ Provider = 'OpenAI'; Model = 'gpt-4o-mini'; Field = 'max_tokens' }
+            @{ Provider = 'AzureOpenAI'; Model = 'our-gpt5-deployment'; Field = 'max_completion_tokens' }
+            @{ Provider = 'AzureOpenAI'; Model = 'gpt-35-turbo'; Field = 'max_tokens' }
+            @{ Provider = 'Groq'; Model = 'gpt-5'; Field = 'max_tokens' }
+            @{ Provider = 'Local'; Model = 'gpt-5'; Field = 'max_tokens' }
+        ) {
+            $connection = [InferenceBatch.Service.ServiceConnection]::new('https://example.org/v1', [InferenceBatch.Service.ServiceProfile]::Find($Provider), 'k')
+            $request = New-BatchRequest p -Model $Model -MaxTokens 5 -Connection $connection -WarningVariable warnings
+            $request.Body | Should -BeExactly ('{"model":"' + $Model + '","messages":[{"role":"user","content":"p"}],"' + $Field + '":5}')
+            $warnings | Should -BeNullOrEmpty
+        }
+
+        It 'knows the service by <Name>, without a key and without a call' -ForEach @(
+            @{ Name = '-BaseUri'; Given = @{ BaseUri = 'https://ours.openai.azure.com/openai/v1' } }
+            @{ Name = 'the session'; Session = 'OpenAI'; Given = @{} }
+            @{ Name = 'the session, which is at -BaseUri'; Session = 'OpenAI'; Given = @{ BaseUri = 'https://api.openai.com/v1/' } }
+            @{ Name = 'INFERENCE_BASE_URL'; Variable = 'https://api.openai.com/v1'; Given = @{} }
+        ) {
+            $old = $env:INFERENCE_BASE_URL
+            try {
+                $env:INFERENCE_BASE_URL = $Variable
+                if ($Session) { Connect-BatchService $Session -ApiKey k }
+                $requests = 'p', 'q' | New-BatchRequest -Model o3 -MaxTokens 5 -WarningVariable warnings @Given
+                ($requests | Get-Body).max_completion_tokens | Should -Be 5, 5
+                $warnings | Should -BeNullOrEmpty
+            }
+            finally {
+                $env:INFERENCE_BASE_URL = $old
+                Disconnect-BatchService
+            }
+        }
+
+        It 'prefers the model of -Body, and an endpoint without a version is a chat endpoint too' {
+            $azure = @{ BaseUri = 'https://ours.openai.azure.com/openai/v1'; MaxTokens = 5 }
+            (New-BatchRequest p -Model gpt-4o -Body @{ model = 'o3' } -Endpoint /chat/completions @azure | Get-Body).max_completion_tokens | Should -Be 5
+            (New-BatchRequest p -Model o3 -Body @{ model = 'gpt-4o' } @azure | Get-Body).max_tokens | Should -Be 5
+        }
+
+        It 'keeps the field of <Endpoint> for a reasoning model' -ForEach @(
+            @{ Endpoint = '/v1/responses'; Field = 'max_output_tokens' }
+            @{ Endpoint = '/v1/completions'; Field = 'max_tokens' }
+        ) {
+            $request = New-BatchRequest p -Model o3 -MaxTokens 5 -Endpoint $Endpoint -BaseUri https://api.openai.com/v1 -WarningVariable warnings
+            ($request | Get-Body).$Field | Should -Be 5
+            $warnings | Should -BeNullOrEmpty
+        }
+
+        It 'keeps max_tokens for a reasoning model without a connection, and warns once: <Name>' -ForEach @(
+            @{ Name = 'nothing chosen'; Given = @{} }
+            @{ Name = 'an address that is not valid'; Variable = 'nonsense'; Given = @{} }
+        ) {
+            $old = $env:INFERENCE_BASE_URL
+            try {
+                $env:INFERENCE_BASE_URL = $Variable
+                $requests = 'p', 'q' | New-BatchRequest -Model o3 -MaxTokens 5 -WarningVariable warnings -WarningAction SilentlyContinue @Given
+                ($requests | Get-Body).max_tokens | Should -Be 5, 5
+                $warnings | Should -HaveCount 1
+                "$warnings" | Should -BeLike "'o3' *max_tokens*Connect-BatchService*-Connection*-Body @{ max_completion_tokens = 5 }*"
+            }
+            finally { $env:INFERENCE_BASE_URL = $old }
+        }
+
+        It 'does not warn about a reasoning model without -MaxTokens' {
+            $null = New-BatchRequest p -Model o3 -Body @{ max_completion_tokens = 5 } -WarningVariable warnings
+            $warnings | Should -BeNullOrEmpty
         }
 
         It 'puts -Message between the system prompt and the prompt' {
@@ -186,11 +257,11 @@ Describe 'New-BatchRequest' {
             $messages.content | Should -Be 's', 'e', 'f', 'p'
         }
 
-        It 'needs no prompt beside -Message' {
+        It 'needs no prompt with -Message' {
             (New-BatchRequest -Model m -Message @{ role = 'user'; content = 'only' } | Get-Body).messages.content | Should -Be 'only'
         }
 
-        It 'wraps a schema, as strict only where strict mode would take it' {
+        It 'wraps a schema, as strict only if it meets the requirements of strict mode' {
             $schema = [ordered]@{
                 type = 'object'; properties = [ordered]@{ answer = @{ type = 'string' } }; required = @('answer'); additionalProperties = $false
             }
@@ -205,14 +276,14 @@ Describe 'New-BatchRequest' {
                 Should -Not -Contain 'strict'
         }
 
-        It 'takes a schema as JSON, and puts it where a response has it' {
+        It 'accepts a schema as JSON, and writes it in the field for /v1/responses' {
             $format = (New-BatchRequest p -Model m -Endpoint /v1/responses -ResponseSchema '{"name":"n","schema":{"type":"object"}}' | Get-Body).text.format
             $format.type | Should -BeExactly 'json_schema'
             $format.name | Should -BeExactly 'n'
             $format.schema.type | Should -BeExactly 'object'
         }
 
-        It 'wraps a bare function and leaves a whole tool alone' {
+        It 'wraps a function and leaves a complete tool unchanged' {
             $tools = (New-BatchRequest p -Model m -Tool @{ name = 'f'; parameters = @{} }, '{"type":"custom","x":1}' | Get-Body).tools
             $tools[0].type | Should -BeExactly 'function'
             $tools[0].function.name | Should -BeExactly 'f'
@@ -221,7 +292,7 @@ Describe 'New-BatchRequest' {
     }
 
     Context '-Body' {
-        It 'wins over every other parameter and adds any field' {
+        It 'overrides every other parameter and adds any field' {
             $body = New-BatchRequest p -Model m -MaxTokens 5 -Body @{ model = 'n'; max_tokens = 9; reasoning_effort = 'low' } | Get-Body
             $body.model | Should -BeExactly 'n'
             $body.max_tokens | Should -Be 9
@@ -229,11 +300,11 @@ Describe 'New-BatchRequest' {
             $body.messages[0].content | Should -BeExactly 'p'
         }
 
-        It 'is enough alone, as JSON too' {
+        It 'is sufficient alone, also as JSON' {
             (New-BatchRequest -Body '{"model":"m", "messages":[]}').Body | Should -BeExactly '{"model":"m","messages":[]}'
         }
 
-        It 'writes what PowerShell has in its hands' {
+        It 'writes PowerShell values' {
             $value = [ordered]@{
                 text = 'é'; int = 1; big = [long]::MaxValue; real = 0.1; money = 1.10d; yes = $true; none = $null; list = @(1, @(2), @())
                 when = [datetime]::new(2024, 1, 2, 3, 4, 5, [System.DateTimeKind]::Utc); colour = [DayOfWeek]::Friday; object = [pscustomobject]@{ a = 1 }
@@ -251,10 +322,10 @@ Describe 'New-BatchRequest' {
             $other | Should -BeExactly (& ([scriptblock]::Create($command)))
         }
 
-        It 'refuses <Name>' -ForEach @(
-            @{ Name = 'what is no JSON'; Value = 'nonsense'; Message = '*not valid JSON*' }
-            @{ Name = 'JSON that is no object'; Value = '[1]'; Message = '*must be an object*' }
-            @{ Name = 'a number JSON has no form for'; Value = @{ a = [double]::NaN }; Message = "*'a'*NaN*" }
+        It 'rejects <Name>' -ForEach @(
+            @{ Name = 'text that is not JSON'; Value = 'nonsense'; Message = '*not valid JSON*' }
+            @{ Name = 'JSON that is not an object'; Value = '[1]'; Message = '*must be an object*' }
+            @{ Name = 'a number that JSON cannot represent'; Value = @{ a = [double]::NaN }; Message = "*'a'*NaN*" }
             @{ Name = 'a script block'; Value = @{ a = @(1, @{ b = { 1 } }) }; Message = "*'a``[1``].b'*ScriptBlock*" }
             @{ Name = 'a secret'; Value = @{ key = [securestring]::new() }; Message = "*'key'*secret*" }
             @{ Name = 'half a surrogate pair'; Value = @{ a = "x$([char]0xD800)" }; Message = "*'a'*surrogate*" }
@@ -263,7 +334,7 @@ Describe 'New-BatchRequest' {
             (Get-Failure { New-BatchRequest p -Model m -Body $Value }).Exception.Message | Should -BeLike $Message
         }
 
-        It 'refuses a value that contains itself' {
+        It 'rejects a value that contains itself' {
             $loop = @{}
             $loop.self = $loop
             (Get-Failure { New-BatchRequest p -Model m -Body $loop }).Exception.Message | Should -BeLike '*contains itself*'
@@ -276,7 +347,7 @@ Describe 'New-BatchRequest' {
             [System.IO.File]::WriteAllBytes($png, [byte[]](0x89, 0x50, 0x4E, 0x47, 1, 2, 3))
         }
 
-        It 'sends a local file as a data URL of the type its bytes say' {
+        It 'sends a local file as a data URL with the type of its content' {
             $content = (New-BatchRequest p -Model m -Image $png | Get-Body).messages[0].content
             $content[0].text | Should -BeExactly 'p'
             $content[1].type | Should -BeExactly 'image_url'
@@ -293,17 +364,17 @@ Describe 'New-BatchRequest' {
             }
         }
 
-        It 'writes a response''s own kind of image' {
+        It 'writes an image in the format of /v1/responses' {
             $content = (New-BatchRequest p -Model m -Endpoint /v1/responses -Image https://example.org/a.png | Get-Body).input[0].content
             $content[0].type | Should -BeExactly 'input_text'
             $content[1].type | Should -BeExactly 'input_image'
             $content[1].image_url | Should -BeExactly 'https://example.org/a.png'
         }
 
-        It 'gives <Id> for <Name> and goes on' -ForEach @(
-            @{ Name = 'a file that is not there'; Path = 'nowhere.png'; Id = 'FileNotFound' }
+        It 'reports <Id> for <Name>, and continues' -ForEach @(
+            @{ Name = 'a file that does not exist'; Path = 'nowhere.png'; Id = 'FileNotFound' }
             @{ Name = 'a folder'; Path = '.'; Id = 'NotAFile' }
-            @{ Name = 'a file that is no image'; Path = 'notes.txt'; Id = 'InvalidValue' }
+            @{ Name = 'a file that is not an image'; Path = 'notes.txt'; Id = 'InvalidValue' }
         ) {
             Set-Content (Join-Path $TestDrive notes.txt) 'text'
             $rows = [pscustomobject]@{ Prompt = 'a'; Image = Join-Path $TestDrive $Path }, [pscustomobject]@{ Prompt = 'b' }
@@ -315,7 +386,7 @@ Describe 'New-BatchRequest' {
     }
 
     Context 'bad input' {
-        It 'gives PromptMissing for an object without the property a script block reads, and goes on' {
+        It 'reports PromptMissing for an object without the property that a script block reads, and continues' {
             $rows = [pscustomobject]@{ Body = 'a' }, [pscustomobject]@{ Other = 'x' }, [pscustomobject]@{ Body = 'c' }
             $requests = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -ErrorVariable failures -ErrorAction SilentlyContinue
             $requests | Should -HaveCount 2
@@ -326,7 +397,7 @@ Describe 'New-BatchRequest' {
             $failures[0].Exception.Message | Should -BeLike 'Input object 2 (@{Other=x}) *'
         }
 
-        It 'gives PromptMissing for <Name>' -ForEach @(
+        It 'reports PromptMissing for <Name>' -ForEach @(
             @{ Name = '$null'; Value = @($null) }
             @{ Name = 'a number'; Value = @(5) }
             @{ Name = 'an object with a $null prompt'; Value = @([pscustomobject]@{ Prompt = $null }) }
@@ -335,7 +406,7 @@ Describe 'New-BatchRequest' {
             Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
         }
 
-        It 'ends at once where -Prompt is $null for every object, for want of braces' {
+        It 'ends at once if -Prompt is $null for every object because of missing braces' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Body = 'b' } }
             $null = $null | ForEach-Object { $script:problem = $null; try { $rows | New-BatchRequest -Model m -Prompt $_.Body -ErrorVariable script:failures } catch { $script:problem = $_ } }
             Get-ErrorId $problem | Should -BeExactly 'PromptMissing'
@@ -344,7 +415,7 @@ Describe 'New-BatchRequest' {
             $rows[0] | New-BatchRequest -Model m -Prompt $null -Message @{ role = 'user'; content = 'c' } | Should -HaveCount 1
         }
 
-        It 'says once, and early, that no object has a prompt, and what they have' {
+        It 'warns once, and early, that no object has a prompt, and lists the properties' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = 'b' } }
             $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorVariable failures -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue
             $failures | Should -HaveCount 25
@@ -354,7 +425,7 @@ Describe 'New-BatchRequest' {
             $warnings | Should -BeNullOrEmpty
         }
 
-        It 'says once, and early, that all objects ask the same, as with a misspelt property inside a text' {
+        It 'warns once, and early, that all prompts are equal, as with a misspelled property inside a text' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = "b$_" } }
             $null = $rows | New-BatchRequest -Model m -Prompt { "Classify: $($_.Bdoy)" } -WarningVariable warnings -WarningAction SilentlyContinue
             "$warnings" | Should -BeExactly "The first 10 input objects all have the same prompt: 'Classify: '. The last of them has the properties Id, Body. Check the name of the property in -Prompt."
@@ -362,7 +433,7 @@ Describe 'New-BatchRequest' {
             "$warnings" | Should -BeLike "The first 10 input objects all have the same prompt: ''.*"
         }
 
-        It 'says nothing where objects may well ask the same: <Name>' -ForEach @(
+        It 'does not warn if prompts may be equal: <Name>' -ForEach @(
             @{ Name = 'texts'; Run = { @('a') * 25 | New-BatchRequest -Model m } }
             @{ Name = 'numbers'; Run = { 1..25 | New-BatchRequest -Model m -Prompt 'Write a poem.' } }
             @{ Name = 'nine rows'; Run = { 1..9 | ForEach-Object { @{ Prompt = 'a' } } | New-BatchRequest -Model m } }
@@ -375,21 +446,21 @@ Describe 'New-BatchRequest' {
             $warnings | Should -BeNullOrEmpty
         }
 
-        It 'says of text that is not JSON, in words of its own: <Says>' -ForEach @(
+        It 'explains why a text is not JSON: <Says>' -ForEach @(
             @{ Text = 'schema.json'; Says = "The text 'schema.json' is not valid JSON. If it is the name of a file, use (Get-Content -Raw 'schema.json')" }
             @{ Text = "{`n 1}"; Says = 'The text is not valid JSON: error at line 2, byte 2.' }
         ) {
             (Get-Failure { New-BatchRequest x -Model m -ResponseSchema $Text }).Exception.Message | Should -BeLike ('*' + [WildcardPattern]::Escape($Says))
         }
 
-        It 'gives ModelMissing, for each object, without a model' {
+        It 'reports ModelMissing, for each object, without a model' {
             $null = 'a', 'b' | New-BatchRequest -ErrorVariable failures -ErrorAction SilentlyContinue
             $failures | Should -HaveCount 2
             Get-ErrorId $failures[0] | Should -BeExactly 'ModelMissing'
             $failures[0].TargetObject | Should -BeExactly 'a'
         }
 
-        It 'refuses half a surrogate pair, naming the row, and replaces nothing' {
+        It 'rejects half a surrogate pair, names the row, and replaces nothing' {
             $requests = "x$([char]0xDC00)", 'ok' | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
             $requests | Should -HaveCount 1
             Get-ErrorId $failures[0] | Should -BeExactly 'InvalidValue'
@@ -397,8 +468,8 @@ Describe 'New-BatchRequest' {
         }
     }
 
-    Context 'script blocks where one value is meant' {
-        It 'are refused for -<_>, not taken as text' -ForEach 'Model', 'Message', 'ResponseSchema', 'Tool', 'Body', 'Stop', 'Endpoint' {
+    Context 'script blocks for parameters with one value' {
+        It 'are rejected for -<_>, not used as text' -ForEach 'Model', 'Message', 'ResponseSchema', 'Tool', 'Body', 'Stop', 'Endpoint' {
             $given = @{ $_ = { $_.Model } }
             $failure = Get-Failure { [pscustomobject]@{ Model = 'm'; Prompt = 'p' } | New-BatchRequest @given }
             $failure.Exception.Message | Should -Match 'script block'

@@ -1,4 +1,4 @@
-# What a person installs, made anew from what is built, unpacked where a path may be: with a space, an umlaut and more.
+# Tests the package, created from the build, and unpacked to a path with a space, an umlaut and other special characters.
 
 BeforeAll {
     . $PSScriptRoot/Service.ps1
@@ -9,7 +9,7 @@ BeforeAll {
     $script:Folder = "$TestDrive/ein Pfad ä 模块/InferenceBatch/$Version"
     Expand-Archive -LiteralPath $Nupkg -DestinationPath $Folder
     $script:Nuspec = ([xml](Get-Content -LiteralPath $Folder/InferenceBatch.nuspec -Raw)).package.metadata
-    # What the container adds is not the module's.
+    # Ignores files that the package container adds.
     Remove-Item -LiteralPath "$Folder/_rels", "$Folder/package", "$Folder/[Content_Types].xml", "$Folder/InferenceBatch.nuspec" -Recurse -Force
     $script:Files = @(Get-ChildItem -LiteralPath $Folder -Recurse -File | ForEach-Object { [IO.Path]::GetRelativePath($Folder, $_.FullName).Replace('\', '/') })
     $script:Manifest = Import-PowerShellDataFile -LiteralPath $Folder/InferenceBatch.psd1
@@ -19,12 +19,12 @@ BeforeAll {
 AfterAll { Stop-TestServices }
 
 Describe 'The package' {
-    It 'holds what its manifest lists, and nothing else' {
+    It 'contains the files that its manifest lists, and no others' {
         $Manifest.FileList | Sort-Object | Should -Be ($Files | Sort-Object)
         Get-ChildItem -LiteralPath $TestDrive/output/InferenceBatch/$Version -Recurse -File | Measure-Object | ForEach-Object Count | Should -Be $Files.Count
     }
 
-    It 'brings help, licence, the service and the native libraries of the usual systems; no symbols' {
+    It 'contains help, licence, the service and native libraries for the usual systems, but no symbols' {
         'LICENSE', 'README.md', 'CHANGELOG.md', 'examples/tickets.csv', 'examples/Nightly.ps1', 'en-US/InferenceBatch.dll-Help.xml', 'en-US/about_InferenceBatch.help.txt', 'bin/server/inference-batch.dll' | Should -BeIn $Files
         foreach ($system in 'win-x64', 'win-arm64', 'linux-x64', 'linux-arm64', 'linux-musl-x64', 'linux-musl-arm64', 'osx-x64', 'osx-arm64') {
             $Files -match "^bin/server/runtimes/$system/native/" | Should -Not -BeNullOrEmpty -Because $system
@@ -43,7 +43,7 @@ Describe 'The package' {
         $links | Sort-Object -Unique | Where-Object { $_ -notin $Files } | Should -BeNullOrEmpty
     }
 
-    It 'is used as its README says: found by name, its first example run in its folder, and a script of examples/' {
+    It 'works as its README says: found by name, its first example runs in its folder, and a script of examples/' {
         $block = [regex]::Match((Get-Content -LiteralPath $Folder/README.md -Raw), '(?s)```powershell\r?\n(.*?)```\r?\n\r?\n```text\r?\n(.*?)```')
         $script = Join-Path $TestDrive readme.ps1
         Set-Content -LiteralPath $script @"
@@ -62,7 +62,7 @@ exit `$LASTEXITCODE
         & $text $run.Output | Should -BeLike "$(& $text $block.Groups[2].Value)*66 answers*0 differences."
     }
 
-    It 'has a manifest that PowerShell has nothing to say about' {
+    It 'has a manifest without warnings' {
         $tested = Test-ModuleManifest -Path ([WildcardPattern]::Escape("$Folder/InferenceBatch.psd1")) -WarningVariable warned -ErrorVariable failed
         $warned, $failed | ForEach-Object { $_ } | Should -BeNullOrEmpty
         $tested.Version | Should -Be $Version
@@ -73,7 +73,7 @@ exit `$LASTEXITCODE
         $Manifest.CmdletsToExport | Should -Not -Contain '*'
     }
 
-    It 'tells the Gallery the same: <Name>' -ForEach @(
+    It 'has the same metadata for the Gallery: <Name>' -ForEach @(
         @{ Name = 'id'; Right = { 'InferenceBatch' } }
         @{ Name = 'version'; Right = { $Version } }
         @{ Name = 'authors'; Right = { $Manifest.Author } }
@@ -94,7 +94,7 @@ exit `$LASTEXITCODE
         $Nuspec.tags.Length | Should -BeLessThan 4000
     }
 
-    It 'says where the project lives, once that is known' {
+    It 'has the address of the project, if it is known' {
         $null = & dotnet msbuild $Root/src/InferenceBatch -t:PackageModule -p:Configuration=Release "-p:PackageRoot=$TestDrive/with-address/" -p:PackageProjectUrl=https://example.org/batch -nologo -v:quiet
         (Test-ModuleManifest -Path $TestDrive/with-address/InferenceBatch/$Version/InferenceBatch.psd1).ProjectUri | Should -Be 'https://example.org/batch'
         $archive = [IO.Compression.ZipFile]::OpenRead("$TestDrive/with-address/InferenceBatch.$Version.nupkg")
@@ -102,7 +102,7 @@ exit `$LASTEXITCODE
         finally { $archive.Dispose() }
     }
 
-    It 'works in a fresh process, service and help too' {
+    It 'works in a new process, with service and help' {
         $script = Join-Path $TestDrive use.ps1
         Set-Content -LiteralPath $script @"
 `$ErrorActionPreference = 'Stop'
@@ -117,7 +117,7 @@ try { ('größer', 'b' | Invoke-Batch -Model echo -Ordered).Text -join ',' } fin
         $run.Output.Trim() -split '\r?\n' | Should -BeExactly 'größer,b', (Get-Help Invoke-Batch).Synopsis, $Folder
     }
 
-    It 'is what the Gallery''s client takes: found, saved and imported from a repository' -Skip:(-not (Get-Command Register-PSResourceRepository -ErrorAction Ignore) -or $IsWindows) {
+    It 'is accepted by the client of the Gallery: found, saved and imported from a repository' -Skip:(-not (Get-Command Register-PSResourceRepository -ErrorAction Ignore) -or $IsWindows) {
         $home2 = (New-Item -ItemType Directory "$TestDrive/home").FullName
         $script = Join-Path $TestDrive install.ps1
         Set-Content -LiteralPath $script @"

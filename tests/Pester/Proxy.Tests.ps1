@@ -1,5 +1,5 @@
-# Where calls go when the environment names a proxy. .NET reads these variables once in a process, so each case has a
-# PowerShell of its own; the proxy is a server on a socket that notes what it is asked.
+# Tests calls with proxy variables in the environment. .NET reads them once in a process, so each case has its
+# own PowerShell. The proxy is a server on a socket that records its requests.
 
 BeforeAll {
     . $PSScriptRoot/Service.ps1
@@ -8,7 +8,7 @@ BeforeAll {
     $script:ProxyUri = "http://$($Proxy.BaseUri.Authority)"
     $script:Port = $Service.BaseUri.Port
 
-    # Runs a script where all variables of proxies are taken away but those given.
+    # Runs a script without any proxy variables except the given ones.
     function Invoke-Behind([hashtable] $Environment, [string] $Script) {
         $all = @{}
         foreach ($name in 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY') { $all[$name] = $null; $all[$name.ToLowerInvariant()] = $null }
@@ -32,8 +32,8 @@ Describe 'A proxy of the environment' {
         $Proxy.On('GET http://', @(New-Answer (New-WireBatch 'b1')))
     }
 
-    It 'is not asked for a loopback address: <_>' -ForEach 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy', 'HTTPS_PROXY' {
-        # 127.0.0.2 and ::1 have no listener, which the command says: none of them may go to the proxy instead.
+    It 'is not used for a loopback address: <_>' -ForEach 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy', 'HTTPS_PROXY' {
+        # 127.0.0.2 and ::1 have no listener, so the command must fail instead of using the proxy.
         Invoke-Behind @{ $_ = $ProxyUri } @"
 foreach (`$one in '127.0.0.1', 'localhost', 'LOCALHOST', 'localhost.', 'a.localhost', '127.0.0.2', '127.1', '0.0.0.0', '[::1]', '[::ffff:127.0.0.1]') {
     Wait-Batch b1 -Timeout 0 -BaseUri "http://`${one}:$Port/v1" -ErrorAction SilentlyContinue | Out-Null
@@ -44,7 +44,7 @@ foreach (`$one in '127.0.0.1', 'localhost', 'LOCALHOST', 'localhost.', 'a.localh
         $Service.Calls | ForEach-Object { "$_" | Should -Be 'GET /v1/batches/b1' }
     }
 
-    It 'is asked for others: <Variable>' -ForEach @(
+    It 'is used for other addresses: <Variable>' -ForEach @(
         @{ Variable = 'HTTP_PROXY' }
         @{ Variable = 'http_proxy' }
         @{ Variable = 'ALL_PROXY' }
@@ -53,7 +53,7 @@ foreach (`$one in '127.0.0.1', 'localhost', 'LOCALHOST', 'localhost.', 'a.localh
         "$($Proxy.Calls)" | Should -Be 'GET http://service.invalid/v1/batches/b1'
     }
 
-    It 'is not asked where NO_PROXY excepts a host, and is for the rest: <_>' -ForEach 'NO_PROXY', 'no_proxy' {
+    It 'is not used for a host in NO_PROXY, but for all others: <_>' -ForEach 'NO_PROXY', 'no_proxy' {
         Invoke-Behind @{ HTTP_PROXY = $ProxyUri; $_ = 'service.invalid,.other.invalid' } @'
 foreach ($host1 in 'service.invalid', 'a.other.invalid', 'asked.invalid') {
     Wait-Batch b1 -Timeout 0 -BaseUri "http://$host1/v1" -ApiKey k -ErrorAction SilentlyContinue | Out-Null
@@ -62,21 +62,21 @@ foreach ($host1 in 'service.invalid', 'a.other.invalid', 'asked.invalid') {
         "$($Proxy.Calls)" | Should -Be 'GET http://asked.invalid/v1/batches/b1'
     }
 
-    It 'is not asked for the loopback address that a remote service redirects to' {
+    It 'is not used for the loopback address that a remote service redirects to' {
         $Proxy.On('GET http://service.invalid/', @(New-Answer -Status 307 -Header @{ Location = "http://127.0.0.1:$Port/v1/batches/b1" }))
         Invoke-Behind @{ HTTP_PROXY = $ProxyUri } '(Get-Batch b1 -BaseUri http://service.invalid/v1 -ApiKey k).Id' | Should -Be 'b1'
         $Proxy.Calls.Count | Should -Be 1
         $Service.Calls.Count | Should -Be 1
     }
 
-    It 'is asked for the remote address that a service of this machine redirects to' {
+    It 'is used for the remote address that a service of this machine redirects to' {
         $Service.On('GET /v1/batches/b1', @(New-Answer -Status 307 -Header @{ Location = 'http://service.invalid/v1/batches/b1' }))
         Invoke-Behind @{ HTTP_PROXY = $ProxyUri } "(Get-Batch b1 -BaseUri http://127.0.0.1:$Port/v1 -ApiKey secret-4711).Id" | Should -Be 'b1'
         "$($Proxy.Calls)" | Should -Be 'GET http://service.invalid/v1/batches/b1'
         $Proxy.Calls[0].Headers.Keys | Should -Not -Contain 'Authorization'
     }
 
-    It 'sees nothing of a whole run with the local service: no prompt, no result, no completion' {
+    It 'gets no request of a run with the local service: no prompt, no result, no completion' {
         $model = [FaultServer]::new()
         try {
             $model.On('POST /v1/chat/completions', @(New-Answer ((New-WireLine 'x' 'from afar' | ConvertFrom-Json).response.body)))

@@ -1,6 +1,6 @@
-# Every PowerShell block of the README is run, one after the other in a PowerShell of their own, on a copy of what they
-# need; a text block that follows is what the block must have printed. So is each line of a block that is marked norun, alone,
-# and each command in the text: those of the service whole, those of build.sh as far as it and build.ps1 must know the task.
+# Runs every PowerShell block of the README, one after the other in a new PowerShell, on a copy of the files that they
+# need. A text block after it is the expected output. Also runs each line of a block that is marked norun, alone,
+# and each command in the text: those of the service completely; for build.sh, it and build.ps1 must have the task.
 BeforeDiscovery {
     $text = Get-Content -LiteralPath "$PSScriptRoot/../../README.md" -Raw
     $blocks = [regex]::Matches($text, '(?ms)^```powershell\r?\n(?<code>.*?)^```\r?\n(?:\r?\n```text\r?\n(?<output>.*?)^```)?')
@@ -35,7 +35,7 @@ $ran = foreach ($code in Get-Content -LiteralPath $PSScriptRoot/blocks.json -Raw
     $Error.Clear()
     $written = try { . ([scriptblock]::Create($code)) | Out-String -Width 100 } catch { '' }
     @{ Output = "$written"; Errors = @($Error | ForEach-Object { "$_" }) }
-    # The blocks after the one that turns to a hosted service go on with the local one.
+    # The blocks after the one that connects to a hosted service use the local service again.
     if ($code -match 'Connect-BatchService InferenceNet') { Connect-BatchService Local }
 }
 ConvertTo-Json @($ran) -Depth 4 | Set-Content -LiteralPath $PSScriptRoot/ran.json
@@ -76,13 +76,13 @@ Get-BatchServer | Stop-BatchServer
         $upstream = [regex]::Match($Line, "(?<=-Upstream '?)[^' ]+").Value
         $ran.Upstream | Should -BeExactly $upstream
         $ran.Running | Should -BeTrue
-        # What stands at the address, if anything, is this machine's matter.
+        # The address may have any content, depending on the machine.
         @($ran.Warnings | Where-Object { $_ -notlike "*(upstream $upstream)*" }) | Should -BeNullOrEmpty
     }
 
     It 'runs without PowerShell: bin/server/inference-batch <Rest>' -ForEach $verbs {
         if ($Verb -eq 'run') { $null = 'eins', 'größer' | New-BatchRequest -Model echo | Export-BatchFile $clone/INPUT.jsonl }
-        # The port is any that is free: the service's own may be taken by a service of the person who runs the tests.
+        # Uses any free port, because a service of the user who runs the tests may use the default port.
         $shell = Start-Shell '-Command', "Set-Location -LiteralPath '$clone'; bin/server/inference-batch $Rest" @{ INFERENCE_BATCH_URLS = 'http://127.0.0.1:0'; INFERENCE_BATCH_DATA = Join-Path $TestDrive served }
         try {
             if ($Verb -eq 'serve') {

@@ -2,7 +2,7 @@ BeforeAll {
     . $PSScriptRoot/Service.ps1
     $script:Secret = 'whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c='
 
-    # Runs Receive-BatchWebhook in another runspace, and gives it once it listens.
+    # Runs Receive-BatchWebhook in another runspace, and returns it when it listens.
     function Start-Receiver([string] $Prefix, [hashtable] $With = @{}) {
         $ps = [powershell]::Create()
         $null = $ps.AddScript('param($Module, $Prefix, $With) Import-Module $Module; Receive-BatchWebhook $Prefix -Verbose @With').AddArgument($ModulePath).AddArgument($Prefix).AddArgument($With)
@@ -29,7 +29,7 @@ AfterAll { Stop-TestServices }
 Describe 'Receive-BatchWebhook' {
     BeforeEach { $script:Prefix = "http://127.0.0.1:$(Get-FreePort)/s3cret/" }
 
-    It 'gives each event once, verified, until -First' {
+    It 'returns each event once, verified, until -First' {
         $receiver = Start-Receiver $Prefix @{ Secret = $Secret; First = 2 }
         try {
             Send-Event $Prefix '{"type":"batch.completed","data":{"id":"b0"}}' wh_0 -Key 'whsec_AAAA' | Should -Be 401
@@ -47,7 +47,7 @@ Describe 'Receive-BatchWebhook' {
         finally { $receiver.Shell.Dispose() }
     }
 
-    It 'gets what the local service says when a batch ends' {
+    It 'receives the event of the local service when a batch ends' {
         $server = Start-BatchServer -DataPath (Join-Path $TestDrive hooks) -WebhookSecret $Secret -AllowInsecureWebhooks
         $receiver = Start-Receiver $Prefix @{ Secret = $Secret; First = 1 }
         try {
@@ -69,7 +69,7 @@ Describe 'Receive-BatchWebhook' {
         1..2 | ForEach-Object { Receive-BatchWebhook $Prefix -TimeoutSec 0.2 -ErrorAction Stop | Should -BeNullOrEmpty }
     }
 
-    It 'listens without end for a -Timeout of <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([Threading.Timeout]::InfiniteTimeSpan) {
+    It 'listens without limit for a -Timeout of <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([Threading.Timeout]::InfiniteTimeSpan) {
         $receiver = Start-Receiver $Prefix @{ Timeout = $_; First = 1 }
         try {
             (Invoke-WebRequest $Prefix -Method Post -Body '{"batch_id":"b1"}').StatusCode | Should -Be 204
@@ -99,7 +99,7 @@ Describe 'Receive-BatchWebhook' {
         finally { $ps.Dispose() }
     }
 
-    It 'says what is wrong: <Id> for <Given>, without the secret' -ForEach @(
+    It 'reports <Id> for <Given>, without the secret' -ForEach @(
         @{ Given = @{ Prefix = 'https://127.0.0.1:1/x/' }; Id = 'InvalidValue' }
         @{ Given = @{ Prefix = 'http://127.0.0.1:0/x/'; Secret = 'whsec_not-to-be-seen!' }; Id = 'InvalidValue' }
         @{ Given = @{ Prefix = 'http://192.0.2.1:8123/x/' }; Id = 'WebhookListenFailed' }

@@ -16,8 +16,8 @@ Describe 'Remove-BatchFile' {
     }
 
     It 'deletes a file, and writes nothing: <How>' -ForEach @(
-        @{ How = 'by id'; Call = { Remove-BatchFile $File.Id } }
-        @{ How = 'an id from the pipeline'; Call = { $File.Id | Remove-BatchFile } }
+        @{ How = 'by ID'; Call = { Remove-BatchFile $File.Id } }
+        @{ How = 'an ID from the pipeline'; Call = { $File.Id | Remove-BatchFile } }
         @{ How = 'a file from the pipeline'; Call = { $File | Remove-BatchFile } }
         @{ How = 'by property name'; Call = { [pscustomobject]@{ FileId = $File.Id } | Remove-BatchFile } }
     ) {
@@ -30,13 +30,13 @@ Describe 'Remove-BatchFile' {
         (Get-BatchFile $File.Id).Id | Should -Be $File.Id
     }
 
-    It 'an unknown file: FileNotFound, with the id as its target' {
+    It 'reports FileNotFound for an unknown file, with the ID as its target' {
         $problem = Get-ErrorOf { Remove-BatchFile file-none }
         Get-ErrorId $problem | Should -Be 'FileNotFound'
         $problem.TargetObject | Should -Be 'file-none'
     }
 
-    It 'the input of a batch that runs is refused in the service''s words' {
+    It 'reports the service''s message for the input of a running batch' {
         $batch = $File | New-Batch
         $Faults.On('DELETE /v1/files/', @(New-Refusal 409 'the file is in use' -Header @{ 'x-should-retry' = 'false' }))
         $problem = Get-ErrorOf { $File | Remove-BatchFile -BaseUri $Faults.BaseUri }
@@ -45,7 +45,7 @@ Describe 'Remove-BatchFile' {
         $batch | Stop-Batch | Out-Null
     }
 
-    It 'deletes at the service a file came from' {
+    It 'deletes a file at its service' {
         $elsewhere = $File
         Connect-BatchService -BaseUri $Faults.BaseUri
         $elsewhere | Remove-BatchFile

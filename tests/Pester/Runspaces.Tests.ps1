@@ -1,11 +1,11 @@
-# The default connection belongs to a runspace; one that never chose any has its parent's. Real runspaces of every kind.
+# The default connection belongs to a runspace. A runspace that never connected uses that of its parent. Tests real runspaces of every kind.
 
 BeforeAll {
     . $PSScriptRoot/Service.ps1
     $script:A = [FaultServer]::new()
     $script:B = [FaultServer]::new()
     function Get-KeySent($Server) { @($Server.Calls | ForEach-Object { $_.Headers['Authorization'] } | Sort-Object -Unique) }
-    # What a child runs: the module, then a script.
+    # A child imports the module, then runs a script.
     function Get-Body([string] $Script) { [scriptblock]::Create("Import-Module '$ModulePath'; `$ProgressPreference = 'SilentlyContinue'; $Script") }
 }
 
@@ -28,13 +28,13 @@ Describe 'The default connection' {
     AfterEach { Remove-Item Env:INFERENCE_BASE_URL, Env:INFERENCE_API_KEY -ErrorAction Ignore }
 
     Context 'inheritance' {
-        It 'a child that never connected has its parent''s: <Name>' -ForEach @(
+        It 'a child that never connected uses the connection of its parent: <Name>' -ForEach @(
             @{ Name = 'ForEach-Object -Parallel'; Run = { param($Body) 1..3 | ForEach-Object -Parallel $Body } }
             @{ Name = 'ForEach-Object -Parallel -AsJob'; Run = { param($Body) 1..3 | ForEach-Object -Parallel $Body -ThrottleLimit 1 -AsJob | Receive-Job -Wait -AutoRemoveJob } }
             @{ Name = 'Start-ThreadJob'; Run = { param($Body) Start-ThreadJob $Body | Receive-Job -Wait -AutoRemoveJob } }
             @{ Name = 'Start-ThreadJob, throttled'; Run = { param($Body) 1..3 | ForEach-Object { Start-ThreadJob $Body -ThrottleLimit 1 } | Receive-Job -Wait -AutoRemoveJob } }
-            @{ Name = 'a PowerShell of one''s own'; Run = { param($Body) $ps = [powershell]::Create(); $ps.AddScript($Body).Invoke(); $ps.Dispose() } }
-            @{ Name = 'one begun asynchronously'; Run = { param($Body) $ps = [powershell]::Create(); $ps.EndInvoke($ps.AddScript($Body).BeginInvoke()); $ps.Dispose() } }
+            @{ Name = 'a new PowerShell'; Run = { param($Body) $ps = [powershell]::Create(); $ps.AddScript($Body).Invoke(); $ps.Dispose() } }
+            @{ Name = 'a new PowerShell, started asynchronously'; Run = { param($Body) $ps = [powershell]::Create(); $ps.EndInvoke($ps.AddScript($Body).BeginInvoke()); $ps.Dispose() } }
             @{ Name = 'a pool of runspaces'; Run = { param($Body) $pool = [runspacefactory]::CreateRunspacePool(1, 2); $pool.Open(); $ps = [powershell]::Create(); $ps.RunspacePool = $pool; $ps.AddScript($Body).Invoke(); $ps.Dispose(); $pool.Dispose() } }
         ) {
             Connect-BatchService -BaseUri $A.BaseUri -ApiKey key-of-a
@@ -44,7 +44,7 @@ Describe 'The default connection' {
             $B.Calls | Should -BeNullOrEmpty
         }
 
-        It 'a child of a child has that of its own parent, not of the first' {
+        It 'a child of a child uses the connection of its own parent, not of the first' {
             Connect-BatchService -BaseUri $A.BaseUri -ApiKey key-of-a
             Start-ThreadJob (Get-Body "Connect-BatchService -BaseUri $($B.BaseUri) -ApiKey key-of-b; 1..2 | ForEach-Object -Parallel { Import-Module '$ModulePath'; Get-Batch b1 }") |
                 Receive-Job -Wait -AutoRemoveJob | Should -HaveCount 2
@@ -52,7 +52,7 @@ Describe 'The default connection' {
             Get-KeySent $B | Should -Be 'Bearer key-of-b'
         }
 
-        It 'a child made before its parent connected has the connection too' {
+        It 'a child created before its parent connected uses the connection too' {
             $runspace = [runspacefactory]::CreateRunspace()
             $runspace.Open()
             $ps = [powershell]::Create()
@@ -70,14 +70,14 @@ Describe 'The default connection' {
             }
         }
 
-        It 'where nobody connected the environment counts, in a child too' {
+        It 'the environment applies if no runspace connected, also in a child' {
             $env:INFERENCE_BASE_URL = "$($A.BaseUri)"
             $null = Start-ThreadJob (Get-Body 'Get-Batch b1') | Receive-Job -Wait -AutoRemoveJob
             $A.Calls.Count | Should -Be 1
         }
     }
 
-    Context 'a change stays where it was made' {
+    Context 'a change affects only its runspace' {
         It 'two runspaces that connect at the same time each call their own service with their own key' {
             $both = [Threading.Barrier]::new(2)
             $servers = @{ Uri = "$($A.BaseUri)"; Key = 'key-of-a' }, @{ Uri = "$($B.BaseUri)"; Key = 'key-of-b' }
@@ -107,14 +107,14 @@ Describe 'The default connection' {
             Get-KeySent $A | Should -Be 'Bearer key-of-a'
         }
 
-        It 'a job that connects elsewhere leaves the session and its next job where they were' {
+        It 'a job that connects elsewhere does not change the session and its next job' {
             Connect-BatchService -BaseUri $A.BaseUri -ApiKey key-of-a
             $null = 1..2 | ForEach-Object { Start-ThreadJob (Get-Body "Connect-BatchService -BaseUri $($B.BaseUri) -ApiKey key-of-b") -ThrottleLimit 1 } | Receive-Job -Wait -AutoRemoveJob
             (Start-ThreadJob (Get-Body 'Get-BatchConnection') | Receive-Job -Wait -AutoRemoveJob).BaseUri | Should -Be $A.BaseUri
             (Get-BatchConnection).BaseUri | Should -Be $A.BaseUri
         }
 
-        It 'a job of a session that never connected leaves it so, and the next job too' {
+        It 'a job of a session that never connected changes neither the session nor the next job' {
             $null = Start-ThreadJob (Get-Body "Connect-BatchService -BaseUri $($B.BaseUri) -ApiKey key-of-b; Get-Batch b1") | Receive-Job -Wait -AutoRemoveJob
             $problems = Start-ThreadJob (Get-Body 'try { Get-Batch b1 } catch { $_.FullyQualifiedErrorId }') | Receive-Job -Wait -AutoRemoveJob
             $problems | Should -BeLike 'ApiKeyMissing,*'
@@ -122,7 +122,7 @@ Describe 'The default connection' {
             $B.Calls.Count | Should -Be 1
         }
 
-        It 'a job that runs stays at its service when the session turns to another' {
+        It 'a running job keeps its service when the session connects to another' {
             Connect-BatchService -BaseUri $A.BaseUri -ApiKey key-of-a
             $turn = [Threading.Barrier]::new(2)
             $job = Start-ThreadJob {
@@ -141,7 +141,7 @@ Describe 'The default connection' {
             (Get-BatchConnection).BaseUri | Should -Be $B.BaseUri
         }
 
-        It 'a local service that a job starts becomes the job''s default alone' {
+        It 'a local service that a job starts becomes the default only of the job' {
             Connect-BatchService -BaseUri $A.BaseUri -ApiKey key-of-a
             $uri = Start-ThreadJob (Get-Body "`$null = Start-BatchServer -DataPath '$(Join-Path $TestDrive job-data)'; (Get-BatchConnection).BaseUri") | Receive-Job -Wait -AutoRemoveJob
             try {
@@ -152,8 +152,8 @@ Describe 'The default connection' {
         }
     }
 
-    Context 'objects that go from one runspace to another' {
-        It 'a batch is asked for where it came from, with the key of there' {
+    Context 'objects passed from one runspace to another' {
+        It 'a batch is requested from its service, with the key of that service' {
             Connect-BatchService -BaseUri $A.BaseUri -ApiKey key-of-a
             $batch = Get-Batch b1
             $null = Start-ThreadJob (Get-Body "Connect-BatchService -BaseUri $($B.BaseUri) -ApiKey key-of-b; `$input | Wait-Batch -Timeout 0 | Get-BatchResult -ErrorAction Ignore; Get-Batch b1") -InputObject $batch | Receive-Job -Wait -AutoRemoveJob

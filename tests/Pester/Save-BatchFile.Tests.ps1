@@ -20,7 +20,7 @@ Describe 'Save-BatchFile' {
     }
 
     Context 'where it writes' {
-        It 'to a file' {
+        It 'writes to a file' {
             $saved = Save-BatchFile $Sent.Id (Join-Path $Folder mine.jsonl)
             $saved | Should -BeOfType ([IO.FileInfo])
             $saved.FullName | Should -Be (Join-Path $Folder mine.jsonl)
@@ -28,33 +28,33 @@ Describe 'Save-BatchFile' {
             (Get-ChildItem $Folder -Force).Name | Should -Be 'mine.jsonl'
         }
 
-        It 'into a folder, named after the id where only that is known' {
+        It 'writes into a folder, named after the ID if only that is known' {
             (Save-BatchFile $Sent.Id $Folder).Name | Should -Be "$($Sent.Id).jsonl"
         }
 
-        It 'into a folder, with the file''s own name' {
+        It 'writes into a folder, with the name of the file' {
             ($Sent | Save-BatchFile -Destination $Folder).FullName | Should -Be (Join-Path $Folder in.jsonl)
         }
 
-        It 'into the current folder where nothing is said' {
+        It 'writes into the current folder by default' {
             Push-Location $Folder
             try { (Save-BatchFile $Sent.Id).DirectoryName | Should -Be $Folder } finally { Pop-Location }
         }
 
-        It 'takes a PSDrive' {
+        It 'accepts a PSDrive' {
             New-Item TestDrive:/drive -ItemType Directory | Out-Null
             Save-BatchFile $Sent.Id TestDrive:/drive/x.jsonl | Out-Null
             'TestDrive:/drive/x.jsonl' | Should -Exist
         }
 
-        It 'a name from the service never leads out of the folder' {
+        It 'never writes outside the folder because of a name from the service' {
             $Faults.On('GET /v1/files/f1', @(New-Answer @{ id = 'f1'; filename = '../../evil.jsonl' }))
             $Faults.On('GET /v1/files/f1/content', @(New-Answer 'x'))
             $saved = Get-BatchFile f1 -BaseUri $Faults.BaseUri | Save-BatchFile -Destination $Folder
             $saved.DirectoryName | Should -Be $Folder
         }
 
-        It 'the output and the error file of a batch' {
+        It 'writes the output and the error file of a batch' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' -With @{ output_file_id = 'out'; error_file_id = 'err' })))
             $Faults.On('GET /v1/files/out/content', @(New-Answer "ok`n"))
             $Faults.On('GET /v1/files/err/content', @(New-Answer "bad`n"))
@@ -65,7 +65,7 @@ Describe 'Save-BatchFile' {
     }
 
     Context 'what it does not overwrite' {
-        It 'an existing file, without -Force: FileExists' {
+        It 'reports FileExists for an existing file without -Force' {
             $path = Join-Path $Folder mine.jsonl
             Set-Content $path 'precious'
             $problem = Get-ErrorOf { Save-BatchFile $Sent.Id $path }
@@ -82,7 +82,7 @@ Describe 'Save-BatchFile' {
             Get-Hash $path | Should -Be (Get-Hash $Source)
         }
 
-        It 'one file of this call by another, even with -Force' {
+        It 'does not replace a file of the same call, even with -Force' {
             $other = Send-BatchFile (New-InputFile 2 'two.jsonl')
             $path = Join-Path $Folder one.jsonl
             $saved = $Sent.Id, $other.Id | Save-BatchFile -Destination $path -Force -ErrorAction SilentlyContinue -ErrorVariable problem
@@ -93,19 +93,19 @@ Describe 'Save-BatchFile' {
     }
 
     Context '-WhatIf' {
-        It 'writes nothing and asks for nothing' {
+        It 'writes nothing and sends no request' {
             Save-BatchFile f1 $Folder -WhatIf -BaseUri $Faults.BaseUri | Should -BeNullOrEmpty
             $Faults.Calls | Should -BeNullOrEmpty
             Get-ChildItem $Folder -Force | Should -BeNullOrEmpty
         }
     }
 
-    Context 'what goes wrong' {
+    Context 'errors' {
         It '<What> leaves nothing behind: <Id>' -ForEach @(
             @{ What = 'an unknown file'; Status = 404; Id = 'FileNotFound' }
             @{ What = 'a wrong key'; Status = 401; Id = 'Unauthorized' }
-            @{ What = 'a key that may not'; Status = 403; Id = 'PermissionDenied' }
-            @{ What = 'trouble at the service'; Status = 500; Id = 'ServiceUnavailable' }
+            @{ What = 'a key without permission'; Status = 403; Id = 'PermissionDenied' }
+            @{ What = 'an error of the service'; Status = 500; Id = 'ServiceUnavailable' }
         ) {
             $Faults.On('GET /v1/files/f1/content', @(New-Refusal $Status))
             $problem = Get-ErrorOf { Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri }
@@ -114,7 +114,7 @@ Describe 'Save-BatchFile' {
             Get-ChildItem $Folder -Force | Should -BeNullOrEmpty
         }
 
-        It 'a folder that does not exist, named by the error' {
+        It 'reports a folder that does not exist, with its name' {
             $path = Join-Path $Folder none/x.jsonl
             $problem = Get-ErrorOf { Save-BatchFile $Sent.Id $path }
             Get-ErrorId $problem | Should -Be 'FileNotFound'
@@ -122,7 +122,7 @@ Describe 'Save-BatchFile' {
             "$problem" | Should -BeLike "There is no folder *To create it: New-Item -ItemType Directory '$(Split-Path $path)'"
         }
 
-        It 'a place that cannot be written: FileUnwritable, asking for nothing' -Skip:(-not $IsLinux) {
+        It 'reports FileUnwritable for a path that cannot be written, and sends no request' -Skip:(-not $IsLinux) {
             $problem = Get-ErrorOf { Save-BatchFile f1 /proc/x.jsonl -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'FileUnwritable'
             $problem.CategoryInfo.Category | Should -Be 'WriteError'
@@ -130,11 +130,11 @@ Describe 'Save-BatchFile' {
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'a destination of another provider' {
+        It 'reports a destination of another provider' {
             Get-ErrorId (Get-ErrorOf { Save-BatchFile $Sent.Id Env:x }) | Should -Be 'NotAFileSystemPath'
         }
 
-        It 'a batch without files says which it is' {
+        It 'reports a batch without files, with its ID' {
             $Faults.On('GET /v1/batches/run', @(New-Answer (New-WireBatch 'run' 'in_progress')))
             $Faults.On('GET /v1/batches/end', @(New-Answer (New-WireBatch 'end' 'failed')))
             Get-ErrorId (Get-ErrorOf { Get-Batch run -BaseUri $Faults.BaseUri | Save-BatchFile -Destination $Folder }) | Should -Be 'BatchNotFinished'
@@ -142,7 +142,7 @@ Describe 'Save-BatchFile' {
         }
     }
 
-    Context 'a file still being written' {
+    Context 'an incomplete file' {
         It 'is saved with a warning' {
             $Faults.On('GET /v1/files/f1/content', @(New-Answer "ok`n" -Header @{ 'X-Incomplete' = 'true' }))
             $saved = Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri -WarningVariable said -WarningAction SilentlyContinue
@@ -152,7 +152,7 @@ Describe 'Save-BatchFile' {
     }
 
     Context 'a full disk' {
-        It 'is told as one, and what was there stays' -Skip:(-not ($IsLinux -and (id -u) -eq '0')) {
+        It 'is reported as such, and keeps the existing file' -Skip:(-not ($IsLinux -and (id -u) -eq '0')) {
             mount -t tmpfs -o size=64k tmpfs $Folder
             try {
                 $path = Join-Path $Folder mine.jsonl
@@ -167,20 +167,20 @@ Describe 'Save-BatchFile' {
         }
     }
 
-    Context 'a download that breaks off' {
-        It 'goes on where it stood' {
+    Context 'an interrupted download' {
+        It 'resumes' {
             $Faults.On('GET /v1/files/f1/content', @((New-Answer $Bytes -CutAfter 500 -Ranges), (New-Answer $Bytes -Ranges)))
             $saved = Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri
             Get-Hash $saved | Should -Be (Get-Hash $Source)
             $Faults.Calls[1].Headers['Range'] | Should -Be 'bytes=500-'
         }
 
-        It 'begins anew where the service knows no ranges' {
+        It 'starts again if the service does not support ranges' {
             $Faults.On('GET /v1/files/f1/content', @((New-Answer $Bytes -CutAfter 500), (New-Answer $Bytes)))
             Get-Hash (Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri) | Should -Be (Get-Hash $Source)
         }
 
-        It 'is taken up by the next call, and no half file has the name of a whole one' {
+        It 'is resumed by the next call, and no partial file has the final name' {
             $Faults.On('GET /v1/files/f1/content', @((New-Answer $Bytes -CutAfter 700 -Ranges), (New-Refusal 403)))
             $path = Join-Path $Folder mine.jsonl
             Get-ErrorId (Get-ErrorOf { Save-BatchFile f1 $path -BaseUri $Faults.BaseUri }) | Should -Be 'PermissionDenied'
@@ -193,7 +193,7 @@ Describe 'Save-BatchFile' {
             (Get-ChildItem $Folder -Force).Name | Should -Be 'mine.jsonl'
         }
 
-        It 'a Ctrl+C closes the connection, and no half file has the name of a whole one' -Skip:$IsWindows {
+        It 'closes the connection on Ctrl+C, and no partial file has the final name' -Skip:$IsWindows {
             $Faults.On('GET /v1/files/f1/content', @(New-Answer $Bytes -StallAfter 500 -Ranges))
             $shell = Start-ChildShell "Save-BatchFile f1 '$Folder' -BaseUri $($Faults.BaseUri)"
             try {
@@ -206,7 +206,7 @@ Describe 'Save-BatchFile' {
             Get-ChildItem $Folder -Force | Where-Object Name -NotLike '*.part' | Should -BeNullOrEmpty
         }
 
-        It 'ends with DownloadIncomplete where nothing more comes' {
+        It 'ends with DownloadIncomplete if no more data arrives' {
             $Faults.On('GET /v1/files/f1/content', @(New-Answer $Bytes -CutAfter 0 -Ranges))
             $problem = Get-ErrorOf { Save-BatchFile f1 $Folder -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'DownloadIncomplete'

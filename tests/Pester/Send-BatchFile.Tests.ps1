@@ -28,7 +28,7 @@ Describe 'Send-BatchFile' {
             $file.FileName | Should -Be 'in.jsonl'
         }
 
-        It 'takes files from Get-ChildItem, and Get-Item of one whose name holds wildcard characters' {
+        It 'accepts files from Get-ChildItem, and from Get-Item with wildcard characters in the name' {
             New-InputFile 1 'a1.jsonl' | Out-Null
             New-InputFile 1 'a2.jsonl' | Out-Null
             Copy-Item (Join-Path $TestDrive a1.jsonl) -Destination (Join-Path $TestDrive 'odd[1].jsonl')
@@ -36,14 +36,14 @@ Describe 'Send-BatchFile' {
             (Get-Item -LiteralPath (Join-Path $TestDrive 'odd[1].jsonl') | Send-BatchFile).RequestCount | Should -Be 1
         }
 
-        It 'sends what a link leads to' -Skip:$IsWindows {
+        It 'sends the target of a link' -Skip:$IsWindows {
             $path = New-InputFile 3 linked.jsonl
             $link = New-Item -ItemType SymbolicLink -Path (Join-Path $TestDrive link.jsonl) -Target $path
             $sent = Send-BatchFile $link
             $sent.Bytes | Should -Be (Get-Item -LiteralPath $path).Length
         }
 
-        It 'takes wildcards, PSDrives and a literal path' {
+        It 'accepts wildcards, PSDrives and a literal path' {
             New-InputFile 1 'b1.jsonl' | Out-Null
             Copy-Item (Join-Path $TestDrive b1.jsonl) -Destination (Join-Path $TestDrive 'b[x].jsonl')
             (Send-BatchFile (Join-Path $TestDrive 'b?.jsonl')).Count | Should -Be 1
@@ -51,11 +51,11 @@ Describe 'Send-BatchFile' {
             (Send-BatchFile -LiteralPath (Join-Path $TestDrive 'b[x].jsonl')).RequestCount | Should -Be 1
         }
 
-        It 'takes what Export-BatchFile writes' {
+        It 'accepts the output of Export-BatchFile' {
             ('x', 'y' | New-BatchRequest -Model echo | Export-BatchFile (Join-Path $TestDrive exported.jsonl) | Send-BatchFile).RequestCount | Should -Be 2
         }
 
-        It 'tells the service a plain name that ends in .jsonl' {
+        It 'sends a plain file name that ends in .jsonl' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
             $path = New-InputFile 1 'größe "1".txt'
             Send-BatchFile -LiteralPath $path -BaseUri $Faults.BaseUri | Out-Null
@@ -63,14 +63,14 @@ Describe 'Send-BatchFile' {
             $Faults.Calls[0].Text | Should -Match 'name="purpose"\r\n\r\nbatch\r\n'
         }
 
-        It 'tells the service when the file may go' {
+        It 'sends the expiry of the file' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
             Send-BatchFile (New-InputFile 1) -BaseUri $Faults.BaseUri -ExpiresAfterSec 7200 | Out-Null
             $Faults.Calls[0].Text | Should -Match 'name="expires_after\[seconds\]"\r\n\r\n7200\r\n'
             $Faults.Calls[0].Text | Should -Match 'name="expires_after\[anchor\]"\r\n\r\ncreated_at\r\n'
         }
 
-        It 'says what is known where the service answers id and time alone' {
+        It 'fills in the known properties if the service returns only ID and time' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = '-a_b'; created_at = 1750000000000 }))
             $file = Send-BatchFile (New-InputFile 2) -BaseUri $Faults.BaseUri
             $file.Id | Should -Be '-a_b'
@@ -88,7 +88,7 @@ Describe 'Send-BatchFile' {
             $file.Path | Should -BeNullOrEmpty
         }
 
-        It 'refuses a repeated custom_id, naming both places, and sends the others' {
+        It 'reports a repeated custom_id, names both places, and sends the others' {
             $requests = @('a' | New-BatchRequest -Model echo -CustomId one) + @('b' | New-BatchRequest -Model echo -CustomId one) + @('c' | New-BatchRequest -Model echo -CustomId two)
             $problem = $null
             $file = $requests | Send-BatchFile -ErrorVariable problem -ErrorAction SilentlyContinue
@@ -98,7 +98,7 @@ Describe 'Send-BatchFile' {
             "$($problem[0])" | Should -Match "'one'"
         }
 
-        It 'sends nothing for nothing' {
+        It 'sends nothing without input' {
             $before = Get-ServiceFileCount
             @() | Send-BatchFile | Should -BeNullOrEmpty
             Get-ServiceFileCount | Should -Be $before
@@ -123,7 +123,7 @@ Describe 'Send-BatchFile' {
             ($file | New-Batch | Get-BatchResult -Wait).CustomId | Sort-Object | Should -Be 'request-1', 'request-3'
         }
 
-        It 'says what to do about results that do not know their request' {
+        It 'explains what to do about results without their request' {
             $lines = Join-Path $TestDrive out.jsonl
             New-WireLine 'request-1' | Set-Content $lines
             $result = Get-BatchResult -Path $lines
@@ -135,14 +135,14 @@ Describe 'Send-BatchFile' {
     }
 
     Context '-WhatIf' {
-        It 'checks, says what it would do, and sends nothing' {
+        It 'checks, describes the operation, and sends nothing' {
             $before = Get-ServiceFileCount
             Send-BatchFile (New-InputFile 2) -WhatIf | Should -BeNullOrEmpty
             'a' | New-BatchRequest -Model echo | Send-BatchFile -WhatIf | Should -BeNullOrEmpty
             Get-ServiceFileCount | Should -Be $before
         }
 
-        It 'still finds what is wrong' {
+        It 'still reports problems' {
             $path = Join-Path $TestDrive bad.jsonl
             Set-Content $path 'no json'
             Get-ErrorId (Get-ErrorOf { Send-BatchFile $path -WhatIf }) | Should -Be 'InvalidBatchFile'
@@ -150,7 +150,7 @@ Describe 'Send-BatchFile' {
     }
 
     Context 'bad input' {
-        It 'does not take the name of a saved <Name> for a path' -ForEach @(
+        It 'does not use a saved <Name> as a path' -ForEach @(
             @{ Name = 'BatchRequest'; Value = { New-BatchRequest x -Model m } }
             @{ Name = 'BatchResult'; Value = { [InferenceBatch.Model.BatchResult]@{ CustomId = 'a'; Status = 'Failed' } } }
         ) {
@@ -160,40 +160,40 @@ Describe 'Send-BatchFile' {
             "$($failures[0])" | Should -BeLike "*no longer a $Name. Save requests with Export-BatchFile and results with Save-BatchFile*"
         }
 
-        It 'a missing file' {
+        It 'reports a missing file' {
             $problem = Get-ErrorOf { Send-BatchFile (Join-Path $TestDrive none.jsonl) }
             Get-ErrorId $problem | Should -Be 'FileNotFound'
             $problem.CategoryInfo.Category | Should -Be 'ObjectNotFound'
             $problem.TargetObject | Should -Be (Join-Path $TestDrive none.jsonl)
         }
 
-        It 'an unreadable file' -Skip:(-not $IsLinux) {
-            # Whoever asks, root included: the first byte of a process's memory cannot be read.
+        It 'reports an unreadable file' -Skip:(-not $IsLinux) {
+            # Not even root can read the first byte of a process's memory.
             $problem = Get-ErrorOf { Send-BatchFile /proc/self/mem }
             Get-ErrorId $problem | Should -Be 'FileUnreadable'
             $problem.CategoryInfo.Category | Should -Be 'ReadError'
             $problem.TargetObject | Should -Be /proc/self/mem
         }
 
-        It 'a folder' {
+        It 'reports a folder' {
             $problem = Get-ErrorOf { Send-BatchFile $TestDrive }
             Get-ErrorId $problem | Should -Be 'NotAFile'
             $problem.TargetObject | Should -Be "$TestDrive"
         }
 
-        It 'a wildcard that matches nothing' {
+        It 'reports a wildcard that matches nothing' {
             $problem = Get-ErrorOf { Send-BatchFile (Join-Path $TestDrive 'no-*.jsonl') }
             Get-ErrorId $problem | Should -Be 'FileNotFound'
             $problem.TargetObject | Should -Be (Join-Path $TestDrive 'no-*.jsonl')
         }
 
-        It 'a path of another provider' {
+        It 'reports a path of another provider' {
             $problem = Get-ErrorOf { Send-BatchFile Env:PATH }
             Get-ErrorId $problem | Should -Be 'NotAFileSystemPath'
             $problem.TargetObject | Should -Be 'Env:PATH'
         }
 
-        It 'an empty file' {
+        It 'reports an empty file' {
             $path = Join-Path $TestDrive empty.jsonl
             [IO.File]::WriteAllText($path, '')
             $problem = Get-ErrorOf { Send-BatchFile $path }
@@ -201,7 +201,7 @@ Describe 'Send-BatchFile' {
             "$problem" | Should -Match 'empty_file|no request'
         }
 
-        It 'one bad line in 50,000 stops the file before anything is sent, with the line and its code' {
+        It 'reports one invalid line in 50,000 with its number and code, and sends nothing' {
             $path = New-InputFile 50000 'big.jsonl'
             $lines = [IO.File]::ReadAllLines($path)
             $lines[31416] = $lines[31416].Substring(0, 40)
@@ -217,7 +217,7 @@ Describe 'Send-BatchFile' {
             Get-ServiceFileCount | Should -Be $before
         }
 
-        It 'goes on with the other files after a bad one' {
+        It 'continues with the other files after an invalid one' {
             Set-Content (Join-Path $TestDrive c1.jsonl) 'no json'
             New-InputFile 1 'c2.jsonl' | Out-Null
             $sent = Send-BatchFile (Join-Path $TestDrive c?.jsonl) -ErrorAction SilentlyContinue -ErrorVariable problem
@@ -225,24 +225,24 @@ Describe 'Send-BatchFile' {
             $problem.Count | Should -Be 1
         }
 
-        It 'sends a bad file all the same with -SkipValidation, and leaves the verdict to the service' {
+        It 'sends an invalid file with -SkipValidation, and leaves the check to the service' {
             Set-Content (Join-Path $TestDrive d1.jsonl) 'no json'
             (Send-BatchFile (Join-Path $TestDrive d1.jsonl) -SkipValidation).Id | Should -Match '^file-'
         }
 
-        It 'an expiry the API does not have' {
+        It 'rejects an expiry outside the range of the API' {
             { Send-BatchFile (New-InputFile 1) -ExpiresAfter 60 } | Should -Throw -ErrorId 'ParameterArgumentValidationError,*'
         }
     }
 
-    Context 'what an editor or Out-File made of the encoding' {
+    Context 'encodings of editors and Out-File' {
         BeforeAll {
-            # The file's own bytes as they stood in the multipart form.
+            # Returns the bytes of the file in the multipart form.
             function Get-SentFile($Call) { [regex]::Match($Call.Text, '(?s)name="file".*?\r\n\r\n(.*)\r\n--').Groups[1].Value }
             $text = '{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user","content":"Größe 😀"}]}}' + "`n"
         }
 
-        It 'leaves out a byte order mark, without a warning' {
+        It 'removes a byte order mark, without a warning' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
             $path = Join-Path $TestDrive bom.jsonl
             [IO.File]::WriteAllText($path, $text, [Text.UTF8Encoding]::new($true))
@@ -254,7 +254,7 @@ Describe 'Send-BatchFile' {
             "$verbose" | Should -BeLike '*byte order mark*not sent*'
         }
 
-        It 'sends <Name> as UTF-8, and says so once' -ForEach @(
+        It 'sends <Name> as UTF-8, and warns once' -ForEach @(
             @{ Name = 'UTF-16'; Encoding = [Text.UnicodeEncoding]::new($false, $true) }
             @{ Name = 'big-endian UTF-16'; Encoding = [Text.UnicodeEncoding]::new($true, $true) }
         ) {
@@ -281,7 +281,7 @@ Describe 'Send-BatchFile' {
             $Faults.Calls.Count | Should -Be 0
         }
 
-        It 'sends a file as it is with -SkipValidation' {
+        It 'sends a file unchanged with -SkipValidation' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
             $path = Join-Path $TestDrive asis.jsonl
             [IO.File]::WriteAllText($path, $text, [Text.UTF8Encoding]::new($true))
@@ -290,8 +290,8 @@ Describe 'Send-BatchFile' {
         }
     }
 
-    Context 'a service that says no' {
-        It '<Status>: <Id>' -ForEach @(
+    Context 'errors of the service' {
+        It 'reports <Status> as <Id>' -ForEach @(
             @{ Status = 401; Id = 'Unauthorized'; Category = 'AuthenticationError'; Calls = 1 }
             @{ Status = 403; Id = 'PermissionDenied'; Category = 'PermissionDenied'; Calls = 1 }
             @{ Status = 400; Id = 'ServiceRejected'; Category = 'InvalidOperation'; Calls = 1 }
@@ -313,26 +313,26 @@ Describe 'Send-BatchFile' {
             $problem | Format-List * -Force | Out-String -Width 500 | Should -Not -Match 'sk-secret-4711'
         }
 
-        It '404 with HTML: NotSupportedByService' {
+        It 'reports 404 with HTML as NotSupportedByService' {
             $Faults.On('POST /v1/files', @(New-Answer '<html>404</html>' 404 -ContentType 'text/html'))
             $problem = Get-ErrorOf { Send-BatchFile (New-InputFile 1) -BaseUri $Faults.BaseUri }
             Get-ErrorId $problem | Should -Be 'NotSupportedByService'
             "$problem" | Should -Not -Match '<html>'
         }
 
-        It 'tries again what may pass, with the whole file' {
+        It 'retries after a temporary failure, with the whole file' {
             $Faults.On('POST /v1/files', @((New-Refusal 503), (New-Refusal 429 -Header @{ 'Retry-After' = '0' }), (New-Answer @{ id = 'file-9' })))
             (Send-BatchFile (New-InputFile 4) -BaseUri $Faults.BaseUri).Id | Should -Be 'file-9'
             $Faults.Calls.Count | Should -Be 3
             foreach ($call in $Faults.Calls) { ([regex]'custom_id').Matches($call.Text).Count | Should -Be 4 }
         }
 
-        It 'a dropped connection is tried again' {
+        It 'retries after a dropped connection' {
             $Faults.On('POST /v1/files', @((New-Answer -Drop), (New-Answer @{ id = 'file-9' })))
             (Send-BatchFile (New-InputFile 1) -BaseUri $Faults.BaseUri).Id | Should -Be 'file-9'
         }
 
-        It 'one wrong key ends the pipeline, for no other file could fare better' {
+        It 'ends the pipeline after a rejected key, because all other files would fail too' {
             $Faults.On('POST /v1/files', @(New-Refusal 401))
             $one = New-InputFile 1 'e1.jsonl'
             $two = New-InputFile 1 'e2.jsonl'
@@ -341,8 +341,8 @@ Describe 'Send-BatchFile' {
         }
     }
 
-    Context 'when downstream has enough' {
-        It 'stops sending, and leaves nothing' {
+    Context 'when a downstream command stops' {
+        It 'stops sending, and leaves nothing behind' {
             $Faults.On('POST /v1/files', @(New-Answer @{ id = 'file-1' }))
             $one = New-InputFile 1 'f1.jsonl'
             $two = New-InputFile 1 'f2.jsonl'

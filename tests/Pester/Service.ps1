@@ -1,12 +1,12 @@
-# For the tests of cmdlets that call a service; dot-sourced in their BeforeAll. No variable of the person who runs the
-# tests decides where a call goes, and the local services that tests start are recorded in TestDrive.
+# Helper functions for tests of cmdlets that call a service; dot-sourced in their BeforeAll. Removes the user's environment
+# variables that select a service, and records the local services of the tests in TestDrive.
 
 . $PSScriptRoot/Common.ps1
 
 $script:Root = Split-Path (Split-Path $PSScriptRoot)
 Import-Module $ModulePath -Force
 if (-not ('FaultServer' -as [type])) {
-    # The runtime's own rules for text and sockets, none of the warnings of a project.
+    # Ignores warnings, because the analyzer rules of the projects do not apply here.
     Add-Type -Path (Join-Path $PSScriptRoot FaultServer.cs) -IgnoreWarnings -WarningAction Ignore
 }
 
@@ -18,7 +18,7 @@ $env:NO_COLOR = '1'
 $env:XDG_STATE_HOME = Join-Path $TestDrive state
 $env:TMPDIR = (New-Item (Join-Path $TestDrive temp) -ItemType Directory -Force).FullName
 
-# Starts the local service on a data folder of its own; -Setting are its further options, as environment variables take them.
+# Starts the local service with its own data folder. -Setting has additional options, as for environment variables.
 function Start-TestService([string] $Upstream = 'echo', [hashtable] $Setting = @{}) {
     foreach ($name in $Setting.Keys) { Set-Item "Env:INFERENCE_BATCH_$name" $Setting[$name] }
     try {
@@ -29,7 +29,7 @@ function Start-TestService([string] $Upstream = 'echo', [hashtable] $Setting = @
     }
 }
 
-# To be called in AfterAll: ends what the file started, and gives the environment back.
+# Call it in AfterAll: stops the services of the test file, and restores the environment.
 function Stop-TestServices {
     Get-BatchServer | Stop-BatchServer
     Disconnect-BatchService
@@ -37,7 +37,7 @@ function Stop-TestServices {
     foreach ($name in $OldEnvironment.Keys) { Set-Item "Env:$name" $OldEnvironment[$name] }
 }
 
-# A scripted answer. Objects become JSON; text and bytes go as they are.
+# Returns a scripted response. Objects are converted to JSON; text and bytes are sent unchanged.
 function New-Answer {
     param($Body = '', [int] $Status = 200, [hashtable] $Header = @{}, [string] $ContentType, [switch] $Drop, [int] $CutAfter = -1, [int] $StallAfter = -1, [switch] $Ranges)
     $answer = [FaultAnswer]::new()
@@ -46,7 +46,7 @@ function New-Answer {
     $answer.CutAfter = $CutAfter
     $answer.StallAfter = $StallAfter
     $answer.Ranges = $Ranges
-    # No test waits for a pause between tries that it is not about.
+    # Keeps the pause between retries short, unless the test sets it.
     if ($Status -ge 400 -and -not ($Header.Keys -match 'retry')) { $answer.Headers['retry-after-ms'] = '1' }
     foreach ($name in $Header.Keys) { $answer.Headers[$name] = $Header[$name] }
     if ($ContentType) { $answer.ContentType = $ContentType }
@@ -56,12 +56,12 @@ function New-Answer {
     $answer
 }
 
-# An error as the Batch API words it.
+# Returns an error response in the format of the Batch API.
 function New-Refusal([int] $Status, [string] $Message = "refused with $Status", [string] $Code = 'scripted', [hashtable] $Header = @{}) {
     New-Answer @{ error = @{ message = $Message; type = 'invalid_request_error'; param = $null; code = $Code } } -Status $Status -Header ($Header + @{ 'x-request-id' = "req-$Status" })
 }
 
-# A batch object as the reference gives it.
+# Returns a batch object as in the API reference.
 function New-WireBatch([string] $Id, [string] $Status = 'completed', [hashtable] $With = @{}) {
     $batch = [ordered]@{
         id = $Id; object = 'batch'; endpoint = '/v1/chat/completions'; errors = $null; input_file_id = "file-of-$Id"
@@ -73,7 +73,7 @@ function New-WireBatch([string] $Id, [string] $Status = 'completed', [hashtable]
     $batch
 }
 
-# An output line as the reference gives it.
+# Returns an output line as in the API reference.
 function New-WireLine([string] $CustomId, [string] $Text = "answer to $CustomId", [hashtable] $With = @{}) {
     $line = [ordered]@{
         id = "batch_req_$CustomId"; custom_id = $CustomId
@@ -87,14 +87,14 @@ function New-WireLine([string] $CustomId, [string] $Text = "answer to $CustomId"
     ConvertTo-Json $line -Depth 20 -Compress
 }
 
-# Writes a batch file of so many requests and gives its path.
+# Writes a batch file with this number of requests, and returns its path.
 function New-InputFile([int] $Count = 3, [string] $Name = 'in.jsonl') {
     $path = Join-Path $TestDrive $Name
     [string[]](1..$Count) | New-BatchRequest -Model echo | Export-BatchFile $path -Force | Out-Null
     $path
 }
 
-# The error records a script block leaves, terminating or not.
+# Returns the error records of a script block, terminating or not.
 function Get-ErrorOf([scriptblock] $Script) {
     $found = @()
     try { $null = & { $ErrorActionPreference = 'Continue'; & $Script } -ErrorVariable unused 2>&1 | ForEach-Object { if ($_ -is [Management.Automation.ErrorRecord]) { $found += $_ } } }
@@ -102,10 +102,10 @@ function Get-ErrorOf([scriptblock] $Script) {
     $found
 }
 
-# What the module has left in the folder for temporary files.
+# Returns the names that the module has left in the temporary folder.
 function Get-Leftover { Get-ChildItem -LiteralPath $env:TMPDIR -Filter 'InferenceBatch-*' -Force | ForEach-Object Name }
 
-# A port nobody listens on just now.
+# Returns a free port.
 function Get-FreePort {
     $probe = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
     $probe.Start()
@@ -113,7 +113,7 @@ function Get-FreePort {
     $probe.Stop()
 }
 
-# Waits for something that another process or thread brings about; false after so many seconds.
+# Waits for a condition that another process or thread causes. Returns false after the given seconds.
 function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
     $clock = [Diagnostics.Stopwatch]::StartNew()
     while (-not (& $Condition)) {
@@ -123,11 +123,11 @@ function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
     $true
 }
 
-# Starts another PowerShell: its own culture, session and streams. A variable that is $null is taken from its environment.
+# Starts another PowerShell with its own culture, session and streams. Removes a variable whose value is $null.
 function Start-Shell([string[]] $Argument, [hashtable] $Environment = @{}, [switch] $KeepInput) {
     $file, $arguments = @(Get-InterruptiblePrefix) + $PowerShell + '-NoProfile', '-NonInteractive' + $Argument
     $start = [Diagnostics.ProcessStartInfo]::new($file)
-    foreach ($one in $arguments) { $start.ArgumentList.Add($one) }
+    foreach ($item in $arguments) { $start.ArgumentList.Add($item) }
     foreach ($name in $Environment.Keys) {
         $start.Environment[$name] = $Environment[$name]
         if ($null -eq $Environment[$name]) { $null = $start.Environment.Remove($name) }
@@ -140,7 +140,7 @@ function Start-Shell([string[]] $Argument, [hashtable] $Environment = @{}, [swit
     $process
 }
 
-# Waits for a PowerShell that was started, and gives what it said.
+# Waits for a PowerShell that was started, and returns its output.
 function Receive-Shell([Diagnostics.Process] $Process) {
     $errors = $Process.StandardError.ReadToEndAsync()
     $output = $Process.StandardOutput.ReadToEnd()

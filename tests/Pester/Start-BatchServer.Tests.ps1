@@ -10,7 +10,7 @@ Describe 'Start-BatchServer' {
     AfterEach { Get-BatchServer | Stop-BatchServer }
 
     Context 'what it starts' {
-        It 'a service on a free port of this machine alone, ready to be called' {
+        It 'starts a service on a free loopback port, ready for calls' {
             $server = Start-BatchServer -DataPath (New-DataPath)
             $server | Should -BeOfType ([InferenceBatch.LocalServer.BatchServer])
             $server.Uri | Should -Match '^http://127\.0\.0\.1:\d+/v1$'
@@ -19,24 +19,24 @@ Describe 'Start-BatchServer' {
             (Invoke-RestMethod "$($server.Uri)/models").data[0].id | Should -Be 'echo'
         }
 
-        It 'becomes the session''s default connection' {
+        It 'makes it the default connection of the session' {
             $server = Start-BatchServer -DataPath (New-DataPath)
             $connection = Get-BatchConnection
             $connection.BaseUri | Should -Be $server.Uri
             $connection.Provider | Should -Be 'Local'
         }
 
-        It 'keeps its data where it is told, relative paths and PSDrives too' {
+        It 'stores its data in -DataPath, also a relative path or a PSDrive' {
             $server = Start-BatchServer -DataPath TestDrive:/driven/deep
             $server.DataPath | Should -Be (Join-Path $TestDrive driven/deep)
             Join-Path $TestDrive driven/deep | Should -Exist
         }
 
-        It 'keeps its data in the user''s state folder else' -Skip:$IsWindows {
+        It 'stores its data in the user''s state folder by default' -Skip:$IsWindows {
             (Start-BatchServer).DataPath | Should -Be (Join-Path $env:XDG_STATE_HOME inference-batch)
         }
 
-        It 'keeps others out of its data folder, one that was there already too' -Skip:$IsWindows {
+        It 'restricts its data folder to the user, also an existing one' -Skip:$IsWindows {
             $data = New-DataPath
             $null = New-Item -ItemType Directory $data
             chmod 755 $data
@@ -44,7 +44,7 @@ Describe 'Start-BatchServer' {
             (Get-Item $data).UnixMode | Should -Be 'drwx------'
         }
 
-        It 'listens where it is told' {
+        It 'listens on -Port' {
             $socket = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
             $socket.Start()
             $port = $socket.LocalEndpoint.Port
@@ -52,7 +52,7 @@ Describe 'Start-BatchServer' {
             (Start-BatchServer -Port $port -DataPath (New-DataPath)).Uri.Port | Should -Be $port
         }
 
-        It 'answers with the model it is told' {
+        It 'uses the upstream it is given' {
             $upstream = Start-BatchServer -DataPath (New-DataPath)
             $faults = [FaultServer]::new()
             try {
@@ -67,7 +67,7 @@ Describe 'Start-BatchServer' {
             finally { $faults.Dispose() }
         }
 
-        It 'goes on with its batches after a restart' {
+        It 'resumes its batches after a restart' {
             $data = New-DataPath
             $server = Start-BatchServer 'echo?latency=2s' -DataPath $data
             $batch = 'a', 'b' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch
@@ -77,7 +77,7 @@ Describe 'Start-BatchServer' {
             (Get-BatchResult $batch.Id).Count | Should -Be 2
         }
 
-        It 'keeps its port, so that batches are found again by their address' {
+        It 'keeps its port, so that clients find their batches at the same address' {
             $data = New-DataPath
             $server = Start-BatchServer -DataPath $data
             $batch = 'a' | New-BatchRequest -Model echo | Send-BatchFile | New-Batch | Wait-Batch
@@ -86,19 +86,19 @@ Describe 'Start-BatchServer' {
             ($batch | Get-BatchResult).Text | Should -Be 'a'
         }
 
-        It 'takes the documented port where it is free, and another where it is not' {
+        It 'uses the documented port if it is free, otherwise another' {
             $free = try { $probe = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 8421); $probe.Start(); $probe.Stop(); $true } catch { $false }
             $first = Start-BatchServer -DataPath (New-DataPath)
             if ($free) { $first.Uri.Port | Should -Be 8421 } else { $first.Uri.Port | Should -Not -Be 8421 }
             $second = Start-BatchServer -DataPath (New-DataPath)
             $second.Uri.Port | Should -Not -BeIn 8421, $first.Uri.Port
-            # Its own port comes first, also when the documented one is free again.
+            # Its last port takes precedence, also if the documented one is free again.
             $data = $second.DataPath
             $first, $second | Stop-BatchServer
             (Start-BatchServer -DataPath $data).Uri.Port | Should -Be $second.Uri.Port
         }
 
-        It 'takes another port when its own is taken meanwhile' {
+        It 'uses another port if its own is no longer free' {
             $data = New-DataPath
             $server = Start-BatchServer -DataPath $data
             $server | Stop-BatchServer
@@ -108,7 +108,7 @@ Describe 'Start-BatchServer' {
             finally { $socket.Stop() }
         }
 
-        It 'survives the shell that started it' {
+        It 'continues after the shell that started it has ended' {
             $run = Invoke-ChildShell "(Start-BatchServer -DataPath '$(New-DataPath)').ProcessId"
             $server = Get-BatchServer
             $server.ProcessId | Should -Be ([int]$run.Output.Trim())
@@ -116,7 +116,7 @@ Describe 'Start-BatchServer' {
             Get-Batch | Should -BeNullOrEmpty
         }
 
-        It 'survives what a terminal sends to all its processes: <_>' -Skip:$IsWindows -ForEach 'INT', 'HUP', 'QUIT' {
+        It 'ignores signals of the terminal: <_>' -Skip:$IsWindows -ForEach 'INT', 'HUP', 'QUIT' {
             $server = Start-BatchServer -DataPath (New-DataPath)
             kill -s $_ $server.ProcessId
             (Invoke-RestMethod "$($server.Uri)/models").data[0].id | Should -Be 'echo'
@@ -135,30 +135,30 @@ Describe 'Start-BatchServer' {
             ($batch.ExpiresAt - $batch.CreatedAt).TotalHours | Should -Be 2
         }
 
-        It 'one there is none of: ServerStartFailed, naming it' {
+        It 'reports an unknown option: ServerStartFailed with its name' {
             $problem = Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -ArgumentList '--bogus' }
             Get-ErrorId $problem | Should -Be 'ServerStartFailed'
             "$problem" | Should -Match '--bogus'
         }
 
-        It 'a time that is none: the service says so' {
+        It 'reports a time that is not valid, with the service''s message' {
             $problem = Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -RequestTimeout 0 -CompletionWindow soon }
             "$problem" | Should -Match "(?<!-)-RequestTimeout: '0'"
             "$problem" | Should -Match "(?<!-)-CompletionWindow: 'soon'"
         }
 
-        It 'a time that is endless: refused, before anything is made: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([double]::NaN), -1 {
+        It 'rejects an infinite time, before anything is created: <_>' -ForEach ([double]::MaxValue), ([double]::PositiveInfinity), ([timespan]::MaxValue), ([double]::NaN), -1 {
             $data = New-DataPath
             $problem = Get-ErrorOf { Start-BatchServer -DataPath $data -RequestTimeout $_ }
             Get-ErrorId $problem | Should -BeIn 'ParameterArgumentTransformationError', 'ParameterArgumentValidationError'
             $data | Should -Not -Exist
         }
 
-        It 'a completion window that is endless: the service says so' {
+        It 'reports an infinite completion window, with the service''s message' {
             "$(Get-ErrorOf { Start-BatchServer -DataPath (New-DataPath) -CompletionWindow "$('9' * 400)d" })" | Should -Match "(?<!-)-CompletionWindow: '9+d' is not a valid duration"
         }
 
-        It 'a key: callers must send it, the session does, and it is kept nowhere' {
+        It 'requires the key from callers, sends it from the session, and stores it nowhere' {
             $server = Start-BatchServer -DataPath (New-DataPath) -ApiKey 'sk-secret-4712-callers'
             Get-Batch | Should -BeNullOrEmpty
             (Invoke-WebRequest "$($server.Uri)/batches" -SkipHttpErrorCheck).StatusCode | Should -Be 401
@@ -175,7 +175,7 @@ Describe 'Start-BatchServer' {
     }
 
     Context '-WhatIf' {
-        It 'starts nothing and makes nothing' {
+        It 'starts and creates nothing' {
             $data = New-DataPath
             Start-BatchServer -DataPath $data -WhatIf | Should -BeNullOrEmpty
             Get-BatchServer | Should -BeNullOrEmpty
@@ -183,8 +183,8 @@ Describe 'Start-BatchServer' {
         }
     }
 
-    Context 'what goes wrong' {
-        It 'a second one on the same data folder: ServerAlreadyRunning, naming the first' {
+    Context 'errors' {
+        It 'reports ServerAlreadyRunning with the first service, for the same data folder' {
             $data = New-DataPath
             $first = Start-BatchServer -DataPath $data
             $problem = Get-ErrorOf { Start-BatchServer -DataPath "$data/" }
@@ -196,7 +196,7 @@ Describe 'Start-BatchServer' {
             @(Get-BatchServer).Count | Should -Be 1
         }
 
-        It 'and the session uses the first: what follows must not reach a service that bills' {
+        It 'connects the session to the first service, so that no call reaches a service that bills' {
             $data = New-DataPath
             $first = Start-BatchServer -DataPath $data
             Disconnect-BatchService
@@ -204,7 +204,7 @@ Describe 'Start-BatchServer' {
             (Get-BatchConnection).BaseUri | Should -Be $first.Uri
         }
 
-        It 'the same where another user''s shell started the first: the service says so' {
+        It 'reports a service of another user on the same data folder, with the service''s message' {
             $data = New-DataPath
             $first = Start-BatchServer -DataPath $data
             $old = $env:XDG_STATE_HOME
@@ -217,7 +217,7 @@ Describe 'Start-BatchServer' {
             finally { $env:XDG_STATE_HOME = $old }
         }
 
-        It 'a port in use: ServerStartFailed, saying which, and no data folder in use left' {
+        It 'reports ServerStartFailed with the port, if it is in use, and leaves no data folder locked' {
             $data = New-DataPath
             $socket = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
             $socket.Start()
@@ -231,7 +231,7 @@ Describe 'Start-BatchServer' {
                 $problem.TargetObject | Should -Be $data
                 "$problem" | Should -Match ([regex]::Escape("The end of '$(Join-Path $data server.log)'"))
                 "$problem" | Should -Match 'Starting inference-batch \d+\.\d+\.\d+, process \d+'
-                # Only what was written since this start.
+                # Shows only lines written since this start.
                 ([regex]::Matches((Get-ErrorOf { Start-BatchServer -Port $port -DataPath $data }), 'Starting inference-batch ')).Count | Should -Be 1
             }
             finally { $socket.Stop() }
@@ -239,7 +239,7 @@ Describe 'Start-BatchServer' {
             { Start-BatchServer -DataPath $data } | Should -Not -Throw
         }
 
-        It 'an upstream that is not there: a warning, for batches wait for it' {
+        It 'warns about an upstream that does not respond, because batches wait for it' {
             $server = Start-BatchServer http://127.0.0.1:1/v1 -DataPath (New-DataPath) -WarningVariable warnings -WarningAction SilentlyContinue
             Test-Alive $server.ProcessId | Should -BeTrue
             $warnings | Should -HaveCount 1
@@ -248,7 +248,7 @@ Describe 'Start-BatchServer' {
             $warnings | Should -BeNullOrEmpty
         }
 
-        It 'begins a log anew that has become large, and keeps the last one' {
+        It 'rotates a large log, and keeps the last one' {
             $data = New-DataPath
             $null = New-Item -ItemType Directory $data
             $log = Join-Path $data server.log
@@ -258,14 +258,14 @@ Describe 'Start-BatchServer' {
             (Get-Item "$log.1").Length | Should -Be (10MB + 1)
         }
 
-        It 'an upstream that is none: ServerStartFailed, in one line' {
+        It 'reports an upstream that is not valid: ServerStartFailed, in one line' {
             $problem = Get-ErrorOf { Start-BatchServer 'no upstream' -DataPath (New-DataPath) }
             Get-ErrorId $problem | Should -Be 'ServerStartFailed'
             "$problem" | Should -Match 'no upstream'
             Get-BatchServer | Should -BeNullOrEmpty
         }
 
-        It 'a data path that is a file: ServerStartFailed' {
+        It 'reports a data path that is a file: ServerStartFailed' {
             $file = Join-Path $TestDrive notafolder
             Set-Content $file 'x'
             $problem = Get-ErrorOf { Start-BatchServer -DataPath $file }
@@ -274,7 +274,7 @@ Describe 'Start-BatchServer' {
             "$problem" | Should -Not -Match '   at '
         }
 
-        It 'a failed start leaves the session''s connection as it was' {
+        It 'keeps the connection of the session after a failed start' {
             Connect-BatchService -BaseUri http://127.0.0.1:9/v1
             Get-ErrorOf { Start-BatchServer 'no upstream' -DataPath (New-DataPath) } | Should -Not -BeNullOrEmpty
             (Get-BatchConnection).BaseUri | Should -Be 'http://127.0.0.1:9/v1'

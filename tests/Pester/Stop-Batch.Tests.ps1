@@ -21,26 +21,26 @@ Describe 'Stop-Batch' {
             $stopped.Status | Should -Be 'Cancelled'
         }
 
-        It 'takes ids as argument, from the pipeline, and by property name' {
+        It 'accepts IDs as argument, from the pipeline, and by property name' {
             $made = 1..3 | ForEach-Object { $File | New-Batch }
             (Stop-Batch $made[0].Id).Status | Should -BeIn 'Cancelling', 'Cancelled'
             ($made[1].Id | Stop-Batch).Id | Should -Be $made[1].Id
             ([pscustomobject]@{ BatchId = $made[2].Id } | Stop-Batch).Id | Should -Be $made[2].Id
         }
 
-        It 'cancels several before it waits for any' {
+        It 'cancels several batches before it waits for any' {
             $made = 1..4 | ForEach-Object { $File | New-Batch }
             ($made | Stop-Batch -Wait).Status | Should -Be (@('Cancelled') * 4)
         }
 
-        It 'the results of a cancelled batch say so' {
+        It 'marks the results of a cancelled batch' {
             $results = $File | New-Batch | Stop-Batch -Wait | Get-BatchResult
             $results.Count | Should -Be 3
             $results.Status | Select-Object -Unique | Should -Be 'Cancelled'
             $results[0].Error.Code | Should -Be 'batch_cancelled'
         }
 
-        It 'with -Wait asks each service for its own batch' {
+        It 'polls each batch at its service with -Wait' {
             $other = [FaultServer]::new()
             try {
                 foreach ($pair in @($Faults, 'here'), @($other, 'there')) {
@@ -62,8 +62,8 @@ Describe 'Stop-Batch' {
         }
     }
 
-    Context 'what goes wrong' {
-        It '<Name>: <Id>, asked once' -ForEach @(
+    Context 'errors' {
+        It 'reports <Name> as <Id>, after one request' -ForEach @(
             @{ Name = 'a batch that has ended'; Id = 'BatchNotCancellable'; Category = 'InvalidOperation'; Answer = { New-Refusal 409 "Cannot cancel a batch with status 'completed'." } }
             @{ Name = '404 JSON'; Id = 'BatchNotFound'; Category = 'ObjectNotFound'; Answer = { New-Refusal 404 } }
             @{ Name = '404 HTML'; Id = 'NotSupportedByService'; Category = 'NotImplemented'; Answer = { New-Answer '<html></html>' 404 -ContentType 'text/html' } }
@@ -79,7 +79,7 @@ Describe 'Stop-Batch' {
             $Faults.Calls.Count | Should -Be 1
         }
 
-        It 'a batch of the real service that has ended' {
+        It 'reports a batch of the real service that has ended' {
             $batch = $File | New-Batch | Stop-Batch -Wait
             $Faults.On('POST /v1/batches/', @(New-Refusal 409 "Cannot cancel a batch with status 'completed'."))
             $problem = Get-ErrorOf { $batch | Stop-Batch -BaseUri $Faults.BaseUri }
@@ -87,7 +87,7 @@ Describe 'Stop-Batch' {
             "$problem" | Should -Match 'Cannot cancel'
         }
 
-        It 'goes on with the others' {
+        It 'continues with the others' {
             $batch = $File | New-Batch
             $stopped = Stop-Batch batch_none, $batch.Id -ErrorAction SilentlyContinue -ErrorVariable problem
             $stopped.Id | Should -Be $batch.Id

@@ -8,7 +8,7 @@ AfterAll { Stop-TestServices }
 Describe 'Stop-BatchServer' {
     AfterEach { Get-BatchServer | Stop-BatchServer }
 
-    It 'ends the service of the session, which goes on meaning it: nothing turns to a service that bills' {
+    It 'stops the service of the session, which keeps its connection, so that no call reaches a service that bills' {
         $env:INFERENCE_BASE_URL = 'http://127.0.0.1:2/v1'
         $other = Start-TestService
         $mine = Start-TestService
@@ -22,14 +22,14 @@ Describe 'Stop-BatchServer' {
         Remove-Item Env:INFERENCE_BASE_URL
     }
 
-    It 'ends the only one there is' {
+    It 'stops the only running service' {
         $server = Start-TestService
         Disconnect-BatchService
         Stop-BatchServer
         Test-Alive $server.ProcessId | Should -BeFalse
     }
 
-    It 'ends those piped in, and leaves a connection to elsewhere alone' {
+    It 'stops the services from the pipeline, and keeps a connection to another service' {
         $made = 1..2 | ForEach-Object { Start-TestService }
         Connect-BatchService -BaseUri http://127.0.0.1:3/v1
         $made | Stop-BatchServer
@@ -38,13 +38,13 @@ Describe 'Stop-BatchServer' {
         Disconnect-BatchService
     }
 
-    It 'is content with a service that is gone already' {
+    It 'accepts a service that has already ended' {
         $server = Start-TestService
         $server | Stop-BatchServer
         { $server | Stop-BatchServer -ErrorAction Stop } | Should -Not -Throw
     }
 
-    It 'asks which, where several run and none is the session''s: ServerNotFound' {
+    It 'reports ServerNotFound if several services run and none belongs to the session' {
         $made = 1..2 | ForEach-Object { Start-TestService }
         Disconnect-BatchService
         $problem = Get-ErrorOf { Stop-BatchServer }
@@ -53,11 +53,11 @@ Describe 'Stop-BatchServer' {
         foreach ($server in $made) { Test-Alive $server.ProcessId | Should -BeTrue }
     }
 
-    It 'says so where none runs: ServerNotFound' {
+    It 'reports ServerNotFound if no service runs' {
         Get-ErrorId (Get-ErrorOf { Stop-BatchServer }) | Should -Be 'ServerNotFound'
     }
 
-    It 'ends nothing for an empty pipeline, nor with -WhatIf' {
+    It 'stops nothing for an empty pipeline, or with -WhatIf' {
         $server = Start-TestService
         @() | Stop-BatchServer
         $server | Stop-BatchServer -WhatIf
@@ -65,7 +65,7 @@ Describe 'Stop-BatchServer' {
         Test-Alive $server.ProcessId | Should -BeTrue
     }
 
-    It 'lets it end in its own time: nothing is left locked' {
+    It 'waits until the service has ended, so that nothing stays locked' {
         $server = Start-TestService
         $server | Stop-BatchServer
         (Start-BatchServer -DataPath $server.DataPath).DataPath | Should -Be $server.DataPath

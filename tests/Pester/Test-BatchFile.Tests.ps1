@@ -12,7 +12,7 @@ Describe 'Test-BatchFile' {
     }
 
     Context 'the report' {
-        It 'says what a valid file holds' {
+        It 'describes a valid file' {
             $report = Test-BatchFile $valid
             $report | Should -BeOfType InferenceBatch.Lines.BatchFileReport
             $report.Path | Should -BeExactly $valid
@@ -24,7 +24,7 @@ Describe 'Test-BatchFile' {
             $report.Issues | Should -BeNullOrEmpty
         }
 
-        It 'lists every bad line, with the service''s own codes' {
+        It 'lists every invalid line, with the codes of the service' {
             $report = Test-BatchFile $invalid
             $report.IsValid | Should -BeFalse
             $report.ErrorCount | Should -Be 2
@@ -33,14 +33,14 @@ Describe 'Test-BatchFile' {
             $report.Issues[1].CustomId | Should -BeExactly 'x'
         }
 
-        It 'gives one report a file' {
+        It 'returns one report for each file' {
             Test-BatchFile (Join-Path $TestDrive '*valid.jsonl') | Should -HaveCount 2
             $valid, $invalid | Test-BatchFile | Should -HaveCount 2
         }
     }
 
     Context 'parameters' {
-        It 'gives only a truth under -Quiet' {
+        It 'returns only a Boolean with -Quiet' {
             Test-BatchFile $valid -Quiet | Should -BeTrue
             Test-BatchFile $invalid -Quiet | Should -BeFalse
             Test-BatchFile $valid -Quiet | Should -BeOfType bool
@@ -53,15 +53,15 @@ Describe 'Test-BatchFile' {
         }
     }
 
-    Context 'what cannot be read' {
-        It 'gives FileNotFound, and neither report nor truth' {
+    Context 'unreadable files' {
+        It 'reports FileNotFound, and returns neither report nor Boolean' {
             Test-BatchFile (Join-Path $TestDrive nowhere.jsonl) -Quiet -ErrorVariable failures -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
             Get-ErrorId $failures[0] | Should -BeExactly 'FileNotFound'
         }
     }
 
     Context 'progress' {
-        It 'is shown for what takes a while, and not under -ProgressAction Ignore' {
+        It 'is shown for a long check, but not with -ProgressAction Ignore' {
             $large = Join-Path $TestDrive large.jsonl
             $writer = [IO.StreamWriter]::new($large)
             foreach ($i in 1..800000) { $writer.WriteLine("{`"custom_id`":`"r$i`",`"method`":`"POST`",`"url`":`"/v1/chat/completions`",`"body`":{`"model`":`"m`",`"messages`":[]}}") }
@@ -86,21 +86,21 @@ Describe 'Test-BatchFile' {
             Set-Content $TwoModels (1..2 | ForEach-Object { @{ custom_id = "r$_"; method = 'POST'; url = '/v1/chat/completions'; body = @{ model = "m$_" } } | ConvertTo-Json -Compress })
         }
 
-        It 'says whose rules count: <Provider>' -ForEach @(
+        It 'selects the rules: <Provider>' -ForEach @(
             @{ Provider = 'OpenAI'; IsValid = $false }
             @{ Provider = 'inferencenet'; IsValid = $true }
         ) {
             (Test-BatchFile $TwoModels -Provider $Provider).IsValid | Should -Be $IsValid
         }
 
-        It 'is that of the session''s service when not given, else any' {
+        It 'is by default that of the session''s service, else any' {
             Test-BatchFile $TwoModels -Quiet | Should -BeTrue
             Connect-BatchService OpenAI -ApiKey k
             try { Test-BatchFile $TwoModels -Quiet | Should -BeFalse }
             finally { Disconnect-BatchService }
         }
 
-        It 'is refused where there is none of that name: InvalidValue' {
+        It 'is InvalidValue if there is no profile of that name' {
             Get-ErrorId (Get-Failure { Test-BatchFile $TwoModels -Provider nobody }) | Should -Be 'InvalidValue'
         }
     }

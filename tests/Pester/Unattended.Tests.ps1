@@ -1,10 +1,10 @@
-# The module where nobody looks on: no terminal, no input, no HOME, output that goes elsewhere, a constrained session.
+# Tests the module without a user: no terminal, no input, no HOME, redirected output, a constrained session.
 
 BeforeAll {
     . $PSScriptRoot/Service.ps1
     $script:Server = Start-TestService
     $script:Esc = [char]27
-    # Most of the module in one go; ends with a line that adds it up.
+    # Uses most of the module. The last line is a summary.
     $script:Everything = @'
 $requests = 'eins', 'größer' | New-BatchRequest -Model echo -MaxTokens 9
 $file = $requests | Export-BatchFile ./in.jsonl -Force
@@ -18,7 +18,7 @@ $measure = $again | Measure-BatchResult
 '@
     $script:Right = 'True Completed eins,größer 1 a,b 2'
     function New-Folder { (New-Item -ItemType Directory -Path (Join-Path $TestDrive ([guid]::NewGuid().ToString('N').Substring(0, 8)))).FullName }
-    # Runs a script in a folder of its own.
+    # Runs a script in its own folder.
     function Invoke-Alone([string] $Script, [hashtable] $Environment = @{}) {
         Invoke-ChildShell "Set-Location -LiteralPath '$(New-Folder)'`n$Script" (@{ INFERENCE_BASE_URL = "$($Server.Uri)" } + $Environment)
     }
@@ -26,22 +26,22 @@ $measure = $again | Measure-BatchResult
 
 AfterAll { Stop-TestServices }
 
-Describe 'Where nobody looks on' {
-    It 'all of it works without input, terminal and profile' {
+Describe 'Unattended runs' {
+    It 'work without input, terminal and profile' {
         $run = Invoke-Alone $Everything
         $run.Error | Should -BeNullOrEmpty
         $run.Output.Trim() | Should -BeExactly $Right
         $run.ExitCode | Should -Be 0
     }
 
-    It 'all of it works with standard input closed and no terminal at all' -Skip:(-not $IsLinux) {
+    It 'work with standard input closed and no terminal' -Skip:(-not $IsLinux) {
         $script = Join-Path (New-Folder) run.ps1
         Set-Content -LiteralPath $script "Import-Module '$ModulePath'; Set-Location -LiteralPath '$(New-Folder)'; Connect-BatchService -BaseUri $($Server.Uri)`n$Everything"
         $output = /usr/bin/env setsid --wait sh -c 'exec "$@" 0<&- 2>&1' sh @PowerShell -NoProfile -NonInteractive -File $script
         "$output" | Should -BeExactly $Right
     }
 
-    It 'asks nothing: what would be confirmed is done when -Confirm:$false says so, and is one clear error else' {
+    It 'never prompt: an operation that needs confirmation runs with -Confirm:$false, and is one clear error otherwise' {
         $run = Invoke-Alone @'
 $file = 'x' | New-BatchRequest -Model echo | Send-BatchFile
 $file | Remove-BatchFile -Confirm:$false
@@ -55,7 +55,7 @@ try { $other | Remove-BatchFile; 'removed' } catch { "$_" }
         $lines[1] | Should -Be 'False'
     }
 
-    It 'all of it works without HOME, and the local service too' -Skip:$IsWindows {
+    It 'work without HOME, also the local service' -Skip:$IsWindows {
         $none = @{}
         'HOME', 'XDG_STATE_HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_CACHE_HOME', 'USER', 'LOGNAME', 'INFERENCE_BASE_URL' | ForEach-Object { $none[$_] = $null }
         $none.TMPDIR = New-Folder
@@ -64,17 +64,17 @@ try { $other | Remove-BatchFile; 'removed' } catch { "$_" }
         $run.Output.Trim() -split '\r?\n' | Should -BeExactly (Join-Path $none.TMPDIR inference-batch), $Right
     }
 
-    It 'all of it works in a folder that is the root, or is gone' -Skip:$IsWindows {
+    It 'work in a folder that is the root, or was deleted' -Skip:$IsWindows {
         $run = Invoke-ChildShell "Set-Location /; `$x = ('a' | Invoke-Batch -Model echo -BaseUri $($Server.Uri)).Text; `$x; `$gone = New-Item -ItemType Directory '$TestDrive/gone'; Set-Location `$gone; [IO.Directory]::SetCurrentDirectory(`$gone); Remove-Item `$gone; ('b' | Invoke-Batch -Model echo -BaseUri $($Server.Uri)).Text"
         $run.Output.Trim() -split '\r?\n' | Should -Be 'a', 'b' -Because $run.Error
     }
 
-    It 'writes no progress and no colour of its own into redirected output' {
-        # PowerShell colours its own headings even then, unless NO_COLOR is set.
+    It 'write no progress and no color into redirected output' {
+        # PowerShell colors its own headings even then, unless NO_COLOR is set.
         $look = "`$ProgressPreference = 'Continue'`n$Everything`n`$results; Get-Batch -First 1; Get-BatchFile | Select-Object -First 1; Get-BatchServer; Get-BatchConnection; Get-Batch none"
         $plain = Invoke-Alone $look @{ NO_COLOR = '1'; TERM = 'xterm-256color' }
         $plain.Output | Should -Not -Match $Esc
-        # PowerShell 7.4 and 7.5 colour every error all the same.
+        # PowerShell 7.4 and 7.5 color every error anyway.
         if ($PSVersionTable.PSVersion -ge '7.6') { $plain.Error | Should -Not -Match $Esc }
         $plain.Output | Should -Match 'Succeeded'
         $plain.Error | Should -Match 'No batch found with id'
@@ -85,7 +85,7 @@ try { $other | Remove-BatchFile; 'removed' } catch { "$_" }
         $coloured.Output | Should -Not -Match '%.*\r|\[\?25'
     }
 
-    It 'ends a script with the first error and exit code 1: one line that says what to do' {
+    It 'end a script with the first error and exit code 1: one line that says what to do' {
         $run = Invoke-Alone "`$ErrorActionPreference = 'Stop'; Connect-BatchService Local -BaseUri http://127.0.0.1:$(Get-FreePort)/v1; Get-Batch -First 1; 'not reached'" @{ NO_COLOR = '1' }
         $run.ExitCode | Should -Be 1
         $run.Output | Should -Not -Match 'not reached'
@@ -95,13 +95,13 @@ try { $other | Remove-BatchFile; 'removed' } catch { "$_" }
 }
 
 Describe 'A constrained session' {
-    It 'uses the module that was imported before' {
+    It 'uses a module that was imported before' {
         $run = Invoke-Alone "`$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'`n$Everything"
         $run.Error | Should -BeNullOrEmpty
         $run.Output.Trim() | Should -BeExactly $Right
     }
 
-    It 'imports the module, binds script blocks and gives objects' {
+    It 'imports the module, binds script blocks and returns objects' {
         $folder = New-Folder
         $script = Join-Path $folder run.ps1
         Set-Content -LiteralPath $script @"

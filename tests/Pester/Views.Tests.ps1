@@ -1,7 +1,7 @@
 BeforeAll {
     . $PSScriptRoot/Common.ps1
 
-    # The lines a window of so many columns shows.
+    # Returns the lines in a window with this number of columns.
     function Get-Shown {
         param([Parameter(ValueFromPipeline)] $InputObject, [int] $Width = 80)
 
@@ -10,8 +10,8 @@ BeforeAll {
         end { ($all | Out-String -Width $Width) -split '\r?\n' | ForEach-Object TrimEnd | Where-Object { $_ } }
     }
 
-    $null = New-BatchRequest x -Model m # Loads what the types below stand in.
-    $script:other = Get-Culture # An object with a table of its own: what has none takes others into its table, as empty rows.
+    $null = New-BatchRequest x -Model m # Loads the assemblies with the types below.
+    $script:other = Get-Culture # An object with its own table. Without one, following objects would be empty rows of its table.
     $script:now = [DateTimeOffset]::UtcNow
     $script:running = [InferenceBatch.Model.Batch]@{
         Id = 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde'; Status = 'InProgress'; RawStatus = 'in_progress'; Endpoint = '/v1/chat/completions'; CreatedAt = $now.AddHours(-12.5)
@@ -24,7 +24,7 @@ BeforeAll {
     $script:hostile = "one`e[31mtwo`e]0;title`a$([char]0x9B)5mthree`r`nfour`tfive`0"
     $script:hasHostile = '[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]'
 
-    # One of each class that a cmdlet gives, with the longest ids of the providers.
+    # One object of each type that a cmdlet returns, with the longest IDs of the providers.
     $script:longFile = 'file-6caaf24d-54a5-46be-b1b7-518884fcbdde'
     $script:each = [ordered]@{
         Batch              = $running
@@ -54,7 +54,7 @@ Describe 'The view of <Name> in <Width> columns' -ForEach @(
         @{ Name = 'WebhookEvent'; Width = $width; Whole = 'batch.in_progress', 'batch_6caaf24d-54a5-46be-b1b7-518884fcbdde', 'True' }
     }
 ) {
-    It 'is a table whose row stands on one line, with all that counts' {
+    It 'is a table with one line for each row, and all important columns' {
         $shown = $each[$Name] | Get-Shown -Width $Width
         $shown | Should -HaveCount 3
         $shown | ForEach-Object { $_.Length | Should -BeLessOrEqual $Width }
@@ -62,26 +62,26 @@ Describe 'The view of <Name> in <Width> columns' -ForEach @(
     }
 }
 
-Describe 'Each class' {
-    It 'stays short behind objects of another kind: <_>' -ForEach 'Batch', 'BatchFile', 'BatchRequest', 'BatchResult', 'LineIssue', 'ServiceError', 'BatchFileReport', 'BatchFileMeasure', 'BatchResultMeasure', 'ServiceConnection', 'BatchServer', 'WebhookEvent' {
+Describe 'Each type' {
+    It 'stays short after objects of another type: <_>' -ForEach 'Batch', 'BatchFile', 'BatchRequest', 'BatchResult', 'LineIssue', 'ServiceError', 'BatchFileReport', 'BatchFileMeasure', 'BatchResultMeasure', 'ServiceConnection', 'BatchServer', 'WebhookEvent' {
         $shown = $other, $each[$_] | Get-Shown
         $shown.Count | Should -BeLessOrEqual 15
         $shown -match '^(Json|Profile) ' | Should -BeNullOrEmpty
     }
 
-    It 'is shown in words for a person behind objects of another kind, not in names of the view: <_>' -ForEach 'Batch', 'BatchFile', 'BatchRequest', 'BatchResult', 'LineIssue', 'ServiceError', 'BatchFileReport', 'BatchFileMeasure', 'BatchResultMeasure', 'ServiceConnection', 'BatchServer', 'WebhookEvent' {
+    It 'has readable property names after objects of another type: <_>' -ForEach 'Batch', 'BatchFile', 'BatchRequest', 'BatchResult', 'LineIssue', 'ServiceError', 'BatchFileReport', 'BatchFileMeasure', 'BatchResultMeasure', 'ServiceConnection', 'BatchServer', 'WebhookEvent' {
         $labels = @($other, $each[$_] | Get-Shown | Select-String '^(\S.*?) +: ' | ForEach-Object { $_.Matches[0].Groups[1].Value })
         $labels.Count | Should -BeGreaterThan 1
-        # A property's own name, or words.
+        # The name of a property, or readable words.
         $labels | Should -Not -Match '\w(Text|Start)$|^Answer$'
     }
 
-    It 'keeps what its views need out of JSON and Select-Object: <_>' -ForEach 'Batch', 'BatchFile', 'BatchResult', 'BatchServer' {
+    It 'keeps its hidden properties out of JSON and Select-Object: <_>' -ForEach 'Batch', 'BatchFile', 'BatchResult', 'BatchServer' {
         ($each[$_] | Select-Object *).PSObject.Properties.Name | Should -Not -Match '.Text$| |^(Progress|Age)$'
     }
 }
 
-Describe 'What a model, a service or a file says' {
+Describe 'Text of a model, a service or a file' {
     BeforeAll {
         $script:hostileError = [InferenceBatch.Model.ServiceError]::new("code`e[1m", $hostile)
         $script:metadata = [System.Collections.Generic.Dictionary[string, string]]::new()
@@ -106,14 +106,14 @@ Describe 'What a model, a service or a file says' {
         $said[0] | Format-List | Out-String | Should -Match 'three\r?\n +four\s+five'
     }
 
-    It 'is harmless in a wide view, and behind objects of another kind' {
+    It 'is harmless in a wide view, and after objects of another type' {
         foreach ($one in $said) {
             $one | Format-Wide | Out-String -Width 200 | Should -Not -Match $hasHostile
             $other, $one | Out-String -Width 200 | Should -Not -Match $hasHostile
         }
     }
 
-    It 'is harmless in the error of a batch that failed, and bounded' {
+    It 'is harmless and limited in the error of a batch that failed' {
         . $PSScriptRoot/Service.ps1
         $faults = [FaultServer]::new()
         try {
@@ -129,7 +129,7 @@ Describe 'What a model, a service or a file says' {
         }
     }
 
-    It 'stays as it is in the properties' {
+    It 'is unchanged in the properties' {
         $said[0].Text | Should -BeExactly $hostile
     }
 }
@@ -143,11 +143,11 @@ Describe 'Views' {
             $shown[3] | Should -Match '^batch_1 +Completed +████ 100% +999k/12/1M +3d$'
         }
 
-        It 'says the endpoint where there is room' {
+        It 'shows the endpoint in a wide window' {
             ($running | Get-Shown -Width 120)[2] | Should -Match '12h /v1/chat/completions$'
         }
 
-        It 'counts in 11 characters: <Completed>/<Failed>/<Total>' -ForEach @(
+        It 'shows counts in 11 characters: <Completed>/<Failed>/<Total>' -ForEach @(
             @{ Completed = 58; Failed = 2; Total = 60; Shown = '58/2/60' }
             @{ Completed = 49950; Failed = 50; Total = 50000; Shown = '49k/50/50k' }
             @{ Completed = 999; Failed = 0; Total = 100000; Shown = '999/0/100k' }
@@ -157,14 +157,14 @@ Describe 'Views' {
             [InferenceBatch.Views.ViewText]::Counts([InferenceBatch.Model.RequestCounts]::new($Total, $Completed, $Failed)) | Should -BeExactly $Shown
         }
 
-        It 'tells an age in three characters: <Hours> hours' -ForEach @(
+        It 'shows an age in three characters: <Hours> hours' -ForEach @(
             @{ Hours = 0.001; Shown = '^\d+s$' }, @{ Hours = 0.5; Shown = '^(29|30)m$' }, @{ Hours = 23.5; Shown = '^23h$' }, @{ Hours = 24.5; Shown = '^1d$' }
             @{ Hours = 24 * 99.5; Shown = '^99d$' }, @{ Hours = 24 * 141; Shown = '^20w$' }, @{ Hours = 24 * 731; Shown = '^2y$' }
         ) {
             [InferenceBatch.Views.ViewText]::Age([DateTimeOffset]::UtcNow.AddHours(-$Hours)) | Should -Match $Shown
         }
 
-        It 'shows a status it does not know in the words of the service' {
+        It 'shows an unknown status as the service''s word' {
             $odd = [InferenceBatch.Model.Batch]@{ Id = 'b'; RawStatus = 'paused' }
             $odd | Get-Shown | Select-Object -Last 1 | Should -Match '^b +paused\?'
             $odd | Format-List | Out-String | Should -Match 'Status +: paused\?'
@@ -174,7 +174,7 @@ Describe 'Views' {
             $large | Format-List | Out-String | Should -Not -Match 'secret'
         }
 
-        It 'has the names the next command asks for' {
+        It 'has the property names that the next command needs' {
             $running.BatchId | Should -BeExactly $running.Id
             ([InferenceBatch.Model.BatchFile]@{ Id = 'file-1' }).FileId | Should -BeExactly 'file-1'
             ([InferenceBatch.Model.BatchResult]@{ CustomId = 'c' }).custom_id | Should -BeExactly 'c'
@@ -196,7 +196,7 @@ Describe 'Views' {
             $shown[4] | Should -Match '^c +Missing +not in any result file$'
         }
 
-        It 'marks an answer that was to be JSON and is not' {
+        It 'marks an answer that is not JSON although JSON was requested' {
             $results = '{"a":1}', '{"a":1', 'no' | ForEach-Object { [InferenceBatch.Model.BatchResult]@{ CustomId = 'r'; Status = 'Succeeded'; Text = $_ } }
             $results[2].Request = New-BatchRequest x -Model m -ResponseSchema @{ type = 'object' }
             $shown = $results | Get-Shown
@@ -205,14 +205,14 @@ Describe 'Views' {
             $shown[4] | Should -Match '^r +Succeeded +not JSON: no$'
         }
 
-        It 'has its numbers, and what stands over them, at the right' {
+        It 'aligns its numbers and their headers to the right' {
             $shown = [InferenceBatch.Model.BatchResult]@{ CustomId = 'a'; Status = 'Succeeded'; TotalTokens = 42; Text = 'x' } | Get-Shown
             $shown[2].IndexOf('42') + 2 | Should -Be ($shown[0].IndexOf('Tokens') + 6)
         }
     }
 
     Context 'BatchRequest' {
-        It 'shows id, endpoint and the beginning of the body' {
+        It 'shows ID, endpoint and the start of the body' {
             (New-BatchRequest 'hello' -Model m | Get-Shown)[2] | Should -Match '^request-1 +/v1/chat/completions \{"model":"m",'
         }
     }
@@ -232,7 +232,7 @@ Describe 'Views' {
     }
 
     Context 'BatchFileReport' {
-        It 'has a table that says in 80 columns how many errors each file has, and where it is' {
+        It 'has a table that shows in 80 columns how many errors each file has, and its path' {
             $folder = New-Item (Join-Path $TestDrive ('long-' * 16)) -ItemType Directory -Force
             Set-Content $folder/bad.jsonl nonsense, nonsense
             New-BatchRequest x -Model m | Export-BatchFile $folder/good.jsonl | Out-Null
@@ -243,7 +243,7 @@ Describe 'Views' {
             ($shown | ForEach-Object Trim) -join '' | Should -Match 'bad\.jsonl.*good\.jsonl$'
         }
 
-        It 'says at a glance what is wrong, and on which line' {
+        It 'shows the problems with their lines' {
             $path = Join-Path $TestDrive 'bad.jsonl'
             Set-Content $path (@('nonsense') * 12)
             $shown = Test-BatchFile $path | Get-Shown
@@ -254,7 +254,7 @@ Describe 'Views' {
     }
 
     Context 'wide' {
-        It 'shows many at once: how far, what, and what went wrong' {
+        It 'shows many objects: progress, ID and failures' {
             $running | Format-Wide -Column 1 | Out-String | Should -Match '60% batch_6caaf24d-54a5-46be-b1b7-518884fcbdde'
             [InferenceBatch.Model.BatchResult]@{ CustomId = 'b'; Status = 'Failed' } | Format-Wide | Out-String | Should -Match 'b \(Failed\)'
             $each['BatchFile'] | Format-Wide | Out-String | Should -Match 'tickets-001\.jsonl'
@@ -262,13 +262,13 @@ Describe 'Views' {
     }
 
     Context 'tokens' {
-        It 'are told as far as the service told them' {
+        It 'are shown as far as the service reports them' {
             [InferenceBatch.Model.BatchResult]@{ CustomId = 'a'; TotalTokens = 1234 } | Format-List | Out-String | Should -Match 'Tokens +: 1,234\r?\n'
             [InferenceBatch.Model.BatchResult]@{ CustomId = 'a'; PromptTokens = 3; CompletionTokens = 4; TotalTokens = 7 } | Format-List | Out-String | Should -Match 'Tokens +: 3 in, 4 out, 7 in all'
         }
     }
 
-    Context 'where scripts may call no methods' {
+    Context 'in Constrained Language Mode' {
         It 'shows the same' {
             . $PSScriptRoot/Service.ps1
             try {
@@ -288,12 +288,12 @@ $constrained = $objects | ForEach-Object { $_ | Format-Table | Out-String -Width
         }
     }
 
-    Context 'colour' {
-        It 'is absent where the output goes to a file or another program' {
+    Context 'color' {
+        It 'is absent in redirected output' {
             $running | Out-String | Should -Not -Match ([char]27)
         }
 
-        It 'comes in a terminal, from $PSStyle, and not where it is unwanted' -Skip:(-not (Get-Command script -CommandType Application -ErrorAction Ignore) -or -not $IsLinux) {
+        It 'is used in a terminal, from $PSStyle, unless it is disabled' -Skip:(-not (Get-Command script -CommandType Application -ErrorAction Ignore) -or -not $IsLinux) {
             Set-Content (Join-Path $TestDrive colour.ps1) @"
 Import-Module '$ModulePath'
 `$null = New-BatchRequest x -Model m
@@ -305,7 +305,7 @@ Import-Module '$ModulePath'
 'plain'; `$batch
 'end'
 "@
-            # A terminal of its own; script(1) makes one.
+            # Runs in its own terminal, from script(1).
             $shell = "env -u NO_COLOR TERM=xterm-256color '$($PowerShell -join "' '")' -NoProfile -NonInteractive -File '$TestDrive/colour.ps1'"
             $seen = @(script -qec $shell /dev/null) -join "`n"
             $parts = $seen -split '(?m)^.*(?:default|string|plain|end)\r?$'

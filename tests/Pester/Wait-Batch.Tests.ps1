@@ -3,7 +3,7 @@ BeforeAll {
     $script:Server = Start-TestService 'echo?latency=300ms'
     $script:Faults = [FaultServer]::new()
     $script:File = Send-BatchFile (New-InputFile 2)
-    # A batch that runs for so many looks, then ends; with 0 it never does.
+    # Makes a batch run for this number of polls, then end; with 0 it never ends.
     function Set-Batch([string] $Id, [int] $Looks = 1, [string] $End = 'completed', [hashtable] $With = @{}) {
         $answers = if ($Looks -eq 0) { @(New-Answer (New-WireBatch $Id 'in_progress')) } else { @(1..$Looks | ForEach-Object { New-Answer (New-WireBatch $Id 'in_progress') }) + @(New-Answer (New-WireBatch $Id $End $With)) }
         $Faults.On("GET /v1/batches/$Id", $answers)
@@ -19,20 +19,20 @@ Describe 'Wait-Batch' {
     BeforeEach { $Faults.Reset() }
 
     Context 'binding' {
-        It 'waits for the batch New-Batch gives' {
+        It 'waits for the batch from New-Batch' {
             $batch = $File | New-Batch | Wait-Batch
             $batch.Status | Should -Be 'Completed'
             $batch.RequestCounts.Completed | Should -Be 2
         }
 
-        It 'takes ids as argument, from the pipeline, and by property name' {
+        It 'accepts IDs as argument, from the pipeline, and by property name' {
             $made = 1..3 | ForEach-Object { $File | New-Batch }
             (Wait-Batch $made[0].Id).Id | Should -Be $made[0].Id
             ($made[1].Id | Wait-Batch).Id | Should -Be $made[1].Id
             ([pscustomobject]@{ BatchId = $made[2].Id } | Wait-Batch).Id | Should -Be $made[2].Id
         }
 
-        It 'asks nothing about a batch that is known to have ended' {
+        It 'sends no request for a batch that is known to have ended' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1')))
             $batch = Get-Batch b1 -BaseUri $Faults.BaseUri
             $Faults.Reset()
@@ -40,24 +40,24 @@ Describe 'Wait-Batch' {
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'waits once for a batch named twice' {
+        It 'waits once for a batch that is given twice' {
             Set-Batch b1
             @(Wait-Batch b1, b1 -BaseUri $Faults.BaseUri -PollingInterval 0.05).Count | Should -Be 1
         }
 
-        It 'is content with nothing' {
+        It 'does nothing without input' {
             @() | Wait-Batch | Should -BeNullOrEmpty
         }
     }
 
     Context 'many together' {
-        It 'writes each as it ends, not in the order they came' {
+        It 'returns each batch as it ends, not in input order' {
             Set-Batch slow -Looks 12
             Set-Batch quick -Looks 2
             (Wait-Batch slow, quick -BaseUri $Faults.BaseUri -PollingInterval 0.05).Id | Should -Be 'quick', 'slow'
         }
 
-        It 'hands the first on while others still run' {
+        It 'returns the first batch while others still run' {
             Set-Batch never -Looks 0
             Set-Batch quick
             $clock = [Diagnostics.Stopwatch]::StartNew()
@@ -68,20 +68,20 @@ Describe 'Wait-Batch' {
             $Faults.Calls.Count | Should -Be $after
         }
 
-        It 'ends with the first under -Any, without an error for the others' {
+        It 'returns after the first with -Any, without an error for the others' {
             Set-Batch never -Looks 0
             Set-Batch quick
             (Wait-Batch never, quick -Any -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction Stop).Id | Should -Be 'quick'
         }
 
-        It 'waits for fifty of the real service' {
+        It 'waits for fifty batches of the real service' {
             $made = 1..50 | ForEach-Object { $File | New-Batch }
             $ended = $made | Wait-Batch
             $ended.Count | Should -Be 50
             $ended.Status | Select-Object -Unique | Should -Be 'Completed'
         }
 
-        It 'asks each service for its own batches' {
+        It 'polls each batch at its service' {
             $other = [FaultServer]::new()
             try {
                 Set-Batch here -Looks 2
@@ -95,8 +95,8 @@ Describe 'Wait-Batch' {
         }
     }
 
-    Context 'the pace' {
-        It 'looks within a second, and at most six times in five' {
+    Context 'polling' {
+        It 'polls within a second, and at most six times in five' {
             Set-Batch b1 -Looks 4
             Wait-Batch b1 -BaseUri $Faults.BaseUri | Out-Null
             $times = $Faults.Calls.At
@@ -105,34 +105,34 @@ Describe 'Wait-Batch' {
             ($times[4] - $times[0]).TotalSeconds | Should -BeGreaterThan 1.5
         }
 
-        It 'takes -PollingInterval as seconds, fractions and time spans too: <Value>' -ForEach @{ Value = 0.2 }, @{ Value = '0.2' }, @{ Value = [timespan]::FromSeconds(0.2) } {
+        It 'accepts -PollingInterval as seconds, also fractions and time spans: <Value>' -ForEach @{ Value = 0.2 }, @{ Value = '0.2' }, @{ Value = [timespan]::FromSeconds(0.2) } {
             Set-Batch b1 -Looks 3
             Wait-Batch b1 -BaseUri $Faults.BaseUri -PollingInterval $Value | Out-Null
             $times = $Faults.Calls.At
             ($times[3] - $times[0]).TotalSeconds | Should -BeGreaterThan 0.5
         }
 
-        It 'refuses what is no duration: <_>' -ForEach '-1', 'soon', 0, ([double]::NaN) {
+        It 'rejects a value that is not a duration: <_>' -ForEach '-1', 'soon', 0, ([double]::NaN) {
             { Wait-Batch b1 -PollingInterval $_ -BaseUri $Faults.BaseUri } | Should -Throw
             $Faults.Calls | Should -BeNullOrEmpty
         }
     }
 
-    Context 'trouble on the way' {
-        It 'goes on through <Name>' -ForEach @(
+    Context 'failures during the wait' {
+        It 'continues after <Name>' -ForEach @(
             @{ Name = '429'; Trouble = { New-Refusal 429 } }
             @{ Name = '500'; Trouble = { New-Refusal 500 } }
             @{ Name = '503 with HTML'; Trouble = { New-Answer '<html></html>' 503 -ContentType 'text/html' } }
             @{ Name = 'dropped connections'; Trouble = { New-Answer -Drop } }
-            @{ Name = 'half an answer'; Trouble = { New-Answer (New-WireBatch 'b1') -CutAfter 20 } }
+            @{ Name = 'a truncated response'; Trouble = { New-Answer (New-WireBatch 'b1') -CutAfter 20 } }
         ) {
-            # Eight in a row: more than a call a person waits on would bear.
+            # Eight in a row: more than the retries of an interactive call.
             $Faults.On('GET /v1/batches/b1', @(1..8 | ForEach-Object { & $Trouble }) + @(New-Answer (New-WireBatch 'b1')))
             (Wait-Batch b1 -BaseUri $Faults.BaseUri -PollingInterval 0.05 -ErrorAction Stop).Status | Should -Be 'Completed'
             $Faults.Calls.Count | Should -Be 9
         }
 
-        It 'gives up only the batch whose answer cannot change: <Status> is <Id>' -ForEach @(
+        It 'gives up only a batch with a permanent error: <Status> is <Id>' -ForEach @(
             @{ Status = 401; Id = 'Unauthorized' }
             @{ Status = 403; Id = 'PermissionDenied' }
             @{ Status = 404; Id = 'BatchNotFound' }
@@ -146,7 +146,7 @@ Describe 'Wait-Batch' {
             $problem[0].TargetObject | Should -Be 'bad'
         }
 
-        It 'a batch that exists is not given up for a 404: <Known>' -ForEach @{ Known = 'an object' }, @{ Known = 'seen in this wait' } {
+        It 'does not give up an existing batch because of a 404: <Known>' -ForEach @{ Known = 'an object' }, @{ Known = 'seen in this wait' } {
             $running = New-Answer (New-WireBatch 'b1' 'in_progress')
             $Faults.On('GET /v1/batches/b1', @($running, (New-Refusal 404), (New-Answer '<html></html>' 404 -ContentType 'text/html'), (New-Answer (New-WireBatch 'b1'))))
             $of = $Known -eq 'an object' ? (Get-Batch b1 -BaseUri $Faults.BaseUri) : 'b1'
@@ -154,7 +154,7 @@ Describe 'Wait-Batch' {
             $ended.Status | Should -Be 'Completed'
         }
 
-        It 'a batch that failed is written like any other, and BatchFailed lists the service''s line errors once' {
+        It 'returns a batch that failed like any other, and BatchFailed lists the line errors of the service once' {
             $errors = @{ data = @(@{ code = 'duplicate_custom_id'; message = 'Twice.'; line = 7 }, @{ code = 'invalid_url'; message = 'Wrong.'; line = 9 }) }
             Set-Batch b1 -End failed -With @{ errors = $errors }
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'failed' @{ errors = $errors })))
@@ -169,7 +169,7 @@ Describe 'Wait-Batch' {
             "$($problem[0])" | Should -Match 'invalid_url'
         }
 
-        It 'a file the service finds bad fails in the real service too, with its line' {
+        It 'reports an invalid file of the real service with its line' {
             $path = Join-Path $TestDrive bad.jsonl
             (Get-Content (New-InputFile 2))[0], '{"custom_id":"x"}' | Set-Content $path
             $batch = Send-BatchFile $path -SkipValidation | New-Batch | Wait-Batch -ErrorAction SilentlyContinue -ErrorVariable problem
@@ -180,7 +180,7 @@ Describe 'Wait-Batch' {
     }
 
     Context '-Timeout' {
-        It 'an error for each batch still running, with the line that waits again' {
+        It 'is an error for each batch that still runs, with the command that resumes the wait' {
             Set-Batch b1 -Looks 0
             Set-Batch "b'2" -Looks 0
             $Faults.On("GET /v1/batches/b%272", @(New-Answer (New-WireBatch "b'2" 'in_progress')))
@@ -198,7 +198,7 @@ Describe 'Wait-Batch' {
             ($problem -match "Wait-Batch -Id 'b''2'").Count | Should -Be 1
         }
 
-        It 'under -Any an error for each where none ended' {
+        It 'is an error for each batch with -Any, if none ended' {
             Set-Batch b1 -Looks 0
             Wait-Batch b1 -Any -Timeout 0.3 -PollingInterval 0.05 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem | Should -BeNullOrEmpty
             $problem.Count | Should -Be 1
@@ -216,13 +216,13 @@ Describe 'Wait-Batch' {
             (Wait-Batch b1 -Timeout $Value -PollingInterval 0.05 -BaseUri $Faults.BaseUri -ErrorAction Stop).Status | Should -Be 'Completed'
         }
 
-        It 'of <Name> is refused before anything is asked' -ForEach @(
-            @{ Name = 'less than nothing'; Given = @{ Timeout = -0.1 } }
+        It 'of <Name> is rejected before any request' -ForEach @(
+            @{ Name = 'a negative number'; Given = @{ Timeout = -0.1 } }
             @{ Name = 'a negative TimeSpan'; Given = @{ Timeout = [timespan]::FromSeconds(-1) } }
-            @{ Name = 'no number'; Given = @{ Timeout = [double]::NaN } }
+            @{ Name = 'NaN'; Given = @{ Timeout = [double]::NaN } }
             @{ Name = 'minus infinity'; Given = @{ Timeout = [double]::NegativeInfinity } }
-            @{ Name = 'words'; Given = @{ Timeout = 'soon' } }
-            @{ Name = 'an endless polling interval'; Given = @{ PollingInterval = [double]::MaxValue } }
+            @{ Name = 'text'; Given = @{ Timeout = 'soon' } }
+            @{ Name = 'the largest polling interval'; Given = @{ PollingInterval = [double]::MaxValue } }
             @{ Name = 'an infinite polling interval'; Given = @{ PollingInterval = [double]::PositiveInfinity } }
         ) {
             $problem = Get-ErrorOf { Wait-Batch b1 -BaseUri $Faults.BaseUri @Given }
@@ -230,7 +230,7 @@ Describe 'Wait-Batch' {
             $Faults.Calls | Should -BeNullOrEmpty
         }
 
-        It 'of 0 asks once for a batch whose status is old: <Name>' -ForEach @(
+        It 'of 0 sends one request for a batch object with an old status: <Name>' -ForEach @(
             @{ Name = 'one'; Ids = @('b1') }
             @{ Name = 'several'; Ids = @('b1', 'b2', 'b3') }
         ) {
@@ -250,19 +250,19 @@ Describe 'Wait-Batch' {
             ($old | Wait-Batch -Any -Timeout 0 -ErrorAction SilentlyContinue).Id | Should -Be 'b2'
         }
 
-        It 'of 0 is WaitTimeout for what still runs' {
+        It 'of 0 is WaitTimeout for a batch that still runs' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'in_progress')))
             $old = Get-Batch b1 -BaseUri $Faults.BaseUri
             Get-ErrorId (Get-ErrorOf { $old | Wait-Batch -Timeout 0 }) | Should -Be 'WaitTimeout'
             $Faults.Calls.Count | Should -Be 2
         }
 
-        It 'of 0 looks once' {
+        It 'of 0 polls once' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1')))
             (Wait-Batch b1 -Timeout 0 -BaseUri $Faults.BaseUri).Id | Should -Be 'b1'
         }
 
-        It 'holds while the service does not answer at all' {
+        It 'applies while the service does not respond' {
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1') -StallAfter 0))
             $clock = [Diagnostics.Stopwatch]::StartNew()
             $problem = Get-ErrorOf { Wait-Batch b1 -Timeout 1 -BaseUri $Faults.BaseUri }
@@ -273,7 +273,7 @@ Describe 'Wait-Batch' {
     }
 
     Context 'webhooks' {
-        It 'looks at once when a webhook comes, and leaves the port free' {
+        It 'polls at once after a webhook, and leaves the port free' {
             Set-Batch b1
             $prefix = "http://127.0.0.1:$(Get-FreePort)/hook/"
             $ps = [powershell]::Create()
@@ -290,7 +290,7 @@ Describe 'Wait-Batch' {
             Receive-BatchWebhook $prefix -Timeout 0 -ErrorAction Stop | Should -BeNullOrEmpty
         }
 
-        It 'a port in use is WebhookListenFailed, before anything is asked' {
+        It 'reports WebhookListenFailed for a port in use, before any request' {
             $taken = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
             $taken.Start()
             try {
@@ -304,7 +304,7 @@ Describe 'Wait-Batch' {
     }
 
     Context 'progress' {
-        It 'tells how far it is, ten times a second at most, and ends with a record that removes it' {
+        It 'shows progress ten times a second at most, and ends with a record that removes it' {
             Set-Batch b1 -Looks 30
             $ps = [powershell]::Create()
             try {
@@ -320,7 +320,7 @@ Describe 'Wait-Batch' {
             finally { $ps.Dispose() }
         }
 
-        It 'says the phase, the rate and the time left, the last in its own field' {
+        It 'shows the phase, the rate and the time left, which has its own field' {
             $answers = @(1..10 | ForEach-Object { New-Answer (New-WireBatch b1 in_progress @{ request_counts = @{ total = 1000; completed = 10 * $_; failed = 0 } }) }) + @(New-Answer (New-WireBatch b1))
             $Faults.On('GET /v1/batches/b1', $answers)
             $ps = [powershell]::Create()
@@ -334,7 +334,7 @@ Describe 'Wait-Batch' {
             finally { $ps.Dispose() }
         }
 
-        It 'fits a window of 80 columns, for many batches too' {
+        It 'fits a window of 80 columns, also for many batches' {
             foreach ($id in 'b1', 'b2') {
                 $answers = @(1..8 | ForEach-Object { New-Answer (New-WireBatch $id in_progress @{ request_counts = @{ total = 1000000; completed = 100000 * $_; failed = 0 } }) }) + @(New-Answer (New-WireBatch $id))
                 $Faults.On("GET /v1/batches/$id", $answers)
@@ -345,13 +345,13 @@ Describe 'Wait-Batch' {
                 $null = $ps.Invoke()
                 $records = @($ps.Streams.Progress | Where-Object Activity -EQ 'Waiting')
                 $records.StatusDescription -match '^0/2 batches ended, .* of 2.000.000 done, .*/s$' | Should -Not -BeNullOrEmpty
-                # "Waiting [… 12345s]" is what PowerShell puts around it.
+                # PowerShell surrounds it with "Waiting [… 12345s]".
                 ($records.StatusDescription.Length | Measure-Object -Maximum).Maximum | Should -BeLessOrEqual 60
             }
             finally { $ps.Dispose() }
         }
 
-        It 'is silent under -ProgressAction Ignore' {
+        It 'shows nothing with -ProgressAction Ignore' {
             Set-Batch b1 -Looks 5
             $ps = [powershell]::Create()
             try {
@@ -364,7 +364,7 @@ Describe 'Wait-Batch' {
     }
 
     Context 'Ctrl+C' -Skip:$IsWindows {
-        It 'ends at once, and writes the line that waits again' {
+        It 'ends at once, and writes the command that resumes the wait' {
             Set-Batch b1 -Looks 0
             $shell = Start-ChildShell "Wait-Batch b1 -BaseUri $($Faults.BaseUri) -PollingInterval 0.2; 'not reached'"
             try {

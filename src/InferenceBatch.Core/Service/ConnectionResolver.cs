@@ -57,6 +57,21 @@ public sealed class ConnectionResolver(Func<string, string?> environment)
             address is null || (baseUri is null && address == profile.BaseUri && provider is not null) ? profile.AlternateUri : null);
     }
 
+    /// <summary>
+    /// Returns the profile of the service that was chosen by the address given, else by the session, else by the environment. Needs no key.
+    /// Returns null if nothing names a service, or the address is not valid.
+    /// </summary>
+    public ServiceProfile? FindProfile(Uri? baseUri, ServiceConnection? session)
+    {
+        if (session is not null && (baseUri is null || (baseUri.IsAbsoluteUri && session.IsAt(baseUri))))
+        {
+            return session.Profile;
+        }
+
+        Uri? address = baseUri ?? (Uri.TryCreate(NotEmpty(environment(AddressVariable)), UriKind.Absolute, out Uri? set) ? set : null);
+        return address is { IsAbsoluteUri: true } ? ServiceProfile.ForAddress(address) : null;
+    }
+
     private Uri? FromEnvironment()
     {
         if (NotEmpty(environment(AddressVariable)) is not { } text)

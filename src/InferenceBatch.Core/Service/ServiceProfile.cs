@@ -1,9 +1,10 @@
+using System.Text.RegularExpressions;
 using InferenceBatch.Lines;
 
 namespace InferenceBatch.Service;
 
 /// <summary>The differences of a Batch API provider from OpenAI. The facts are from the documentation of the providers.</summary>
-public sealed record ServiceProfile
+public sealed partial record ServiceProfile
 {
     private const long MB = 1024 * 1024;
 
@@ -71,6 +72,12 @@ public sealed record ServiceProfile
     /// <summary>Whether the provider responds with 500 to an unknown batch ID.</summary>
     public bool UnknownBatchIs500 { get; init; }
 
+    /// <summary>
+    /// Whether /v1/chat/completions refuses <c>max_tokens</c> for reasoning models, and expects <c>max_completion_tokens</c>. Sources: OpenAI's
+    /// API reference ("not compatible with o-series models"), Azure's "Azure OpenAI reasoning models".
+    /// </summary>
+    public bool ReasoningModelsRefuseMaxTokens { get; init; }
+
     /// <summary>Any other service with OpenAI's Batch API.</summary>
     public static ServiceProfile Generic { get; } = new() { Name = "Generic" };
 
@@ -98,11 +105,11 @@ public sealed record ServiceProfile
     public static IReadOnlyList<ServiceProfile> All { get; } =
     [
         InferenceNet,
-        new() { Name = "OpenAI", BaseUri = new Uri("https://api.openai.com/v1"), KeyVariable = "OPENAI_API_KEY", OneModelOnly = true },
+        new() { Name = "OpenAI", BaseUri = new Uri("https://api.openai.com/v1"), KeyVariable = "OPENAI_API_KEY", OneModelOnly = true, ReasoningModelsRefuseMaxTokens = true },
         new()
         {
             Name = "AzureOpenAI", OtherHosts = [".openai.azure.com"], KeyVariable = "AZURE_OPENAI_API_KEY", KeyHeader = "api-key",
-            MaxRequests = 100_000, OneModelOnly = true, RefusesByteOrderMark = true, FilesNeedProcessing = true,
+            MaxRequests = 100_000, OneModelOnly = true, RefusesByteOrderMark = true, FilesNeedProcessing = true, ReasoningModelsRefuseMaxTokens = true,
         },
         new()
         {
@@ -162,9 +169,20 @@ public sealed record ServiceProfile
     public static ServiceProfile ForAddress(Uri address) =>
         All.FirstOrDefault(profile => profile != Local && profile.IsAt(address.Host)) ?? Generic;
 
+    /// <summary>
+    /// Whether a name looks like a reasoning model of OpenAI: the o-series (o1, o4-mini, …), or gpt-5 and later. The name can be that of a
+    /// fine-tuned model (<c>ft:o4-mini-2025-04-16:org::id</c>), or of a deployment at Azure, which can contain the model's name anywhere and
+    /// without its hyphens and dots: there <c>gpt-35</c> is GPT-3.5. A name with a slash is never OpenAI's.
+    /// </summary>
+    public static bool IsReasoningModel(string model) =>
+        !model.Contains('/', StringComparison.Ordinal) && ReasoningName().IsMatch(model.StartsWith("ft:", StringComparison.Ordinal) ? model.Split(':')[1] : model);
+
     public override string ToString() => Name;
 
     private bool IsAt(string host) =>
         host.Equals(BaseUri?.Host, StringComparison.OrdinalIgnoreCase) || host.Equals(AlternateUri?.Host, StringComparison.OrdinalIgnoreCase)
         || OtherHosts.Any(other => other[0] == '.' ? host.EndsWith(other, StringComparison.OrdinalIgnoreCase) : host.Equals(other, StringComparison.OrdinalIgnoreCase));
+
+    [GeneratedRegex("(?<![a-z0-9])o[1-9](-?(mini|pro))?(?![a-z0-9])|gpt[-_]?[5-9]", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex ReasoningName();
 }

@@ -3,7 +3,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Lets a parameter that takes batches take their ids too, alone or among batches.</summary>
+/// <summary>Lets a parameter for batches also accept IDs of batches, alone or among batches.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class BatchTransformationAttribute : ArgumentTransformationAttribute
 {
@@ -13,7 +13,7 @@ internal sealed class BatchTransformationAttribute : ArgumentTransformationAttri
         return plain switch
         {
             string id => new Batch { Id = id },
-            object[] many => many.Select(one => Transform(engineIntrinsics, one)).ToArray(),
+            object[] items => items.Select(item => Transform(engineIntrinsics, item)).ToArray(),
             _ => inputData,
         };
     }

@@ -1,11 +1,11 @@
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// What the body of a request looks like at an endpoint. An endpoint that is not known is taken for a chat one, which
-/// is what services that have their own (such as <c>/v1/chat/ds-test</c>) copy. Names of fields: OpenAI's API reference.
+/// The shape of a request body for an endpoint. An unknown endpoint is treated as a chat endpoint, because services with their own
+/// endpoints (such as <c>/v1/chat/ds-test</c>) imitate that one. Field names: OpenAI's API reference.
 /// </summary>
-/// <param name="InputField">The field that holds the prompt.</param>
-/// <param name="MaxTokensField">The field that bounds the answer; null where there is none.</param>
+/// <param name="InputField">The field for the prompt.</param>
+/// <param name="MaxTokensField">The field that limits the length of the answer; null if there is none.</param>
 /// <param name="TakesMessages">Whether the input can be a conversation, with a system prompt, images, tools and a schema.</param>
 internal sealed record EndpointShape(string InputField, string? MaxTokensField, bool TakesMessages)
 {
@@ -15,8 +15,10 @@ internal sealed record EndpointShape(string InputField, string? MaxTokensField, 
     private static readonly EndpointShape s_embeddings = new("input", null, false);
     private static readonly EndpointShape s_moderations = new("input", null, false) { ModelIsOptional = true };
 
-    /// <summary>Whether a request may go without a model.</summary>
+    /// <summary>Whether the model is optional.</summary>
     public bool ModelIsOptional { get; private init; }
+
+    public bool IsChat => ReferenceEquals(this, s_chat);
 
     public bool IsResponses => ReferenceEquals(this, s_responses);
 

@@ -5,7 +5,7 @@ using InferenceBatch.Runs;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>A limit of failures is a count, or a percentage as text. Refuses what is neither.</summary>
+/// <summary>Converts a count, or a percentage as text, to a <see cref="FailureLimit"/>. Rejects other values.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class FailureLimitTransformationAttribute : ArgumentTransformationAttribute
 {

@@ -7,13 +7,13 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Lets a parameter take a JSON object as a hashtable, a PSCustomObject or JSON text, and checks and writes it once, at
-/// binding, whatever the number of input objects: the parameter then holds <see cref="RawJson"/>.
+/// Lets a parameter accept a JSON object as a hashtable, a PSCustomObject or JSON text. The value is checked and serialized once, at
+/// binding, not for each input object. The parameter then contains <see cref="RawJson"/>.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class JsonObjectTransformationAttribute : ArgumentTransformationAttribute
 {
-    /// <summary>Whether the parameter takes several objects; it then holds <see cref="RawJson"/>[].</summary>
+    /// <summary>Whether the parameter accepts several objects. It then contains <see cref="RawJson"/>[].</summary>
     public bool Many { get; init; }
 
     public override object Transform(EngineIntrinsics engineIntrinsics, object inputData)

@@ -6,16 +6,16 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Writes text as a JSON string: UTF-8, with nothing escaped that need not be (RFC 8259 section 7). The fast way for
-/// the one value of a request that differs from line to line.
+/// Writes text as a JSON string in UTF-8, and escapes only what RFC 8259, section 7, requires. This is the fast path for the values that
+/// differ from request to request.
 /// </summary>
 internal static class JsonText
 {
     private static readonly SearchValues<char> s_escaped =
         SearchValues.Create([.. Enumerable.Range(0, 0x20).Select(i => (char)i), '"', '\\']);
 
-    /// <summary>Writes the string, quotes included.</summary>
-    /// <exception cref="UnwritableValueException">The text holds half a surrogate pair, which UTF-8 cannot carry.</exception>
+    /// <summary>Writes the string with its quotes.</summary>
+    /// <exception cref="UnwritableValueException">The text contains half a surrogate pair, which UTF-8 cannot represent.</exception>
     public static void Write(IBufferWriter<byte> output, ReadOnlySpan<char> text)
     {
         output.Write("\""u8);
@@ -41,7 +41,7 @@ internal static class JsonText
         }
     }
 
-    /// <summary>Refuses text that UTF-8 cannot carry.</summary>
+    /// <summary>Throws if UTF-8 cannot represent the text.</summary>
     /// <inheritdoc cref="Write"/>
     public static void Check(ReadOnlySpan<char> text)
     {

@@ -5,14 +5,14 @@ using System.Text.Json;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Turns JSON into what PowerShell likes to work with: PSCustomObject, object[], string, long, decimal, double, bool.
-/// Text stays text, also where it looks like a date.
+/// Converts JSON to PowerShell's types: PSCustomObject, object[], string, long, decimal, double, bool. A string that looks like a date
+/// stays a string.
 /// </summary>
 internal static class JsonValue
 {
     private static readonly JsonDocumentOptions s_options = new() { MaxDepth = 256 };
 
-    /// <summary>Reads text; null where it is not a JSON object or array.</summary>
+    /// <summary>Returns the value of the text; null if the text is not a JSON object or array.</summary>
     public static object? ObjectOrArray(string text)
     {
         ReadOnlySpan<char> start = text.AsSpan().TrimStart();
@@ -28,7 +28,7 @@ internal static class JsonValue
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            return null; // Not JSON, or JSON that holds half a surrogate pair; see BatchResult.ValueError.
+            return null; // Not JSON, or JSON with half a surrogate pair; see BatchResult.ValueError.
         }
     }
 
@@ -60,7 +60,7 @@ internal static class JsonValue
         return result;
     }
 
-    /// <summary>For names that properties cannot have: empty, or told apart by case alone.</summary>
+    /// <summary>For names that properties cannot have: empty names, and names that differ only in case.</summary>
     private static OrderedDictionary ReadDictionary(JsonElement element)
     {
         var result = new OrderedDictionary(StringComparer.Ordinal);

@@ -12,17 +12,17 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Writes what a PowerShell script has in its hands (hashtables, PSCustomObjects, arrays, plain values) as compact UTF-8
-/// JSON. Times are ISO 8601, enums their names, bytes base64. A hashtable, having no order of its own, is
-/// written in the order of its names, so that the same script always gives the same bytes.
+/// Writes PowerShell values (hashtables, PSCustomObjects, arrays, scalars) as compact UTF-8 JSON. Times are ISO 8601, enums their names,
+/// bytes base64.
+/// A hashtable has no order. It is written in the order of its names, so that the same script always writes the same bytes.
 /// </summary>
 internal static class ObjectJson
 {
-    /// <summary>Nesting deeper than this is refused; a value that contains itself is found by it.</summary>
+    /// <summary>The maximum nesting depth. It also detects a value that contains itself.</summary>
     public const int MaxDepth = 100;
 
-    /// <summary>The value as JSON.</summary>
-    /// <exception cref="UnwritableValueException">JSON has no form for it, it is nested too deep or contains itself.</exception>
+    /// <summary>Returns the value as JSON.</summary>
+    /// <exception cref="UnwritableValueException">JSON cannot represent the value, or it is nested too deeply or contains itself.</exception>
     public static byte[] ToUtf8(object? value)
     {
         var output = new ArrayBufferWriter<byte>(256);
@@ -155,7 +155,7 @@ internal static class ObjectJson
         }
         catch (UnwritableValueException exception) when (depth < 8)
         {
-            // Deeper places would only make the message long.
+            // Names of deeper levels would only make the message longer.
             exception.Within(place);
             throw;
         }
@@ -169,7 +169,7 @@ internal static class ObjectJson
         }
         catch (GetValueException)
         {
-            return null; // A getter that throws has no value to give; ConvertTo-Json does the same.
+            return null; // The getter threw. ConvertTo-Json writes null too.
         }
     }
 
@@ -200,7 +200,7 @@ internal static class ObjectJson
 
         if (original is float single)
         {
-            json.WriteNumberValue(single); // As a double 0.1f would be 0.10000000149011612.
+            json.WriteNumberValue(single); // As a double, 0.1f would be 0.10000000149011612.
         }
         else
         {

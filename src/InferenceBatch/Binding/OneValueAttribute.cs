@@ -4,8 +4,8 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Refuses a script block where one value holds for all input objects: PowerShell would take the block's own text as
-/// the value, and every request would carry it.
+/// Rejects a script block for a parameter with one value for all input objects. PowerShell would use the text of the block as the value,
+/// and send it in every request.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class OneValueAttribute : ArgumentTransformationAttribute

@@ -4,20 +4,20 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// A path is text, and PowerShell makes text of anything: a request would become the name of a file that is not there.
-/// Says instead how requests and results come into one.
+/// Rejects requests and results as paths, and says how to write them to a file. PowerShell would convert them to text, and report a file of
+/// that name as not found.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class PathTransformationAttribute : ArgumentTransformationAttribute
 {
     private const string Saved = "Deserialized.";
 
-    /// <summary>Whether the command takes no requests as they are either.</summary>
+    /// <summary>Whether the command does not accept request objects in another parameter either.</summary>
     public bool FilesOnly { get; init; }
 
     public override object Transform(EngineIntrinsics engineIntrinsics, object inputData)
     {
-        // Whatever is no PSObject is what a script gave by hand.
+        // A value that is not a PSObject did not come from the pipeline.
         string type = inputData is PSObject item ? item.TypeNames[0] : "";
         bool isSaved = type.StartsWith(Saved, StringComparison.Ordinal);
         bool isRequest = type.EndsWith(typeof(BatchRequest).FullName!, StringComparison.Ordinal);

@@ -4,7 +4,7 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>One image of a request: an address the service fetches, or a local file that travels as a data URL.</summary>
+/// <summary>An image of a request: an address from which the service downloads it, or a local file, sent as a data URL.</summary>
 internal sealed class RequestImage
 {
     private static readonly Dictionary<string, string> s_typesByExtension = new(StringComparer.OrdinalIgnoreCase)
@@ -31,7 +31,7 @@ internal sealed class RequestImage
         _content = content;
     }
 
-    /// <summary>Whether the text is an address a service can use as it is.</summary>
+    /// <summary>Whether the text is an address, not a path.</summary>
     public static bool IsAddress(string text) =>
         text.StartsWith("https://", StringComparison.OrdinalIgnoreCase)
         || text.StartsWith("http://", StringComparison.OrdinalIgnoreCase)
@@ -42,7 +42,7 @@ internal sealed class RequestImage
     /// <summary>Reads a local image.</summary>
     /// <exception cref="IOException">The file could not be read.</exception>
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
-    /// <exception cref="UnwritableValueException">The file is no image of a known kind.</exception>
+    /// <exception cref="UnwritableValueException">The file is not an image of a known type.</exception>
     public static RequestImage FromFile(string path)
     {
         byte[] content = File.ReadAllBytes(path);
@@ -66,7 +66,7 @@ internal sealed class RequestImage
         output.Write("\""u8);
     }
 
-    /// <summary>The type by the first bytes, which a wrong extension cannot hide.</summary>
+    /// <summary>Returns the type by the first bytes, whatever the extension; null if they are not known.</summary>
     private static string? TypeOf(ReadOnlySpan<byte> content) =>
         content.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G']) ? "image/png"
         : content.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]) ? "image/jpeg"

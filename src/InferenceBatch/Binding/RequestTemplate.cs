@@ -5,10 +5,10 @@ using System.Text.Json;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Builds request bodies. What all requests of a command share is written once, when the template is made; a request
-/// is then three copies: what stands before its input, the input, what stands after.
+/// Builds request bodies. The constructor writes the part that all requests of a command share. A body then consists of three copies: the
+/// bytes before its input, the input, and the bytes after it.
 /// </summary>
-/// <remarks>Not safe for several threads.</remarks>
+/// <remarks>Not thread-safe.</remarks>
 internal sealed class RequestTemplate
 {
     private readonly ArrayBufferWriter<byte> _output = new(4096);
@@ -19,11 +19,11 @@ internal sealed class RequestTemplate
     private readonly bool _hasInstructions;
     private ReadOnlyMemory<byte>? _constant;
 
-    /// <param name="shape">The endpoint's.</param>
-    /// <param name="model">The model; null where the body names it.</param>
-    /// <param name="messages">What the conversation begins with, after the system prompt.</param>
-    /// <param name="fields">Further fields and their JSON, in order.</param>
-    /// <param name="body">Fields that win over all others.</param>
+    /// <param name="shape">The shape for the endpoint.</param>
+    /// <param name="model">The model; null if the body has it.</param>
+    /// <param name="messages">The first messages of the conversation, after the system prompt.</param>
+    /// <param name="fields">Additional fields and their JSON, in order.</param>
+    /// <param name="body">Fields that override all others.</param>
     public RequestTemplate(
         EndpointShape shape, string? model, RawJson[] messages, IEnumerable<KeyValuePair<string, byte[]>> fields, RawJson? body)
     {
@@ -44,14 +44,14 @@ internal sealed class RequestTemplate
         _after = Written(all.Where(field => field.Key != "model"));
     }
 
-    /// <summary>Whether a model is named.</summary>
+    /// <summary>Whether the requests have a model.</summary>
     public bool HasModel { get; }
 
-    /// <summary>Whether the body brings the input itself, so that no prompt is asked for.</summary>
+    /// <summary>Whether the body contains the input, so that no prompt is needed.</summary>
     public bool HasInput { get; }
 
-    /// <summary>The body of one request.</summary>
-    /// <exception cref="UnwritableValueException">A text holds half a surrogate pair.</exception>
+    /// <summary>Returns the body of one request.</summary>
+    /// <exception cref="UnwritableValueException">A text contains half a surrogate pair.</exception>
     public ReadOnlyMemory<byte> Write(string? prompt, string? systemPrompt, IReadOnlyList<RequestImage> images)
     {
         if (_constant is { } constant)
@@ -165,7 +165,7 @@ internal sealed class RequestTemplate
         }
     }
 
-    /// <summary>A comma, unless something just began.</summary>
+    /// <summary>Writes a comma, except at the start of an object or array.</summary>
     private void Separate()
     {
         if (_output.WrittenSpan[^1] is not ((byte)'{' or (byte)'['))

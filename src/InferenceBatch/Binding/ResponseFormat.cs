@@ -5,17 +5,17 @@ using InferenceBatch.Lines;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Writes a JSON schema, and tools, in the shapes the two conversation endpoints want: <c>response_format</c> and
-/// nested functions for chat, <c>text.format</c> and flat functions for responses. OpenAI's API reference.
+/// Writes a JSON schema and tools as the two conversation endpoints expect them: <c>response_format</c> and nested functions for chat,
+/// <c>text.format</c> and flat functions for responses. Source: OpenAI's API reference.
 /// </summary>
 internal static class ResponseFormat
 {
     private const string DefaultName = "response";
 
     /// <summary>
-    /// The value of <c>response_format</c>, or of <c>text</c>. A bare schema gets a name, and is strict exactly where it is written
-    /// as strict mode wants it, for a service refuses every line of one that is not; a schema that comes in its own
-    /// wrapping (<c>name</c>, <c>schema</c>, <c>strict</c>) is taken as it is.
+    /// Returns the value of <c>response_format</c>, or of <c>text</c>. A plain schema gets a name. It is marked strict if it meets the
+    /// requirements of strict mode; if it does not, a service would refuse every line. A schema with its own wrapper (<c>name</c>,
+    /// <c>schema</c>, <c>strict</c>) is written unchanged.
     /// </summary>
     public static byte[] FromSchema(RawJson schema, EndpointShape shape)
     {
@@ -58,7 +58,7 @@ internal static class ResponseFormat
         return output.WrittenSpan.ToArray();
     }
 
-    /// <summary>The value of <c>tools</c>; a bare function (<c>name</c>, <c>parameters</c>) is wrapped as the endpoint wants it.</summary>
+    /// <summary>Returns the value of <c>tools</c>. A plain function (<c>name</c>, <c>parameters</c>) gets the wrapper that the endpoint expects.</summary>
     public static byte[] FromTools(IReadOnlyList<RawJson> tools, EndpointShape shape)
     {
         var output = new ArrayBufferWriter<byte>();
@@ -103,7 +103,7 @@ internal static class ResponseFormat
         }
     }
 
-    /// <summary>Strict mode wants every object closed, with each of its properties required.</summary>
+    /// <summary>Whether a schema meets the requirements of strict mode: every object closed, all its properties required.</summary>
     private static bool IsStrict(JsonElement schema) => schema.ValueKind switch
     {
         JsonValueKind.Array => schema.EnumerateArray().All(IsStrict),

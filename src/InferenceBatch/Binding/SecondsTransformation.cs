@@ -5,8 +5,8 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Durations are seconds; a TimeSpan is taken too. Infinity, and Timeout.InfiniteTimeSpan, mean no limit (<see cref="TimeLimit"/>). Refuses
-/// what is negative or not a number.
+/// Converts a duration to seconds: a number, or a TimeSpan. Infinity and Timeout.InfiniteTimeSpan mean no limit (<see cref="TimeLimit"/>).
+/// Rejects negative values and text that is not a number.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class SecondsTransformationAttribute : ArgumentTransformationAttribute

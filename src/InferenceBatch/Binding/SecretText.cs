@@ -4,7 +4,7 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Reads what is in a SecureString. All of the module's secrets pass here, and <see cref="SecretMask"/> learns of each.</summary>
+/// <summary>Reads the text of a SecureString. All secrets of the module are read here, and registered with <see cref="SecretMask"/>.</summary>
 internal static class SecretText
 {
     public static string? Of(SecureString? secret)
@@ -14,6 +14,6 @@ internal static class SecretText
         return text;
     }
 
-    /// <summary>The text; null also for an empty one, as of a variable that is not set.</summary>
+    /// <summary>Returns the text; null also for an empty one, such as from a variable that is not set.</summary>
     public static string? NotEmpty(SecureString? secret) => secret is { Length: > 0 } ? Of(secret) : null;
 }

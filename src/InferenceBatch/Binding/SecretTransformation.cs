@@ -3,7 +3,7 @@ using System.Security;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Lets a SecureString parameter take plain text too, so that <c>Get-Secret</c> and <c>$env:</c> both work.</summary>
+/// <summary>Lets a SecureString parameter also accept text, so that <c>Get-Secret</c> and <c>$env:</c> both work.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Field)]
 internal sealed class SecretTransformationAttribute : ArgumentTransformationAttribute
 {

@@ -1,11 +1,11 @@
 namespace InferenceBatch.Binding;
 
-/// <summary>Makes a limit of a number of seconds, as parameters hold it.</summary>
+/// <summary>Converts the seconds of a parameter to a time limit.</summary>
 internal static class TimeLimit
 {
-    /// <summary>A hundred years. Times beyond it cannot be added to today's date, nor waited for.</summary>
+    /// <summary>A hundred years. Much longer times cannot be added to the current date, or waited for.</summary>
     private const double Longest = 100 * 365.25 * 24 * 3600;
 
-    /// <summary>The time; null for no limit: where nothing was given, and where it is longer than a hundred years.</summary>
+    /// <summary>Returns the time; null for no limit, that is for null and for more than a hundred years.</summary>
     public static TimeSpan? Of(double? seconds) => seconds < Longest ? TimeSpan.FromSeconds(seconds.Value) : null;
 }

@@ -4,20 +4,20 @@ using System.Management.Automation;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// The base of every cmdlet here: it is stopped at once by Ctrl+C and by a downstream <c>Select-Object -First</c>, and
-/// runs asynchronous work while the pipeline thread writes what the work posts.
+/// The base of all cmdlets. Ctrl+C and a downstream <c>Select-Object -First</c> stop it at once. It runs asynchronous work on other
+/// threads, while the pipeline thread writes the output of that work.
 /// </summary>
 public abstract class BatchCommand : PSCmdlet, IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private PathResolver? _paths;
 
-    /// <summary>Cancelled when the pipeline stops.</summary>
+    /// <summary>Gets a token that is cancelled when the pipeline stops.</summary>
     private protected CancellationToken StopToken => _stop.Token;
 
     private protected PathResolver Paths => _paths ??= new PathResolver(this);
 
-    /// <summary>Closes what the command still holds; PowerShell calls it however the pipeline ended.</summary>
+    /// <summary>Releases resources. PowerShell calls it however the pipeline ends.</summary>
     public void Dispose()
     {
         Dispose(disposing: true);
@@ -41,16 +41,16 @@ public abstract class BatchCommand : PSCmdlet, IDisposable
         }
         catch (ObjectDisposedException)
         {
-            // The command had just ended by itself.
+            // The command has just ended.
         }
     }
 
     /// <summary>
-    /// Runs work on the thread pool, writing what it posts, and returns when it has ended. Whatever ends it early, the
-    /// work is cancelled and awaited first, so that its connections are closed and its temporary files gone.
+    /// Runs work on the thread pool, writes its output, and returns when it has ended. If the command is stopped, or a write throws, the
+    /// work is cancelled and awaited first, so that it closes its connections and deletes its temporary files.
     /// </summary>
     /// <exception cref="PipelineStoppedException">The pipeline was stopped.</exception>
-    /// <exception cref="Exception">What the work threw; see <see cref="RunOrThrow"/> and <see cref="TryRun"/>.</exception>
+    /// <exception cref="Exception">The work threw it; see <see cref="RunOrThrow"/> and <see cref="TryRun"/>.</exception>
     private protected T Run<T>(Func<PipelinePump, CancellationToken, Task<T>> work)
     {
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
@@ -62,10 +62,10 @@ public abstract class BatchCommand : PSCmdlet, IDisposable
         }
         catch
         {
-            // Thrown by a Write…: something downstream has enough, or an error action is Stop. Never to be wrapped.
+            // Thrown by a Write method, because a downstream command stopped, or an error action is Stop. It must not be wrapped.
             cancel.Cancel();
             Task.WhenAny(task).GetAwaiter().GetResult();
-            _ = task.Exception; // Seen: what it says no longer matters.
+            _ = task.Exception; // Observed; it no longer matters.
             throw;
         }
 
@@ -87,7 +87,7 @@ public abstract class BatchCommand : PSCmdlet, IDisposable
             return true;
         });
 
-    /// <summary>As <see cref="Run{T}"/>; what the work throws ends the command.</summary>
+    /// <summary>Like <see cref="Run{T}"/>. An exception of the work ends the command.</summary>
     private protected T RunOrThrow<T>(Func<PipelinePump, CancellationToken, Task<T>> work, object? target)
     {
         try
@@ -115,8 +115,9 @@ public abstract class BatchCommand : PSCmdlet, IDisposable
     }
 
     /// <summary>
-    /// As <see cref="Run{T}"/>; what the work throws is an error of this input object, and ends the command only where
-    /// no other input could fare better. False after an error.
+    /// Like <see cref="Run{T}"/>. An exception of the work is an error for this input object. It ends the command only if all other input
+    /// would fail too.
+    /// Returns false after an error.
     /// </summary>
     private protected bool TryRun<T>(
         Func<PipelinePump, CancellationToken, Task<T>> work, object? target, [MaybeNullWhen(false)] out T result)
@@ -134,7 +135,7 @@ public abstract class BatchCommand : PSCmdlet, IDisposable
         }
     }
 
-    /// <summary>Writes an error, terminating where no other input could fare better.</summary>
+    /// <summary>Writes an error. It is terminating if all other input would fail too.</summary>
     private protected void Fail(ErrorRecord error)
     {
         if (ErrorRecords.EndsCommand(error))
@@ -146,8 +147,8 @@ public abstract class BatchCommand : PSCmdlet, IDisposable
     }
 
     /// <summary>
-    /// Whether an exception belongs to PowerShell's own control flow (a stopped pipeline, an error action of Stop, an
-    /// error already made terminating) and must pass as it is.
+    /// Whether an exception is part of PowerShell's control flow (a stopped pipeline, an error action of Stop, a terminating error) and
+    /// must not be wrapped.
     /// </summary>
     private static bool IsFlow(Exception exception) =>
         exception is PipelineStoppedException or FlowControlException or ActionPreferenceStopException;

@@ -3,11 +3,11 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>A batch as a command was given it.</summary>
-/// <param name="Id">Its id.</param>
-/// <param name="Known">What the service last said of it; null when only the id was given.</param>
+/// <summary>A batch from the input of a command.</summary>
+/// <param name="Id">The ID.</param>
+/// <param name="Known">The batch object; null if the input was an ID.</param>
 internal readonly record struct BatchInput(string Id, Batch? Known)
 {
-    /// <summary>Where it is, once that is decided.</summary>
+    /// <summary>The connection of its service; null until it is resolved.</summary>
     public ServiceConnection? Connection { get; init; }
 }

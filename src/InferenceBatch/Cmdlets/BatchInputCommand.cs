@@ -5,13 +5,13 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>The base of cmdlets that take batches, as objects or by id.</summary>
+/// <summary>The base of cmdlets that accept batches, as objects or by ID.</summary>
 public abstract class BatchInputCommand : ServiceCommand
 {
     private protected const string BatchSet = "Batch";
     private protected const string IdSet = "Id";
 
-    /// <summary>Batches, or their ids.</summary>
+    /// <summary>Batches, or their IDs.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = BatchSet)]
     [BatchTransformation]
     [ArgumentCompleter(typeof(BatchIdCompleter))]
@@ -24,7 +24,7 @@ public abstract class BatchInputCommand : ServiceCommand
     [ValidateNotNullOrEmpty]
     public string[]? Id { get; set; }
 
-    /// <summary>What was given, one way or the other.</summary>
+    /// <summary>Gets the batches from both parameter sets.</summary>
     private protected IEnumerable<BatchInput> Inputs =>
         (Batch ?? []).Select(batch => new BatchInput(batch.Id, batch.Json.Length > 0 ? batch : null))
             .Concat((Id ?? []).Select(id => new BatchInput(id, null)));

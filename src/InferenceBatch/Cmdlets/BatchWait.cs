@@ -11,8 +11,8 @@ using InferenceBatch.Webhooks;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// A wait for batches as a person sees it: progress while it lasts, an error for each batch that was not waited for to
-/// its end, and on Ctrl+C the line that takes the wait up again.
+/// Waits for batches and reports to the user: progress, an error for each batch that has not ended when the wait is over, and after Ctrl+C
+/// the command that resumes the wait.
 /// </summary>
 internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, double? pollingSeconds)
 {
@@ -20,14 +20,14 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
 
     public bool Any { get; init; }
 
-    /// <summary>Where to listen for webhooks meanwhile; null for nowhere.</summary>
+    /// <summary>Where to listen for webhooks during the wait; null for nowhere.</summary>
     public Uri? WebhookPrefix { get; init; }
 
     public SecureString? WebhookSecret { get; init; }
 
-    /// <summary>Waits, giving each batch as it ends.</summary>
-    /// <param name="batches">At least one; where each is must be known.</param>
-    /// <param name="pump">Told of progress and errors.</param>
+    /// <summary>Waits, and returns each batch as it ends.</summary>
+    /// <param name="batches">At least one; each with its connection.</param>
+    /// <param name="pump">Receives progress, warnings and errors.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public async IAsyncEnumerable<Batch> WaitAsync(
         IReadOnlyCollection<BatchInput> batches, PipelinePump pump, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -65,7 +65,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         }
 
         WebhookListener? listener = WebhookPrefix is null ? null : WebhookSource.Listen(WebhookPrefix, WebhookSecret, pump);
-        Task heeding = listener is null ? Task.CompletedTask : HeedAsync(listener, _watcher, pump);
+        Task listening = listener is null ? Task.CompletedTask : PollOnEventsAsync(listener, _watcher, pump);
         try
         {
             await foreach (Batch batch in _watcher.WatchAsync(batches.Select(batch => (batch.Id, batch.Known)), cancellationToken).ConfigureAwait(false))
@@ -79,7 +79,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
             if (listener is not null)
             {
                 await listener.DisposeAsync().ConfigureAwait(false);
-                await heeding.ConfigureAwait(false);
+                await listening.ConfigureAwait(false);
             }
         }
 
@@ -92,7 +92,7 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         }
     }
 
-    /// <summary>Runs a wait; when it is stopped by a person, writes the line that takes it up again.</summary>
+    /// <summary>Runs a wait. If the user stops it, writes the command that resumes it.</summary>
     public void RunAndResume(Action wait)
     {
         try
@@ -101,24 +101,24 @@ internal sealed class BatchWait(BatchCommand command, double? timeoutSeconds, do
         }
         catch (PipelineStoppedException) when (command.Stopping && _watcher?.Waiting.Count > 0)
         {
-            // The cmdlet's own streams are closed by now; the host's are not.
+            // The streams of the cmdlet are closed by now; the host's are not.
             command.Host?.UI?.WriteWarningLine(Messages.Text("Warning.BatchesGoOn", ResumeLine(_watcher.Waiting)));
             throw;
         }
     }
 
-    /// <summary>The command that waits for batches again.</summary>
+    /// <summary>Returns the command that resumes the wait for the batches.</summary>
     public static string ResumeLine(IEnumerable<string> ids) => "Wait-Batch -Id " + string.Join(", ", ids.Select(id => $"'{id.Replace("'", "''", StringComparison.Ordinal)}'"));
 
-    /// <summary>Takes each event as a reason to look at its batch, until the listener stops.</summary>
-    private static async Task HeedAsync(WebhookListener listener, BatchWatcher watcher, PipelinePump pump)
+    /// <summary>Polls the batch of each event at once, until the listener stops.</summary>
+    private static async Task PollOnEventsAsync(WebhookListener listener, BatchWatcher watcher, PipelinePump pump)
     {
         try
         {
-            await foreach (WebhookEvent news in listener.ReadAllAsync().ConfigureAwait(false))
+            await foreach (WebhookEvent received in listener.ReadAllAsync().ConfigureAwait(false))
             {
-                pump.WriteVerbose(Messages.Text("Verbose.Webhook", news));
-                watcher.PollNow(news.BatchId);
+                pump.WriteVerbose(Messages.Text("Verbose.Webhook", received));
+                watcher.PollNow(received.BatchId);
             }
         }
         catch (OperationCanceledException)

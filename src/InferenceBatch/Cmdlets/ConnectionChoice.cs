@@ -8,14 +8,17 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>Decides where a cmdlet's calls go, from what was given with it, where its input came from, the session and the environment.</summary>
-/// <param name="cmdlet">Ended by an address or provider that is none, and by a missing key.</param>
-/// <param name="connection">As given.</param>
-/// <param name="baseUri">As given.</param>
-/// <param name="apiKey">As given.</param>
+/// <summary>Resolves the connection for the calls of a cmdlet from its parameters, the origin of its input, the session and the environment.</summary>
+/// <param name="cmdlet">The cmdlet. An address or provider that is not valid, or a missing key, is a terminating error of it.</param>
+/// <param name="connection">The value of -Connection.</param>
+/// <param name="baseUri">The value of -BaseUri.</param>
+/// <param name="apiKey">The value of -ApiKey.</param>
 internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? connection, Uri? baseUri, SecureString? apiKey)
 {
-    /// <summary>Where a call for an object goes: what was given with the command, else where the object came from, else the session's default, else the environment's.</summary>
+    /// <summary>
+    /// Returns the connection for calls about an object: from the parameters, else where the object came from, else the session's default,
+    /// else from the environment.
+    /// </summary>
     public ServiceConnection Resolve(object? item = null)
     {
         if (connection is not null)
@@ -37,8 +40,15 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         return resolved;
     }
 
-    /// <summary>A new default: what was given, else the environment's; what the session had so far does not count.</summary>
+    /// <summary>Returns a new default connection: from the parameters, else from the environment. The current default of the session is ignored.</summary>
     public ServiceConnection ResolveDefault(string? provider, Hashtable? headers) => connection ?? Resolve(provider, null, headers);
+
+    /// <summary>
+    /// Returns the profile of the service that was chosen, without resolving a connection: no key is needed. Returns null if none was
+    /// chosen.
+    /// </summary>
+    public ServiceProfile? FindProfile() =>
+        connection?.Profile ?? new ConnectionResolver(Environment.GetEnvironmentVariable).FindProfile(baseUri, SessionMemory.Default);
 
     private ServiceConnection Resolve(string? provider, ServiceConnection? session, Hashtable? headers)
     {
@@ -49,7 +59,7 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         }
         catch (ServiceException exception) when (exception.Kind == ServiceErrorKind.ApiKeyMissing && baseUri is null && provider is null)
         {
-            // Nobody chose where to go: what is here may be what is meant.
+            // Nothing was chosen. If a local service runs, the message suggests it.
             cmdlet.ThrowTerminatingError(ErrorRecords.Caused(
                 exception, ServerRegistry.List() is [] ? "ApiKeyMissing.NoLocal" : "ApiKeyMissing.LocalRuns", null, exception.Message));
             throw;
@@ -61,7 +71,7 @@ internal sealed class ConnectionChoice(PSCmdlet cmdlet, ServiceConnection? conne
         }
     }
 
-    /// <summary>An address that was refused because it holds a password or a key must not be shown with it.</summary>
+    /// <summary>Removes the password or key because of which the address was refused.</summary>
     private static Uri? WithoutSecrets(Uri? address) => address is not { IsAbsoluteUri: true } || (address.UserInfo.Length == 0 && address.Query.Length == 0) ? address
         : new UriBuilder(address) { UserName = "", Password = "", Query = "" }.Uri;
 }

@@ -12,8 +12,9 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// Makes every error record of the module: stable ids, the right category, the offending object as target, a message
-/// that says what to do. No record carries a key.
+/// Creates all error records of the module, with stable IDs, the right category, the offending object as target, and a message that says
+/// what to do.
+/// No record contains a key.
 /// </summary>
 internal static class ErrorRecords
 {
@@ -57,21 +58,21 @@ internal static class ErrorRecords
         ["Unexpected"] = ErrorCategory.NotSpecified,
     };
 
-    /// <summary>Makes a record with a text of the module.</summary>
-    /// <param name="name">The text's name in Messages.resx; the id is what stands before its dot.</param>
-    /// <param name="target">What is wrong.</param>
-    /// <param name="values">What the text speaks of.</param>
+    /// <summary>Creates a record with a message of the module.</summary>
+    /// <param name="name">The name of the message in Messages.resx. The part before its dot is the error ID.</param>
+    /// <param name="target">The offending object.</param>
+    /// <param name="values">The values for the message.</param>
     public static ErrorRecord Of(string name, object? target, params object?[] values) =>
         PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values)));
 
-    /// <summary>As <see cref="Of"/>, for an exception that has too little to say by itself.</summary>
+    /// <summary>Like <see cref="Of"/>, with the exception that caused the error.</summary>
     public static ErrorRecord Caused(Exception cause, string name, object? target, params object?[] values) =>
         PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values), cause));
 
-    /// <summary>Makes a record of an exception whose message says all; a secret in it or in what caused it is masked.</summary>
+    /// <summary>Creates a record with the message of an exception. Secrets in it and in its inner exceptions are masked.</summary>
     public static ErrorRecord PassOn(string id, object? target, Exception exception) => new(SecretMask.Of(exception), id, s_categories[id], target);
 
-    /// <summary>Makes the record for an exception.</summary>
+    /// <summary>Creates the record for an exception.</summary>
     public static ErrorRecord From(Exception exception, object? target) => exception switch
     {
         IContainsErrorRecord { ErrorRecord: { } record } => record,
@@ -90,7 +91,7 @@ internal static class ErrorRecords
         _ => PassOn("Unexpected", target, exception),
     };
 
-    /// <summary>Whether no other input could fare better, so that the error ends the command.</summary>
+    /// <summary>Whether the error ends the command, because all other input would fail too.</summary>
     public static bool EndsCommand(ErrorRecord error) =>
         error.FullyQualifiedErrorId.Split(',')[0] is "ApiKeyMissing" or "Unauthorized" || error.Exception is FileUnwritableException { AffectsWholeCommand: true };
 
@@ -115,11 +116,11 @@ internal static class ErrorRecords
     public static ErrorRecord FileExists(string path) =>
         Of("FileExists", path, path);
 
-    /// <summary>A second file for the path one was just saved to.</summary>
+    /// <summary>A second file for a path that the same command has just written.</summary>
     public static ErrorRecord SavedTwice(string path, string id) =>
         Of("FileExists.SavedTwice", path, path, id);
 
-    /// <summary>A batch the service refused, with the first of the service's reasons.</summary>
+    /// <summary>A batch that the service refused, with the first of its reasons.</summary>
     public static ErrorRecord BatchFailed(Batch batch)
     {
         const int MaxListed = 10;
@@ -135,17 +136,17 @@ internal static class ErrorRecords
     public static ErrorRecord BatchNotFinished(Batch batch) =>
         Of("BatchNotFinished", batch, batch.Id, ViewText.Status(batch));
 
-    /// <param name="id">The batch still running.</param>
-    /// <param name="waited">How long it was waited for.</param>
-    /// <param name="last">The batch as it was last seen; the error's target, else the id is.</param>
-    /// <param name="trouble">Why the service could not be asked at last; null where it could.</param>
-    /// <param name="howToGoOn">What gives the results later.</param>
-    public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last, ServiceException? trouble, string howToGoOn)
+    /// <param name="id">The ID of the batch, which still runs.</param>
+    /// <param name="waited">How long the command waited.</param>
+    /// <param name="last">The batch as last seen, which becomes the target; if null, the ID is the target.</param>
+    /// <param name="trouble">Why the last call to the service failed; null if it succeeded.</param>
+    /// <param name="advice">How to get the results later.</param>
+    public static ErrorRecord WaitTimeout(string id, TimeSpan waited, Batch? last, ServiceException? trouble, string advice)
     {
         string status = last is null ? Messages.Text("WaitTimeout.NotFinished") : ViewText.Status(last);
         return trouble is null
-            ? Of("WaitTimeout", last ?? (object)id, id, status, waited.TotalSeconds, howToGoOn)
-            : Of("WaitTimeout.Unreachable", last ?? (object)id, id, status, waited.TotalSeconds, trouble.Message, howToGoOn);
+            ? Of("WaitTimeout", last ?? (object)id, id, status, waited.TotalSeconds, advice)
+            : Of("WaitTimeout.Unreachable", last ?? (object)id, id, status, waited.TotalSeconds, trouble.Message, advice);
     }
 
     /// <summary>A batch file that was not sent, with the first of its errors.</summary>
@@ -157,7 +158,7 @@ internal static class ErrorRecords
         return Of("InvalidBatchFile", report, name, report.ErrorCount, listed);
     }
 
-    /// <summary>One a line; of what a service or a file says the beginning, with nothing that a terminal would obey.</summary>
+    /// <summary>Returns one line for each item. Texts of a service or a file are cut, and cannot contain terminal control characters.</summary>
     private static string Listed(IEnumerable<object> items, string? more) =>
         string.Concat((more is null ? items : items.Append(more)).Select(item => $"\n  {PlainText.OneLine(item.ToString(), 300)}"));
 }

@@ -4,20 +4,20 @@ using System.Management.Automation;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// Turns what a person gives as -Path, -LiteralPath or -Destination into full paths of the file system. Each path that
-/// cannot be used is an error with the path as its target, non-terminating unless <paramref name="fail"/> makes it otherwise.
+/// Resolves the values of -Path, -LiteralPath and -Destination to full paths of the file system. Each path that cannot be used is an error
+/// with the path as its target. The error is non-terminating, unless <paramref name="fail"/> throws.
 /// </summary>
 internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = null)
 {
     private const string FileSystem = "FileSystem";
 
-    /// <summary>Whether two full paths are the same, as this system's file systems usually see it.</summary>
+    /// <summary>Compares full paths as the file systems of this operating system usually do.</summary>
     public static StringComparer Comparer { get; } =
         OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparer.OrdinalIgnoreCase : StringComparer.Ordinal;
 
     private readonly Action<ErrorRecord> _fail = fail ?? cmdlet.WriteError;
 
-    /// <summary>The existing files the paths name; wildcards and PSDrives count unless they are literal.</summary>
+    /// <summary>Returns the existing files for the paths. Wildcards apply unless the paths are literal.</summary>
     public IEnumerable<string> Files(IEnumerable<string> paths, bool literal)
     {
         foreach (string path in paths)
@@ -40,12 +40,12 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
         }
     }
 
-    /// <summary>The full path of a file or folder that need not exist; null after an error.</summary>
+    /// <summary>Returns the full path of a file or folder, which may not exist yet; null after an error.</summary>
     public string? Output(string path) => Literal(path) is [var full] ? full : null;
 
     /// <summary>
-    /// The full path of a file to be written, for a command that can do nothing without: the error is terminating when
-    /// its folder does not exist, when it is a folder itself, or when it exists and may not be replaced.
+    /// Returns the full path of a file to write. A terminating error if its folder does not exist, if it is a folder, or if it exists and
+    /// must not be replaced.
     /// </summary>
     public string OutputFile(string path, bool overwrite)
     {
@@ -74,13 +74,13 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
         return full;
     }
 
-    /// <summary>A link is written through, not replaced.</summary>
+    /// <summary>Returns the target of a link, so that the link is not replaced.</summary>
     private static string Target(string path) => File.Exists(path) && File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target ? target.FullName : path;
 
-    /// <summary>A rename over a device would put a file in its place, for everybody on the machine.</summary>
+    /// <summary>Whether the path is a device. A rename would replace the device with a file, for all users of the machine.</summary>
     private static bool IsDevice(string path) => !OperatingSystem.IsWindows() && path.StartsWith("/dev/", StringComparison.Ordinal);
 
-    /// <summary>Opens a file for reading; null after an error, such as for one that may not be read.</summary>
+    /// <summary>Opens a file for reading. Returns null after an error.</summary>
     public FileStream? TryOpen(string path)
     {
         try
@@ -95,8 +95,8 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
     }
 
     /// <summary>
-    /// The FileInfo of a file as the provider gives it, with all that its view shows; one made with new has no size,
-    /// mode or owner there.
+    /// Returns the FileInfo of a file from the provider, with all properties that its view shows. The view of a <c>new FileInfo</c> shows
+    /// no size, mode or owner.
     /// </summary>
     public object Item(string fullPath) =>
         cmdlet.InvokeProvider.Item.Get([$"{FileSystem}::{fullPath}"], force: true, literalPath: true)[0];
@@ -144,7 +144,7 @@ internal sealed class PathResolver(PSCmdlet cmdlet, Action<ErrorRecord>? fail = 
         }
     }
 
-    /// <summary>A drive, provider or folder that does not exist, in PowerShell's own words.</summary>
+    /// <summary>A drive, provider or folder that does not exist, with PowerShell's message.</summary>
     private static ErrorRecord CannotResolve(string path, RuntimeException exception) =>
         ErrorRecords.PassOn("FileNotFound", path, exception);
 

@@ -4,20 +4,21 @@ using System.Threading.Channels;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// Carries what asynchronous work wants written to the pipeline thread, the only one that may write, in the order it
-/// was posted. The queue is bounded: work that is faster than what stands downstream waits, and memory stays flat.
+/// Passes the output of asynchronous work, in order, to the pipeline thread, which is the only one that may write. The queue is bounded: if
+/// downstream commands are slower than the work, the work waits, and memory use stays constant.
 /// </summary>
 /// <remarks>
-/// The pipeline thread is woken for some objects together, or after a moment: one waking an object would cost more than the object.
-/// Safe for several threads. Every posting throws <see cref="OperationCanceledException"/> once the command is stopped.
-/// Never post from the pipeline thread itself.
+/// The pipeline thread wakes for several objects together, or after 10 ms, because waking it for each object costs more than writing the
+/// object.
+/// Thread-safe. All Write methods throw <see cref="OperationCanceledException"/> after the command was stopped.
+/// Do not call them from the pipeline thread.
 /// </remarks>
 internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
 {
     private const int Capacity = 256;
-    private const int WorthWaking = 64;
+    private const int WakeThreshold = 64;
 
-    private static readonly TimeSpan s_moment = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan s_longestSleep = TimeSpan.FromMilliseconds(10);
 
     private readonly Channel<Item> _items = Channel.CreateBounded<Item>(new BoundedChannelOptions(Capacity) { SingleReader = true });
     private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
@@ -32,13 +33,13 @@ internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
         Progress,
     }
 
-    /// <summary>Posts an object for the output stream; done when there is room, not when it was written.</summary>
+    /// <summary>Queues an object for the output stream. Completes when the queue has room, not when the object was written.</summary>
     public ValueTask WriteObjectAsync(object? value)
     {
         var item = new Item(Kind.Object, value);
         if (!stopped.IsCancellationRequested && _items.Writer.TryWrite(item))
         {
-            WakeWhenWorthIt();
+            WakeIfManyWait();
             return default;
         }
 
@@ -46,14 +47,14 @@ internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
         return _items.Writer.WriteAsync(item, stopped);
     }
 
-    /// <summary>Posts a non-terminating error.</summary>
+    /// <summary>Queues a non-terminating error.</summary>
     public void WriteError(ErrorRecord error) => Post(Kind.Error, error);
 
     public void WriteWarning(string text) => Post(Kind.Warning, text);
 
     public void WriteVerbose(string text) => Post(Kind.Verbose, text);
 
-    /// <summary>Posts a progress record; one that is not the last is dropped when the queue is full, for the next one says more.</summary>
+    /// <summary>Queues a progress record. If the queue is full, the record is dropped unless it is the last one, because a newer one follows.</summary>
     public void WriteProgress(ProgressRecord record)
     {
         if (!_items.Writer.TryWrite(new Item(Kind.Progress, record)) && record.RecordType == ProgressRecordType.Completed && !stopped.IsCancellationRequested)
@@ -64,20 +65,20 @@ internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
 
     public void Dispose() => _wake.Dispose();
 
-    /// <summary>Says that nothing more will be posted.</summary>
+    /// <summary>Ends the output.</summary>
     internal void Complete()
     {
         _isComplete = true;
         _wake.Set();
     }
 
-    /// <summary>Writes what is posted until <see cref="Complete"/>; to be called on the pipeline thread.</summary>
+    /// <summary>Writes the output until <see cref="Complete"/>. Call it on the pipeline thread.</summary>
     internal void Drain(Cmdlet cmdlet)
     {
         bool isLast;
         do
         {
-            isLast = _isComplete; // What was posted before that is there now.
+            isLast = _isComplete; // Everything queued before Complete is read below.
             while (_items.Reader.TryRead(out Item item))
             {
                 Write(cmdlet, item);
@@ -85,7 +86,7 @@ internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
 
             if (!isLast)
             {
-                _wake.Wait(s_moment, CancellationToken.None);
+                _wake.Wait(s_longestSleep, CancellationToken.None);
                 _wake.Reset();
             }
         }
@@ -114,9 +115,9 @@ internal sealed class PipelinePump(CancellationToken stopped) : IDisposable
         }
     }
 
-    private void WakeWhenWorthIt()
+    private void WakeIfManyWait()
     {
-        if (_items.Reader.Count >= WorthWaking && !_wake.IsSet)
+        if (_items.Reader.Count >= WakeThreshold && !_wake.IsSet)
         {
             _wake.Set();
         }

@@ -4,10 +4,10 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>Where prices come from: the parameters, then the file named, else the user's own where there is one.</summary>
+/// <summary>Reads prices from the parameters, else from the file at -PricePath, else from the user's price table if it exists.</summary>
 internal static class PriceChoice
 {
-    /// <summary>Reads the prices; a file that cannot be used is a terminating error.</summary>
+    /// <summary>Returns the prices. A file that cannot be used is a terminating error.</summary>
     public static PriceTable Read(PSCmdlet cmdlet, decimal? inputPrice, decimal? outputPrice, string? pricePath)
     {
         var given = new ModelPrice(inputPrice, outputPrice);

@@ -4,24 +4,24 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// Progress of one activity that takes a while: at most ten records a second however often it is told, and one that
-/// removes the bar at the end. PowerShell itself drops the records under <c>-ProgressAction Ignore</c> and $ProgressPreference.
+/// Reports the progress of an activity: at most ten records a second, and a last one that removes the bar. PowerShell drops the records
+/// if <c>-ProgressAction Ignore</c> or $ProgressPreference say so.
 /// </summary>
-/// <remarks>Safe for several threads when <paramref name="write"/> is.</remarks>
-/// <param name="activity">What is being done; the bar's title, of which the first 30 characters are shown.</param>
-/// <param name="write">Writes a record: the cmdlet's WriteProgress on the pipeline thread, else the pump's.</param>
-/// <param name="time">Where the time is read.</param>
-/// <param name="atOnce">Whether it is known to take a while: the next report may be long in coming.</param>
+/// <remarks>Thread-safe if <paramref name="write"/> is.</remarks>
+/// <param name="activity">The title of the bar. Its first 30 characters are shown.</param>
+/// <param name="write">Writes a record: WriteProgress of the cmdlet on the pipeline thread, of the pump on others.</param>
+/// <param name="time">The clock.</param>
+/// <param name="atOnce">Whether to show the first report at once, because the activity takes long and the next report may be late.</param>
 internal sealed class ProgressReporter(string activity, Action<ProgressRecord> write, TimeProvider? time = null, bool atOnce = false) : IDisposable
 {
-    /// <summary>What is over so soon needs no bar, which would only flash.</summary>
+    /// <summary>An activity that ends sooner shows no bar, which would only flash.</summary>
     private static readonly TimeSpan s_firstAfter = TimeSpan.FromMilliseconds(200);
 
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private const int LongestActivity = 30;
     private static int s_lastId;
 
-    // PowerShell takes the room of a long title away from the status, all of it in a window of 80 columns.
+    // A long title leaves less room for the status, in a window of 80 columns none.
     private readonly string _activity = PlainText.OneLine(activity, LongestActivity);
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly int _id = Interlocked.Increment(ref s_lastId) & 0x7FFFFFFF;
@@ -30,11 +30,11 @@ internal sealed class ProgressReporter(string activity, Action<ProgressRecord> w
     private bool _shown;
     private bool _ended;
 
-    /// <summary>Says how far it is.</summary>
+    /// <summary>Reports progress.</summary>
     /// <param name="done">Units done.</param>
-    /// <param name="total">Units in all; 0 or less where that is not known, then no bar is drawn.</param>
-    /// <param name="status">The line below the title, made only when it is shown.</param>
-    /// <param name="left">How long the rest takes; null where that is not known.</param>
+    /// <param name="total">The total of units; 0 or less if it is not known, which shows no bar.</param>
+    /// <param name="status">Returns the line below the title. Called only if it is shown.</param>
+    /// <param name="left">The time left; null if it is not known.</param>
     public void Report(long done, long total, Func<string> status, TimeSpan? left = null)
     {
         lock (_gate)

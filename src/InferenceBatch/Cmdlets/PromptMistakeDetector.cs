@@ -5,21 +5,21 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>What the first input objects show of a mistake in the parameters; said before anything is sent.</summary>
-/// <param name="warn">Takes what is to be said.</param>
+/// <summary>Detects a mistake in the parameters from the first input objects, and warns before anything is sent.</summary>
+/// <param name="warn">Writes a warning.</param>
 internal sealed class PromptMistakeDetector(Action<string> warn)
 {
-    private const int RowsToJudgeBy = 10;
+    private const int RowsToCheck = 10;
 
     private int _rows;
-    private bool _lackPrompts = true;
-    private bool _askTheSame = true;
+    private bool _allLackPrompts = true;
+    private bool _allAreEqual = true;
     private string? _prompt;
     private string? _systemPrompt;
 
-    /// <summary>Who means a column and forgets the braces pays for a word.</summary>
+    /// <summary>Warns if a text is the name of a property: without braces, every request gets the name instead of the value.</summary>
     /// <param name="input">The first input object.</param>
-    /// <param name="texts">Parameters and what was given for all objects.</param>
+    /// <param name="texts">Parameters with their value for all objects.</param>
     public void TakeTexts(object? input, params (string Parameter, string? Text)[] texts)
     {
         if (input is null or string)
@@ -38,16 +38,16 @@ internal sealed class PromptMistakeDetector(Action<string> warn)
     }
 
     /// <summary>
-    /// Where none of the first objects has a prompt, or all have the same one, a column is misspelt, and one sentence says
-    /// so better than errors without end, or a bill.
+    /// Warns once if none of the first objects has a prompt, or all have the same one. Then a property is probably misspelled, and the user
+    /// learns of it before the errors of all rows, or the bill.
     /// </summary>
     /// <param name="input">The object.</param>
-    /// <param name="hasPrompt">Whether it has one, or needs none.</param>
-    /// <param name="prompt">What it asks; null where that is not in its prompt alone.</param>
-    /// <param name="systemPrompt">What it asks besides.</param>
+    /// <param name="hasPrompt">Whether it has a prompt, or needs none.</param>
+    /// <param name="prompt">The prompt; null if it is not the only part that can differ, such as with images.</param>
+    /// <param name="systemPrompt">The system prompt.</param>
     public void Take(object? input, bool hasPrompt, string? prompt = null, string? systemPrompt = null)
     {
-        if (_rows == RowsToJudgeBy)
+        if (_rows == RowsToCheck)
         {
             return;
         }
@@ -57,18 +57,18 @@ internal sealed class PromptMistakeDetector(Action<string> warn)
             (_prompt, _systemPrompt) = (prompt, systemPrompt);
         }
 
-        _lackPrompts &= !hasPrompt;
-        _askTheSame &= prompt is not null && prompt == _prompt && systemPrompt == _systemPrompt;
-        if (_rows < RowsToJudgeBy || input is string or ValueType || InputFields.Listed(input) is not { Length: > 0 } names)
+        _allLackPrompts &= !hasPrompt;
+        _allAreEqual &= prompt is not null && prompt == _prompt && systemPrompt == _systemPrompt;
+        if (_rows < RowsToCheck || input is string or ValueType || InputFields.Listed(input) is not { Length: > 0 } names)
         {
             return;
         }
 
-        if (_lackPrompts)
+        if (_allLackPrompts)
         {
             warn(Messages.Text("Warning.NoPrompts", _rows, names));
         }
-        else if (_askTheSame)
+        else if (_allAreEqual)
         {
             warn(Messages.Text("Warning.SamePrompts", _rows, PlainText.OneLine(_prompt!, 60), names));
         }

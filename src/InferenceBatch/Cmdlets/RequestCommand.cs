@@ -4,27 +4,29 @@ using System.Management.Automation;
 using InferenceBatch.Binding;
 using InferenceBatch.Completion;
 using InferenceBatch.Model;
+using InferenceBatch.Service;
 using InferenceBatch.Session;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Cmdlets;
 
 /// <summary>
-/// The base of cmdlets that build one request for each input object. A prompt that is there but empty is a prompt: what an empty cell of a table means is the
-/// person's to say; only $null, a property that is not there, is <c>PromptMissing</c>.
+/// The base of cmdlets that build one request for each input object. An empty prompt is valid, because only the user knows what an empty
+/// cell of a table means. Only $null, such as from a property that does not exist, is <c>PromptMissing</c>.
 /// </summary>
-public abstract class RequestCommand : BatchCommand
+public abstract class RequestCommand : ServiceCommand
 {
     private const int LongestDescription = 60;
 
-    private PromptMistakeDetector? _firstRows;
+    private PromptMistakeDetector? _mistakes;
+    private ImageReader? _images;
     private EndpointShape _shape = EndpointShape.Of("");
     private RequestTemplate? _template;
-    private bool _emptyIdWasTold;
-    private bool _hasKeys;
+    private bool _hasWarnedOfEmptyId;
+    private bool _isFromKeys;
     private bool _isPromptNull;
 
-    /// <summary>What a request is made from: a text is its prompt; of another object the parameters name the parts.</summary>
+    /// <summary>The object to build a request from. A string is the prompt. For other objects, parameters select the parts.</summary>
     [Parameter(ValueFromPipeline = true)]
     [AllowNull]
     [AllowEmptyString]
@@ -35,20 +37,20 @@ public abstract class RequestCommand : BatchCommand
     [AllowEmptyString]
     public string? Prompt { get; set; }
 
-    /// <summary>The system message (<c>instructions</c> at /v1/responses); none where empty.</summary>
+    /// <summary>The system message (<c>instructions</c> for /v1/responses). If empty, there is none.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [AllowNull]
     [AllowEmptyString]
     public string? SystemPrompt { get; set; }
 
-    /// <summary>Names the request; where empty <c>request-</c> and the position of its input object, counted from 1.</summary>
+    /// <summary>The ID of the request. If empty, it is <c>request-</c> and the position of the input object, counted from 1.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [Alias("custom_id")]
     [AllowNull]
     [AllowEmptyString]
     public string? CustomId { get; set; }
 
-    /// <summary>Images for the prompt: addresses (https, data), or local files, which travel inside the request.</summary>
+    /// <summary>Images for the prompt: addresses (https, data), or local files, whose content becomes part of the request.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [AllowNull]
     [AllowEmptyCollection]
@@ -60,7 +62,7 @@ public abstract class RequestCommand : BatchCommand
     [ArgumentCompleter(typeof(ModelCompleter))]
     public string? Model { get; set; }
 
-    /// <summary>What the conversation begins with: objects with <c>role</c> and <c>content</c>. The prompt, if any, follows.</summary>
+    /// <summary>The messages at the start of the conversation: objects with <c>role</c> and <c>content</c>. The prompt, if any, follows.</summary>
     [Parameter]
     [OneValue]
     [JsonObjectTransformation(Many = true)]
@@ -73,7 +75,7 @@ public abstract class RequestCommand : BatchCommand
     [ArgumentCompleter(typeof(EndpointCompleter))]
     public string Endpoint { get; set; } = "/v1/chat/completions";
 
-    /// <summary>Bounds the answer: <c>max_tokens</c>, at /v1/responses <c>max_output_tokens</c>.</summary>
+    /// <summary>The maximum length of an answer in tokens: <c>max_tokens</c>, <c>max_completion_tokens</c> or <c>max_output_tokens</c>.</summary>
     [Parameter]
     [ValidateRange(1, int.MaxValue)]
     public int? MaxTokens { get; set; }
@@ -94,21 +96,21 @@ public abstract class RequestCommand : BatchCommand
     [ValidateNotNullOrEmpty]
     public string[]? Stop { get; set; }
 
-    /// <summary>A JSON schema the answer is to follow, as a hashtable or JSON.</summary>
+    /// <summary>A JSON schema for the answer, as a hashtable or JSON.</summary>
     [Parameter]
     [OneValue]
     [JsonObjectTransformation]
     [ValidateNotNull]
     public object? ResponseSchema { get; set; }
 
-    /// <summary>Tools, or bare functions, as hashtables or JSON.</summary>
+    /// <summary>Tools, or only their functions, as hashtables or JSON.</summary>
     [Parameter]
     [OneValue]
     [JsonObjectTransformation(Many = true)]
     [ValidateNotNullOrEmpty]
     public object[]? Tool { get; set; }
 
-    /// <summary>Any field the service knows, as a hashtable or JSON; merged last, so that it wins.</summary>
+    /// <summary>Additional fields of the body, as a hashtable or JSON. They are merged last and override all other parameters.</summary>
     [Parameter]
     [OneValue]
     [JsonObjectTransformation]
@@ -118,34 +120,38 @@ public abstract class RequestCommand : BatchCommand
     /// <summary>The number of the current input object, counted from 1.</summary>
     private protected int InputNumber { get; private set; }
 
+    /// <summary>Gets the profile of the service that the requests are meant for; null if none was chosen. Read in <see cref="BeginProcessing"/>.</summary>
+    private protected abstract ServiceProfile? TargetProfile { get; }
+
     protected override void BeginProcessing()
     {
         _shape = EndpointShape.Of(Endpoint);
-        RefuseWhatTheEndpointLacks();
+        RefuseParametersNotForEndpoint();
         SessionMemory.NoteModels([Model]);
-        _firstRows = new PromptMistakeDetector(WriteWarning);
-        // What the pipeline binds, and script blocks, are bound for each object later.
+        _mistakes = new PromptMistakeDetector(WriteWarning);
+        // Only a value from the command line is in BoundParameters here: script blocks and pipeline values are bound later, for each object.
         _isPromptNull = MyInvocation.BoundParameters.TryGetValue(nameof(Prompt), out object? given) && given is null;
+        _images = new ImageReader(Paths, WriteError, Describe);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }
 
-    /// <summary>Builds the request of the current input object; null after an error.</summary>
+    /// <summary>Returns the request for the current input object; null after an error.</summary>
     private protected BatchRequest? Build()
     {
         InputNumber++;
         object? input = InputObject;
         if (input is PSObject { BaseObject: string or ValueType or IDictionary } wrapped)
         {
-            input = wrapped.BaseObject; // A million rows are kept; their wrappers need not be.
+            input = wrapped.BaseObject; // A command may keep a million of them: do not keep the wrappers as well.
         }
 
         if (InputNumber == 1)
         {
-            _firstRows!.TakeTexts(input, (nameof(Prompt), Prompt), (nameof(CustomId), CustomId), (nameof(SystemPrompt), SystemPrompt));
+            _mistakes!.TakeTexts(input, (nameof(Prompt), Prompt), (nameof(CustomId), CustomId), (nameof(SystemPrompt), SystemPrompt));
         }
 
-        TakeKeys(input as IDictionary);
+        BindKeys(input as IDictionary);
         string? prompt = Prompt ?? input as string;
         if (Check(input, prompt) is { } problem)
         {
@@ -154,23 +160,23 @@ public abstract class RequestCommand : BatchCommand
                 ThrowTerminatingError(ErrorRecords.Of("PromptMissing.Null", input));
             }
 
-            _firstRows!.Take(input, hasPrompt: problem.FullyQualifiedErrorId != "PromptMissing");
+            _mistakes!.Take(input, hasPrompt: problem.FullyQualifiedErrorId != "PromptMissing");
             WriteError(problem);
             return null;
         }
 
-        _firstRows!.Take(input, hasPrompt: true, Image?.Length > 0 ? null : prompt, SystemPrompt);
+        _mistakes!.Take(input, hasPrompt: true, Image?.Length > 0 ? null : prompt, SystemPrompt);
         try
         {
             string id = string.IsNullOrEmpty(CustomId) ? string.Create(CultureInfo.InvariantCulture, $"request-{InputNumber}") : CustomId;
             JsonText.Check(id);
-            if (!_emptyIdWasTold && string.IsNullOrEmpty(CustomId) && MyInvocation.BoundParameters.ContainsKey(nameof(CustomId)))
+            if (!_hasWarnedOfEmptyId && string.IsNullOrEmpty(CustomId) && MyInvocation.BoundParameters.ContainsKey(nameof(CustomId)))
             {
-                _emptyIdWasTold = true;
+                _hasWarnedOfEmptyId = true;
                 WriteWarning(Messages.Text("Warning.EmptyCustomId", Describe(input), id));
             }
 
-            if (Images(input) is not { } images)
+            if (_images!.Read(Image, input) is not { } images)
             {
                 return null;
             }
@@ -203,66 +209,10 @@ public abstract class RequestCommand : BatchCommand
             : null;
     }
 
-    private List<RequestImage>? Images(object? input)
-    {
-        var images = new List<RequestImage>(Image?.Length ?? 0);
-        foreach (string image in Image ?? [])
-        {
-            if (string.IsNullOrEmpty(image))
-            {
-                continue;
-            }
-
-            if (RequestImage.IsAddress(image))
-            {
-                images.Add(RequestImage.FromAddress(image));
-            }
-            else if (Local(image, input) is { } local)
-            {
-                images.Add(local);
-            }
-            else
-            {
-                return null;
-            }
-        }
-
-        return images;
-    }
-
-    private RequestImage? Local(string path, object? input)
-    {
-        if (Paths.Output(path) is not { } full)
-        {
-            return null;
-        }
-
-        if (Directory.Exists(full))
-        {
-            WriteError(ErrorRecords.NotAFile(full));
-            return null;
-        }
-
-        try
-        {
-            return RequestImage.FromFile(full);
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            WriteError(ErrorRecords.Caused(exception, "FileNotFound.Image", input, Describe(input), full));
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            WriteError(ErrorRecords.Caused(exception, "FileUnreadable.Image", input, Describe(input), exception.Message));
-        }
-
-        return null;
-    }
-
     private List<KeyValuePair<string, byte[]>> Fields()
     {
         var fields = new List<KeyValuePair<string, byte[]>>();
-        Add(_shape.MaxTokensField ?? "", MaxTokens);
+        Add(MaxTokens is null ? "" : MaxTokensField(), MaxTokens);
         Add("temperature", Temperature);
         Add("top_p", TopP);
         Add("seed", Seed);
@@ -288,7 +238,26 @@ public abstract class RequestCommand : BatchCommand
         }
     }
 
-    private void RefuseWhatTheEndpointLacks()
+    /// <summary>Returns the name of the field for -MaxTokens, which reasoning models of some services require to be another one.</summary>
+    private string MaxTokensField()
+    {
+        string field = _shape.MaxTokensField!;
+        string? model = (Body as RawJson)?.TextOf("model") ?? Model;
+        if (!_shape.IsChat || model is null || !ServiceProfile.IsReasoningModel(model))
+        {
+            return field;
+        }
+
+        if (TargetProfile is not { } profile)
+        {
+            WriteWarning(Messages.Text("Warning.MaxTokensRefused", model, MaxTokens));
+            return field;
+        }
+
+        return profile.ReasoningModelsRefuseMaxTokens ? "max_completion_tokens" : field;
+    }
+
+    private void RefuseParametersNotForEndpoint()
     {
         string? parameter = MaxTokens is not null && _shape.MaxTokensField is null ? nameof(MaxTokens)
             : _shape.TakesMessages ? null
@@ -313,15 +282,15 @@ public abstract class RequestCommand : BatchCommand
         return Messages.Text("Input.Described", InputNumber, text.Length > LongestDescription ? TextCut.Start(text, LongestDescription) + "…" : text);
     }
 
-    /// <summary>The keys of a dictionary stand for properties: PowerShell binds those of objects alone.</summary>
-    private void TakeKeys(IDictionary? row)
+    /// <summary>Binds the keys of a dictionary by name, because PowerShell binds only properties.</summary>
+    private void BindKeys(IDictionary? row)
     {
-        if (row is null && !_hasKeys)
+        if (row is null && !_isFromKeys)
         {
             return;
         }
 
-        _hasKeys = row is not null;
+        _isFromKeys = row is not null;
         Dictionary<string, object> given = MyInvocation.BoundParameters;
         Prompt = given.ContainsKey(nameof(Prompt)) ? Prompt : InputFields.ValueOf<string>(row, nameof(Prompt));
         SystemPrompt = given.ContainsKey(nameof(SystemPrompt)) ? SystemPrompt : InputFields.ValueOf<string>(row, nameof(SystemPrompt));

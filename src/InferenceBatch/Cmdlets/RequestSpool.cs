@@ -4,7 +4,7 @@ using InferenceBatch.Runs;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>Requests from the pipeline on their way to a service: temporary batch files within its limits, in a folder of their own that goes with the spool.</summary>
+/// <summary>Writes requests from the pipeline to temporary batch files within the limits of a service. Dispose deletes their folder.</summary>
 internal sealed class RequestSpool : IDisposable
 {
     private readonly FileSplitter _splitter;
@@ -13,13 +13,13 @@ internal sealed class RequestSpool : IDisposable
     public RequestSpool(int maxRequests, long maxBytes) =>
         _splitter = new FileSplitter(Path.Combine(Folder, "requests.jsonl"), maxRequests, maxBytes);
 
-    /// <summary>The folder, readable by this user alone.</summary>
+    /// <summary>Gets the folder, which only this user can read.</summary>
     public string Folder => _folder.FullPath;
 
     /// <inheritdoc cref="FileSplitter.Add"/>
     public void Add(BatchRequest request) => _splitter.Add(request);
 
-    /// <summary>The files; none when there was no request.</summary>
+    /// <summary>Returns the files; empty if there was no request.</summary>
     public IReadOnlyList<FilePart> Finish() => _splitter.Rename(overwrite: true);
 
     public void Dispose()

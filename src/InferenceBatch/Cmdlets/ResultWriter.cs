@@ -6,10 +6,10 @@ using InferenceBatch.Views;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>Writes results to the pipeline: joined, filtered, in order if asked for, with a warning for what does not add up.</summary>
-/// <param name="requests">What to join to; null for nothing.</param>
-/// <param name="ordered">Whether to hold results back until all are in.</param>
-/// <param name="statuses">Which to write; null for all.</param>
+/// <summary>Writes results to the pipeline: joined to their requests, filtered by status, and in order if requested. Warns about inconsistencies.</summary>
+/// <param name="requests">The requests to join results to; null for none.</param>
+/// <param name="ordered">Whether to write results in the order of the requests, after all are there.</param>
+/// <param name="statuses">The statuses to write; null for all.</param>
 internal sealed class ResultWriter(IRequestSource? requests, bool ordered, ResultStatus[]? statuses) : IDisposable
 {
     private static readonly Func<string, object?> s_readValue = JsonValue.ObjectOrArray;
@@ -19,14 +19,14 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
     private ResultJoiner? _joiner;
     private string? _reason;
 
-    /// <summary>Set when some results could not be had, so that none may be called missing.</summary>
+    /// <summary>Whether some results could not be read. Then no request is reported as missing.</summary>
     public bool IsIncomplete { get; set; }
 
     private ResultJoiner? Joiner => _joiner ??= requests is null ? null : new ResultJoiner(requests, _spool, s_readValue);
 
     /// <summary>
-    /// Writes the results of a batch; of one that still runs, what there is so far. Returns whether they are all that will
-    /// ever come. Of several calls at a time one reads; one that waits for results that come late lets the others read.
+    /// Writes the results of a batch, or those so far if it still runs. Returns whether they are complete. Of several concurrent calls, one
+    /// reads at a time; a call that waits for late results lets the others read.
     /// </summary>
     public async Task<bool> WriteBatchAsync(BatchClient client, Batch batch, PipelinePump pump, CancellationToken cancellationToken)
     {
@@ -58,7 +58,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         }
         catch (ServiceException exception) when (batch.IsFinished && exception.Kind != ServiceErrorKind.Unauthorized)
         {
-            // What could be read is written; the requests without a result say why.
+            // The results read so far are written. Requests without a result get this reason.
             pump.WriteError(ErrorRecords.From(exception, batch.Id));
             _reason ??= Messages.Text("DownloadIncomplete.NotWhole", batch.Id, exception.Message);
             return true;
@@ -76,7 +76,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
             return false;
         }
 
-        // The counts of a service that counts in percent say nothing here.
+        // A service that reports percentages has no usable counts.
         bool hasCounts = batch.Json.Contains("\"request_counts\"", StringComparison.Ordinal);
         if (reader.IsPartial)
         {
@@ -110,7 +110,7 @@ internal sealed class ResultWriter(IRequestSource? requests, bool ordered, Resul
         return true;
     }
 
-    /// <summary>Writes what was held back and what is missing, and warns of what does not add up.</summary>
+    /// <summary>Writes the results that were held back, and the missing ones. Warns about duplicate and unknown results.</summary>
     public async Task FinishAsync(PipelinePump pump)
     {
         if (Joiner is not { } joiner)

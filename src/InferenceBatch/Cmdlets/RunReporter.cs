@@ -8,7 +8,7 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>A run as a person sees it: one progress bar through its phases, an error for each part that went wrong.</summary>
+/// <summary>Reports a run to the user: one progress bar for all phases, warnings, and an error for each part that failed.</summary>
 internal sealed class RunReporter(PipelinePump pump, ServiceConnection connection, double? timeoutSeconds, FailureLimit? maxFailed, string? checkpoint)
     : RunObserver, IDisposable
 {
@@ -25,7 +25,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
     public override void OnUpload(FilePart part, long bytes) =>
         _progress.Report(bytes, part.Bytes, () => Messages.Text("Progress.SendingPart", Waiting.Lead, ByteProgress.Describe(bytes, part.Bytes)));
 
-    /// <summary>Batches created now, not by an earlier start.</summary>
+    /// <summary>Gets the number of batches that this command created, without those of earlier starts.</summary>
     public int Created { get; private set; }
 
     public override void OnCreated(Batch batch)
@@ -48,7 +48,7 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public override void OnWaitEnded(string batchId, ServiceException? why, ServiceException? trouble) =>
         pump.WriteError(why is null
-            ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble, HowToGoOn(batchId))
+            ? ErrorRecords.WaitTimeout(batchId, TimeLimit.Of(timeoutSeconds) ?? TimeSpan.Zero, Waiting.Last(batchId), trouble, ResumeAdvice(batchId))
             : ErrorRecords.From(why, batchId));
 
     public override void OnProblem(Exception problem) => pump.WriteError(ErrorRecords.From(problem, null));
@@ -86,6 +86,6 @@ internal sealed class RunReporter(PipelinePump pump, ServiceConnection connectio
 
     public void Dispose() => _progress.Dispose();
 
-    private string HowToGoOn(string batchId) => checkpoint is null
+    private string ResumeAdvice(string batchId) => checkpoint is null
         ? Messages.Text("WaitTimeout.Results", BatchWait.ResumeLine([batchId])) : Messages.Text("WaitTimeout.Checkpoint", checkpoint);
 }

@@ -7,20 +7,20 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>The base of every cmdlet that calls a service; where the calls go is decided here.</summary>
+/// <summary>The base of cmdlets that call a service, or build requests for one.</summary>
 public abstract class ServiceCommand : BatchCommand
 {
-    /// <summary>Where calls go; see Get-BatchConnection.</summary>
+    /// <summary>The connection for calls, from Get-BatchConnection.</summary>
     [Parameter]
     [ValidateNotNull]
     public ServiceConnection? Connection { get; set; }
 
-    /// <summary>The service's base address, version included.</summary>
+    /// <summary>The base address of the service, with the version.</summary>
     [Parameter]
     [ValidateNotNull]
     public Uri? BaseUri { get; set; }
 
-    /// <summary>The service's key, as SecureString or text.</summary>
+    /// <summary>The key of the service, as SecureString or text.</summary>
     [Parameter]
     [SecretTransformation]
     [AllowNull]
@@ -34,7 +34,10 @@ public abstract class ServiceCommand : BatchCommand
     private protected static BatchClient ClientFor(ServiceConnection connection, PipelinePump pump) =>
         new(connection, warn: pump.WriteWarning);
 
-    /// <summary>Says once, as an error, why a batch failed: the service's own line errors.</summary>
+    /// <summary>
+    /// Writes an error with the service's reasons if the batch failed. Writes it once for each batch object, so that a pipeline does not
+    /// repeat it.
+    /// </summary>
     private protected static void ReportFailure(PipelinePump pump, Batch batch)
     {
         if (batch.Status == BatchStatus.Failed && SessionMemory.IsFirstReport(batch))

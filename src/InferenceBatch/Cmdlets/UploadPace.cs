@@ -4,12 +4,15 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>Leaves the time between two uploads that a provider asks for (<see cref="ServiceProfile.UploadInterval"/>), shown as progress. Safe for several runspaces.</summary>
+/// <summary>
+/// Keeps the interval between two uploads that a provider requires (<see cref="ServiceProfile.UploadInterval"/>), and shows the wait as
+/// progress. Thread-safe.
+/// </summary>
 internal static class UploadPace
 {
     private static readonly ConditionalWeakTable<ServiceConnection, StrongBox<DateTimeOffset>> s_last = [];
 
-    /// <summary>Waits until the connection may upload again, and counts the upload that follows.</summary>
+    /// <summary>Waits until the connection may upload again, and records the upload that follows.</summary>
     public static async Task WaitAsync(ServiceConnection connection, ProgressReporter progress, CancellationToken cancellationToken)
     {
         TimeSpan interval = connection.Profile.UploadInterval;
@@ -20,7 +23,7 @@ internal static class UploadPace
         }
     }
 
-    /// <summary>Takes the turn where it has come; else gives the time that is left.</summary>
+    /// <summary>Records an upload and returns zero if the interval is over, else returns the time left.</summary>
     private static TimeSpan TakeTurn(StrongBox<DateTimeOffset> last, TimeSpan interval)
     {
         lock (last)

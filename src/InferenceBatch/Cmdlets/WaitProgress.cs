@@ -6,20 +6,20 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>How far the batches that are waited for are, as a line of progress: phase, count and rate; and what to say of one that stalls.</summary>
+/// <summary>Shows the progress of a wait for batches: phase, count and rate. Also has the texts of the warnings about a wait.</summary>
 internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time = null)
 {
     private readonly TimeProvider _time = time ?? TimeProvider.System;
-    private readonly long _began = (time ?? TimeProvider.System).GetTimestamp();
+    private readonly long _startedAt = (time ?? TimeProvider.System).GetTimestamp();
     private readonly Dictionary<string, Batch> _seen = [];
     private ProgressRate _rate = new();
 
-    /// <summary>What stands before the phase.</summary>
+    /// <summary>The text before the phase.</summary>
     public string Lead { get; set; } = "";
 
     public Batch? Last(string id) => _seen.GetValueOrDefault(id);
 
-    /// <summary>Begins anew, with other batches.</summary>
+    /// <summary>Starts again with other batches.</summary>
     public void Clear()
     {
         _seen.Clear();
@@ -29,24 +29,24 @@ internal sealed class WaitProgress(ProgressReporter progress, TimeProvider? time
     public void Show(Batch batch)
     {
         _seen[batch.Id] = batch;
-        long done = _seen.Values.Sum(one => one.RequestCounts.Done);
-        long total = _seen.Values.Sum(one => one.RequestCounts.Total);
-        _rate.Report(_time.GetElapsedTime(_began), done);
+        long done = _seen.Values.Sum(seen => seen.RequestCounts.Done);
+        long total = _seen.Values.Sum(seen => seen.RequestCounts.Total);
+        _rate.Report(_time.GetElapsedTime(_startedAt), done);
         TimeSpan? left = _rate.TimeLeft(total);
         progress.Report(done, total, () => Describe(done, total), left);
     }
 
-    /// <summary>The warning about a batch that has not changed for long, with what can be done.</summary>
+    /// <summary>Returns the warning about a batch that has not changed for a long time.</summary>
     public static string StallText(Batch batch, TimeSpan unchanged) => Messages.Text(
         batch.Status == BatchStatus.Validating ? "Warning.StalledValidating" : "Warning.Stalled",
         batch.Id, ViewText.Status(batch), batch.RequestCounts.Done, batch.RequestCounts.Total, Math.Round(unchanged.TotalMinutes));
 
-    /// <summary>The warning about a batch that waits at a local service, with the service's reason.</summary>
+    /// <summary>Returns the warning about a batch that waits at a local service, with the service's reason.</summary>
     public static string HeldText(Batch batch, string reason) => Messages.Text("Warning.Held", batch.Id, PlainText.Of(reason));
 
     public static string TroubleText(ServiceException trouble) => Messages.Text("Warning.Unreachable", trouble.Message);
 
-    /// <summary>At most 60 characters, which is what a window of 80 columns has room for; the time left stands beside it, in a field of its own.</summary>
+    /// <summary>Returns at most 60 characters, which fit into a window of 80 columns. The time left is in a field of its own.</summary>
     private string Describe(long done, long total)
     {
         int ended = _seen.Values.Count(batch => batch.IsFinished);

@@ -5,13 +5,13 @@ using InferenceBatch.Webhooks;
 
 namespace InferenceBatch.Cmdlets;
 
-/// <summary>Opens a <see cref="WebhookListener"/> from what a person gives.</summary>
+/// <summary>Opens a <see cref="WebhookListener"/> for the values of the parameters.</summary>
 internal static class WebhookSource
 {
     /// <param name="prefix">Where to listen.</param>
-    /// <param name="secret">What the events are signed with; null or empty takes all.</param>
-    /// <param name="pump">Told where it listens.</param>
-    /// <exception cref="ArgumentException">No prefix, or no secret, of the kind that is wanted.</exception>
+    /// <param name="secret">The secret of the signatures; null or empty accepts events without verification.</param>
+    /// <param name="pump">Receives a verbose message with the address.</param>
+    /// <exception cref="ArgumentException">The prefix or the secret is not valid.</exception>
     /// <exception cref="WebhookListenException">The port is in use or must not be used.</exception>
     public static WebhookListener Listen(Uri prefix, SecureString? secret, PipelinePump pump)
     {

@@ -8,7 +8,7 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Connect-BatchService: sets where the session's calls go. Sends nothing.</summary>
+/// <summary>Connect-BatchService: sets the default connection of the session. Sends nothing.</summary>
 [Cmdlet(VerbsCommunications.Connect, "BatchService", DefaultParameterSetName = ProviderSet)]
 [OutputType(typeof(ServiceConnection))]
 public sealed class ConnectBatchServiceCommand : ServiceCommand
@@ -22,12 +22,12 @@ public sealed class ConnectBatchServiceCommand : ServiceCommand
     [ValidateNotNullOrEmpty]
     public string? Provider { get; set; }
 
-    /// <summary>A local service, as Get-BatchServer gives it.</summary>
+    /// <summary>A local service, from Get-BatchServer.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = ServerSet)]
     [ValidateNotNull]
     public BatchServer? Server { get; set; }
 
-    /// <summary>Sent with every call.</summary>
+    /// <summary>Additional headers for every call.</summary>
     [Parameter]
     [ValidateNotNull]
     public Hashtable? Header { get; set; }

@@ -4,7 +4,7 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Disconnect-BatchService: forgets the session's default connection.</summary>
+/// <summary>Disconnect-BatchService: removes the default connection of the session.</summary>
 [Cmdlet(VerbsCommunications.Disconnect, "BatchService")]
 [OutputType(typeof(void))]
 public sealed class DisconnectBatchServiceCommand : BatchCommand

@@ -6,8 +6,8 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Writes requests to a batch file, or to several where one would be over the service's limits. The files get their
-/// names when all are whole; however the command ends before that, nothing is left behind.
+/// Export-BatchFile: writes requests to a batch file, or to several if one would exceed the limits. The files get their names after all are
+/// complete. If the command ends before that, it leaves no files behind.
 /// </summary>
 [Cmdlet(VerbsData.Export, "BatchFile", SupportsShouldProcess = true)]
 [OutputType(typeof(FileInfo))]
@@ -28,17 +28,17 @@ public sealed class ExportBatchFileCommand : BatchCommand
     [Alias("Request")]
     public BatchRequest? InputObject { get; set; }
 
-    /// <summary>Requests in one file, at most.</summary>
+    /// <summary>The maximum number of requests in a file.</summary>
     [Parameter]
     [ValidateRange(1, int.MaxValue)]
     public int MaxRequest { get; set; } = new ValidationRules().MaxRequests;
 
-    /// <summary>Bytes in one file, at most; PowerShell reads 200MB as 209,715,200.</summary>
+    /// <summary>The maximum size of a file in bytes. PowerShell reads 200MB as 209,715,200.</summary>
     [Parameter]
     [ValidateRange(1, long.MaxValue)]
     public long MaxSize { get; set; } = new ValidationRules().MaxBytes;
 
-    /// <summary>Replaces files that exist.</summary>
+    /// <summary>Replaces existing files.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
 

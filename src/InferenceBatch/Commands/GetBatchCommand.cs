@@ -7,7 +7,7 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Get-Batch: batches by id, else the list, newest first.</summary>
+/// <summary>Get-Batch: returns batches by ID, or the list, newest first.</summary>
 [Cmdlet(VerbsCommon.Get, "Batch", DefaultParameterSetName = ListSet)]
 [OutputType(typeof(Batch))]
 public sealed class GetBatchCommand : ServiceCommand
@@ -16,7 +16,7 @@ public sealed class GetBatchCommand : ServiceCommand
     private const string IdSet = "Id";
     private const string BatchSet = "Batch";
 
-    /// <summary>Batches to look at again, each where it came from.</summary>
+    /// <summary>Batches to request again, each from its service.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
     [ValidateNotNull]
     public Batch[]? Batch { get; set; }
@@ -31,18 +31,18 @@ public sealed class GetBatchCommand : ServiceCommand
     [ValidateNotNullOrEmpty]
     public BatchStatus[]? Status { get; set; }
 
-    /// <summary>How many to give, at most.</summary>
+    /// <summary>The maximum number of batches.</summary>
     [Parameter(ParameterSetName = ListSet)]
     [ValidateRange(1, int.MaxValue)]
     public int First { get; set; } = int.MaxValue;
 
-    /// <summary>Go on behind this batch.</summary>
+    /// <summary>The ID of the batch after which the list starts.</summary>
     [Parameter(ParameterSetName = ListSet)]
     [ArgumentCompleter(typeof(BatchIdCompleter))]
     [ValidateNotNullOrEmpty]
     public string? After { get; set; }
 
-    /// <summary>Only batches created then or later; paging stops at the first older one.</summary>
+    /// <summary>Returns only batches created at this time or later. Paging stops at the first older one.</summary>
     [Parameter(ParameterSetName = ListSet)]
     public DateTimeOffset? Since { get; set; }
 
@@ -67,7 +67,7 @@ public sealed class GetBatchCommand : ServiceCommand
 
     private async Task ListAsync(ServiceConnection connection, PipelinePump pump, CancellationToken cancellationToken)
     {
-        int given = 0;
+        int written = 0;
         int pageSize = Status is null ? Math.Min(First, 100) : 100;
         await foreach (Batch batch in ClientFor(connection, pump).ListBatchesAsync(After, pageSize, cancellationToken).ConfigureAwait(false))
         {
@@ -79,7 +79,7 @@ public sealed class GetBatchCommand : ServiceCommand
             if (Status is null || Status.Contains(batch.Status))
             {
                 await pump.WriteObjectAsync(SessionMemory.Remember(batch, connection, isListed: true)).ConfigureAwait(false);
-                if (++given == First)
+                if (++written == First)
                 {
                     return;
                 }

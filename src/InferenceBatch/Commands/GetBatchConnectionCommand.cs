@@ -4,7 +4,7 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Get-BatchConnection: where a call would go now.</summary>
+/// <summary>Get-BatchConnection: returns the connection that a call would use now.</summary>
 [Cmdlet(VerbsCommon.Get, "BatchConnection")]
 [OutputType(typeof(ServiceConnection))]
 public sealed class GetBatchConnectionCommand : ServiceCommand

@@ -7,7 +7,7 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Get-BatchFile: files the service holds, by id, else all.</summary>
+/// <summary>Get-BatchFile: returns files of the service by ID, or all.</summary>
 [Cmdlet(VerbsCommon.Get, "BatchFile", DefaultParameterSetName = ListSet)]
 [OutputType(typeof(BatchFile))]
 public sealed class GetBatchFileCommand : ServiceCommand
@@ -16,7 +16,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
     private const string IdSet = "Id";
     private const string FileSet = "File";
 
-    /// <summary>Files to look at again, each where it came from.</summary>
+    /// <summary>Files to request again, each from its service.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = FileSet)]
     [ValidateNotNull]
     public BatchFile[]? File { get; set; }
@@ -27,7 +27,7 @@ public sealed class GetBatchFileCommand : ServiceCommand
     [ValidateNotNullOrEmpty]
     public string[]? Id { get; set; }
 
-    /// <summary>Only files of that purpose, such as batch or batch_output.</summary>
+    /// <summary>Returns only files with this purpose, such as batch or batch_output.</summary>
     [Parameter(ParameterSetName = ListSet)]
     [ValidateNotNullOrEmpty]
     public string? Purpose { get; set; }

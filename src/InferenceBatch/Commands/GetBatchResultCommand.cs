@@ -8,8 +8,8 @@ using InferenceBatch.Session;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Get-BatchResult: streams what came back for each request, from the output and the error file, of batches or of files
-/// on disk, joined to the requests where those are given.
+/// Get-BatchResult: streams the results of each request from the output and error files of batches, or from files on disk, joined to the
+/// requests if they are given.
 /// </summary>
 [Cmdlet(VerbsCommon.Get, "BatchResult", DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(BatchResult))]
@@ -26,23 +26,23 @@ public sealed class GetBatchResultCommand : BatchInputCommand
     [ValidateNotNullOrEmpty]
     public string[]? Path { get; set; }
 
-    /// <summary>The same by name alone; files from the pipeline, such as Save-BatchFile gives them.</summary>
+    /// <summary>The same without wildcards, also from the pipeline, such as from Save-BatchFile.</summary>
     [Parameter(Mandatory = true, ValueFromPipelineByPropertyName = true, ParameterSetName = LiteralPathSet)]
     [Alias("PSPath", "FullName")]
     [ValidateNotNullOrEmpty]
     public string[]? LiteralPath { get; set; }
 
-    /// <summary>The batch files the requests stand in.</summary>
+    /// <summary>The batch files with the requests.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string[]? RequestPath { get; set; }
 
-    /// <summary>The requests, with the objects they were made from.</summary>
+    /// <summary>The requests, with the objects they were built from.</summary>
     [Parameter]
     [ValidateNotNull]
     public BatchRequest[]? Request { get; set; }
 
-    /// <summary>Give results in the order of the requests; needs -RequestPath or -Request.</summary>
+    /// <summary>Returns results in the order of the requests. Requires -RequestPath or -Request.</summary>
     [Parameter]
     public SwitchParameter Ordered { get; set; }
 
@@ -50,7 +50,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
     [ValidateNotNullOrEmpty]
     public ResultStatus[]? Status { get; set; }
 
-    /// <summary>Wait for batches that have not ended.</summary>
+    /// <summary>Waits for batches that have not ended.</summary>
     [Parameter(ParameterSetName = BatchSet)]
     [Parameter(ParameterSetName = IdSet)]
     public SwitchParameter Wait { get; set; }
@@ -114,7 +114,7 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         {
             await foreach (Batch batch in wait.WaitAsync(_waiting, pump, cancellationToken).ConfigureAwait(false))
             {
-                // Not awaited: while one batch shows its results late, others end.
+                // Not awaited: while the results of one batch are late, other batches can end.
                 reading.Add(TryWriteBatchAsync(batch, pump, cancellationToken));
             }
         }
@@ -135,13 +135,13 @@ public sealed class GetBatchResultCommand : BatchInputCommand
         }
         catch (Exception exception) when (exception is ServiceException or IOException)
         {
-            // The results of the others are still to come.
+            // Continue with the results of the other batches.
             pump.WriteError(ErrorRecords.From(exception, batch.Id));
             return false;
         }
     }
 
-    /// <summary>Writes the results of one batch; false when they are not all that will ever come.</summary>
+    /// <summary>Writes the results of a batch. Returns whether they are complete.</summary>
     private async Task<bool> WriteBatchAsync(
         ServiceConnection connection, string id, Batch? known, PipelinePump pump, CancellationToken cancellationToken)
     {
@@ -171,15 +171,15 @@ public sealed class GetBatchResultCommand : BatchInputCommand
             return null;
         }
 
-        // Joined to less than was asked for, every result would look like a stranger's: nothing is better.
+        // With only some of the files, results would seem to belong to no request. So a file that cannot be read ends the command.
         var index = new RequestIndex();
         foreach (string path in new PathResolver(this, ThrowTerminatingError).Files(RequestPath, literal: false))
         {
             try
             {
-                if (index.Add(path, StopToken) is > 0 and int leftOut)
+                if (index.Add(path, StopToken) is > 0 and int skipped)
                 {
-                    WriteWarning(Messages.Text("Warning.LinesLeftOut", leftOut, path));
+                    WriteWarning(Messages.Text("Warning.LinesLeftOut", skipped, path));
                 }
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)

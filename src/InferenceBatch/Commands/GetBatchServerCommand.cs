@@ -4,7 +4,7 @@ using InferenceBatch.LocalServer;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Get-BatchServer: the local services of this user that run, whichever shell started them.</summary>
+/// <summary>Get-BatchServer: returns the running local services of this user, from any shell.</summary>
 [Cmdlet(VerbsCommon.Get, "BatchServer")]
 [OutputType(typeof(BatchServer))]
 public sealed class GetBatchServerCommand : BatchCommand

@@ -8,8 +8,8 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Reads the requests of batch files, one line at a time whatever the file's size. A line that is no request is a
-/// non-terminating <c>InvalidBatchFile</c>; the others are read all the same.
+/// Import-BatchFile: reads the requests of batch files, one line at a time. A line that is not a valid request is a non-terminating
+/// <c>InvalidBatchFile</c>, and the command continues with the next line.
 /// </summary>
 [Cmdlet(VerbsData.Import, "BatchFile", DefaultParameterSetName = PathSet)]
 [OutputType(typeof(BatchRequest))]
@@ -82,7 +82,7 @@ public sealed class ImportBatchFileCommand : BatchFileCommand
         };
     }
 
-    /// <summary>The url as text; lines of a file share one, so that it is made once.</summary>
+    /// <summary>Returns the URL as text. Most lines of a file have the same one, which is then decoded only once.</summary>
     private string Url(ReadOnlySpan<byte> url)
     {
         if (!Ascii.Equals(url, _lastUrl))

@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Management.Automation;
-using System.Security;
 using InferenceBatch.Binding;
 using InferenceBatch.Cmdlets;
 using InferenceBatch.Completion;
@@ -17,8 +16,8 @@ using InferenceBatch.Views;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Invoke-Batch: objects in, results out. Builds the requests, sends them, waits, and gives one result for each input
-/// object, sending again what failed for a reason that may pass. Costs money.
+/// Invoke-Batch: builds a request from each input object, sends the requests, waits, retries those that failed for a temporary reason, and
+/// returns one result for each request. Costs money.
 /// </summary>
 [Cmdlet(VerbsLifecycle.Invoke, "Batch", SupportsShouldProcess = true)]
 [OutputType(typeof(BatchResult))]
@@ -26,55 +25,38 @@ public sealed class InvokeBatchCommand : RequestCommand
 {
     private const string SummaryTag = "BatchRunSummary";
 
-    /// <summary>-CustomId and what else a request itself has a property for is no sign: it binds by name.</summary>
-    private static readonly string[] s_buildingParameters =
+    /// <summary>
+    /// Parameters that have no effect on an input object that is already a request. Without -CustomId: a request has a property of that
+    /// name, so it is always bound.
+    /// </summary>
+    private static readonly string[] s_requestParameters =
     [
         nameof(Prompt), nameof(SystemPrompt), nameof(Image), nameof(Model), nameof(Message), nameof(Endpoint), nameof(MaxTokens), nameof(Temperature),
         nameof(TopP), nameof(Seed), nameof(Stop), nameof(ResponseSchema), nameof(Tool), nameof(Body),
     ];
 
-    private readonly long _began = TimeProvider.System.GetTimestamp();
     private ServiceConnection? _connection;
     private RunStore? _store;
     private RunInput? _input;
-    private ResultMeasure? _measure;
-    private int _leftOut;
-    private int _perhapsPaid;
-    private int _notSent;
-    private bool _ignoredWereTold;
+    private RunTally? _tally;
+    private bool _hasWarnedOfIgnored;
 
-    /// <inheritdoc cref="ServiceCommand.Connection"/>
-    [Parameter]
-    [ValidateNotNull]
-    public ServiceConnection? Connection { get; set; }
-
-    /// <inheritdoc cref="ServiceCommand.BaseUri"/>
-    [Parameter]
-    [ValidateNotNull]
-    public Uri? BaseUri { get; set; }
-
-    /// <inheritdoc cref="ServiceCommand.ApiKey"/>
-    [Parameter]
-    [SecretTransformation]
-    [AllowNull]
-    public SecureString? ApiKey { get; set; }
-
-    /// <summary>How often a request is sent in all.</summary>
+    /// <summary>How often a request is sent at most.</summary>
     [Parameter]
     [ValidateRange(1, 100)]
     public int MaxAttempts { get; set; } = RunOptions.DefaultMaxAttempts;
 
-    /// <summary>Give results in input order, when all are there.</summary>
+    /// <summary>Returns results in input order, after all are there.</summary>
     [Parameter]
     public SwitchParameter Ordered { get; set; }
 
-    /// <summary>Seconds to wait for the batches of one round, and for a service that cannot be reached; as long as it takes when not given.</summary>
+    /// <summary>The maximum time in seconds to wait for the batches of one round, and for a service that cannot be reached. Null for no limit.</summary>
     [Parameter]
     [Alias("TimeoutSec")]
     [SecondsTransformation]
     public double? Timeout { get; set; }
 
-    /// <summary>Put on each batch: up to 16 pairs of strings.</summary>
+    /// <summary>Metadata for each batch: up to 16 pairs of strings.</summary>
     [Parameter]
     [ValidateNotNull]
     [ArgumentCompleter(typeof(MetadataCompleter))]
@@ -86,20 +68,20 @@ public sealed class InvokeBatchCommand : RequestCommand
     [ArgumentCompleter(typeof(CompletionWindowCompleter))]
     public string? CompletionWindow { get; set; }
 
-    /// <summary>Send equal requests once, and give each row the one answer.</summary>
+    /// <summary>Sends equal requests once. Each of their rows gets the same answer.</summary>
     [Parameter]
     public SwitchParameter Deduplicate { get; set; }
 
-    /// <summary>A folder that holds the run, so that the same command goes on with it after it was ended at any instant.</summary>
+    /// <summary>The folder for the checkpoint. After an interruption at any point, the same command resumes the run.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? CheckpointPath { get; set; }
 
-    /// <summary>Send the rows of the checkpoint again that have failed.</summary>
+    /// <summary>Sends the failed rows of the checkpoint again.</summary>
     [Parameter]
     public SwitchParameter RetryFailed { get; set; }
 
-    /// <summary>How many rows may fail, as a count or a percentage, before the run stops and cancels what is open.</summary>
+    /// <summary>How many rows may fail, as a count or a percentage. With more, the run stops and cancels open batches.</summary>
     [Parameter]
     [FailureLimitTransformation]
     public FailureLimit? MaxFailed { get; set; }
@@ -119,26 +101,28 @@ public sealed class InvokeBatchCommand : RequestCommand
     [ValidateNotNullOrEmpty]
     public string? PricePath { get; set; }
 
+    private protected override ServiceProfile? TargetProfile => _connection!.Profile;
+
     protected override void BeginProcessing()
     {
-        base.BeginProcessing();
         if (RetryFailed && CheckpointPath is null)
         {
             ThrowTerminatingError(ErrorRecords.Of("InvalidValue.RetryFailed", null));
         }
 
-        _measure = new ResultMeasure(PriceChoice.Read(this, InputPrice, OutputPrice, PricePath));
+        _tally = new RunTally(PriceChoice.Read(this, InputPrice, OutputPrice, PricePath));
         string? folder = CheckpointPath is null ? null : Paths.Output(CheckpointPath) ?? "";
         _connection = new ConnectionChoice(this, Connection, BaseUri ?? LocalAddressOf(folder), ApiKey).Resolve();
+        base.BeginProcessing();
         if (folder is "")
         {
-            return; // The error is written.
+            return; // Output has written the error.
         }
 
         OrThrow(
             () =>
             {
-                // With -WhatIf nothing is made but what goes again.
+                // -WhatIf creates no checkpoint. It opens an existing one, to count the requests that would be sent.
                 RunService? begun = folder is null ? null : RunStore.ServiceOf(folder);
                 bool isLocal = folder is not null && Loopback.Is(_connection.BaseUri);
                 _store = folder is not null && (!IsWhatIf || begun is not null) ? RunStore.Open(folder) : RunStore.Temporary();
@@ -154,7 +138,7 @@ public sealed class InvokeBatchCommand : RequestCommand
 
     protected override void ProcessRecord()
     {
-        // A request that is one already goes as it is.
+        // An input object that is already a request is sent unchanged.
         object? input = InputObject is PSObject wrapped ? wrapped.BaseObject : InputObject;
         if (_input is null)
         {
@@ -163,12 +147,12 @@ public sealed class InvokeBatchCommand : RequestCommand
 
         if (input is BatchRequest)
         {
-            WarnOfWhatIsIgnored();
+            WarnOfIgnoredParameters();
         }
 
         if ((input as BatchRequest ?? Build()) is not { } request)
         {
-            _leftOut++;
+            _tally!.LeftOut++;
             return;
         }
 
@@ -178,19 +162,19 @@ public sealed class InvokeBatchCommand : RequestCommand
         }
         catch (RequestRefusedException exception)
         {
-            _leftOut++;
+            _tally!.LeftOut++;
             WriteError(ErrorRecords.From(exception, request.InputObject));
         }
     }
 
     protected override void EndProcessing()
     {
-        // No rows for a checkpoint that holds some is a mismatch, not nothing to do.
+        // If the checkpoint has rows, no input is a mismatch, which the run reports.
         if (_input is { Count: 0 } && !_store!.IsSpooled)
         {
-            if (_leftOut > 0)
+            if (_tally!.LeftOut > 0)
             {
-                Say(Summary(0, 0, null, 0));
+                WriteSummary(_tally.Summarize(0, 0, null, 0));
             }
 
             return;
@@ -209,31 +193,34 @@ public sealed class InvokeBatchCommand : RequestCommand
         }
         catch (PipelineStoppedException) when (Stopping)
         {
-            SayWhatGoesOn(engine);
+            // The streams of the cmdlet are closed by now; the host's are not.
+            if (ResumeAdvice(engine) is { } advice)
+            {
+                Host?.UI?.WriteWarningLine(advice);
+            }
+
             throw;
         }
 
-        Say(summary);
+        WriteSummary(summary);
 
         async Task<BatchRunSummary> RunAsync(PipelinePump pump, CancellationToken cancellationToken)
         {
             using var reporter = new RunReporter(pump, _connection!, Timeout, MaxFailed, CheckpointPath);
             using RunRequests requests = _input.Complete();
-            _input = null; // What it kept to compare by is no longer needed.
+            _input = null; // Frees the memory that it used for comparing requests.
             engine = new RunEngine(new BatchClient(_connection!, warn: pump.WriteWarning), _store!, requests, Options(), reporter);
             try
             {
                 await foreach (BatchResult result in engine.RunAsync(cancellationToken).ConfigureAwait(false))
                 {
-                    _measure!.Add(result);
-                    _perhapsPaid += RunRetryRules.MayHaveBeenBilled(result) ? 1 : 0;
-                    _notSent += result.Error?.Code == RunRetryRules.NotSentCode ? 1 : 0;
+                    _tally!.Add(result);
                     await pump.WriteObjectAsync(result).ConfigureAwait(false);
                 }
             }
-            catch (ServiceException) when (WhatGoesOn(engine) is { } text)
+            catch (ServiceException) when (ResumeAdvice(engine) is { } advice)
             {
-                pump.WriteWarning(text);
+                pump.WriteWarning(advice);
                 throw;
             }
 
@@ -242,7 +229,7 @@ public sealed class InvokeBatchCommand : RequestCommand
                 pump.WriteWarning(Messages.Text("Warning.NotAskedForInRun", engine.Unrequested));
             }
 
-            return Summary(requests.RowCount, requests.Count, engine, reporter.Created, await RetriesAsync(engine.BatchIds, cancellationToken).ConfigureAwait(false));
+            return _tally!.Summarize(requests.RowCount, requests.Count, engine, reporter.Created, await RetriesAsync(engine.BatchIds, cancellationToken).ConfigureAwait(false));
         }
     }
 
@@ -253,19 +240,22 @@ public sealed class InvokeBatchCommand : RequestCommand
         base.Dispose(disposing);
     }
 
-    /// <summary>Where nothing says where calls go, a run that was begun at a service on this machine goes on there: never at one that bills.</summary>
+    /// <summary>
+    /// Returns the address of the local service that the checkpoint's run was started with, if no connection was chosen. So the run resumes
+    /// there, not at the default provider, which bills. Null in all other cases.
+    /// </summary>
     private Uri? LocalAddressOf(string? folder)
     {
-        bool isOpen = Connection is null && SessionMemory.Default is null && string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
-        return isOpen && folder is not (null or "") && RunStore.ServiceOf(folder) is { } begun && Loopback.Is(begun.Address)
+        bool isChosen = Connection is not null || SessionMemory.Default is not null || !string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable));
+        return !isChosen && folder is not (null or "") && RunStore.ServiceOf(folder) is { } begun && Loopback.Is(begun.Address)
             ? Run((_, token) => LocalRun.FindAsync(begun, token)) ?? begun.Address : null;
     }
 
     /// <summary>
-    /// The summary goes to the information stream, for -InformationVariable and 6>; a person at a console sees it too.
-    /// Never where standard output goes elsewhere: it would stand amid what is written there.
+    /// Writes the summary to the information stream, for -InformationVariable and 6>, and to the console. If standard output is redirected,
+    /// the console gets nothing, because the text would become part of that output.
     /// </summary>
-    private void Say(BatchRunSummary summary)
+    private void WriteSummary(BatchRunSummary summary)
     {
         WriteInformation(summary, [SummaryTag]);
         if (!Console.IsOutputRedirected)
@@ -274,52 +264,13 @@ public sealed class InvokeBatchCommand : RequestCommand
             WriteInformation(lines, ["PSHOST"]);
         }
 
-        if (summary.WithoutAnswer is { Length: > 0 } unanswered)
+        if (_tally!.WarningFor(summary, hasCheckpoint: CheckpointPath is not null) is { } warning)
         {
-            string text = Messages.Text("Warning.RowsWithoutAnswer", summary.Rows - summary.Results.Succeeded, summary.Rows, unanswered);
-            WriteWarning(CheckpointPath is null ? text : string.Join(' ', WhatTheSameCommandDoes(summary).Prepend(text)));
+            WriteWarning(warning);
         }
     }
 
-    /// <summary>What the same command does with the rows of the checkpoint that have no answer.</summary>
-    private IEnumerable<string> WhatTheSameCommandDoes(BatchRunSummary summary)
-    {
-        if (summary.Unanswered > 0)
-        {
-            yield return Messages.Text("Warning.RowsStillOpen", summary.Unanswered);
-        }
-
-        if (_notSent > 0)
-        {
-            yield return Messages.Text("Warning.RowsNotSent", _notSent);
-        }
-
-        if (summary.Results.Failed + summary.Results.Expired + summary.Results.Missing > _notSent)
-        {
-            yield return Messages.Text("Warning.RowsToRetry");
-        }
-
-        if (_perhapsPaid > 0)
-        {
-            yield return Messages.Text("Warning.RowsPerhapsPaid", _perhapsPaid);
-        }
-    }
-
-    private BatchRunSummary Summary(long taken, long requests, RunEngine? engine, int created, RetryCounts? retries = null) => new()
-    {
-        Rows = taken + _leftOut,
-        LeftOut = _leftOut,
-        Requests = requests,
-        Results = _measure!.Sum(),
-        BatchIds = engine?.BatchIds ?? [],
-        BatchesCreated = created,
-        Rounds = engine?.Attempts ?? 0,
-        IsStopped = engine?.IsStopped == true,
-        Retries = retries,
-        Elapsed = TimeProvider.System.GetElapsedTime(_began),
-    };
-
-    /// <summary>What a local service says of its batches; hosted services say nothing.</summary>
+    /// <summary>Returns the sum of the retries that a local service made for the batches; null for hosted services, which do not report them.</summary>
     private async Task<RetryCounts?> RetriesAsync(IReadOnlyList<string> batchIds, CancellationToken cancellationToken)
     {
         if (_connection!.Profile != ServiceProfile.Local)
@@ -340,32 +291,24 @@ public sealed class InvokeBatchCommand : RequestCommand
         return all;
     }
 
-    /// <summary>Parameters that make a request do nothing for one that is there already, and who gave them means something by it.</summary>
-    private void WarnOfWhatIsIgnored()
+    /// <summary>Warns once that parameters which build requests do not change an input object that is already a request.</summary>
+    private void WarnOfIgnoredParameters()
     {
-        if (_ignoredWereTold)
+        if (_hasWarnedOfIgnored)
         {
             return;
         }
 
-        _ignoredWereTold = true;
-        string[] ignored = [.. s_buildingParameters.Where(MyInvocation.BoundParameters.ContainsKey)];
+        _hasWarnedOfIgnored = true;
+        string[] ignored = [.. s_requestParameters.Where(MyInvocation.BoundParameters.ContainsKey)];
         if (ignored.Length > 0)
         {
             WriteWarning(Messages.Text("Warning.RequestAsItIs", string.Join(", -", ignored), ignored.Length));
         }
     }
 
-    private void SayWhatGoesOn(RunEngine? engine)
-    {
-        if (WhatGoesOn(engine) is { } text)
-        {
-            Host?.UI?.WriteWarningLine(text);
-        }
-    }
-
-    /// <summary>How to take up a run again that ended early; null when nothing is open.</summary>
-    private string? WhatGoesOn(RunEngine? engine)
+    /// <summary>Returns how to resume a run that ended early; null if nothing is open.</summary>
+    private string? ResumeAdvice(RunEngine? engine)
     {
         string? text = CheckpointPath is not null ? Messages.Text("Warning.RunIsKept", CheckpointPath)
             : engine?.OpenBatches.Count > 0 ? Messages.Text("Warning.RunGoesOn", BatchWait.ResumeLine(engine.OpenBatches))

@@ -8,9 +8,9 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Measure-BatchFile: what a batch file would take and cost before it is sent, as a low and a high. Prices are per
-/// million tokens: the parameters', else those of a price table, by default <c>InferenceBatch/prices.json</c> in the
-/// user's configuration folder.
+/// Measure-BatchFile: estimates the tokens and the cost of a batch file before it is sent, as a low and a high value. Prices are per
+/// million tokens, from the parameters, else from a price table, by default <c>InferenceBatch/prices.json</c> in the user's configuration
+/// folder.
 /// </summary>
 [Cmdlet(VerbsDiagnostic.Measure, "BatchFile", DefaultParameterSetName = PathSet)]
 [OutputType(typeof(BatchFileMeasure))]
@@ -18,22 +18,22 @@ public sealed class MeasureBatchFileCommand : BatchFileCommand
 {
     private PriceTable _prices = new();
 
-    /// <summary>What a million input tokens cost.</summary>
+    /// <inheritdoc cref="MeasureBatchResultCommand.InputPrice"/>
     [Parameter]
     [ValidateRange(0.0, 1e12)]
     public decimal? InputPrice { get; set; }
 
-    /// <summary>What a million output tokens cost.</summary>
+    /// <inheritdoc cref="MeasureBatchResultCommand.OutputPrice"/>
     [Parameter]
     [ValidateRange(0.0, 1e12)]
     public decimal? OutputPrice { get; set; }
 
-    /// <summary>A price table: JSON, {"MODEL*": {"input": 0.1, "output": 0.4}}.</summary>
+    /// <inheritdoc cref="MeasureBatchResultCommand.PricePath"/>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? PricePath { get; set; }
 
-    /// <summary>What bounds the answers of requests that set no limit themselves.</summary>
+    /// <summary>The maximum length of an answer in tokens, for requests without their own limit.</summary>
     [Parameter]
     [ValidateRange(1, int.MaxValue)]
     public int? MaxTokens { get; set; }

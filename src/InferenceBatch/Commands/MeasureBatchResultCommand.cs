@@ -7,8 +7,9 @@ using InferenceBatch.Session;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Measure-BatchResult: adds up the results of the pipeline, keeping none: outcomes, failures by code, tokens, and what
-/// they cost where prices are known. One object, also for no results.
+/// Measure-BatchResult: adds up the results from the pipeline without keeping them: outcomes, failures by code, tokens, and the cost if
+/// prices are known.
+/// Returns one object, also for no results.
 /// </summary>
 [Cmdlet(VerbsDiagnostic.Measure, "BatchResult")]
 [OutputType(typeof(BatchResultMeasure))]
@@ -22,17 +23,17 @@ public sealed class MeasureBatchResultCommand : BatchCommand
     [AllowNull]
     public BatchResult[]? InputObject { get; set; }
 
-    /// <summary>What a million input tokens cost.</summary>
+    /// <summary>The price of a million input tokens.</summary>
     [Parameter]
     [ValidateRange(0.0, 1e12)]
     public decimal? InputPrice { get; set; }
 
-    /// <summary>What a million output tokens cost.</summary>
+    /// <summary>The price of a million output tokens.</summary>
     [Parameter]
     [ValidateRange(0.0, 1e12)]
     public decimal? OutputPrice { get; set; }
 
-    /// <summary>A price table: JSON, {"MODEL*": {"input": 0.1, "output": 0.4}}.</summary>
+    /// <summary>The path of a price table: JSON such as {"MODEL*": {"input": 0.1, "output": 0.4}}.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? PricePath { get; set; }

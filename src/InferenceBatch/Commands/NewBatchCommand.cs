@@ -10,7 +10,7 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>New-Batch: creates a batch from a file the service holds. It starts at once, and costs money.</summary>
+/// <summary>New-Batch: creates a batch from an uploaded file. It starts at once, and costs money.</summary>
 [Cmdlet(VerbsCommon.New, "Batch", SupportsShouldProcess = true, DefaultParameterSetName = FileSet)]
 [OutputType(typeof(Batch))]
 public sealed class NewBatchCommand : ServiceCommand
@@ -19,7 +19,7 @@ public sealed class NewBatchCommand : ServiceCommand
     private const string IdSet = "Id";
     private const string DefaultEndpoint = "/v1/chat/completions";
 
-    /// <summary>The file, as Send-BatchFile gave it.</summary>
+    /// <summary>The file, from Send-BatchFile.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = FileSet)]
     [ValidateNotNull]
     public BatchFile? File { get; set; }
@@ -30,25 +30,25 @@ public sealed class NewBatchCommand : ServiceCommand
     [ValidateNotNullOrEmpty]
     public string? InputFileId { get; set; }
 
-    /// <summary>The endpoint all requests of the file are for; from the file, else /v1/chat/completions.</summary>
+    /// <summary>The endpoint of all requests in the file. By default the one that Send-BatchFile found, else /v1/chat/completions.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Parameter(ParameterSetName = FileSet)]
     [ArgumentCompleter(typeof(EndpointCompleter))]
     public string? Endpoint { get; set; }
 
-    /// <summary>How long the service may take, in its own words; the provider's usual one when not given, mostly 24h.</summary>
+    /// <summary>The time that the service has, in its own format. By default the provider's usual window, mostly 24h.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(CompletionWindowCompleter))]
     public string? CompletionWindow { get; set; }
 
-    /// <summary>Up to 16 pairs of strings.</summary>
+    /// <summary>Metadata for the batch: up to 16 pairs of strings.</summary>
     [Parameter]
     [ValidateNotNull]
     [ArgumentCompleter(typeof(MetadataCompleter))]
     public Hashtable? Metadata { get; set; }
 
-    /// <summary>Called once when the batch has ended; https, or http on this machine, for a local service that allows it.</summary>
+    /// <summary>The URL that the service calls once when the batch has ended: https, or http on this machine if the local service allows it.</summary>
     [Parameter]
     [ValidateNotNull]
     public Uri? WebhookUrl { get; set; }

@@ -2,6 +2,7 @@ using System.Management.Automation;
 using InferenceBatch.Cmdlets;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Service;
 
 namespace InferenceBatch.Commands;
 
@@ -11,6 +12,8 @@ namespace InferenceBatch.Commands;
 public sealed class NewBatchRequestCommand : RequestCommand
 {
     private readonly Utf8KeyMap _ids = new();
+
+    private protected override ServiceProfile? TargetProfile => Choice.FindProfile();
 
     protected override void ProcessRecord()
     {

@@ -14,26 +14,26 @@ namespace InferenceBatch.Commands;
 [OutputType(typeof(WebhookEvent))]
 public sealed class ReceiveBatchWebhookCommand : BatchCommand
 {
-    /// <summary>Where to listen, such as http://127.0.0.1:8123/some-secret/; what lies below is taken too.</summary>
+    /// <summary>Where to listen, such as http://127.0.0.1:8123/some-secret/. Includes all paths below it.</summary>
     [Parameter(Mandatory = true, Position = 0)]
     [Alias("WebhookPrefix")]
     [ValidateNotNull]
     public Uri? Prefix { get; set; }
 
-    /// <summary>The secret the events are signed with (whsec_…), as SecureString or text; without it all are taken.</summary>
+    /// <summary>The secret of the signatures (whsec_…), as SecureString or text. Without it, events are not verified.</summary>
     [Parameter]
     [Alias("WebhookSecret")]
     [SecretTransformation]
     [AllowNull]
     public SecureString? Secret { get; set; }
 
-    /// <summary>Seconds to listen; until stopped when not given.</summary>
+    /// <summary>The time to listen, in seconds. Null for no limit.</summary>
     [Parameter]
     [Alias("TimeoutSec")]
     [SecondsTransformation]
     public double? Timeout { get; set; }
 
-    /// <summary>End after so many events.</summary>
+    /// <summary>Ends after this number of events.</summary>
     [Parameter]
     [ValidateRange(1, int.MaxValue)]
     public int? First { get; set; }
@@ -46,7 +46,7 @@ public sealed class ReceiveBatchWebhookCommand : BatchCommand
         await using (listener.ConfigureAwait(false))
         {
             using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            // A timer waits 49 days at most.
+            // CancelAfter accepts 49 days at most.
             over.CancelAfter(TimeLimit.Of(Timeout) is { TotalDays: < 49 } limit ? limit : System.Threading.Timeout.InfiniteTimeSpan);
             int left = First ?? int.MaxValue;
             try

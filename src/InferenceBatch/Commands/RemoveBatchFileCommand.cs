@@ -7,7 +7,7 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Remove-BatchFile: deletes files the service holds.</summary>
+/// <summary>Remove-BatchFile: deletes files at the service.</summary>
 [Cmdlet(VerbsCommon.Remove, "BatchFile", SupportsShouldProcess = true, DefaultParameterSetName = FileSet)]
 [OutputType(typeof(void))]
 public sealed class RemoveBatchFileCommand : ServiceCommand

@@ -30,12 +30,12 @@ public sealed class SaveBatchFileCommand : ServiceCommand
     [ValidateNotNull]
     public BatchFile[]? File { get; set; }
 
-    /// <summary>Batches whose output and error files are wanted.</summary>
+    /// <summary>Batches whose output and error files to download.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = BatchSet)]
     [ValidateNotNull]
     public Batch[]? Batch { get; set; }
 
-    /// <summary>A file, or a folder that exists; the current folder when not given.</summary>
+    /// <summary>A file, or an existing folder. By default the current folder.</summary>
     [Parameter(Position = 1)]
     [ValidateNotNullOrEmpty]
     public string Destination { get; set; } = ".";
@@ -76,12 +76,12 @@ public sealed class SaveBatchFileCommand : ServiceCommand
         }
     }
 
-    /// <summary>The batch as it is now, where the one given is too old to name its files.</summary>
+    /// <summary>Returns the current state of a batch if the given object is too old to name its files.</summary>
     private Batch Refreshed(Batch batch)
     {
         ServiceConnection connection = Resolve(batch);
         return !batch.IsFinished || !BatchRefresh.IsNeeded(batch) ? batch
-            : TryRun((pump, token) => BatchRefresh.RefreshAsync(ClientFor(connection, pump), batch, token), batch.Id, out Batch? news) ? SessionMemory.Remember(news, connection) : batch;
+            : TryRun((pump, token) => BatchRefresh.RefreshAsync(ClientFor(connection, pump), batch, token), batch.Id, out Batch? current) ? SessionMemory.Remember(current, connection) : batch;
     }
 
     private void SaveOf(Batch batch, string? fileId, string kind)
@@ -99,7 +99,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
         ServiceConnection connection = Resolve(origin);
         if (_saved.Contains(path))
         {
-            // -Force is for what was there before, not for what this very command has just brought.
+            // -Force replaces files that existed before, not those that this command has written.
             WriteError(ErrorRecords.SavedTwice(path, id));
             return;
         }
@@ -136,7 +136,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
         WriteObject(Paths.Item(path));
     }
 
-    /// <summary>Downloads; gives what the disk had against it. What the service says is thrown.</summary>
+    /// <summary>Downloads a file. Returns a problem of the disk, and throws errors of the service.</summary>
     private static async Task<(bool IsSaved, Exception? Problem)> DownloadAsync(ServiceConnection connection, PipelinePump pump, string id, Batch? batch, string path, CancellationToken cancellationToken)
     {
         using ProgressReporter progress = Progress(pump, Messages.Text("Progress.Saving", id));
@@ -159,7 +159,7 @@ public sealed class SaveBatchFileCommand : ServiceCommand
         }
     }
 
-    /// <summary>A name from a service as a file name: never a path.</summary>
+    /// <summary>Converts a name from a service to a file name, which cannot contain a path.</summary>
     private static string SafeName(string name)
     {
         string safe = string.Concat(name.Select(c => Path.GetInvalidFileNameChars().Contains(c) || c is '\\' or ':' or '/' ? '_' : c)).TrimStart('.');

@@ -10,8 +10,8 @@ using InferenceBatch.Session;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Send-BatchFile: checks batch files and uploads them. Requests from the pipeline are written to temporary files
-/// first, split at the service's limits, and sent when all of them are there.
+/// Send-BatchFile: checks batch files and uploads them. Requests from the pipeline are first written to temporary files, split at the
+/// limits of the service, and uploaded after all have arrived.
 /// </summary>
 [Cmdlet(VerbsCommunications.Send, "BatchFile", SupportsShouldProcess = true, DefaultParameterSetName = PathSet)]
 [OutputType(typeof(BatchFile))]
@@ -38,12 +38,12 @@ public sealed class SendBatchFileCommand : ServiceCommand
     [ValidateNotNull]
     public BatchRequest? Request { get; set; }
 
-    /// <summary>Results whose requests are to be sent again.</summary>
+    /// <summary>Results whose requests to send again.</summary>
     [Parameter(Mandatory = true, ValueFromPipeline = true, ParameterSetName = ResultSet)]
     [ValidateNotNull]
     public BatchResult? Result { get; set; }
 
-    /// <summary>Send files as they are; the service will check them.</summary>
+    /// <summary>Sends files unchanged and unchecked. The service checks them.</summary>
     [Parameter]
     public SwitchParameter SkipValidation { get; set; }
 
@@ -117,7 +117,10 @@ public sealed class SendBatchFileCommand : ServiceCommand
         }
     }
 
-    /// <summary>Sends a person's file; what an editor or Out-File made of its encoding is put right on the way, and said.</summary>
+    /// <summary>
+    /// Sends a file of the user. Removes a byte order mark, and converts UTF-16, as written by some editors and Out-File, to UTF-8 with a
+    /// warning.
+    /// </summary>
     private void SendFile(string path)
     {
         string name = System.IO.Path.GetFileName(path);
@@ -143,7 +146,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
             return;
         }
 
-        using TemporaryFolder held = folder;
+        using TemporaryFolder owned = folder;
         string converted = System.IO.Path.Combine(folder.FullPath, "converted.jsonl");
         if (TryRun((_, token) => ConvertAsync(path, start, converted, token), path, out _))
         {
@@ -153,9 +156,9 @@ public sealed class SendBatchFileCommand : ServiceCommand
     }
 
     /// <param name="path">The file on disk.</param>
-    /// <param name="name">What the service is told, and a person.</param>
-    /// <param name="origin">The file a person knows; null for a temporary one.</param>
-    /// <param name="offset">Bytes at the file's start that are not sent.</param>
+    /// <param name="name">The name for the service and for messages.</param>
+    /// <param name="origin">The user's file; null for a temporary one.</param>
+    /// <param name="offset">The number of bytes at the start of the file that are not sent.</param>
     private void Send(string path, string name, string? origin, int offset)
     {
         ServiceConnection connection = Resolve();
@@ -210,7 +213,7 @@ public sealed class SendBatchFileCommand : ServiceCommand
     {
         using ProgressReporter progress = Progress(pump, Messages.Text("Progress.Checking", name));
         long size = InputFile.Info(path).Length;
-        // The mark is left out on the way.
+        // The upload omits the byte order mark.
         return new FileValidator(connection.Profile.RulesFor() with { RefusesByteOrderMark = false }).Validate(
             path, new ByteProgress<long>(done => progress.Report(done, size, () => ByteProgress.Describe(done, size))), cancellationToken);
     }

@@ -11,50 +11,57 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Start-BatchServer: starts the local batch service, which becomes the session's default connection.</summary>
+/// <summary>Start-BatchServer: starts the local batch service and makes it the default connection of the session.</summary>
+/// <remarks>
+/// The service has the defaults of its options: an option is passed only if its parameter is given. PSDefaultValue states these defaults
+/// for the help, and Help.Tests.ps1 compares the help with <c>inference-batch serve --help</c>.
+/// </remarks>
 [Cmdlet(VerbsLifecycle.Start, "BatchServer", SupportsShouldProcess = true)]
 [OutputType(typeof(BatchServer))]
 public sealed class StartBatchServerCommand : BatchCommand
 {
-    /// <summary>Where the lines are sent: <c>echo</c> (answers with the prompt, at no cost), or the base address of an OpenAI-compatible service.</summary>
+    /// <summary>
+    /// Where the service sends the lines: <c>echo</c> (answers with the prompt, at no cost), or the base address of an OpenAI-compatible
+    /// service. Always passed to the service, so that an environment variable cannot turn the free default into an upstream that bills.
+    /// </summary>
     [Parameter(Position = 0)]
     [ValidateNotNullOrEmpty]
     public string Upstream { get; set; } = "echo";
 
-    /// <summary>The upstream's key.</summary>
+    /// <summary>The key of the upstream.</summary>
     [Parameter]
     [SecretTransformation]
     [ValidateNotNull]
     public SecureString? UpstreamApiKey { get; set; }
 
-    /// <summary>The port to listen on; when not given the one that the data folder's service had last, else 8421, else any that is free.</summary>
+    /// <summary>The port to listen on. If not given, the last port of the data folder's service, else 8421, else any free port.</summary>
     [Parameter]
     [ValidateRange(1, 65535)]
     public int Port { get; set; }
 
-    /// <summary>The folder for files and records; made when it does not exist. One of the user's own when not given.</summary>
+    /// <summary>The folder for files and records, which is created if it does not exist. If not given, a folder in the user's state folder.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? DataPath { get; set; }
 
-    /// <summary>The key that callers must send; the session's calls do. None when not given.</summary>
+    /// <summary>The key that callers must send. The session uses it. Null for no key.</summary>
     [Parameter]
     [SecretTransformation]
     [ValidateNotNull]
     public SecureString? ApiKey { get; set; }
 
-    /// <summary>Requests in flight at once, at most; found out when not given.</summary>
+    /// <summary>The maximum number of requests in flight. If not given, the service finds it.</summary>
     [Parameter]
     [ValidateRange(1, 10_000)]
     public int Concurrency { get; set; }
 
-    /// <summary>How often a request is sent, at most; 5 when not given.</summary>
+    /// <summary>How often a request is sent at most.</summary>
     [Parameter]
     [ValidateRange(1, 100)]
     [PSDefaultValue(Value = 5)]
     public int MaxAttempts { get; set; }
 
-    /// <summary>How many seconds one attempt may take, up to 2592000 (30 days); 600 when not given.</summary>
+    /// <summary>The timeout of one attempt in seconds, up to 2592000 (30 days).</summary>
     [Parameter]
     [Alias("RequestTimeoutSec")]
     [SecondsTransformation]
@@ -62,23 +69,23 @@ public sealed class StartBatchServerCommand : BatchCommand
     [PSDefaultValue(Value = 600)]
     public double RequestTimeout { get; set; }
 
-    /// <summary>How long the API's "24h" lasts, such as 30m or 7d.</summary>
+    /// <summary>How long the "24h" of the API lasts, such as 30m or 7d.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     [PSDefaultValue(Value = "24h")]
     public string? CompletionWindow { get; set; }
 
-    /// <summary>The secret that webhooks are signed with: whsec_ and a key in base64. Unsigned when not given.</summary>
+    /// <summary>The secret for signing webhooks: whsec_ and a key in base64. Null for no signature.</summary>
     [Parameter]
     [SecretTransformation]
     [ValidateNotNull]
     public SecureString? WebhookSecret { get; set; }
 
-    /// <summary>Lets webhooks go to http addresses, this machine and private networks.</summary>
+    /// <summary>Allows webhooks to http addresses, this machine and private networks.</summary>
     [Parameter]
     public SwitchParameter AllowInsecureWebhooks { get; set; }
 
-    /// <summary>Further options of <c>inference-batch serve</c>.</summary>
+    /// <summary>Additional options for <c>inference-batch serve</c>.</summary>
     [Parameter]
     [ValidateNotNull]
     public string[] ArgumentList { get; set; } = [];
@@ -91,12 +98,12 @@ public sealed class StartBatchServerCommand : BatchCommand
             return;
         }
 
-        if (ServerRegistry.List().FirstOrDefault(server => SamePath(server.DataPath, dataPath)) is { } first)
+        if (ServerRegistry.List().FirstOrDefault(server => SamePath(server.DataPath, dataPath)) is { } running)
         {
-            // What follows in a script or a paste is meant for this service, and must not reach one that bills.
-            SessionMemory.Default = first.Connect(ApiKey);
-            WriteError(ErrorRecords.Of("ServerAlreadyRunning", first, dataPath, first.Uri, first.ProcessId));
-            WriteObject(first);
+            // The next commands of a script are meant for this service. They must not reach a service that bills.
+            SessionMemory.Default = running.Connect(ApiKey);
+            WriteError(ErrorRecords.Of("ServerAlreadyRunning", running, dataPath, running.Uri, running.ProcessId));
+            WriteObject(running);
             return;
         }
 
@@ -116,13 +123,13 @@ public sealed class StartBatchServerCommand : BatchCommand
         BatchServer server = RunOrThrow((_, token) => StartAsync(options, Port > 0, token), dataPath);
         SessionMemory.Default = server.Connect(ApiKey);
         WriteObject(server);
-        foreach (string trouble in RunOrThrow((_, token) => ServerHealth.TroublesAsync(server, token), dataPath))
+        foreach (string issue in RunOrThrow((_, token) => ServerHealth.FindIssuesAsync(server, token), dataPath))
         {
-            WriteWarning(Messages.Text("Warning.ServerTrouble", server.Upstream, ServerOptionNames.ToParameters(trouble)));
+            WriteWarning(Messages.Text("Warning.ServerTrouble", server.Upstream, ServerOptionNames.ToParameters(issue)));
         }
     }
 
-    /// <summary>Starts the service. One that cannot be recorded is stopped again, for no shell could find it to stop it.</summary>
+    /// <summary>Starts the service and records it. If the record cannot be written, stops the service, because no shell could find it to stop it.</summary>
     private static async Task<BatchServer> StartAsync(ServerOptions options, bool isPortGiven, CancellationToken cancellationToken)
     {
         BatchServer server;
@@ -132,7 +139,7 @@ public sealed class StartBatchServerCommand : BatchCommand
         }
         catch (ServerStartException) when (!isPortGiven && options.Port > 0 && !ServerRegistry.IsFree(options.Port))
         {
-            // Another program has taken the port since it was found free.
+            // Another program has taken the port since the check.
             server = await ServerProcess.StartAsync(options with { Port = 0 }, cancellationToken).ConfigureAwait(false);
         }
 

@@ -6,14 +6,14 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Stop-Batch: cancels batches. What was answered before stays, and is billed.</summary>
+/// <summary>Stop-Batch: cancels batches. Requests answered before keep their results, and are billed.</summary>
 [Cmdlet(VerbsLifecycle.Stop, "Batch", SupportsShouldProcess = true, DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(Batch))]
 public sealed class StopBatchCommand : BatchInputCommand
 {
     private readonly List<BatchInput> _stopping = [];
 
-    /// <summary>Wait until the batches have ended.</summary>
+    /// <summary>Waits until the batches have ended.</summary>
     [Parameter]
     public SwitchParameter Wait { get; set; }
 

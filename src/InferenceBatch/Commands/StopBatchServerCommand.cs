@@ -8,14 +8,14 @@ using InferenceBatch.Session;
 namespace InferenceBatch.Commands;
 
 /// <summary>
-/// Stop-BatchServer: ends local services. Their batches are kept, and go on at the next start on the same data folder. A
-/// session that used one goes on meaning it: nothing turns to a service that bills because a local one has ended.
+/// Stop-BatchServer: stops local services. Their batches resume at the next start with the same data folder. A session that used a service
+/// keeps it as its default, so that calls do not go to a service that bills instead.
 /// </summary>
 [Cmdlet(VerbsLifecycle.Stop, "BatchServer", SupportsShouldProcess = true)]
 [OutputType(typeof(void))]
 public sealed class StopBatchServerCommand : BatchCommand
 {
-    /// <summary>The services; when not given the one the session uses, else the only one there is.</summary>
+    /// <summary>The services. If not given, the session's service, else the only running one.</summary>
     [Parameter(Position = 0, ValueFromPipeline = true)]
     [ValidateNotNull]
     public BatchServer[]? Server { get; set; }

@@ -8,24 +8,24 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Checks batch files as the service will, and lists every problem with its line.</summary>
+/// <summary>Test-BatchFile: checks batch files by the rules of the service, and lists every problem with its line.</summary>
 [Cmdlet(VerbsDiagnostic.Test, "BatchFile", DefaultParameterSetName = PathSet)]
 [OutputType(typeof(BatchFileReport), typeof(bool))]
 public sealed class TestBatchFileCommand : BatchFileCommand
 {
-    /// <summary>The endpoint every line must name; that of the first line by default.</summary>
+    /// <summary>The endpoint that every line must have. By default that of the first line.</summary>
     [Parameter]
     [ArgumentCompleter(typeof(EndpointCompleter))]
     [ValidateNotNullOrEmpty]
     public string? Endpoint { get; set; }
 
-    /// <summary>Whose rules count: the name of a profile; the session's service by default, else any OpenAI-compatible one's.</summary>
+    /// <summary>The name of the profile whose rules apply. By default that of the session's service, else of any OpenAI-compatible service.</summary>
     [Parameter]
     [ArgumentCompleter(typeof(ProviderCompleter))]
     [ValidateNotNullOrEmpty]
     public string? Provider { get; set; }
 
-    /// <summary>Gives only whether the file is valid.</summary>
+    /// <summary>Returns only whether the file is valid.</summary>
     [Parameter]
     public SwitchParameter Quiet { get; set; }
 

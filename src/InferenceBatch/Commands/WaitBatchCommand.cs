@@ -6,24 +6,24 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.Commands;
 
-/// <summary>Wait-Batch: waits for all batches that are piped in, together, and writes each as it ends.</summary>
+/// <summary>Wait-Batch: waits for all batches from the pipeline together, and writes each as it ends.</summary>
 [Cmdlet(VerbsLifecycle.Wait, "Batch", DefaultParameterSetName = BatchSet)]
 [OutputType(typeof(Batch))]
 public sealed class WaitBatchCommand : BatchInputCommand
 {
     private readonly List<BatchInput> _batches = [];
 
-    /// <summary>Seconds to wait in all; as long as it takes when not given.</summary>
+    /// <summary>The maximum time to wait for all batches, in seconds. Null for no limit.</summary>
     [Parameter]
     [Alias("TimeoutSec")]
     [SecondsTransformation]
     public double? Timeout { get; set; }
 
-    /// <summary>End with the first batch that ends.</summary>
+    /// <summary>Returns after the first batch has ended.</summary>
     [Parameter]
     public SwitchParameter Any { get; set; }
 
-    /// <summary>Seconds between two looks at a batch; else from under a second growing to a minute.</summary>
+    /// <summary>The time between two polls of a batch, in seconds. If not given, it grows from under a second to a minute.</summary>
     [Parameter]
     [Alias("PollingIntervalSec")]
     [SecondsTransformation]
@@ -31,14 +31,14 @@ public sealed class WaitBatchCommand : BatchInputCommand
     public double? PollingInterval { get; set; }
 
     /// <summary>
-    /// Listen for the service's webhooks too, such as on http://127.0.0.1:8123/some-secret/, behind a TLS proxy or tunnel:
-    /// each is a reason to look now. Looking now and then goes on as the safety net.
+    /// Where to listen for webhooks of the service, such as http://127.0.0.1:8123/some-secret/, behind a TLS proxy or tunnel. After an
+    /// event, the batch is polled at once. Regular polling continues in case events are lost.
     /// </summary>
     [Parameter]
     [ValidateNotNull]
     public Uri? WebhookPrefix { get; set; }
 
-    /// <summary>The secret the webhooks are signed with (whsec_…), as SecureString or text; without it all are heeded.</summary>
+    /// <summary>The secret of the signatures (whsec_…), as SecureString or text. Without it, events are not verified.</summary>
     [Parameter]
     [SecretTransformation]
     [AllowNull]

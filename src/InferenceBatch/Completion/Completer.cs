@@ -5,7 +5,7 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Completion;
 
-/// <summary>Completes a parameter from a set of words: by prefix or wildcard in any case, quoted where PowerShell needs it.</summary>
+/// <summary>Completes a parameter from a list of words, by prefix or wildcard, ignoring case. Quotes a word if PowerShell requires it.</summary>
 public abstract class Completer : IArgumentCompleter
 {
     private const int LongestNote = 200;
@@ -13,21 +13,21 @@ public abstract class Completer : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
-        Func<string, bool> isMeant = MatchFor(Unquoted(wordToComplete ?? ""));
+        Func<string, bool> matches = MatchFor(Unquoted(wordToComplete ?? ""));
         return Words(new TypedCommand(commandAst, fakeBoundParameters))
-            .Where(one => one.Word.Length > 0 && !one.Word.Any(c => char.IsControl(c) || c == '\uFFFD') && isMeant(one.Word))
-            .Select(one => new CompletionResult(
-                Written(one.Word, one.Note), one.Word, CompletionResultType.ParameterValue,
-                one.Note.Length > 0 ? PlainText.OneLine(one.Note, LongestNote) : one.Word));
+            .Where(item => item.Word.Length > 0 && !item.Word.Any(c => char.IsControl(c) || c == '\uFFFD') && matches(item.Word))
+            .Select(item => new CompletionResult(
+                CompletionText(item.Word, item.Note), item.Word, CompletionResultType.ParameterValue,
+                item.Note.Length > 0 ? PlainText.OneLine(item.Note, LongestNote) : item.Word));
     }
 
-    /// <summary>The words to choose from, in the order they are offered, each with what there is to say of it.</summary>
+    /// <summary>Returns the words in display order, each with the text for its tooltip.</summary>
     private protected abstract IEnumerable<(string Word, string Note)> Words(TypedCommand command);
 
-    /// <summary>What is put into the command line for a word.</summary>
-    private protected virtual string Written(string word, string note) => Quoted(word);
+    /// <summary>Returns the text for the command line.</summary>
+    private protected virtual string CompletionText(string word, string note) => Quoted(word);
 
-    /// <summary>A word as PowerShell reads it as one argument, whatever it holds.</summary>
+    /// <summary>Returns a word so that PowerShell reads it as one argument.</summary>
     private protected static string Quoted(string word) =>
         word.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or '/' or ':' or '+' or '=') && word[0] != '-'
             ? word : Literal(word);
@@ -54,7 +54,7 @@ public abstract class Completer : IArgumentCompleter
         }
         catch (WildcardPatternException)
         {
-            return false; // A bracket that is part of a name.
+            return false; // The typed text contains a bracket that is part of a name.
         }
     }
 }

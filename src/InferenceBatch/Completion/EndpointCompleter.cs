@@ -2,7 +2,7 @@ using InferenceBatch.Lines;
 
 namespace InferenceBatch.Completion;
 
-/// <summary>Completes the endpoints a batch can be for, at the service at hand.</summary>
+/// <summary>Completes the endpoints for batches of the service.</summary>
 public sealed class EndpointCompleter : Completer
 {
     private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>

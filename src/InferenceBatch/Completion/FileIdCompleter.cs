@@ -1,9 +1,8 @@
-
 using InferenceBatch.Session;
 
 namespace InferenceBatch.Completion;
 
-/// <summary>Completes the ids of files this session has met: those batches have written, then those they are made of.</summary>
+/// <summary>Completes IDs of files seen in this session: first result files, then input files.</summary>
 public sealed class FileIdCompleter : Completer
 {
     private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) =>

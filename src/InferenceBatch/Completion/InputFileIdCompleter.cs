@@ -1,9 +1,8 @@
-
 using InferenceBatch.Session;
 
 namespace InferenceBatch.Completion;
 
-/// <summary>Completes the ids of files that a batch can be made of.</summary>
+/// <summary>Completes IDs of input files seen in this session.</summary>
 public sealed class InputFileIdCompleter : Completer
 {
     private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => SessionMemory.InputFiles.All;

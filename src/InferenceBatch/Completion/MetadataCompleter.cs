@@ -1,14 +1,13 @@
-
 using InferenceBatch.Session;
 
 namespace InferenceBatch.Completion;
 
-/// <summary>Completes metadata by the keys this session has met, each as a hashtable with its latest value.</summary>
+/// <summary>Completes metadata keys seen in this session, each as a hashtable with its latest value.</summary>
 public sealed class MetadataCompleter : Completer
 {
     private protected override IEnumerable<(string Word, string Note)> Words(TypedCommand command) => SessionMemory.Metadata.All;
 
-    private protected override string Written(string word, string note)
+    private protected override string CompletionText(string word, string note)
     {
         bool isName = word.All(c => char.IsAsciiLetter(c) || c == '_');
         string value = note.Any(char.IsControl) ? "" : note;

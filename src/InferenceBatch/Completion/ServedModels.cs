@@ -4,50 +4,50 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Completion;
 
 /// <summary>
-/// The models that services have, for completion. Each service is asked once in a while; an answer is waited for at most
-/// a second, counted from the asking, and comes with the next completion where it takes longer. No answer is no error.
+/// Lists the models of services, for completion. A list is kept for some minutes. Completion waits at most a second for the response; if it
+/// takes longer, the next completion uses it. A failed request is not an error.
 /// </summary>
 internal static class ServedModels
 {
-    private const int MostKept = 1000;
-    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(900);
+    private const int MaxKept = 1000;
+    private static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(900);
     private static readonly TimeSpan s_longestCall = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan s_answerHolds = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan s_silenceHolds = TimeSpan.FromSeconds(30);
-    private static readonly ConcurrentDictionary<Uri, Asked> s_asked = new();
+    private static readonly TimeSpan s_listLifetime = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan s_failureLifetime = TimeSpan.FromSeconds(30);
+    private static readonly ConcurrentDictionary<Uri, ModelRequest> s_requests = new();
 
     public static IReadOnlyList<string> Of(ServiceConnection connection)
     {
-        if (!s_asked.TryGetValue(connection.BaseUri, out Asked? asked) || asked.IsOver)
+        if (!s_requests.TryGetValue(connection.BaseUri, out ModelRequest? request) || request.IsExpired)
         {
-            asked = new Asked(Task.Run(() => AskAsync(connection)));
-            s_asked[connection.BaseUri] = asked;
+            request = new ModelRequest(Task.Run(() => RequestAsync(connection)));
+            s_requests[connection.BaseUri] = request;
         }
 
-        TimeSpan left = s_patience - asked.Age;
-        return asked.Answer.Wait(left > TimeSpan.Zero ? left : TimeSpan.Zero) ? asked.Answer.Result : [];
+        TimeSpan left = s_longestWait - request.Age;
+        return request.Models.Wait(left > TimeSpan.Zero ? left : TimeSpan.Zero) ? request.Models.Result : [];
     }
 
-    private static async Task<IReadOnlyList<string>> AskAsync(ServiceConnection connection)
+    private static async Task<IReadOnlyList<string>> RequestAsync(ServiceConnection connection)
     {
         using var limit = new CancellationTokenSource(s_longestCall);
         try
         {
             IReadOnlyList<string> models = await new BatchClient(connection).ListModelsAsync(RetryPolicy.Once, limit.Token).ConfigureAwait(false);
-            return [.. models.Take(MostKept)];
+            return [.. models.Take(MaxKept)];
         }
         catch (Exception)
         {
-            return []; // Whatever it is, the call that the person makes will say it.
+            return []; // The command itself will report the problem.
         }
     }
 
-    private sealed record Asked(Task<IReadOnlyList<string>> Answer)
+    private sealed record ModelRequest(Task<IReadOnlyList<string>> Models)
     {
-        private readonly long _at = TimeProvider.System.GetTimestamp();
+        private readonly long _startedAt = TimeProvider.System.GetTimestamp();
 
-        public TimeSpan Age => TimeProvider.System.GetElapsedTime(_at);
+        public TimeSpan Age => TimeProvider.System.GetElapsedTime(_startedAt);
 
-        public bool IsOver => Answer.IsCompleted && Age > (Answer.Result.Count > 0 ? s_answerHolds : s_silenceHolds);
+        public bool IsExpired => Models.IsCompleted && Age > (Models.Result.Count > 0 ? s_listLifetime : s_failureLifetime);
     }
 }

@@ -8,14 +8,14 @@ using InferenceBatch.Session;
 
 namespace InferenceBatch.Completion;
 
-/// <summary>A command line as far as it is typed: which service it would call.</summary>
+/// <summary>Determines which service a partly typed command line would call.</summary>
 /// <param name="command">The command.</param>
-/// <param name="given">The arguments whose values are known without running anything.</param>
+/// <param name="given">The arguments whose values are known without running code.</param>
 internal sealed class TypedCommand(CommandAst? command, IDictionary given)
 {
-    private static readonly string[] s_placing = ["Connection", "BaseUri", "ApiKey"];
+    private static readonly string[] s_connectionParameters = ["Connection", "BaseUri", "ApiKey"];
 
-    /// <summary>The profile of the service.</summary>
+    /// <summary>Gets the profile of the service.</summary>
     public ServiceProfile Profile
     {
         get
@@ -25,18 +25,12 @@ internal sealed class TypedCommand(CommandAst? command, IDictionary given)
                 return connection.Profile;
             }
 
-            string? address = Value("BaseUri")?.ToString();
-            if (SessionMemory.Default is { } session && (address is null || address.TrimEnd('/') == session.BaseUri.AbsoluteUri.TrimEnd('/')))
-            {
-                return session.Profile;
-            }
-
-            return Uri.TryCreate(address ?? Environment.GetEnvironmentVariable(ConnectionResolver.AddressVariable), UriKind.Absolute, out Uri? uri)
-                ? ServiceProfile.ForAddress(uri) : ServiceProfile.InferenceNet;
+            _ = Uri.TryCreate(Value("BaseUri")?.ToString(), UriKind.RelativeOrAbsolute, out Uri? address);
+            return new ConnectionResolver(Environment.GetEnvironmentVariable).FindProfile(address, SessionMemory.Default) ?? ServiceProfile.InferenceNet;
         }
     }
 
-    /// <summary>The service itself; null when it cannot be told, such as with a key that is still to be computed.</summary>
+    /// <summary>Gets the connection; null if it is not known, such as with a key that is an expression.</summary>
     public ServiceConnection? Connection
     {
         get
@@ -48,7 +42,7 @@ internal sealed class TypedCommand(CommandAst? command, IDictionary given)
 
             string? address = Value("BaseUri")?.ToString();
             Uri? uri = null;
-            if (IsOpen() || (address is not null && !Uri.TryCreate(address, UriKind.Absolute, out uri)))
+            if (IsUndetermined() || (address is not null && !Uri.TryCreate(address, UriKind.Absolute, out uri)))
             {
                 return null;
             }
@@ -65,10 +59,10 @@ internal sealed class TypedCommand(CommandAst? command, IDictionary given)
         }
     }
 
-    /// <summary>Whether something was given that decides where calls go, and is not known yet.</summary>
-    private bool IsOpen() => command?.CommandElements.Any(element => element switch
+    /// <summary>Whether the value of a parameter that determines the service is not known yet.</summary>
+    private bool IsUndetermined() => command?.CommandElements.Any(element => element switch
     {
-        CommandParameterAst parameter => s_placing.Any(
+        CommandParameterAst parameter => s_connectionParameters.Any(
             name => name.StartsWith(parameter.ParameterName, StringComparison.OrdinalIgnoreCase) && Value(name) is null),
         VariableExpressionAst variable => variable.Splatted,
         _ => false,

@@ -3,14 +3,17 @@ using InferenceBatch.Service;
 
 namespace InferenceBatch.LocalServer;
 
-/// <summary>Finds the local service that a checkpoint's run was begun at: by its identity, for its port may be another's by now.</summary>
+/// <summary>
+/// Finds the local service with which the run of a checkpoint was started. Compares the service's ID, because another service may use the
+/// port now.
+/// </summary>
 internal static class LocalRun
 {
-    /// <summary>What answers at an address; null where nothing does.</summary>
+    /// <summary>Returns the service at an address; null if nothing responds.</summary>
     public static Task<ServiceInstance?> AskAsync(Uri address, CancellationToken cancellationToken) =>
         new BatchClient(new ServiceConnection(address, ServiceProfile.Local, null)).FindInstanceAsync(cancellationToken);
 
-    /// <summary>Where the service is now: where it was, or among those that this user has started; null where it does not run.</summary>
+    /// <summary>Returns the current address of the service: the old one, or that of a service that this user has started. Null if it does not run.</summary>
     public static async Task<Uri?> FindAsync(RunService begun, CancellationToken cancellationToken)
     {
         foreach (Uri address in ServerRegistry.List().Select(server => server.Uri).Prepend(begun.Address).Distinct())
@@ -24,6 +27,6 @@ internal static class LocalRun
         return null;
     }
 
-    /// <summary>The data folder of the service at an address; null where this user has not started it.</summary>
+    /// <summary>Returns the data folder of the service at an address; null if this user has not started it.</summary>
     public static string? DataPathOf(Uri address) => ServerRegistry.List().FirstOrDefault(server => server.Uri == address)?.DataPath;
 }

@@ -3,20 +3,20 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.LocalServer;
 
-/// <summary>Asks a local service that has just started whether anything will keep its batches from going on.</summary>
+/// <summary>Asks a local service that has just started whether something prevents its batches from running.</summary>
 internal static class ServerHealth
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>What is wrong, a sentence each; empty where nothing is, or nobody can tell: it runs all the same.</summary>
-    public static async Task<IReadOnlyList<string>> TroublesAsync(BatchServer server, CancellationToken cancellationToken)
+    /// <summary>Returns the issues, one sentence each; empty if there are none, or the service does not respond in time. It runs in any case.</summary>
+    public static async Task<IReadOnlyList<string>> FindIssuesAsync(BatchServer server, CancellationToken cancellationToken)
     {
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = s_patience };
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = s_timeout };
         try
         {
             using HttpResponseMessage response = await http.GetAsync(new Uri(server.Uri, "/healthz"), cancellationToken).ConfigureAwait(false);
             using JsonDocument health = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false));
-            return [.. health.RootElement.GetProperty("troubles").EnumerateArray().Select(trouble => SecretMask.Of(trouble.GetProperty("message").GetString()!))];
+            return [.. health.RootElement.GetProperty("troubles").EnumerateArray().Select(issue => SecretMask.Of(issue.GetProperty("message").GetString()!))];
         }
         catch (Exception exception) when (exception is HttpRequestException or JsonException or OperationCanceledException)
         {

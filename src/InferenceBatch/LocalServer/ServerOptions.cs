@@ -1,18 +1,21 @@
 namespace InferenceBatch.LocalServer;
 
-/// <summary>What a local service is started with.</summary>
+/// <summary>The options for starting a local service.</summary>
 internal sealed record ServerOptions
 {
     public required string DataPath { get; init; }
 
-    /// <summary>0 for any that is free.</summary>
+    /// <summary>The port; 0 for any free one.</summary>
     public required int Port { get; init; }
 
     public required string Upstream { get; init; }
 
-    /// <summary>Further options of <c>inference-batch serve</c>, as they are.</summary>
+    /// <summary>Additional options of <c>inference-batch serve</c>.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
-    /// <summary>What stands in the process's environment, never on its command line: by the option that names the variable; null values are left out.</summary>
+    /// <summary>
+    /// Secrets, by the option that names their environment variable. They are passed in the environment, never on the command line. Null
+    /// values are omitted.
+    /// </summary>
     public IReadOnlyDictionary<string, string?> Secrets { get; init; } = new Dictionary<string, string?>();
 }

@@ -6,16 +6,16 @@ using InferenceBatch.Model;
 
 namespace InferenceBatch.LocalServer;
 
-/// <summary>Starts and ends the process of the local service. It outlives the shell, and a Ctrl+C in it.</summary>
+/// <summary>Starts and stops the process of the local service, which continues after the shell ends, and after Ctrl+C in it.</summary>
 internal static class ServerProcess
 {
     private const string ReadyLine = "listening on ";
     private const int LogTail = 10;
-    private static readonly TimeSpan s_startPatience = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan s_stopPatience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_startTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_stopTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>Starts a service and waits until it listens.</summary>
-    /// <exception cref="ServerStartException">It did not start.</exception>
+    /// <exception cref="ServerStartException">The service did not start.</exception>
     public static async Task<BatchServer> StartAsync(ServerOptions options, CancellationToken cancellationToken)
     {
         ProcessStartInfo start = StartInfo();
@@ -62,7 +62,7 @@ internal static class ServerProcess
         {
             process.Kill();
             cancellationToken.ThrowIfCancellationRequested();
-            throw new ServerStartException(Messages.Text("ServerStartFailed.Silent", s_startPatience.TotalSeconds, Text(errors)) + Tail(log.FullName, logStart));
+            throw new ServerStartException(Messages.Text("ServerStartFailed.Silent", s_startTimeout.TotalSeconds, Text(errors)) + Tail(log.FullName, logStart));
         }
         catch (ServerStartException exception) when (Tail(log.FullName, logStart) is { Length: > 0 } tail)
         {
@@ -70,7 +70,7 @@ internal static class ServerProcess
         }
     }
 
-    /// <summary>Asks a service to end, and ends it where it does not; its batches go on at the next start.</summary>
+    /// <summary>Asks a service to stop, and kills it if it does not stop in time. Its batches resume at the next start.</summary>
     public static async Task StopAsync(Process process, CancellationToken cancellationToken)
     {
         if (OperatingSystem.IsWindows() || Kill(process.Id, Terminate) != 0)
@@ -78,11 +78,11 @@ internal static class ServerProcess
             process.Kill();
         }
 
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(s_stopPatience);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(s_stopTimeout);
         try
         {
-            await process.WaitForExitAsync(patience.Token).ConfigureAwait(false);
+            await process.WaitForExitAsync(timeout.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
@@ -114,7 +114,7 @@ internal static class ServerProcess
             throw new ServerStartException(Messages.Text("ServerStartFailed.NotBuilt", assembly));
         }
 
-        // The dotnet on the PATH knows where the runtimes are; the program itself only looks in the usual places.
+        // The dotnet on the PATH finds its runtimes. The program itself looks only in the default locations.
         bool hasDotnet = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .Any(path => File.Exists(Path.Combine(path, OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet")));
         var start = new ProcessStartInfo
@@ -139,7 +139,7 @@ internal static class ServerProcess
     {
         process.StandardInput.Close();
         while (await process.StandardOutput.ReadLineAsync(cancellationToken).AsTask()
-            .WaitAsync(s_startPatience, cancellationToken).ConfigureAwait(false) is { } line)
+            .WaitAsync(s_startTimeout, cancellationToken).ConfigureAwait(false) is { } line)
         {
             if (line.StartsWith(ReadyLine, StringComparison.Ordinal))
             {
@@ -164,13 +164,13 @@ internal static class ServerProcess
         }
     }
 
-    /// <summary>The last that the service wrote to its log since it was started; "" where it wrote nothing.</summary>
+    /// <summary>Returns the last lines that the service wrote to its log since its start; "" if there are none.</summary>
     private static string Tail(string path, long start)
     {
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            stream.Seek(start <= stream.Length ? start : 0, SeekOrigin.Begin); // It may have been begun anew.
+            stream.Seek(start <= stream.Length ? start : 0, SeekOrigin.Begin); // The log may have been rotated.
             using var reader = new StreamReader(stream);
             string[] lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             return lines.Length == 0 ? "" : $"{Environment.NewLine}{Messages.Text("ServerStartFailed.Log", path)}{Environment.NewLine}{string.Join(Environment.NewLine, lines.TakeLast(LogTail))}";

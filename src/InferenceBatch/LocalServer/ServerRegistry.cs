@@ -10,17 +10,17 @@ using InferenceBatch.Service;
 namespace InferenceBatch.LocalServer;
 
 /// <summary>
-/// Which local services this user has started, kept as a small file each in the user's state folder, so that another
-/// shell finds them. A record whose process is gone is removed when it is met.
+/// Keeps a small file for each local service of this user in the user's state folder, so that other shells find the service.
+/// <see cref="List"/> deletes the files of processes that have ended.
 /// </summary>
 internal static class ServerRegistry
 {
-    /// <summary>Where a service keeps its data unless told otherwise: the folder <c>inference-batch serve</c> takes by itself.</summary>
+    /// <summary>Gets the default data folder: that of <c>inference-batch serve</c>, or a temporary folder if the user has no home folder.</summary>
     public static string DefaultDataPath => Path.Combine(StateFolder, "inference-batch");
 
     private static string RecordFolder => Path.Combine(StateFolder, "InferenceBatch", "servers");
 
-    /// <summary>The user's state folder: XDG_STATE_HOME where that is the custom, else the local application data.</summary>
+    /// <summary>Gets the user's state folder: on Linux XDG_STATE_HOME or ~/.local/state, elsewhere the local application data.</summary>
     private static string StateFolder
     {
         get
@@ -34,7 +34,7 @@ internal static class ServerRegistry
         }
     }
 
-    /// <summary>The services that run, the oldest first.</summary>
+    /// <summary>Returns the running services, the oldest first.</summary>
     public static IReadOnlyList<BatchServer> List()
     {
         if (!Directory.Exists(RecordFolder))
@@ -56,18 +56,18 @@ internal static class ServerRegistry
             }
         }
 
-        running.Sort((one, other) => one.StartedAt.CompareTo(other.StartedAt));
+        running.Sort((first, other) => first.StartedAt.CompareTo(other.StartedAt));
         return running;
     }
 
     /// <summary>
-    /// The port for a service on a data folder: the one that it had last, so that batches known by its address are found
-    /// again, else the documented one; 0, for any, where neither is free.
+    /// Returns the port for a service with a data folder: its last port, so that clients find their batches at the same address, else the
+    /// documented port. Returns 0, which means any port, if neither is free.
     /// </summary>
     public static int PortFor(string dataPath) =>
         new[] { LastPort(dataPath), ServiceProfile.Local.BaseUri!.Port }.FirstOrDefault(port => port > 0 && IsFree(port));
 
-    /// <summary>Whether a port of this machine can be listened on just now.</summary>
+    /// <summary>Whether a port of this machine is free.</summary>
     public static bool IsFree(int port)
     {
         try
@@ -93,7 +93,7 @@ internal static class ServerRegistry
 
     public static void Remove(BatchServer server) => File.Delete(PathOf(server));
 
-    /// <summary>The process of a service; null when it is gone, or its number belongs to another by now.</summary>
+    /// <summary>Returns the process of a service; null if it has ended, or another process has its ID now.</summary>
     public static Process? FindProcess(BatchServer server)
     {
         try
@@ -108,13 +108,13 @@ internal static class ServerRegistry
         }
         catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
         {
-            // Gone, or not ours.
+            // The process has ended, or this user must not inspect it.
         }
 
         return null;
     }
 
-    /// <summary>Writes a file as a whole or not at all.</summary>
+    /// <summary>Writes a file atomically.</summary>
     private static void Write(string path, byte[] content) => Disk.Try(path, () =>
     {
         string temporary = path + ".tmp";

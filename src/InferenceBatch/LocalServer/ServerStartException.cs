@@ -1,4 +1,4 @@
 namespace InferenceBatch.LocalServer;
 
-/// <summary>The local service did not start; the message holds what it said.</summary>
+/// <summary>The local service did not start. The message contains its output.</summary>
 public sealed class ServerStartException(string message, Exception? innerException = null) : Exception(message, innerException);

@@ -1,13 +1,13 @@
 namespace InferenceBatch.Session;
 
-/// <summary>Words of one kind that a session has met lately, each with a note, for completion. Safe for several threads.</summary>
+/// <summary>The latest words of one kind in this session, each with a note, for completion. Thread-safe.</summary>
 internal sealed class CompletionCache
 {
     private const int MaxRemembered = 50;
 
     private readonly LinkedList<(string Word, string Note)> _words = [];
 
-    /// <summary>The latest first.</summary>
+    /// <summary>Gets the words, the latest first.</summary>
     public IReadOnlyList<(string Word, string Note)> All
     {
         get
@@ -19,10 +19,10 @@ internal sealed class CompletionCache
         }
     }
 
-    /// <summary>Remembers a word, or its new note; null and empty are none.</summary>
+    /// <summary>Adds a word, or updates its note. Ignores null and an empty word.</summary>
     /// <param name="word">The word.</param>
-    /// <param name="note">What there is to say of it.</param>
-    /// <param name="isListed">Whether it was one of many: then it pushes out none that a person named.</param>
+    /// <param name="note">The text for its tooltip.</param>
+    /// <param name="isListed">Whether it came from a list. Then it does not displace words that the user has used.</param>
     public void Add(string? word, string note, bool isListed = false)
     {
         if (string.IsNullOrEmpty(word))

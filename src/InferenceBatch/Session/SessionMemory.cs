@@ -8,9 +8,9 @@ using InferenceBatch.Views;
 namespace InferenceBatch.Session;
 
 /// <summary>
-/// What is remembered between calls: by each runspace its default connection (<see cref="SessionScope"/>); by the process
-/// where an object came from (so that <c>New-Batch -BaseUri … | Wait-Batch</c> asks the same service, also where another
-/// runspace takes it on), what was reported, and words seen, for completion.
+/// State between calls. Each runspace has its default connection (<see cref="SessionScope"/>). The process remembers where objects came
+/// from (so that <c>New-Batch -BaseUri … | Wait-Batch</c> calls the same service, also in another runspace), which failures were reported,
+/// and words for completion.
 /// </summary>
 internal static class SessionMemory
 {
@@ -24,31 +24,31 @@ internal static class SessionMemory
     private static readonly object s_mark = new();
     private static readonly List<ServiceConnection> s_resolved = [];
 
-    /// <summary>The default of this runspace, set by Connect-BatchService, Disconnect-BatchService and Start-BatchServer.</summary>
+    /// <summary>Gets or sets the default connection of this runspace; set by Connect-BatchService, Disconnect-BatchService and Start-BatchServer.</summary>
     public static ServiceConnection? Default
     {
         get => SessionScope.Current.Connection;
         set => SessionScope.Current.Connection = value;
     }
 
-    /// <summary>Ids of batches, each with its status.</summary>
+    /// <summary>Gets the IDs of batches, each with its status.</summary>
     public static CompletionCache Batches { get; } = new();
 
-    /// <summary>Ids of files that batches are made of.</summary>
+    /// <summary>Gets the IDs of input files.</summary>
     public static CompletionCache InputFiles { get; } = new();
 
-    /// <summary>Ids of files that batches have written.</summary>
+    /// <summary>Gets the IDs of output and error files.</summary>
     public static CompletionCache OutputFiles { get; } = new();
 
     public static CompletionCache Models { get; } = new();
 
-    /// <summary>Metadata keys of batches, each with its latest value.</summary>
+    /// <summary>Gets the metadata keys of batches, each with its latest value.</summary>
     public static CompletionCache Metadata { get; } = new();
 
-    /// <summary>Remembers where a batch or file came from, and its names.</summary>
+    /// <summary>Remembers the connection and the names of a batch or file.</summary>
     /// <param name="item">The batch or file.</param>
-    /// <param name="origin">Where it is.</param>
-    /// <param name="isListed">Whether it was one of a list.</param>
+    /// <param name="origin">Its connection.</param>
+    /// <param name="isListed">Whether it came from a list.</param>
     public static T Remember<T>(T item, ServiceConnection origin, bool isListed = false)
         where T : class
     {
@@ -65,13 +65,13 @@ internal static class SessionMemory
         return item;
     }
 
-    /// <summary>Notes that this process has just sent a file.</summary>
+    /// <summary>Remembers that this process has just uploaded a file.</summary>
     public static void NoteSent(BatchFile file) => s_sent[file.Id] = TimeProvider.System.GetTimestamp();
 
-    /// <summary>Notes that a file is deleted.</summary>
+    /// <summary>Forgets a deleted file.</summary>
     public static void NoteDeleted(string fileId) => s_sent.TryRemove(fileId, out _);
 
-    /// <summary>When this process sent a file, as a time stamp; null when it did not.</summary>
+    /// <summary>Returns when this process uploaded a file, as a timestamp; null if it did not.</summary>
     public static long? SentAt(string fileId) => s_sent.TryGetValue(fileId, out long sent) ? sent : null;
 
     public static void NoteModels(IEnumerable<string?> models)
@@ -85,15 +85,18 @@ internal static class SessionMemory
     public static ServiceConnection? OriginOf(object? item) =>
         item is not null && s_origins.TryGetValue(item, out ServiceConnection? origin) ? origin : null;
 
-    /// <summary>Whether this is the first time that the failure of a batch is reported, so that a pipeline says it once.</summary>
+    /// <summary>Whether the failure of a batch is reported for the first time, so that a pipeline reports it only once.</summary>
     public static bool IsFirstReport(Batch batch) => s_reported.TryAdd(batch, s_mark);
 
-    /// <summary>Whether a file was sent in this session and no batch was made of it yet: then any batch of it is the one being made.</summary>
+    /// <summary>
+    /// Whether a file was uploaded in this session and no batch was created from it yet. Then any batch of this file is the one being
+    /// created.
+    /// </summary>
     public static bool IsFirstBatchOf(BatchFile? file) => file?.Endpoint is not null && s_used.TryAdd(file, s_mark);
 
     /// <summary>
-    /// A connection resolved lately if it is the same as this one: what it learnt of its addresses, and when it last
-    /// uploaded, is kept. Several runspaces may use several services by turns.
+    /// Returns an equal connection that was resolved before, if there is one. It keeps which address works, and the time of its last
+    /// upload. Several connections are kept, because runspaces may use different services in turn.
     /// </summary>
     public static ServiceConnection Unify(ServiceConnection connection)
     {

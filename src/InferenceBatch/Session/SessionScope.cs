@@ -5,13 +5,13 @@ using InferenceBatch.Service;
 namespace InferenceBatch.Session;
 
 /// <summary>
-/// The default connection of one runspace. Until a runspace chooses one, it has its parent's; what it chooses, and that it
-/// disconnects, concerns itself and the runspaces that it starts.
+/// The default connection of a runspace. Until a runspace connects or disconnects, it uses the connection of its parent. Connecting and
+/// disconnecting affect only the runspace itself and those that it starts.
 /// </summary>
 /// <remarks>
-/// PowerShell does not say which runspace has started another. But a thread that is started inherits the execution context
-/// of the starting one, with its AsyncLocal values; that holds for ForEach-Object -Parallel, Start-ThreadJob and runspaces
-/// made by hand. Where the context says nothing, the parent is the host's runspace, which is the first of its process.
+/// PowerShell does not tell which runspace has started another. But a new thread inherits the execution context of the thread that starts
+/// it, with its AsyncLocal values. This works for ForEach-Object -Parallel, Start-ThreadJob and runspaces created by scripts. Without such
+/// a value, the parent is the host's runspace, which is the first of its process.
 /// </remarks>
 internal sealed class SessionScope
 {
@@ -26,7 +26,7 @@ internal sealed class SessionScope
 
     private SessionScope(SessionScope? parent) => _parent = parent;
 
-    /// <summary>The scope of the runspace that this thread executes.</summary>
+    /// <summary>Gets the scope of the runspace of this thread.</summary>
     public static SessionScope Current
     {
         get
@@ -46,7 +46,7 @@ internal sealed class SessionScope
         }
     }
 
-    /// <summary>The connection; null for none. To set it is to choose, null included.</summary>
+    /// <summary>Gets or sets the connection; null for none. Setting it, also to null, ends the use of the parent's connection.</summary>
     public ServiceConnection? Connection
     {
         get
@@ -66,7 +66,10 @@ internal sealed class SessionScope
         }
     }
 
-    /// <summary>Keeps what the parent has now, because a call went there: a background job must not change its service with its parent.</summary>
+    /// <summary>
+    /// Keeps the parent's current connection, because a call used it. The service of a background job must not change when its parent
+    /// connects elsewhere.
+    /// </summary>
     public void Keep()
     {
         lock (_gate)

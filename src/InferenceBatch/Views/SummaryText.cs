@@ -6,13 +6,13 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Views;
 
-/// <summary>What a run came to, in a few lines for a person.</summary>
+/// <summary>The summary of a run as a few lines of text.</summary>
 public static class SummaryText
 {
     private const int FailuresShown = 5;
     private const int LongestMessage = 100;
 
-    /// <summary>The lines, none longer than a window of 120 columns.</summary>
+    /// <summary>Returns the lines, of at most 120 columns.</summary>
     public static IEnumerable<string> Lines(BatchRunSummary summary)
     {
         BatchResultMeasure results = summary.Results;
@@ -44,7 +44,7 @@ public static class SummaryText
             + Text($"{summary.BatchIds.Count:N0} {summary.BatchIds.Count:batch|batches}, {ViewText.Plural(summary.Rounds, "round")}, {Time(summary.Elapsed)}{(summary.BatchesCreated == 0 ? "; all from an earlier start, nothing was sent now" : "")}");
         if (summary.Retries is { Total: > 0 } retries)
         {
-            yield return $"The service sent lines again: {retries}";
+            yield return $"Retries by the service: {retries}";
         }
 
         if (results.TotalTokens is not null)

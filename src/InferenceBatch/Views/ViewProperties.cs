@@ -8,8 +8,8 @@ using InferenceBatch.Wire;
 namespace InferenceBatch.Views;
 
 /// <summary>
-/// The hidden properties that InferenceBatch.Types.ps1xml gives the module's objects, and InferenceBatch.Format.ps1xml
-/// shows. Compiled, so that they also work where scripts may call no methods (Constrained Language Mode).
+/// The hidden properties that InferenceBatch.Types.ps1xml adds to the module's objects, and InferenceBatch.Format.ps1xml shows. They are
+/// compiled, so that they also work in Constrained Language Mode, where scripts cannot call methods.
 /// </summary>
 public static class ViewProperties
 {

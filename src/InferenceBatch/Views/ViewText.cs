@@ -8,21 +8,24 @@ using InferenceBatch.Wire;
 
 namespace InferenceBatch.Views;
 
-/// <summary>What the views of InferenceBatch.Format.ps1xml show in their columns; sized for a window of 80 columns.</summary>
+/// <summary>Texts for the columns of InferenceBatch.Format.ps1xml, for a window of 80 columns.</summary>
 public static class ViewText
 {
     private const int BarCells = 4;
     private const int LongestCounts = 11;
     private const int IssuesShown = 10;
 
-    /// <summary>A bar and the percentage of requests that have an answer: <c>██░░  60%</c>.</summary>
+    /// <summary>Returns a bar and the percentage of requests that have an answer: <c>██░░  60%</c>.</summary>
     public static string Bar(RequestCounts counts)
     {
         int full = counts.Percent * BarCells / 100;
         return string.Create(CultureInfo.InvariantCulture, $"{new string('█', full)}{new string('░', BarCells - full)}{counts.Percent,4}%");
     }
 
-    /// <summary>Completed, failed and all requests in 11 characters: <c>58/2/60</c>; thousands and millions, rounded down, where they would not fit.</summary>
+    /// <summary>
+    /// Returns completed, failed and all requests in at most 11 characters: <c>58/2/60</c>. If they do not fit, in thousands or millions,
+    /// rounded down.
+    /// </summary>
     public static string Counts(RequestCounts counts)
     {
         Func<long, string>[] forms = [count => count.ToString(CultureInfo.InvariantCulture), Short, Shorter];
@@ -30,7 +33,7 @@ public static class ViewText
             ?? $"{Shorter(counts.Done)}/{Shorter(counts.Total)}";
     }
 
-    /// <summary>How long ago, in its largest unit and three characters: <c>12m</c>, <c>3d</c>, <c>2y</c>; empty when not known.</summary>
+    /// <summary>Returns the age in its largest unit and three characters: <c>12m</c>, <c>3d</c>, <c>2y</c>; empty if not known.</summary>
     public static string Age(DateTimeOffset? time)
     {
         if (time is not { } some)
@@ -51,7 +54,7 @@ public static class ViewText
         };
     }
 
-    /// <summary>A size of at most seven characters: <c>1023 B</c>, <c>190.7 MB</c>.</summary>
+    /// <summary>Returns a size: <c>1023 B</c>, <c>190.7 MB</c>.</summary>
     public static string Size(long? bytes) => bytes switch
     {
         null => "",
@@ -61,26 +64,29 @@ public static class ViewText
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1073741824.0:0.0} GB"),
     };
 
-    /// <summary>The answer's text on one line, with a word before it where it was to be JSON and is not; for a result without one, what went wrong.</summary>
+    /// <summary>
+    /// Returns the text of the answer on one line, marked if JSON was requested and it is not JSON; for a result without an answer, the
+    /// error.
+    /// </summary>
     public static string Answer(BatchResult result, int longest) =>
         PlainText.OneLine(result.Text is { } text ? result.ValueError is null ? text : $"not JSON: {text}" : result.Error?.ToString(result.StatusCode) ?? (result.Status == ResultStatus.Missing ? "not in any result file" : ""), longest);
 
-    /// <summary>A batch's status as the module's own word, which -Status takes; the service's where the module knows it not.</summary>
+    /// <summary>Returns the status as the module's word, which -Status accepts; an unknown status as the service's word.</summary>
     public static string Status(Batch batch) => batch.Status == BatchStatus.Unknown ? PlainText.OneLine(batch.RawStatus, 20) : batch.Status.ToString();
 
-    /// <summary>An input object on one line, as PowerShell writes objects and hashtables: <c>@{Id=1; Body=text}</c>.</summary>
+    /// <summary>Returns an input object on one line, as PowerShell writes objects and hashtables: <c>@{Id=1; Body=text}</c>.</summary>
     public static string Input(object? input, int longest) => PlainText.OneLine(
         input is IDictionary row ? $"@{{{string.Join("; ", row.Keys.Cast<object>().Select(key => $"{key}={row[key]}"))}}}" : PSObject.AsPSObject(input ?? "").ToString(),
         longest);
 
-    /// <summary>The beginning of a request's body, without reading all of a large one.</summary>
+    /// <summary>Returns the start of a request's body, without decoding all of a large one.</summary>
     public static string Body(BatchRequest request, int longest)
     {
         ReadOnlySpan<byte> utf8 = request.BodyUtf8.Span;
         return PlainText.OneLine(Encoding.UTF8.GetString(utf8[..Math.Min(utf8.Length, longest * 4)]), longest);
     }
 
-    /// <summary>What a report says beside its first line: the figures, then the first issues, one a line.</summary>
+    /// <summary>Returns the lines of a report after the first: the figures, then the first issues, one on each line.</summary>
     public static IEnumerable<string> Report(BatchFileReport report)
     {
         yield return $"  {Plural(report.RequestCount, "request")}, {Size(report.Bytes)}"
@@ -98,17 +104,17 @@ public static class ViewText
         }
     }
 
-    /// <summary>A low and a high: <c>1,200 to 3,400</c>; <c>1,200 or more</c> where the high is not known.</summary>
+    /// <summary>Returns a range: <c>1,200 to 3,400</c>, or <c>1,200 or more</c> if the high value is not known.</summary>
     public static string Range(decimal? low, decimal? high, string format) =>
         low is null ? "not known"
         : high is null ? string.Create(CultureInfo.InvariantCulture, $"{low.Value.ToString(format, CultureInfo.InvariantCulture)} or more")
         : string.Create(CultureInfo.InvariantCulture, $"{low.Value.ToString(format, CultureInfo.InvariantCulture)} to {high.Value.ToString(format, CultureInfo.InvariantCulture)}");
 
-    /// <summary>A number with its noun: <c>1 error</c>, <c>50,000 requests</c>.</summary>
+    /// <summary>Returns a number with its noun: <c>1 error</c>, <c>50,000 requests</c>.</summary>
     public static string Plural(int count, string noun) =>
         PluralFormat.Invariant($"{count:N0} {noun}{count:|s}");
 
-    /// <summary>A number with its thousands set apart.</summary>
+    /// <summary>Returns a number with thousands separators.</summary>
     public static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 
     private static string Short(long count) => count switch

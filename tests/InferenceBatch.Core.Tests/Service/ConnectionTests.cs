@@ -231,6 +231,53 @@ public sealed class ConnectionTests : IDisposable
     public void A_known_host_has_its_own_profile(string address, string name) => Assert.Equal(name, ServiceProfile.ForAddress(new Uri(address)).Name);
 
     [Theory]
+    [InlineData("o1", true)]
+    [InlineData("o3-mini-2025-01-31", true)]
+    [InlineData("O4-Mini", true)]
+    [InlineData("o3mini", true)]
+    [InlineData("gpt-5", true)]
+    [InlineData("gpt-5.1-codex", true)]
+    [InlineData("gpt-6", true)]
+    [InlineData("ft:o4-mini-2025-04-16:org::id", true)]
+    [InlineData("ft:gpt-4o-mini-2024-07-18:o3-team:gpt-5:id", false)]
+    [InlineData("team_o3.prod", true)]
+    [InlineData("prod-gpt5mini", true)]
+    [InlineData("gpt_51", true)]
+    [InlineData("gpt-4o", false)]
+    [InlineData("gpt-4.1-mini", false)]
+    [InlineData("gpt-35-turbo", false)]
+    [InlineData("gpt-41", false)]
+    [InlineData("gpt-oss-120b", false)]
+    [InlineData("proto1", false)]
+    [InlineData("o200k", false)]
+    [InlineData("openai/gpt-5", false)]
+    [InlineData("deepseek-r1", false)]
+    [InlineData("ft:", false)]
+    [InlineData("", false)]
+    public void The_name_of_a_reasoning_model_is_recognized(string model, bool isReasoning) => Assert.Equal(isReasoning, ServiceProfile.IsReasoningModel(model));
+
+    [Fact]
+    public void Only_OpenAI_and_Azure_refuse_max_tokens_for_reasoning_models() =>
+        Assert.Equal(["OpenAI", "AzureOpenAI"], ServiceProfile.All.Append(ServiceProfile.Generic).Where(profile => profile.ReasoningModelsRefuseMaxTokens).Select(profile => profile.Name));
+
+    [Fact]
+    public void The_profile_of_the_chosen_service_needs_no_key()
+    {
+        var environment = new Dictionary<string, string>();
+        var resolver = new ConnectionResolver(environment.GetValueOrDefault);
+        Assert.Null(resolver.FindProfile(null, null));
+        environment["INFERENCE_BASE_URL"] = "not an address";
+        Assert.Null(resolver.FindProfile(null, null));
+        environment["INFERENCE_BASE_URL"] = "https://api.groq.com/openai/v1";
+        Assert.Equal("Groq", resolver.FindProfile(null, null)?.Name);
+        var session = new ServiceConnection(new Uri("http://127.0.0.1:1/v1"), ServiceProfile.Local, null);
+        Assert.Equal("Local", resolver.FindProfile(null, session)?.Name);
+        Assert.Equal("Local", resolver.FindProfile(new Uri("http://127.0.0.1:1/v1/"), session)?.Name);
+        Assert.Equal("OpenAI", resolver.FindProfile(new Uri("https://api.openai.com/v1"), session)?.Name);
+        Assert.Null(resolver.FindProfile(new Uri("relative", UriKind.Relative), session));
+    }
+
+    [Theory]
     [InlineData("ftp://example.org")]
     [InlineData("file:///tmp")]
     public void Only_http_addresses_are_valid(string address) =>
