@@ -242,5 +242,5 @@ public sealed class LineReaderTests(ITestOutputHelper output)
     private static Seen Snapshot(LineReader reader) => new(
         Decode(reader.Line.Span), reader.Number, reader.Offset, reader.NextOffset, reader.IsTerminated, reader.HadCarriageReturn);
 
-        private static string Decode(ReadOnlySpan<byte> line) => Encoding.UTF8.GetString(line);
+    private static string Decode(ReadOnlySpan<byte> line) => Encoding.UTF8.GetString(line);
 }
