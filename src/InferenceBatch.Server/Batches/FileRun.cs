@@ -119,7 +119,7 @@ internal sealed class FileRun : IDisposable
         _locks.ForEach(held => held.Dispose());
     }
 
-    /// <summary>A result file has its final name only when it is complete. If it contains anything else than results then, another program has added it, and it must not be removed.</summary>
+    /// <summary>A result file has its final name only when it is complete. If it contains other content, another program has added it, and it must not be removed.</summary>
     private static void CheckIsOwn(string path)
     {
         if (!File.Exists(path))
