@@ -109,7 +109,7 @@ Describe 'Messages.resx' {
         }
 
         $checked | Should -BeGreaterThan 60
-        $advice = [regex]::Matches((Get-Content -LiteralPath ($source | Where-Object Name -EQ HttpCaller.cs) -Raw), 'ServiceErrorKind\.(\w+) => Messages\.Text\("(\w+)\.Advice"\)')
+        $advice = [regex]::Matches((Get-Content -LiteralPath ($source | Where-Object Name -EQ ErrorTranslator.cs) -Raw), 'ServiceErrorKind\.(\w+) => Messages\.Text\("(\w+)\.Advice"\)')
         $advice.Count | Should -BeGreaterThan 5
         $advice | ForEach-Object { $_.Groups[2].Value | Should -Be $_.Groups[1].Value }
     }
