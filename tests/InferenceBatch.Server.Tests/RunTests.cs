@@ -363,13 +363,13 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task Run_tells_how_far_it_is_without_a_terminal()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         var work = new TaskCompletionSource<int>();
         using var writer = new StringWriter();
         var counts = new RequestCounts(1000, 200, 0);
         Task<int> shown = RunProgress.WriteLinesAsync(() => counts, () => null, work.Task, writer, time);
         counts = new RequestCounts(1000, 495, 5);
-        time.Move(RunProgress.LineEvery);
+        time.Advance(RunProgress.LineEvery);
         while (writer.ToString().Length == 0)
         {
             await Task.Delay(5);
