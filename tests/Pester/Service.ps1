@@ -1,13 +1,14 @@
-# For the tests of cmdlets that call a service; dot-sourced in their BeforeAll. No variable of the person who runs the
-# tests decides where a call goes, and the local services that tests start are recorded in TestDrive.
+# Helper functions for tests of cmdlets that call a service; dot-sourced in their BeforeAll. Removes the user's environment
+# variables that select a service, and records the local services of the tests in TestDrive.
 
 . $PSScriptRoot/Common.ps1
 
 $script:Root = Split-Path (Split-Path $PSScriptRoot)
 Import-Module $ModulePath -Force
 if (-not ('FaultServer' -as [type])) {
-    # The runtime's own rules for text and sockets, none of the warnings of a project.
-    Add-Type -Path (Join-Path $PSScriptRoot FaultServer.cs) -IgnoreWarnings -WarningAction Ignore
+    # tests/Shared has the server that the xunit tests of Core use. That project reports the compiler's warnings.
+    $sources = Get-Item "$PSScriptRoot/FaultServer.cs", "$PSScriptRoot/../Shared/FaultServer.cs", "$PSScriptRoot/../Shared/Exchange.cs", "$PSScriptRoot/../Shared/Answer.cs"
+    Add-Type -Path $sources.FullName -IgnoreWarnings -WarningAction Ignore
 }
 
 $ProgressPreference = 'SilentlyContinue'
@@ -18,7 +19,7 @@ $env:NO_COLOR = '1'
 $env:XDG_STATE_HOME = Join-Path $TestDrive state
 $env:TMPDIR = (New-Item (Join-Path $TestDrive temp) -ItemType Directory -Force).FullName
 
-# Starts the local service on a data folder of its own; -Setting are its further options, as environment variables take them.
+# Starts the local service with its own data folder. -Setting has additional options, as for environment variables.
 function Start-TestService([string] $Upstream = 'echo', [hashtable] $Setting = @{}) {
     foreach ($name in $Setting.Keys) { Set-Item "Env:INFERENCE_BATCH_$name" $Setting[$name] }
     try {
@@ -29,7 +30,7 @@ function Start-TestService([string] $Upstream = 'echo', [hashtable] $Setting = @
     }
 }
 
-# To be called in AfterAll: ends what the file started, and gives the environment back.
+# Call it in AfterAll: stops the services of the test file, and restores the environment.
 function Stop-TestServices {
     Get-BatchServer | Stop-BatchServer
     Disconnect-BatchService
@@ -37,31 +38,26 @@ function Stop-TestServices {
     foreach ($name in $OldEnvironment.Keys) { Set-Item "Env:$name" $OldEnvironment[$name] }
 }
 
-# A scripted answer. Objects become JSON; text and bytes go as they are.
+# Returns a scripted response. Objects are converted to JSON; text and bytes are sent unchanged.
 function New-Answer {
     param($Body = '', [int] $Status = 200, [hashtable] $Header = @{}, [string] $ContentType, [switch] $Drop, [int] $CutAfter = -1, [int] $StallAfter = -1, [switch] $Ranges)
-    $answer = [FaultAnswer]::new()
-    $answer.Status = $Status
-    $answer.Drop = $Drop
-    $answer.CutAfter = $CutAfter
-    $answer.StallAfter = $StallAfter
-    $answer.Ranges = $Ranges
-    # No test waits for a pause between tries that it is not about.
-    if ($Status -ge 400 -and -not ($Header.Keys -match 'retry')) { $answer.Headers['retry-after-ms'] = '1' }
-    foreach ($name in $Header.Keys) { $answer.Headers[$name] = $Header[$name] }
-    if ($ContentType) { $answer.ContentType = $ContentType }
-    $answer.Body = if ($Body -is [byte[]]) { , $Body }
+    if ($Drop) { return [InferenceBatch.Answer]::Drop }
+    [string[]] $headers = foreach ($name in $Header.Keys) { "${name}: $($Header[$name])" }
+    $headers += "Content-Type: $($ContentType ? $ContentType : 'application/json')"
+    # Keeps the pause between retries short, unless the test sets it.
+    if ($Status -ge 400 -and -not ($Header.Keys -match 'retry')) { $headers += 'retry-after-ms: 1' }
+    [byte[]] $bytes = if ($Body -is [byte[]]) { , $Body }
     elseif ($Body -is [string]) { , [Text.Encoding]::UTF8.GetBytes($Body) }
     else { , [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json $Body -Depth 20 -Compress)) }
-    $answer
+    [InferenceBatch.Answer]::Scripted($Status, $bytes, $headers, $CutAfter, $StallAfter, $Ranges)
 }
 
-# An error as the Batch API words it.
+# Returns an error response in the format of the Batch API.
 function New-Refusal([int] $Status, [string] $Message = "refused with $Status", [string] $Code = 'scripted', [hashtable] $Header = @{}) {
     New-Answer @{ error = @{ message = $Message; type = 'invalid_request_error'; param = $null; code = $Code } } -Status $Status -Header ($Header + @{ 'x-request-id' = "req-$Status" })
 }
 
-# A batch object as the reference gives it.
+# Returns a batch object as in the API reference.
 function New-WireBatch([string] $Id, [string] $Status = 'completed', [hashtable] $With = @{}) {
     $batch = [ordered]@{
         id = $Id; object = 'batch'; endpoint = '/v1/chat/completions'; errors = $null; input_file_id = "file-of-$Id"
@@ -73,7 +69,7 @@ function New-WireBatch([string] $Id, [string] $Status = 'completed', [hashtable]
     $batch
 }
 
-# An output line as the reference gives it.
+# Returns an output line as in the API reference.
 function New-WireLine([string] $CustomId, [string] $Text = "answer to $CustomId", [hashtable] $With = @{}) {
     $line = [ordered]@{
         id = "batch_req_$CustomId"; custom_id = $CustomId
@@ -87,14 +83,14 @@ function New-WireLine([string] $CustomId, [string] $Text = "answer to $CustomId"
     ConvertTo-Json $line -Depth 20 -Compress
 }
 
-# Writes a batch file of so many requests and gives its path.
+# Writes a batch file with this number of requests, and returns its path.
 function New-InputFile([int] $Count = 3, [string] $Name = 'in.jsonl') {
     $path = Join-Path $TestDrive $Name
     [string[]](1..$Count) | New-BatchRequest -Model echo | Export-BatchFile $path -Force | Out-Null
     $path
 }
 
-# The error records a script block leaves, terminating or not.
+# Returns the error records of a script block, terminating or not.
 function Get-ErrorOf([scriptblock] $Script) {
     $found = @()
     try { $null = & { $ErrorActionPreference = 'Continue'; & $Script } -ErrorVariable unused 2>&1 | ForEach-Object { if ($_ -is [Management.Automation.ErrorRecord]) { $found += $_ } } }
@@ -102,10 +98,10 @@ function Get-ErrorOf([scriptblock] $Script) {
     $found
 }
 
-# What the module has left in the folder for temporary files.
+# Returns the names that the module has left in the temporary folder.
 function Get-Leftover { Get-ChildItem -LiteralPath $env:TMPDIR -Filter 'InferenceBatch-*' -Force | ForEach-Object Name }
 
-# A port nobody listens on just now.
+# Returns a free port.
 function Get-FreePort {
     $probe = [Net.Sockets.TcpListener]::new([Net.IPAddress]::Loopback, 0)
     $probe.Start()
@@ -113,7 +109,7 @@ function Get-FreePort {
     $probe.Stop()
 }
 
-# Waits for something that another process or thread brings about; false after so many seconds.
+# Waits for a condition that another process or thread causes. Returns false after the given seconds.
 function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
     $clock = [Diagnostics.Stopwatch]::StartNew()
     while (-not (& $Condition)) {
@@ -123,11 +119,11 @@ function Wait-Until([scriptblock] $Condition, [double] $Seconds = 15) {
     $true
 }
 
-# Starts another PowerShell: its own culture, session and streams. A variable that is $null is taken from its environment.
+# Starts another PowerShell with its own culture, session and streams. Removes a variable whose value is $null.
 function Start-Shell([string[]] $Argument, [hashtable] $Environment = @{}, [switch] $KeepInput) {
     $file, $arguments = @(Get-InterruptiblePrefix) + $PowerShell + '-NoProfile', '-NonInteractive' + $Argument
     $start = [Diagnostics.ProcessStartInfo]::new($file)
-    foreach ($one in $arguments) { $start.ArgumentList.Add($one) }
+    foreach ($item in $arguments) { $start.ArgumentList.Add($item) }
     foreach ($name in $Environment.Keys) {
         $start.Environment[$name] = $Environment[$name]
         if ($null -eq $Environment[$name]) { $null = $start.Environment.Remove($name) }
@@ -140,7 +136,7 @@ function Start-Shell([string[]] $Argument, [hashtable] $Environment = @{}, [swit
     $process
 }
 
-# Waits for a PowerShell that was started, and gives what it said.
+# Waits for a PowerShell that was started, and returns its output.
 function Receive-Shell([Diagnostics.Process] $Process) {
     $errors = $Process.StandardError.ReadToEndAsync()
     $output = $Process.StandardOutput.ReadToEnd()

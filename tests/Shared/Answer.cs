@@ -1,10 +1,16 @@
+#nullable enable
+using System;
+using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Text;
+using System.Threading;
+using System.Threading.Tasks;
 
 namespace InferenceBatch;
 
-/// <summary>The things a <see cref="FaultServer"/> does.</summary>
-internal static class Answer
+/// <summary>The responses and faults of a <see cref="FaultServer"/>.</summary>
+public static class Answer
 {
     public static Behaviour Json(string json, int status = 200, params string[] headers) =>
         Whole(status, "application/json", Encoding.UTF8.GetBytes(json), headers);
@@ -14,7 +20,7 @@ internal static class Answer
 
     public static Behaviour Empty(int status, params string[] headers) => Whole(status, "application/json", [], headers);
 
-    /// <summary>Sends to another address.</summary>
+    /// <summary>Redirects to another address.</summary>
     public static Behaviour Redirect(Uri to, int status = 302) => Empty(status, $"Location: {to}");
 
     public static Behaviour Whole(int status, string contentType, byte[] body, params string[] headers) => async exchange =>
@@ -23,14 +29,14 @@ internal static class Answer
         await exchange.SendAsync((byte[])[.. Head(status, body.Length, [$"Content-Type: {contentType}", .. headers]), .. body]);
     };
 
-    /// <summary>Looks at the request first.</summary>
+    /// <summary>Selects the behavior by the request.</summary>
     public static Behaviour Choose(Func<Exchange, Behaviour> choose) => async exchange =>
     {
         await exchange.ReadBodyAsync();
         await choose(exchange)(exchange);
     };
 
-    /// <summary>Answers in pieces of one byte.</summary>
+    /// <summary>Responds one byte at a time.</summary>
     public static Behaviour Drip(string json) => async exchange =>
     {
         await exchange.ReadBodyAsync();
@@ -40,7 +46,7 @@ internal static class Answer
         }
     };
 
-    /// <summary>Answers in chunks, without a length.</summary>
+    /// <summary>Responds in chunks, without Content-Length.</summary>
     public static Behaviour Chunked(byte[] body, int chunk = 1_000, bool isWhole = true) => async exchange =>
     {
         await exchange.ReadBodyAsync();
@@ -60,31 +66,31 @@ internal static class Answer
         }
     };
 
-    /// <summary>Hangs up after the first bytes of the request's body.</summary>
+    /// <summary>Closes the connection after the first bytes of the request's body.</summary>
     public static Behaviour DropInRequest(int bodyBytes) => async exchange =>
     {
         await exchange.ReadBodyAsync(bodyBytes);
         exchange.Abort();
     };
 
-    /// <summary>Takes the request and hangs up without a word.</summary>
+    /// <summary>Reads the request and closes the connection without a response.</summary>
     public static Behaviour Drop { get; } = DropInRequest(int.MaxValue);
 
-    /// <summary>Refuses before the body came, and hangs up.</summary>
+    /// <summary>Responds before it reads the body, and closes the connection.</summary>
     public static Behaviour Early(int status, string json) => async exchange =>
     {
         await exchange.SendAsync((byte[])[.. Head(status, json.Length, ["Connection: close"]), .. Encoding.ASCII.GetBytes(json)]);
         exchange.Close();
     };
 
-    /// <summary>Takes the request and says nothing, for as long as the client waits.</summary>
+    /// <summary>Reads the request and never responds.</summary>
     public static Behaviour Stall { get; } = async exchange =>
     {
         await exchange.ReadBodyAsync();
         await Task.Delay(Timeout.Infinite, exchange.Stopped);
     };
 
-    /// <summary>Sends the head and the first bytes of a body, then hangs up.</summary>
+    /// <summary>Sends the head and the first bytes of a body, then closes the connection.</summary>
     public static Behaviour CutOff(byte[] body, int after, params string[] headers) => async exchange =>
     {
         await exchange.ReadBodyAsync();
@@ -100,7 +106,7 @@ internal static class Answer
         await Task.Delay(Timeout.Infinite, exchange.Stopped);
     };
 
-    /// <summary>A file with ranges: 206 from the byte asked for, 416 behind the end; cut off after some bytes where asked.</summary>
+    /// <summary>Sends a file and supports ranges: 206 from the requested byte, 416 behind the end. Optionally closes the connection after some bytes.</summary>
     public static Behaviour File(byte[] content, int? cutAfter = null) => async exchange =>
     {
         await exchange.ReadBodyAsync();
@@ -121,6 +127,37 @@ internal static class Answer
         }
     };
 
+    /// <summary>An answer with any of these faults, for PowerShell, which cannot write asynchronous functions.</summary>
+    /// <param name="status">The status.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="headers">All headers but Content-Length and Content-Range.</param>
+    /// <param name="cutAfter">Announce the whole body, send so many bytes of it, and close the connection; -1 for all.</param>
+    /// <param name="stallAfter">Send so many bytes of the body, then nothing until the client closes the connection; -1 for all.</param>
+    /// <param name="ranges">Answer a request with a range with 206 and the rest of the body.</param>
+    public static Behaviour Scripted(int status, byte[] body, string[] headers, int cutAfter, int stallAfter, bool ranges) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        string? range = ranges ? exchange.Header("Range") : null;
+        int from = range is null ? 0 : int.Parse(range["bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture);
+        string[] all = range is null ? headers : [.. headers, $"Content-Range: bytes {from}-{body.Length - 1}/{body.Length}"];
+        await exchange.SendAsync(Head(range is null ? status : 206, body.Length - from, all));
+        int end = Math.Min(cutAfter >= 0 ? cutAfter : stallAfter >= 0 ? stallAfter : body.Length, body.Length);
+        if (end > from)
+        {
+            await exchange.SendAsync(body.AsMemory(from..end));
+        }
+
+        if (stallAfter >= 0)
+        {
+            await exchange.ClientGoneAsync();
+        }
+
+        if (stallAfter >= 0 || cutAfter >= 0)
+        {
+            exchange.Close();
+        }
+    };
+
     private static byte[] Head(int status, int length, string[] headers) =>
-        Encoding.ASCII.GetBytes($"HTTP/1.1 {status} Said\r\nContent-Length: {length}\r\n{string.Concat(headers.Select(header => header + "\r\n"))}\r\n");
+        Encoding.ASCII.GetBytes($"HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\n{string.Concat(headers.Select(header => header + "\r\n"))}\r\n");
 }
