@@ -16,6 +16,8 @@ $script:OldEnvironment = @{}
 Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_|.*_PROXY$|.*_API_KEY$|NO_COLOR$|XDG_STATE_HOME$|TMPDIR$)' | ForEach-Object { $OldEnvironment[$_.Name] = $_.Value }
 Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_(?!BATCH_TEST_)|.*_PROXY$|.*_API_KEY$)' | Remove-Item
 $env:NO_COLOR = '1'
+# Otherwise, a PowerShell that a test starts may send telemetry through the proxy of the test.
+$env:POWERSHELL_TELEMETRY_OPTOUT = '1'
 $env:XDG_STATE_HOME = Join-Path $TestDrive state
 $env:TMPDIR = (New-Item (Join-Path $TestDrive temp) -ItemType Directory -Force).FullName
 
