@@ -47,6 +47,7 @@ cd "$root"
 find_powershell() {
   powershell=()
   local version major minor
+  say "Looking for PowerShell 7.4 or later..."
   if version=$(pwsh --version 2>/dev/null); then
     IFS=' .' read -r _ major minor _ <<<"$version"
     if [ "${major:-0}" -gt 7 ] || { [ "${major:-0}" -eq 7 ] && [ "${minor:-0}" -ge 4 ]; }; then

@@ -262,7 +262,7 @@ public sealed class BackOffTests
     [InlineData(61)]
     public async Task A_file_of_bad_lines_ends(int first)
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(
             call => int.Parse(call.Prompt[7..], System.Globalization.CultureInfo.InvariantCulture) < first
                 ? call.OkAsync() : call.AnswerAsync(500, """{"error":{"message":"input is too large"}}"""),
@@ -275,7 +275,7 @@ public sealed class BackOffTests
         DateTimeOffset start = time.GetUtcNow();
         JsonElement batch = await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(100)), batch =>
         {
-            time.Move(TimeSpan.FromSeconds(0.25));
+            time.Advance(TimeSpan.FromSeconds(0.25));
             return batch.GetProperty("status").GetString() == "completed";
         });
         Assert.Equal($$"""{"total":100,"completed":{{first - 1}},"failed":{{101 - first}}}""", Counts(batch));
@@ -332,7 +332,7 @@ public sealed class BackOffTests
     [InlineData(429)]
     public async Task No_line_waits_longer_than_a_minute(int status)
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(
             call => call is { Prompt: "prompt 5", Attempt: 1 } ? call.AnswerAsync(status, "{}", headers: ("Retry-After", "3600")) : call.OkAsync());
         await using TestService service = await TestService.StartAsync(
@@ -340,7 +340,7 @@ public sealed class BackOffTests
         DateTimeOffset start = time.GetUtcNow();
         JsonElement batch = await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(12)), batch =>
         {
-            time.Move(TimeSpan.FromSeconds(0.6));
+            time.Advance(TimeSpan.FromSeconds(0.6));
             return batch.GetProperty("status").GetString() == "completed";
         });
         Assert.Equal("""{"total":12,"completed":12,"failed":0}""", Counts(batch));

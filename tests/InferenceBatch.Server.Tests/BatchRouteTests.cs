@@ -175,11 +175,11 @@ public sealed class BatchRouteTests : IAsyncLifetime
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = $"http://{silent.LocalEndpoint}/v1" }, time);
         Task<JsonElement> models = service.Api.GetAsync("models", 504);
         using Socket asked = await silent.AcceptSocketAsync();
-        time.Move(TimeSpan.FromSeconds(15));
+        time.Advance(TimeSpan.FromSeconds(15));
         Assert.Equal("upstream_timeout", (await models).GetProperty("error").GetProperty("code").GetString());
     }
 

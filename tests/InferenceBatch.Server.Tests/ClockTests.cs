@@ -6,7 +6,7 @@ namespace InferenceBatch.Server.Tests;
 /// <summary>Changes of the system clock while batches run.</summary>
 public sealed class ClockTests : IAsyncDisposable
 {
-    private readonly ManualTime _time = new();
+    private readonly FakeTime _time = new() { SkipsWaits = false };
     private readonly TempFolder _folder = new();
 
     public ValueTask DisposeAsync()
@@ -23,7 +23,7 @@ public sealed class ClockTests : IAsyncDisposable
         string id = await service.Api.SubmitAsync(Requests.File(2));
         await service.Api.UntilAsync(id, _ => upstream.AtOnce == 2);
         _time.SetClock(TimeSpan.FromDays(400));
-        _time.Move(TimeSpan.FromSeconds(10));
+        _time.Advance(TimeSpan.FromSeconds(10));
         JsonElement batch = await service.Api.EndAsync(id);
         Assert.Equal("expired", batch.GetProperty("status").GetString());
         Assert.True(batch.GetProperty("expired_at").GetInt64() >= batch.GetProperty("expires_at").GetInt64());
@@ -41,7 +41,7 @@ public sealed class ClockTests : IAsyncDisposable
         await service.Api.UntilAsync(id, _ => upstream.Attempts.Count == 1 && upstream.AtOnce == 0);
         await _time.TimerAsync(TimeSpan.FromSeconds(30));
         _time.SetClock(TimeSpan.FromDays(-30));
-        _time.Move(TimeSpan.FromSeconds(30));
+        _time.Advance(TimeSpan.FromSeconds(30));
         JsonElement batch = await service.Api.EndAsync(id);
         Assert.Equal("completed", batch.GetProperty("status").GetString());
         long[] times = [.. new[] { "created_at", "in_progress_at", "finalizing_at", "completed_at" }.Select(name => batch.GetProperty(name).GetInt64())];

@@ -72,14 +72,14 @@ public sealed class DispatchTests
     [Fact]
     public async Task A_response_that_stalls_is_given_up_after_two_minutes()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Attempt == 1 ? call.StallInsideAsync() : call.OkAsync());
         await using TestService service = await StartAsync(upstream.Address, new EngineSettings { RequestTimeout = TimeSpan.FromHours(1) }, time);
         string id = await service.Api.SubmitAsync(Requests.File(1));
         await time.TimerAsync(TimeSpan.FromMinutes(2)).WaitAsync(s_patience);
-        time.Move(TimeSpan.FromSeconds(119));
+        time.Advance(TimeSpan.FromSeconds(119));
         Assert.Equal(1, upstream.AtOnce);
-        time.Move(TimeSpan.FromSeconds(1));
+        time.Advance(TimeSpan.FromSeconds(1));
         JsonElement batch = await MoveToEndAsync(service, time, id);
         Assert.Equal(1, batch.GetProperty("request_counts").GetProperty("completed").GetInt32());
         Assert.Equal(2, upstream.Attempts["prompt 1"]);
@@ -94,14 +94,14 @@ public sealed class DispatchTests
             port = new Uri(once.Address).Port;
         }
 
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using TestService service = await StartAsync($"http://127.0.0.1:{port}/v1", new EngineSettings { MaxAttempts = 1 }, time);
         string id = await service.Api.SubmitAsync(Requests.File(50));
         JsonElement trouble = default;
         for (int minutes = 0; minutes < 30; trouble = (await service.Api.GetAsync("/healthz")).GetProperty("troubles"))
         {
             minutes += trouble.ValueKind == JsonValueKind.Array && trouble.GetArrayLength() == 1 ? 1 : 0;
-            time.Move(TimeSpan.FromMinutes(minutes > 0 ? 1 : 0));
+            time.Advance(TimeSpan.FromMinutes(minutes > 0 ? 1 : 0));
             await Task.Delay(10);
         }
 
@@ -171,9 +171,9 @@ public sealed class DispatchTests
     private static Task<TestService> StartAsync(string upstream, EngineSettings engine, TimeProvider? time = null) =>
         TestService.StartAsync(settings => settings with { Upstream = upstream, Engine = engine }, time);
 
-    private static async Task<JsonElement> MoveToEndAsync(TestService service, ManualTime time, string id) => await service.Api.UntilAsync(id, batch =>
+    private static async Task<JsonElement> MoveToEndAsync(TestService service, FakeTime time, string id) => await service.Api.UntilAsync(id, batch =>
     {
-        time.Move(TimeSpan.FromSeconds(1));
+        time.Advance(TimeSpan.FromSeconds(1));
         return batch.GetProperty("status").GetString() is "completed" or "failed" or "expired";
     });
 

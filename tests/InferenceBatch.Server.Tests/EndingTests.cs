@@ -69,13 +69,13 @@ public sealed class EndingTests
     [Fact]
     public async Task A_batch_expires_when_its_window_ends()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt is "prompt 1" or "prompt 2" ? call.OkAsync() : call.StallAsync());
         await using TestService service = await StartAsync(
             upstream, time, new EngineSettings { Concurrency = 3, RequestTimeout = TimeSpan.FromDays(2) });
         string id = await service.Api.SubmitAsync(Requests.File(5));
         await service.Api.DoneAsync(id, 2);
-        time.Move(TimeSpan.FromHours(24));
+        time.Advance(TimeSpan.FromHours(24));
         JsonElement batch = await service.Api.EndAsync(id);
         Assert.Equal("expired", batch.GetProperty("status").GetString());
         Assert.Equal(batch.GetProperty("expires_at").GetInt64(), batch.GetProperty("expired_at").GetInt64());
@@ -85,12 +85,12 @@ public sealed class EndingTests
     [Fact]
     public async Task A_line_that_waits_for_a_retry_expires_too()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(429, "{}", headers: ("Retry-After", "60")));
         await using TestService service = await StartAsync(upstream, time, new EngineSettings { CompletionWindow = TimeSpan.FromSeconds(30) });
         string id = await service.Api.SubmitAsync(Requests.File(1));
         await UntilAsync(() => upstream.Attempts.Count == 1 && upstream.AtOnce == 0);
-        time.Move(TimeSpan.FromSeconds(30));
+        time.Advance(TimeSpan.FromSeconds(30));
         JsonElement batch = await service.Api.EndAsync(id);
         Assert.Equal("expired", batch.GetProperty("status").GetString());
         Assert.Equal(1, upstream.Attempts["prompt 1"]);
@@ -150,7 +150,7 @@ public sealed class EndingTests
     [Fact]
     public async Task Expired_files_are_deleted()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using TestService service = await TestService.StartAsync(time: time);
         using var form = new MultipartFormDataContent();
         form.Add(new StringContent("batch"), "purpose");
@@ -159,18 +159,18 @@ public sealed class EndingTests
         form.Add(new StringContent("{}"), "file", "in.jsonl");
         using HttpResponseMessage response = await service.Api.Http.PostAsync("files", form);
         string id = (await ApiCaller.ReadAsync(response, 200)).GetProperty("id").GetString()!;
-        time.Move(TimeSpan.FromSeconds(3599));
+        time.Advance(TimeSpan.FromSeconds(3599));
         await service.Api.GetAsync($"files/{id}");
-        time.Move(TimeSpan.FromSeconds(1));
+        time.Advance(TimeSpan.FromSeconds(1));
         await service.Api.GetAsync($"files/{id}", 404);
-        time.Move(TimeSpan.FromHours(1));
+        time.Advance(TimeSpan.FromHours(1));
         Assert.Empty(Directory.GetFiles(Path.Combine(service.DataPath, "files")));
     }
 
     [Fact]
     public async Task A_batch_that_is_overdue_at_the_start_expires_without_sending_a_line()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         using var folder = new TempFolder();
         string id;
         await using (FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.StallAsync()))
@@ -184,7 +184,7 @@ public sealed class EndingTests
             await UntilAsync(() => upstream.AtOnce == 2);
         }
 
-        time.Move(TimeSpan.FromHours(25));
+        time.Advance(TimeSpan.FromHours(25));
         await using FaultUpstream unused = await FaultUpstream.StartAsync(call => call.OkAsync());
         await using TestService again = await TestService.StartAsync(settings => settings with { Upstream = unused.Address }, time, folder);
         JsonElement batch = await again.Api.EndAsync(id);

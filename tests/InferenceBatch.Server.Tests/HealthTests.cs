@@ -6,7 +6,7 @@ namespace InferenceBatch.Server.Tests;
 /// <summary><c>/healthz</c>: whether the service is ready, and otherwise the reason.</summary>
 public sealed class HealthTests
 {
-    private readonly ManualTime _time = new();
+    private readonly FakeTime _time = new() { SkipsWaits = false };
 
     [Fact]
     public async Task A_service_without_issues_is_ready()
@@ -26,7 +26,7 @@ public sealed class HealthTests
         Directory.Delete(Path.Combine(service.DataPath, "temp"), recursive: true);
         await service.Api.GetAsync("/healthz");
 
-        _time.Move(TimeSpan.FromSeconds(5));
+        _time.Advance(TimeSpan.FromSeconds(5));
         JsonElement health = await service.Api.GetAsync("/healthz", 503);
         Assert.Equal("not_ready", health.GetProperty("status").GetString());
         JsonElement issue = Assert.Single(health.GetProperty("troubles").EnumerateArray());
@@ -36,7 +36,7 @@ public sealed class HealthTests
         Assert.DoesNotContain(service.DataPath, reason, StringComparison.Ordinal);
 
         Directory.CreateDirectory(Path.Combine(service.DataPath, "temp"));
-        _time.Move(TimeSpan.FromSeconds(5));
+        _time.Advance(TimeSpan.FromSeconds(5));
         await service.Api.GetAsync("/healthz");
         Assert.Empty(Directory.GetFiles(Path.Combine(service.DataPath, "temp")));
     }
@@ -93,14 +93,14 @@ public sealed class HealthTests
             settings => settings with { Upstream = upstream.Address, Engine = settings.Engine with { Concurrency = 1 } }, _time);
         await service.Api.UntilAsync(await service.Api.SubmitAsync(Requests.File(5)), batch =>
         {
-            _time.Move(TimeSpan.FromSeconds(0.1));
+            _time.Advance(TimeSpan.FromSeconds(0.1));
             return batch.GetProperty("status").GetString() == "completed";
         });
         JsonElement health = await service.Api.GetAsync("/healthz");
         Assert.Equal("ready", health.GetProperty("status").GetString());
         Assert.Equal("limited", Assert.Single(health.GetProperty("troubles").EnumerateArray()).GetProperty("state").GetString());
 
-        _time.Move(TimeSpan.FromMinutes(2));
+        _time.Advance(TimeSpan.FromMinutes(2));
         Assert.Equal("""{"status":"ready","troubles":[]}""", (await service.Api.GetAsync("/healthz")).GetRawText());
         Assert.Contains(service.Log.Lines, line => line.Contains("up again", StringComparison.Ordinal));
     }

@@ -95,13 +95,13 @@ public sealed class OfficialClientTests
     public async Task The_end_of_the_window_expires_the_batch()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 1" ? call.OkAsync() : call.StallAsync());
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address }, time);
         (OpenAIFileClient files, BatchClient batches) = Clients(service);
         OpenAIFile input = await files.UploadFileAsync(BinaryData.FromString(Requests.File(2)), "in.jsonl", FileUploadPurpose.Batch);
         CreateBatchOperation operation = await batches.CreateBatchAsync(Body(input.Id), waitUntilCompleted: false);
         await service.Api.DoneAsync(operation.BatchId, 1);
-        time.Move(TimeSpan.FromHours(24));
+        time.Advance(TimeSpan.FromHours(24));
         JsonElement batch = await EndAsync(operation);
         Assert.Equal("expired", batch.GetProperty("status").GetString());
         Assert.Equal(batch.GetProperty("expires_at").GetInt64(), batch.GetProperty("expired_at").GetInt64());

@@ -12,7 +12,7 @@ public sealed class RunOutageTests : IDisposable
     private const int Lines = 40;
 
     private readonly TempFolder _folder = new();
-    private readonly ManualTime _time = new();
+    private readonly FakeTime _time = new() { SkipsWaits = false };
     private readonly LogRecorder _log = new();
 
     public void Dispose()
@@ -109,7 +109,7 @@ public sealed class RunOutageTests : IDisposable
         Task<bool> ended = run.RunAsync(upstream, _time, logging.CreateLogger("run"), CancellationToken.None);
         while (!ended.IsCompleted)
         {
-            _time.Move(TimeSpan.FromSeconds(0.5));
+            _time.Advance(TimeSpan.FromSeconds(0.5));
             await Task.Delay(1);
         }
 

@@ -219,13 +219,13 @@ public sealed partial class RunTests : IDisposable
     [Fact]
     public async Task Run_writes_progress_lines_without_a_terminal()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         var work = new TaskCompletionSource<int>();
         using var writer = new StringWriter();
         var counts = new RequestCounts(1000, 200, 0);
         Task<int> shown = RunProgress.WriteLinesAsync(() => counts, () => null, work.Task, writer, time);
         counts = new RequestCounts(1000, 495, 5);
-        time.Move(RunProgress.LineInterval);
+        time.Advance(RunProgress.LineInterval);
         while (writer.ToString().Length == 0)
         {
             await Task.Delay(5);

@@ -66,7 +66,7 @@ public sealed class StatisticsTests
     [Fact]
     public async Task The_latency_is_that_of_the_last_attempt()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         var release = new TaskCompletionSource();
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
         {
@@ -76,7 +76,7 @@ public sealed class StatisticsTests
         await using TestService service = await StartAsync(upstream, time);
         string id = await service.Api.SubmitAsync(Requests.File(1));
         await UntilAsync(() => upstream.AtOnce == 1);
-        time.Move(TimeSpan.FromMilliseconds(250));
+        time.Advance(TimeSpan.FromMilliseconds(250));
         release.SetResult();
         await service.Api.EndAsync(id);
         AssertHistogram((await service.Api.GetAsync($"batches/{id}/statistics")).GetProperty("latency_ms"), "le 300: 1", 250, 250);
@@ -153,7 +153,7 @@ public sealed class StatisticsTests
     [Fact]
     public async Task A_resumed_batch_continues_its_statistics()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         bool stalls = true;
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call =>
             call.Prompt == "prompt 1" ? call.AnswerAsync(400, """{"error":{"code":"bad_thing"}}""")
@@ -183,13 +183,13 @@ public sealed class StatisticsTests
     [Fact]
     public async Task Statistics_are_stored_half_a_second_after_a_line_ends()
     {
-        var time = new ManualTime();
+        var time = new FakeTime { SkipsWaits = false };
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.Prompt == "prompt 1" ? call.OkAsync() : call.StallAsync());
         await using TestService service = await StartAsync(upstream, time);
         string id = await service.Api.SubmitAsync(Requests.File(2));
         await service.Api.DoneAsync(id, 1);
         Assert.Null(Stored.Read(service.DataPath, database => database.Statistics.Find(id)));
-        time.Move(TimeSpan.FromSeconds(0.5));
+        time.Advance(TimeSpan.FromSeconds(0.5));
         (string? statistics, long completed) = Stored.Read(
             service.DataPath, database => (database.Statistics.Find(id), database.Batches.Find(id)!.Counts.Completed));
         Assert.Equal(1, JsonDocument.Parse(statistics!).RootElement.GetProperty("latency_ms").GetProperty("count").GetInt32());

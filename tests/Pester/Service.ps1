@@ -6,8 +6,9 @@
 $script:Root = Split-Path (Split-Path $PSScriptRoot)
 Import-Module $ModulePath -Force
 if (-not ('FaultServer' -as [type])) {
-    # Ignores warnings, because the analyzer rules of the projects do not apply here.
-    Add-Type -Path (Join-Path $PSScriptRoot FaultServer.cs) -IgnoreWarnings -WarningAction Ignore
+    # tests/Shared has the server that the xunit tests of Core use. That project reports the compiler's warnings.
+    $sources = Get-Item "$PSScriptRoot/FaultServer.cs", "$PSScriptRoot/../Shared/FaultServer.cs", "$PSScriptRoot/../Shared/Exchange.cs", "$PSScriptRoot/../Shared/Answer.cs"
+    Add-Type -Path $sources.FullName -IgnoreWarnings -WarningAction Ignore
 }
 
 $ProgressPreference = 'SilentlyContinue'
@@ -15,6 +16,8 @@ $script:OldEnvironment = @{}
 Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_|.*_PROXY$|.*_API_KEY$|NO_COLOR$|XDG_STATE_HOME$|TMPDIR$)' | ForEach-Object { $OldEnvironment[$_.Name] = $_.Value }
 Get-ChildItem Env: | Where-Object Name -Match '^(INFERENCE_(?!BATCH_TEST_)|.*_PROXY$|.*_API_KEY$)' | Remove-Item
 $env:NO_COLOR = '1'
+# Otherwise, a PowerShell that a test starts may send telemetry through the proxy of the test.
+$env:POWERSHELL_TELEMETRY_OPTOUT = '1'
 $env:XDG_STATE_HOME = Join-Path $TestDrive state
 $env:TMPDIR = (New-Item (Join-Path $TestDrive temp) -ItemType Directory -Force).FullName
 
@@ -40,20 +43,15 @@ function Stop-TestServices {
 # Returns a scripted response. Objects are converted to JSON; text and bytes are sent unchanged.
 function New-Answer {
     param($Body = '', [int] $Status = 200, [hashtable] $Header = @{}, [string] $ContentType, [switch] $Drop, [int] $CutAfter = -1, [int] $StallAfter = -1, [switch] $Ranges)
-    $answer = [FaultAnswer]::new()
-    $answer.Status = $Status
-    $answer.Drop = $Drop
-    $answer.CutAfter = $CutAfter
-    $answer.StallAfter = $StallAfter
-    $answer.Ranges = $Ranges
+    if ($Drop) { return [InferenceBatch.Answer]::Drop }
+    [string[]] $headers = foreach ($name in $Header.Keys) { "${name}: $($Header[$name])" }
+    $headers += "Content-Type: $($ContentType ? $ContentType : 'application/json')"
     # Keeps the pause between retries short, unless the test sets it.
-    if ($Status -ge 400 -and -not ($Header.Keys -match 'retry')) { $answer.Headers['retry-after-ms'] = '1' }
-    foreach ($name in $Header.Keys) { $answer.Headers[$name] = $Header[$name] }
-    if ($ContentType) { $answer.ContentType = $ContentType }
-    $answer.Body = if ($Body -is [byte[]]) { , $Body }
+    if ($Status -ge 400 -and -not ($Header.Keys -match 'retry')) { $headers += 'retry-after-ms: 1' }
+    [byte[]] $bytes = if ($Body -is [byte[]]) { , $Body }
     elseif ($Body -is [string]) { , [Text.Encoding]::UTF8.GetBytes($Body) }
     else { , [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json $Body -Depth 20 -Compress)) }
-    $answer
+    [InferenceBatch.Answer]::Scripted($Status, $bytes, $headers, $CutAfter, $StallAfter, $Ranges)
 }
 
 # Returns an error response in the format of the Batch API.

@@ -67,7 +67,7 @@ public sealed class WebhookSignatureTests
     private static WebhookSignature At(long second)
     {
         var time = new FakeTime();
-        time.Advance(DateTimeOffset.FromUnixTimeSeconds(second) - time.GetUtcNow());
+        time.SetClock(DateTimeOffset.FromUnixTimeSeconds(second) - time.GetUtcNow());
         return new WebhookSignature(Secret, time);
     }
 }

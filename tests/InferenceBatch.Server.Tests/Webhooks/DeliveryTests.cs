@@ -15,7 +15,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
     private const string Secret = "whsec_RdvaYFYUXuIFuEbvZHwMfYFhUf7aMYjYcmM24+Aj40c=";
 
     private readonly TempFolder _folder = new();
-    private readonly ManualTime _time = new();
+    private readonly FakeTime _time = new() { SkipsWaits = false };
     private readonly List<WebhookDeliveries> _deliveries = [];
     private readonly Database _database;
 
@@ -58,7 +58,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
             Assert.InRange((next - _time.GetUtcNow()).TotalSeconds, waits[i] * 0.9, waits[i] * 1.1);
             Assert.Equal(i + 1, receiver.All.Count);
 
-            _time.Move(next - _time.GetUtcNow());
+            _time.Advance(next - _time.GetUtcNow());
             WebhookReceiver.Message again = await receiver.NextAsync();
             Assert.Equal(first.Id, again.Id);
             Assert.Equal(first.Body, again.Body);
@@ -132,9 +132,9 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         Start();
         string id = Add(receiver.Url);
         await receiver.NextAsync();
-        _time.Move(TimeSpan.FromSeconds(9.9));
+        _time.Advance(TimeSpan.FromSeconds(9.9));
         Assert.Equal(0, _database.Events.Find(id)!.Attempts);
-        _time.Move(TimeSpan.FromSeconds(0.2));
+        _time.Advance(TimeSpan.FromSeconds(0.2));
         await UntilAsync(() => _database.Events.Find(id)!.Attempts == 1);
     }
 
@@ -184,7 +184,7 @@ public sealed class DeliveryTests : IAsyncLifetime, IDisposable
         Assert.Equal(4, Volatile.Read(ref atOnce));
         Assert.Equal(4, hanging.All.Count);
 
-        _time.Move(TimeSpan.FromSeconds(10.1));
+        _time.Advance(TimeSpan.FromSeconds(10.1));
         for (int i = 0; i < 4; i++)
         {
             await hanging.NextAsync();

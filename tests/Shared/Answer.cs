@@ -1,10 +1,16 @@
+#nullable enable
+using System;
+using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Text;
+using System.Threading;
+using System.Threading.Tasks;
 
 namespace InferenceBatch;
 
 /// <summary>The responses and faults of a <see cref="FaultServer"/>.</summary>
-internal static class Answer
+public static class Answer
 {
     public static Behaviour Json(string json, int status = 200, params string[] headers) =>
         Whole(status, "application/json", Encoding.UTF8.GetBytes(json), headers);
@@ -116,6 +122,37 @@ internal static class Answer
         string[] headers = from > 0 ? [$"Content-Range: bytes {from}-{content.Length - 1}/{content.Length}"] : [];
         await exchange.SendAsync((byte[])[.. Head(from > 0 ? 206 : 200, rest.Length, headers), .. rest[..Math.Min(cutAfter ?? rest.Length, rest.Length)]]);
         if (cutAfter < rest.Length)
+        {
+            exchange.Close();
+        }
+    };
+
+    /// <summary>An answer with any of these faults, for PowerShell, which cannot write asynchronous functions.</summary>
+    /// <param name="status">The status.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="headers">All headers but Content-Length and Content-Range.</param>
+    /// <param name="cutAfter">Announce the whole body, send so many bytes of it, and close the connection; -1 for all.</param>
+    /// <param name="stallAfter">Send so many bytes of the body, then nothing until the client closes the connection; -1 for all.</param>
+    /// <param name="ranges">Answer a request with a range with 206 and the rest of the body.</param>
+    public static Behaviour Scripted(int status, byte[] body, string[] headers, int cutAfter, int stallAfter, bool ranges) => async exchange =>
+    {
+        await exchange.ReadBodyAsync();
+        string? range = ranges ? exchange.Header("Range") : null;
+        int from = range is null ? 0 : int.Parse(range["bytes=".Length..].TrimEnd('-'), CultureInfo.InvariantCulture);
+        string[] all = range is null ? headers : [.. headers, $"Content-Range: bytes {from}-{body.Length - 1}/{body.Length}"];
+        await exchange.SendAsync(Head(range is null ? status : 206, body.Length - from, all));
+        int end = Math.Min(cutAfter >= 0 ? cutAfter : stallAfter >= 0 ? stallAfter : body.Length, body.Length);
+        if (end > from)
+        {
+            await exchange.SendAsync(body.AsMemory(from..end));
+        }
+
+        if (stallAfter >= 0)
+        {
+            await exchange.ClientGoneAsync();
+        }
+
+        if (stallAfter >= 0 || cutAfter >= 0)
         {
             exchange.Close();
         }
