@@ -120,6 +120,39 @@ public sealed class BackOffTests
         Assert.InRange(Volatile.Read(ref requests), 70, 72);
     }
 
+    /// <summary>A probe may be a line that takes minutes, or never ends.</summary>
+    [Theory]
+    [InlineData(429)]
+    [InlineData(503)]
+    public async Task A_probe_that_hangs_does_not_block_the_other_lines(int status)
+    {
+        var end = new TaskCompletionSource();
+        int bad = 0;
+        await using FaultUpstream upstream = await FaultUpstream.StartAsync(async call =>
+        {
+            // Enough failures to hold the lines, then a probe that hangs.
+            int number = Interlocked.Increment(ref bad);
+            if (number <= 4)
+            {
+                await call.AnswerAsync(status, "{}", headers: ("retry-after-ms", "1"));
+                return;
+            }
+
+            if (number == 5)
+            {
+                await end.Task;
+            }
+
+            await call.OkAsync();
+        });
+        await using TestService service = await TestService.StartAsync(
+            settings => settings with { Upstream = upstream.Address, Engine = new EngineSettings { Concurrency = 4 } });
+        string id = await service.Api.SubmitAsync(Requests.File(30));
+        await service.Api.DoneAsync(id, 29);
+        end.SetResult();
+        Assert.Equal("""{"total":30,"completed":30,"failed":0}""", (await service.Api.EndAsync(id)).GetProperty("request_counts").GetRawText());
+    }
+
     /// <summary>No other line succeeds after the last line, so the models are requested to learn whether the upstream is up.</summary>
     [Theory]
     [InlineData(503, "prompt 7", 4)]

@@ -120,7 +120,7 @@ internal sealed class UpstreamControl : IDisposable
             }
 
             _isFull = inFlight + 1 >= LimitNow();
-            ticket = _watch.Start();
+            ticket = _watch.Start(now);
             _limiter.Started(ticket);
             _rate.Started(now);
             _inFlight.Add(ticket, now);

@@ -35,8 +35,13 @@ internal sealed class UpstreamWatch
     /// <summary>Nothing but 500 for this long may be an outage. After that it is the answer to each line.</summary>
     private static readonly TimeSpan s_maxHoldBy500 = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long a probe may take before another line is sent as a probe. It doubles with each one.</summary>
+    private static readonly TimeSpan s_probePatience = TimeSpan.FromSeconds(10);
+
     private long _newestSuccess;
     private long _probe;
+    private TimeSpan _nextProbeAt;
+    private int _lateProbes;
     private bool _wasHeard;
     private int _failuresInARow;
     private int _maxFailedLines = InitialMaxFailedLines;
@@ -113,16 +118,26 @@ internal sealed class UpstreamWatch
     /// <summary>Whether there are lines that were not sent yet.</summary>
     public bool HasFresh { get; set; } = true;
 
-    /// <summary>How long to wait before a line may be sent; infinite until the probe ends.</summary>
-    public TimeSpan Wait(TimeSpan now) => !IsHeld ? TimeSpan.Zero
-        : _probe != 0 ? Timeout.InfiniteTimeSpan
-        : _pausedUntil > now ? _pausedUntil - now : TimeSpan.Zero;
+    /// <summary>
+    /// How long to wait before a line may be sent. While a probe is in flight, the next one is sent after a while, because a
+    /// single line may take minutes, or never end.
+    /// </summary>
+    public TimeSpan Wait(TimeSpan now)
+    {
+        TimeSpan until = _probe != 0 ? _nextProbeAt : _pausedUntil;
+        return IsHeld && until > now ? until - now : TimeSpan.Zero;
+    }
 
     /// <summary>Returns the ticket of a line that is sent.</summary>
-    public long Start()
+    public long Start(TimeSpan now)
     {
         long ticket = ++NewestTicket;
-        _probe = IsHeld ? ticket : 0;
+        if (IsHeld)
+        {
+            _lateProbes = _probe == 0 ? 0 : _lateProbes + 1;
+            (_probe, _nextProbeAt) = (ticket, now + (s_probePatience * Math.Pow(2, _lateProbes)));
+        }
+
         return ticket;
     }
 
