@@ -145,7 +145,7 @@ Describe 'The help file' {
         @{ Change = 'other input'; Pattern = '### InferenceBatch\.Model\.Batch\[\]'; To = '### System.DateTime'; Says = "the inputs are 'InferenceBatch.Model.Batch[], System.String[]'" }
         @{ Change = 'no longer mandatory'; Pattern = '(?s)(### -Id\n.*?IsRequired: )true'; To = '${1}false'; Says = '-Id, set Id: required' }
         @{ Change = 'a missing alias'; Pattern = '(?s)(### -Id\n.*?)Aliases:\n- BatchId'; To = '${1}Aliases: []'; Says = '-Id: the aliases are' }
-        @{ Change = 'an unfilled placeholder'; Pattern = '(?s)(### -Id\n\n)[^\n]+'; To = '${1}{{ Fill Id Description }}'; Says = 'text was left to be filled in' }
+        @{ Change = 'an unfilled placeholder'; Pattern = '(?s)(### -Id\n\n)[^\n]+'; To = '${1}{{ Fill Id Description }}'; Says = 'a placeholder was not filled in' }
     ) {
         $copy = New-Item (Join-Path $TestDrive "copy-$([guid]::NewGuid().ToString('N').Substring(0, 8))") -ItemType Directory
         $null = New-Item $copy/docs, $copy/bin -ItemType Directory
