@@ -7,7 +7,7 @@ Describe 'Test-BatchFile' {
         $valid = Join-Path $TestDrive 'valid.jsonl'
         $null = 'a', 'b', 'c' | New-BatchRequest -Model m | Export-BatchFile $valid
         $invalid = Join-Path $TestDrive 'invalid.jsonl'
-        $line = '{"custom_id":"x","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}'
+        $line = '{"custom_id":"x","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user"}]}}'
         Set-Content $invalid $line, 'nonsense', $line
     }
 
@@ -22,6 +22,27 @@ Describe 'Test-BatchFile' {
             $report.Endpoint | Should -BeExactly '/v1/chat/completions'
             $report.Models | Should -Be 'm'
             $report.Issues | Should -BeNullOrEmpty
+        }
+
+        It 'finds what ConvertTo-Json truncated, and names -Depth' {
+            $path = Join-Path $TestDrive truncated.jsonl
+            $request = @{ custom_id = 'a'; method = 'POST'; url = '/v1/chat/completions'; body = @{ model = 'm'; messages = @(@{ role = 'user'; content = 'c' }) } }
+            $objects = [pscustomobject]@{ custom_id = 'b'; method = 'POST'; url = '/v1/chat/completions'; body = [pscustomobject]@{ model = 'm'; messages = @([pscustomobject]@{ role = 'user'; content = 'c' }) } }
+            Set-Content $path ($request, $objects | ForEach-Object { $_ | ConvertTo-Json -Compress -WarningAction Ignore })
+            $report = Test-BatchFile $path
+            $report.Issues.Code | Should -Be 'truncated_json', 'truncated_json'
+            $report.Issues.Param | Should -Be 'body.messages[0]', 'body.messages[0]'
+            $report.Issues.Message | Should -BeLike '*ConvertTo-Json -Compress -Depth 20*'
+            Set-Content $path ($request, $objects | ForEach-Object { $_ | ConvertTo-Json -Compress -Depth 5 })
+            Test-BatchFile $path -Quiet | Should -BeTrue
+        }
+
+        It 'reports JSON over several lines once, and names -Compress' {
+            $path = Join-Path $TestDrive pretty.jsonl
+            @{ custom_id = 'a'; method = 'POST'; url = '/v1/embeddings'; body = @{ model = 'm'; input = 'i' } } | ConvertTo-Json -Depth 5 | Set-Content $path
+            $report = Test-BatchFile $path
+            $report.Issues.Code | Should -Be 'multi_line_json'
+            $report.Issues.Message | Should -BeLike '*-Compress*'
         }
 
         It 'lists every invalid line, with the codes of the service' {
@@ -83,7 +104,7 @@ Describe 'Test-BatchFile' {
     Context '-Provider' {
         BeforeAll {
             $script:TwoModels = Join-Path $TestDrive two-models.jsonl
-            Set-Content $TwoModels (1..2 | ForEach-Object { @{ custom_id = "r$_"; method = 'POST'; url = '/v1/chat/completions'; body = @{ model = "m$_" } } | ConvertTo-Json -Compress })
+            Set-Content $TwoModels (1..2 | ForEach-Object { @{ custom_id = "r$_"; method = 'POST'; url = '/v1/chat/completions'; body = @{ model = "m$_"; messages = @(@{ role = 'user' }) } } | ConvertTo-Json -Compress -Depth 5 })
         }
 
         It 'selects the rules: <Provider>' -ForEach @(

@@ -15,6 +15,9 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         "The file is UTF-16, but the Batch API requires UTF-8. Convert it: (Get-Content FILE) | Set-Content FILE -Encoding utf8NoBOM";
 
     private readonly IssueList _issues = new(rules.MaxIssues);
+    private readonly MultiLineJson _multiLine = new();
+    private bool _isMultiLine;
+    private int? _firstLine;
     private int _requests;
     private int _blankLines;
     private int _firstBlankLine;
@@ -50,6 +53,11 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             }
 
             Check(reader, requests);
+            if (_isMultiLine)
+            {
+                break;
+            }
+
             if (reader.NextOffset >= nextReport)
             {
                 nextReport = reader.NextOffset + (1 << 20);
@@ -97,6 +105,18 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
             return;
         }
 
+        if (_multiLine.EndsWith(line))
+        {
+            // All issues of its lines have this one cause.
+            _isMultiLine = true;
+            _requests = 0;
+            _issues.Clear();
+            Add(_firstLine, IssueCodes.MultiLineJson,
+                "The file contains JSON that spans several lines. In JSONL, each request is one line. Write each with ConvertTo-Json -Compress -Depth 20, or use Export-BatchFile.");
+            return;
+        }
+
+        _firstLine ??= reader.Number;
         _requests++;
         if (!RequestLine.Parse(line, out RequestLine request, out LineProblem problem))
         {

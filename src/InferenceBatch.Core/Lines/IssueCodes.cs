@@ -2,7 +2,7 @@ namespace InferenceBatch.Lines;
 
 /// <summary>
 /// The codes of <see cref="LineIssue"/>. Errors have the code of the Batch API if it has one for the case (OpenAI's
-/// documentation and recorded responses). <c>line_too_long</c> and the last five are specific to InferenceBatch.
+/// documentation and recorded responses). <c>line_too_long</c>, <c>truncated_json</c>, <c>multi_line_json</c> and the last five are specific to InferenceBatch.
 /// </summary>
 public static class IssueCodes
 {
@@ -15,6 +15,8 @@ public static class IssueCodes
     public const string StreamingUnsupported = "streaming_unsupported";
     public const string NameTooLong = "string_above_max_length";
     public const string LineTooLong = "line_too_long";
+    public const string TruncatedJson = "truncated_json";
+    public const string MultiLineJson = "multi_line_json";
     public const string MismatchedModel = "mismatched_model";
     public const string EmptyFile = "empty_file";
     public const string TooManyRequests = "request_limit_exceeded";

@@ -28,6 +28,14 @@ internal sealed class IssueList(int maxLineIssues)
         }
     }
 
+    /// <summary>Removes all issues.</summary>
+    public void Clear()
+    {
+        _issues.Clear();
+        _omitted = 0;
+        ErrorCount = 0;
+    }
+
     /// <summary>Adds the number of omitted issues. Issues that are added later concern the whole file and are always listed.</summary>
     public void EndLines(int lastLine)
     {

@@ -45,6 +45,24 @@ public ref struct RequestLine
     /// <summary>Whether the body asks for a stream.</summary>
     public bool IsStreaming { get; private set; }
 
+    /// <summary>The body's <c>messages</c>.</summary>
+    internal BodyField Messages { get; private set; }
+
+    /// <summary>The body's <c>input</c>.</summary>
+    internal BodyField Input { get; private set; }
+
+    /// <summary>The body's <c>prompt</c>.</summary>
+    internal BodyField Prompt { get; private set; }
+
+    /// <summary>The last of the other fields that ConvertTo-Json truncated.</summary>
+    internal BodyField Other { get; private set; }
+
+    /// <summary>The name of <see cref="Other"/>.</summary>
+    internal string? OtherName { get; private set; }
+
+    /// <summary>Whether the body names a conversation at the service, which stands for its input (/v1/responses).</summary>
+    internal bool HasContext { get; private set; }
+
     /// <summary>The body's bytes.</summary>
     public readonly ReadOnlySpan<byte> Body => _line[BodyToken];
 
@@ -155,6 +173,7 @@ public ref struct RequestLine
         ModelKind = JsonTokenType.None;
         Model = default;
         IsStreaming = false;
+        (Messages, Input, Prompt, Other, OtherName, HasContext) = (default, default, default, default, null, false);
         if (BodyKind != JsonTokenType.StartObject)
         {
             reader.Skip();
@@ -174,8 +193,34 @@ public ref struct RequestLine
                 reader.Read();
                 IsStreaming = reader.TokenType == JsonTokenType.True;
             }
+            else if (reader.ValueTextEquals("messages"u8))
+            {
+                reader.Read();
+                Messages = BodyField.ReadMessages(ref reader);
+            }
+            else if (reader.ValueTextEquals("input"u8))
+            {
+                reader.Read();
+                Input = BodyField.ReadInput(ref reader);
+            }
+            else if (reader.ValueTextEquals("prompt"u8))
+            {
+                reader.Read();
+                Prompt = BodyField.ReadAny(ref reader);
+            }
+            else if (reader.ValueTextEquals("tools"u8) || reader.ValueTextEquals("response_format"u8) || reader.ValueTextEquals("text"u8))
+            {
+                string name = reader.GetString()!;
+                reader.Read();
+                BodyField field = BodyField.ReadAny(ref reader);
+                if (field.Fault != BodyFault.None)
+                {
+                    (Other, OtherName) = (field, name);
+                }
+            }
             else
             {
+                HasContext |= reader.ValueTextEquals("previous_response_id"u8) || reader.ValueTextEquals("conversation"u8);
                 reader.Read();
             }
 

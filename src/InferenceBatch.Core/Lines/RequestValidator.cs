@@ -35,6 +35,7 @@ internal sealed class RequestValidator(ValidationRules rules, IssueList issues)
     /// <summary>Checks one request, and adds what is wrong with it to the issues.</summary>
     public void Check(int line, in RequestLine request)
     {
+        int errorsBefore = issues.ErrorCount;
         CheckShape(line, in request);
         CheckEndpoint(line, in request);
         CheckModel(line, in request);
@@ -42,6 +43,11 @@ internal sealed class RequestValidator(ValidationRules rules, IssueList issues)
         {
             Add(line, in request, IssueCodes.DuplicateCustomId,
                 $"The custom_id '{Quote(request.CustomId)}' is already used on line {first}. Each custom_id must be unique in the file.", "custom_id");
+        }
+
+        if (issues.ErrorCount == errorsBefore)
+        {
+            CheckBody(line, in request);
         }
     }
 
@@ -146,6 +152,15 @@ internal sealed class RequestValidator(ValidationRules rules, IssueList issues)
         if (rules.OneModelOnly && !_lastModelIsFirst)
         {
             AddMismatch(line, in request, "This service accepts only one model per file. Put each model in a file of its own.", IssueSeverity.Error);
+        }
+    }
+
+    private void CheckBody(int line, in RequestLine request)
+    {
+        if (rules.ChecksBodies && request.BodyKind == JsonTokenType.StartObject
+            && BodyRules.Check(request.UrlKind == JsonTokenType.String ? request.Url : _endpoint, in request) is { } problem)
+        {
+            Add(line, in request, problem.Code, problem.Message, problem.Param);
         }
     }
 

@@ -13,7 +13,7 @@ public sealed record ValidationRules
     /// The requirements of the local service. It has limits of its own for lines and names, because it keeps every line in
     /// flight in memory and repeats names in its responses.
     /// </summary>
-    public static ValidationRules LocalService { get; } = new() { MaxLineBytes = 16 * 1024 * 1024, MaxNameLength = 512 };
+    public static ValidationRules LocalService { get; } = new() { MaxLineBytes = 16 * 1024 * 1024, MaxNameLength = 512, ChecksBodies = false };
 
     /// <summary>The endpoint that every line must have; null for that of the first line.</summary>
     public string? Endpoint { get; init; }
@@ -38,6 +38,12 @@ public sealed record ValidationRules
 
     /// <summary>Whether a line may omit <c>method</c>. The default is then POST.</summary>
     public bool MethodIsOptional { get; init; }
+
+    /// <summary>
+    /// Whether bodies are checked for what every service of their endpoint requires. The local service does not: as with
+    /// hosted services, an invalid body fails only its own request.
+    /// </summary>
+    public bool ChecksBodies { get; init; } = true;
 
     /// <summary>Whether a byte order mark is an error instead of a remark.</summary>
     public bool RefusesByteOrderMark { get; init; }

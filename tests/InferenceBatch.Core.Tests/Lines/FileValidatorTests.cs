@@ -5,7 +5,7 @@ namespace InferenceBatch.Lines;
 
 public sealed class FileValidatorTests
 {
-    private const string Good = """{"custom_id":"ID","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}""";
+    private const string Good = """{"custom_id":"ID","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user"}]}}""";
 
     [Fact]
     public void The_documented_line_is_valid()
@@ -38,18 +38,18 @@ public sealed class FileValidatorTests
     [InlineData("\"/v1/chat/completions\"", "\"/v1/embeddings\"", "invalid_url", "url")]
     [InlineData("\"/v1/chat/completions\"", "\"https://api.inference.net/v1/chat/completions\"", "invalid_url", "url")]
     [InlineData("\"/v1/chat/completions\"", "\"/v1/chat/completions/\"", "invalid_url", "url")]
-    [InlineData(",\"body\":{\"model\":\"m\",\"messages\":[]}", "", "missing_required_parameter", "body")]
-    [InlineData("{\"model\":\"m\",\"messages\":[]}", "null", "missing_required_parameter", "body")]
-    [InlineData("{\"model\":\"m\",\"messages\":[]}", "\"{}\"", "invalid_request", "body")]
-    [InlineData("{\"model\":\"m\",\"messages\":[]}", "[{\"model\":\"m\"}]", "invalid_request", "body")]
+    [InlineData(",\"body\":{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}]}", "", "missing_required_parameter", "body")]
+    [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}]}", "null", "missing_required_parameter", "body")]
+    [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}]}", "\"{}\"", "invalid_request", "body")]
+    [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}]}", "[{\"model\":\"m\"}]", "invalid_request", "body")]
     [InlineData("\"model\":\"m\",", "", "missing_required_parameter", "body.model")]
     [InlineData("\"m\"", "null", "missing_required_parameter", "body.model")]
     [InlineData("\"m\"", "\"\"", "invalid_request", "body.model")]
     [InlineData("\"m\"", "3", "invalid_request", "body.model")]
-    [InlineData("\"messages\":[]", "\"stream\":true", "streaming_unsupported", "body.stream")]
+    [InlineData("\"messages\":[{\"role\":\"user\"}]", "\"stream\":true,\"messages\":[{\"role\":\"user\"}]", "streaming_unsupported", "body.stream")]
     [InlineData("{\"custom_id\"", "[{\"custom_id\"", "invalid_json_line", null)]
     [InlineData("\"POST\"", "\"POST", "invalid_json_line", null)]
-    [InlineData("[]", "[\"\\ud83d\"]", "invalid_encoding", null)]
+    [InlineData("\"user\"", "\"\\ud83d\"", "invalid_encoding", null)]
     [InlineData("\"ID\"", "\"first\"", "duplicate_custom_id", "custom_id")]
     [InlineData("\"ID\"", "\"\\u0066irst\"", "duplicate_custom_id", "custom_id")]
     public void Each_mistake_has_its_code_line_and_field(string part, string mistake, string code, string? param)
@@ -65,11 +65,97 @@ public sealed class FileValidatorTests
         Assert.Equal(3, report.RequestCount);
     }
 
+    /// <summary>
+    /// What every service of an endpoint refuses. <c>System.Collections.Hashtable</c> and <c>@{…}</c> are what ConvertTo-Json writes of an object
+    /// below its -Depth (PowerShell 7.6).
+    /// </summary>
     [Theory]
-    [InlineData("\"messages\":[]", "\"stream\":false")]
-    [InlineData("\"messages\":[]", "\"stream\":null")]
-    [InlineData("\"messages\":[]", "\"x\":{\"stream\":true}")]
-    [InlineData("\"messages\":[]", "\"stream\":true,\"stream\":false")]
+    [InlineData("chat/completions", "", "missing_required_parameter", "body.messages")]
+    [InlineData("chat/completions", "\"messages\":null", "missing_required_parameter", "body.messages")]
+    [InlineData("chat/completions", "\"messages\":[]", "invalid_request", "body.messages")]
+    [InlineData("chat/completions", "\"messages\":{\"role\":\"user\",\"content\":\"c\"}", "invalid_request", "body.messages")]
+    [InlineData("chat/completions", "\"messages\":\"Hello\"", "invalid_request", "body.messages")]
+    [InlineData("chat/completions", "\"messages\":[\"Hello\"]", "invalid_request", "body.messages[0]")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\"},null]", "invalid_request", "body.messages[1]")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\"},{\"content\":\"c\"}]", "missing_required_parameter", "body.messages[1].role")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"\",\"content\":\"c\"}]", "missing_required_parameter", "body.messages[0].role")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":7}]", "missing_required_parameter", "body.messages[0].role")]
+    [InlineData("chat/completions", "\"messages\":[\"System.Collections.Hashtable\"]", "truncated_json", "body.messages[0]")]
+    [InlineData("chat/completions", "\"messages\":[\"@{role=user; content=c}\"]", "truncated_json", "body.messages[0]")]
+    [InlineData("chat/completions", "\"messages\":\"System.Object[]\"", "truncated_json", "body.messages")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\"},\"System.Collections.Specialized.OrderedDictionary\"]}]", "truncated_json", "body.messages[0].content[1]")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"System.Collections.Hashtable System.Collections.Hashtable\"}]", "truncated_json", "body.messages[0].content")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[\"@{id=1}\"]}]", "truncated_json", "body.messages[0].tool_calls[0]")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":[7]}]", "invalid_request", "body.messages[0].content[0]")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\"}],\"tools\":[{\"type\":\"function\",\"function\":\"System.Collections.Hashtable\"}]", "truncated_json", "body.tools")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\"}],\"response_format\":{\"json_schema\":{\"schema\":{\"properties\":\"@{a=}\"}}}", "truncated_json", "body.response_format")]
+    [InlineData("embeddings", "", "missing_required_parameter", "body.input")]
+    [InlineData("embeddings", "\"input\":[]", "invalid_request", "body.input")]
+    [InlineData("embeddings", "\"input\":{\"text\":\"t\"}", "invalid_request", "body.input")]
+    [InlineData("embeddings", "\"input\":true", "invalid_request", "body.input")]
+    [InlineData("embeddings", "\"input\":[\"System.Object[]\"]", "truncated_json", "body.input[0]")]
+    [InlineData("moderations", "\"input\":null", "missing_required_parameter", "body.input")]
+    [InlineData("responses", "\"instructions\":\"i\"", "missing_required_parameter", "body.input")]
+    [InlineData("responses", "\"input\":17", "invalid_request", "body.input")]
+    [InlineData("responses", "\"input\":[\"System.Collections.Hashtable\"]", "truncated_json", "body.input[0]")]
+    [InlineData("responses", "\"input\":\"i\",\"text\":{\"format\":\"System.Collections.Hashtable\"}", "truncated_json", "body.text")]
+    [InlineData("completions", "\"prompt\":\"System.Object[]\"", "truncated_json", "body.prompt")]
+    public void A_body_that_every_service_refuses_is_an_error(string endpoint, string fields, string code, string param)
+    {
+        string Request(string id, string body) => RequestLineOf(id, endpoint, body);
+        const string Valid = "\"messages\":[{\"role\":\"user\",\"content\":\"c\"}],\"input\":\"i\",\"prompt\":\"p\"";
+        BatchFileReport report = Check(Request("first", Valid), Request("bad", fields), Request("last", Valid));
+        LineIssue issue = Assert.Single(report.Issues);
+        Assert.Equal((2, "bad", code, param, IssueSeverity.Error), (issue.Line, issue.CustomId, issue.Code, issue.Param, issue.Severity));
+        Assert.Equal(code == "truncated_json", issue.Message.Contains("-Depth", StringComparison.Ordinal));
+        // The local service leaves the body to the upstream, so that only this request fails.
+        Assert.True(Check(ValidationRules.LocalService, Request("first", Valid), Request("bad", fields)).IsValid);
+    }
+
+    [Theory]
+    [InlineData("chat/completions", "\"messages\":[{\"content\":\"System.Object is a class. @{a=1}\",\"role\":\"critic\"}]")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"@{a=1}\"},{\"role\":\"tool\",\"content\":null}]")]
+    [InlineData("chat/completions", "\"messages\":\"x\",\"messages\":[{\"role\":\"user\"}]")]
+    [InlineData("chat/completions", "\"messages\":[{\"role\":\"user\"}],\"tools\":[{\"function\":{\"description\":\"System. A tool @{a}\"}}]")]
+    [InlineData("embeddings", "\"input\":[\"a\",[1,2],3]")]
+    [InlineData("embeddings", "\"input\":\"\"")]
+    [InlineData("responses", "\"prompt\":{\"id\":\"p\"}")]
+    [InlineData("responses", "\"previous_response_id\":\"r\"")]
+    [InlineData("responses", "\"input\":[{\"type\":\"function_call_output\"},{\"role\":\"user\"}]")]
+    [InlineData("completions", "")]
+    [InlineData("moderations", "\"input\":[{\"type\":\"text\"}]")]
+    public void A_body_that_some_service_accepts_is_valid(string endpoint, string fields) =>
+        Assert.Empty(Check(RequestLineOf("a", endpoint, fields)).Issues);
+
+    [Theory]
+    [InlineData("{\n  \"custom_id\": \"a\",\n  \"body\": {\n    \"model\": \"m\"\n  }\n}", 1)]
+    [InlineData("[\r\n  {\"custom_id\":\"a\"},\r\n  {\"custom_id\":\"b\"}\r\n]\r\n", 1)]
+    [InlineData("\n\n{ \"a\":\n 1 }\n{ \"b\":\n 2 }", 3)]
+    public void Json_over_several_lines_is_one_error(string text, int line)
+    {
+        BatchFileReport report = Check(text);
+        LineIssue issue = Assert.Single(report.Issues, issue => issue.Severity == IssueSeverity.Error);
+        Assert.Equal((line, "multi_line_json"), (issue.Line, issue.Code));
+        Assert.Contains("-Compress", issue.Message, StringComparison.Ordinal);
+        Assert.Equal(0, report.RequestCount);
+    }
+
+    [Theory]
+    [InlineData("{\"custom_id\":", 2)]
+    [InlineData("{\"custom_id\":\"a", 1)]
+    [InlineData("{", 1)]
+    public void A_line_that_was_cut_off_is_not_json_over_several_lines(string line, int errors)
+    {
+        BatchFileReport report = Check(line, Line("b"), Line("c"));
+        Assert.DoesNotContain(report.Issues, issue => issue.Code == "multi_line_json");
+        Assert.InRange(report.ErrorCount, 1, errors);
+    }
+
+    [Theory]
+    [InlineData("\"messages\":[{\"role\":\"user\"}]", "\"stream\":false,\"messages\":[{\"role\":\"user\"}]")]
+    [InlineData("\"messages\":[{\"role\":\"user\"}]", "\"stream\":null,\"messages\":[{\"role\":\"user\"}]")]
+    [InlineData("\"messages\":[{\"role\":\"user\"}]", "\"x\":{\"stream\":true},\"messages\":[{\"role\":\"user\"}]")]
+    [InlineData("\"messages\":[{\"role\":\"user\"}]", "\"stream\":true,\"stream\":false,\"messages\":[{\"role\":\"user\"}]")]
     [InlineData("\"/v1/chat/completions\"", "\"/chat/completions\"")]
     [InlineData("\"POST\"", "\"\\u0050OST\"")]
     [InlineData("{\"custom_id\"", "{\"extra\":{\"custom_id\":1},\"custom_id\"")]
@@ -95,7 +181,7 @@ public sealed class FileValidatorTests
     [InlineData("\"POST\"", "true", "Invalid value for 'method': expected a string, but got a boolean.")]
     [InlineData("\"m\"", "[1]", "Invalid value for 'body.model': expected a string, but got an array.")]
     [InlineData("\"m\"", "{}", "Invalid value for 'body.model': expected a string, but got an object.")]
-    [InlineData("{\"model\":\"m\",\"messages\":[]}", "\"{}\"", "Invalid value for 'body': expected an object, but got a string.")]
+    [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}]}", "\"{}\"", "Invalid value for 'body': expected an object, but got a string.")]
     [InlineData(
         "/v1/chat/completions", "/v1/images",
         "The URL provided for this request does not match the batch endpoint. The line has '/v1/images', but the batch endpoint is '/v1/chat/completions'.")]
@@ -266,7 +352,7 @@ public sealed class FileValidatorTests
     public void The_local_service_limits_lines_and_names()
     {
         ValidationRules rules = ValidationRules.LocalService;
-        string Sized(int bytes) => Line("a").Replace("[]", $"[\"{new string('x', bytes - Line("a").Length - 2)}\"]", StringComparison.Ordinal);
+        string Sized(int bytes) => Line("a").Replace("\"user\"", $"\"user{new string('x', bytes - Line("a").Length)}\"", StringComparison.Ordinal);
         Assert.True(Check(rules, Sized(16 * 1024 * 1024)).IsValid);
         BatchFileReport report = Check(rules, Line("b"), Sized((16 * 1024 * 1024) + 1), Line("c"));
         Assert.Equal((3, (2, IssueCodes.LineTooLong)), (report.RequestCount, Assert.Single(Errors(report))));
@@ -298,7 +384,7 @@ public sealed class FileValidatorTests
     [Fact]
     public void The_endpoint_of_the_batch_takes_precedence_over_that_of_the_first_line()
     {
-        BatchFileReport report = Check(new ValidationRules { Endpoint = "/v1/embeddings" }, Line("a"), Line("b", "/v1/embeddings"));
+        BatchFileReport report = Check(new ValidationRules { Endpoint = "/v1/embeddings", ChecksBodies = false }, Line("a"), Line("b", "/v1/embeddings"));
         LineIssue issue = Assert.Single(report.Issues);
         Assert.Equal((1, IssueCodes.InvalidUrl, "url"), (issue.Line, issue.Code, issue.Param));
         Assert.StartsWith("The URL provided for this request does not match the batch endpoint.", issue.Message, StringComparison.Ordinal);
@@ -319,7 +405,7 @@ public sealed class FileValidatorTests
     [InlineData("/v1/responses")]
     [InlineData("/v1/moderations")]
     [InlineData("/chat/completions")]
-    public void Every_documented_endpoint_is_supported(string url) => Assert.Empty(Check(Line("a", url), Line("b", url)).Issues);
+    public void Every_documented_endpoint_is_supported(string url) => Assert.Empty(Check(new ValidationRules { ChecksBodies = false }, Line("a", url), Line("b", url)).Issues);
 
     [Fact]
     public void Moderations_do_not_need_a_model() =>
@@ -364,7 +450,7 @@ public sealed class FileValidatorTests
         new FileValidator(new ValidationRules(), spans.Add).Validate(new MemoryStream(file), null);
         Assert.Equal([1, 4, 6], spans.Select(span => span.Line));
         Assert.Equal(["\"ä\"", "\"b\"", "\"\\\"c\""], spans.Select(span => Slice(span.IdStart, span.IdLength, span)));
-        Assert.All(spans, span => Assert.Equal("""{"model":"m","messages":[]}""", Slice(span.BodyStart, span.BodyLength, span)));
+        Assert.All(spans, span => Assert.Equal("""{"model":"m","messages":[{"role":"user"}]}""", Slice(span.BodyStart, span.BodyLength, span)));
         Assert.Equal([Line("ä"), Line("b"), "  " + Line("\\\"c")], spans.Select(span => Slice(0, span.Length, span)));
 
         string Slice(int start, int length, RequestSpan span) => Encoding.UTF8.GetString(file, (int)span.Offset + start, length);
@@ -383,6 +469,9 @@ public sealed class FileValidatorTests
         Good.Replace("ID", id, StringComparison.Ordinal)
             .Replace("/v1/chat/completions", url, StringComparison.Ordinal)
             .Replace("\"m\"", $"\"{model}\"", StringComparison.Ordinal);
+
+    private static string RequestLineOf(string id, string endpoint, string fields) =>
+        $$$"""{"custom_id":"{{{id}}}","method":"POST","url":"/v1/{{{endpoint}}}","body":{"model":"m"{{{(fields.Length > 0 ? "," : "")}}}{{{fields}}}}}""";
 
     private static MemoryStream Stream(params string[] lines) => new(Encoding.UTF8.GetBytes(string.Concat(lines.Select(line => line + "\n"))));
 

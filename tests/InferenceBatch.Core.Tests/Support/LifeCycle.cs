@@ -31,7 +31,7 @@ internal sealed class LifeCycle : IDisposable
     public List<Batch> Seen { get; } = [];
 
     public static string Line(string id, string url = Chat) =>
-        "{\"custom_id\":\"" + id + "\",\"method\":\"POST\",\"url\":\"" + url + "\",\"body\":{\"model\":\"m\",\"messages\":[]}}";
+        "{\"custom_id\":\"" + id + "\",\"method\":\"POST\",\"url\":\"" + url + "\",\"body\":{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}],\"input\":\"i\"}}";
 
     /// <summary>A result line as OpenAI's document has it.</summary>
     public static string Answered(string id, string text) =>

@@ -27,7 +27,7 @@ public sealed class PluralFormatTests
     [Fact]
     public void Remarks_of_the_validator_use_the_singular_for_one()
     {
-        byte[] line = """{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}"""u8.ToArray();
+        byte[] line = """{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[{"role":"user"}]}}"""u8.ToArray();
         using var file = new MemoryStream([.. line, .. "\r\n\n"u8]);
         BatchFileReport report = new FileValidator(new ValidationRules()).Validate(file, "x.jsonl");
         Assert.Equal(["1 line ends with CR LF instead of LF.", "1 blank line is ignored."], report.Issues.Select(issue => issue.Message));

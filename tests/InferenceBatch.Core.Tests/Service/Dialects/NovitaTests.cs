@@ -6,7 +6,7 @@ namespace InferenceBatch.Service.Dialects;
 /// <summary>Novita: PROGRESS for in_progress, times as strings, <c>errors</c> a string, "" for no file, a window of 48 hours, one model per file.</summary>
 public sealed class NovitaTests : IDisposable
 {
-    private readonly LifeCycle _novita = new("Novita", """{"custom_id":"a","body":{"model":"m","messages":[]}}""", LifeCycle.Line("b"));
+    private readonly LifeCycle _novita = new("Novita", """{"custom_id":"a","body":{"model":"m","messages":[{"role":"user"}]}}""", LifeCycle.Line("b"));
 
     public void Dispose() => _novita.Dispose();
 

@@ -66,9 +66,9 @@ public sealed class TogetherTests : IDisposable
     [Fact]
     public void Lines_need_neither_method_nor_url()
     {
-        using var lean = new LifeCycle("Together", """{"custom_id":"a","body":{"model":"m","messages":[]}}""");
+        using var lean = new LifeCycle("Together", """{"custom_id":"a","body":{"model":"m","messages":[{"role":"user"}]}}""");
         Assert.True(lean.Check().IsValid);
-        using var elsewhere = new LifeCycle("OpenAI", """{"custom_id":"a","body":{"model":"m","messages":[]}}""");
+        using var elsewhere = new LifeCycle("OpenAI", """{"custom_id":"a","body":{"model":"m","messages":[{"role":"user"}]}}""");
         Assert.Equal(["method", "url"], elsewhere.Check().Issues.Select(issue => issue.Param).Order());
     }
 
