@@ -118,6 +118,19 @@ Describe 'Invoke-Batch' {
         }
     }
 
+    Context 'several endpoints' {
+        It 'creates a batch for each endpoint, and returns every result in the order of the rows' {
+            $requests = 1..7 | ForEach-Object { New-BatchRequest "text $_" -Model echo -CustomId "r$_" -Endpoint ($_ % 3 ? 'chat' : 'completions') }
+            $before = @(Get-Batch).Count
+            $results = @($requests | Invoke-Batch -Ordered)
+            $results.CustomId | Should -Be (1..7 | ForEach-Object { "r$_" })
+            $results.Text | Should -Be (1..7 | ForEach-Object { "text $_" })
+            $batches = @(Get-Batch -First (@(Get-Batch).Count - $before))
+            $batches.Endpoint | Sort-Object | Should -Be '/v1/chat/completions', '/v1/completions'
+            $batches.RequestCounts.Total | Sort-Object | Should -Be 2, 5
+        }
+    }
+
     Context 'retries' {
         It 'retries only requests that failed for a temporary reason, up to -MaxAttempts' {
             Set-Run ([ordered]@{

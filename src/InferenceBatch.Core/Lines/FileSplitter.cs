@@ -4,21 +4,24 @@ using InferenceBatch.Model;
 namespace InferenceBatch.Lines;
 
 /// <summary>
-/// Writes requests to as many batch files as the service's limits require, under temporary names in the folder of the
-/// requested file. <see cref="Rename"/> gives them their final names. Files that still have a temporary name when the
+/// Writes requests to as many batch files as the service's limits require, one endpoint per file, under temporary names in
+/// the folder of the requested file. <see cref="Rename"/> gives them their final names. Files that still have a temporary name when the
 /// splitter is disposed are deleted, so an incomplete file never has a final name.
 /// </summary>
 /// <remarks>Not thread-safe.</remarks>
 public sealed class FileSplitter : IDisposable
 {
+    /// <summary>The maximum number of files that are open at a time: one per endpoint.</summary>
+    private const int MaxOpen = 16;
+
     private readonly string _path;
     private readonly int _maxRequests;
     private readonly long _maxBytes;
     private readonly string _token = Guid.NewGuid().ToString("N")[..8];
     private readonly Utf8KeyMap? _ids;
     private readonly List<FilePart> _parts = [];
-    private LineWriter? _writer;
-    private string _endpoint = "";
+    private readonly Dictionary<string, OpenPart> _open = new(StringComparer.Ordinal);
+    private OpenPart? _last;
     private int _position;
 
     /// <param name="path">The requested file; its folder must exist.</param>
@@ -44,39 +47,40 @@ public sealed class FileSplitter : IDisposable
     public LinePlace Add(BatchRequest request)
     {
         _position++;
+        OpenPart? open = _last?.Endpoint == request.Url ? _last : _open.GetValueOrDefault(request.Url);
         long size = MaxLineSize(request);
-        if (size > _maxBytes || (_writer is not null && _writer.Bytes + size > _maxBytes))
+        if (size > _maxBytes || (open is not null && open.Writer.Bytes + size > _maxBytes))
         {
             size = LineWriter.MeasureLine(request);
         }
 
         Check(request, size);
-        if (_writer is { } full && (full.Count >= _maxRequests || full.Bytes + size > _maxBytes))
+        if (open is not null && (open.Writer.Count >= _maxRequests || open.Writer.Bytes + size > _maxBytes))
         {
-            Close();
+            Close(open);
+            open = null;
         }
 
-        if (_writer is not { } writer)
-        {
-            _writer = writer = new LineWriter(Disk.Create(TemporaryPath(_parts.Count + 1)));
-            _endpoint = request.Url;
-        }
-
-        long offset = writer.Bytes;
-        writer.Write(request);
+        _last = open ??= Open(request.Url);
+        long offset = open.Writer.Bytes;
+        open.Writer.Write(request);
         Count++;
-        return new LinePlace(offset, (int)(writer.Bytes - offset) - 1, _parts.Count);
+        return new LinePlace(offset, (int)(open.Writer.Bytes - offset) - 1, open.Index);
     }
 
     /// <summary>
-    /// Closes the last part and renames all parts: a single part to the requested name, several parts to
+    /// Closes the open parts and renames all parts: a single part to the requested name, several parts to
     /// <c>name-001.jsonl</c>, <c>name-002.jsonl</c> and so on.
     /// </summary>
     /// <param name="overwrite">Whether existing files may be replaced.</param>
     /// <exception cref="IOException">A file with such a name exists, or a file could not be renamed.</exception>
     public IReadOnlyList<FilePart> Rename(bool overwrite)
     {
-        Close();
+        foreach (OpenPart open in _open.Values.ToList())
+        {
+            Close(open);
+        }
+
         List<FilePart> named = [.. _parts.Select((part, index) => part with { Path = NameOf(index + 1, _parts.Count) })];
         if (!overwrite && named.Find(part => File.Exists(part.Path)) is { } taken)
         {
@@ -94,13 +98,11 @@ public sealed class FileSplitter : IDisposable
 
     public void Dispose()
     {
-        if (_writer is { } writer)
+        foreach (OpenPart open in _open.Values)
         {
-            _writer = null;
-            _parts.Add(new FilePart(TemporaryPath(_parts.Count + 1), 0, 0, ""));
             try
             {
-                writer.Dispose();
+                open.Writer.Dispose();
             }
             catch (IOException)
             {
@@ -108,6 +110,7 @@ public sealed class FileSplitter : IDisposable
             }
         }
 
+        _open.Clear();
         foreach (FilePart part in _parts)
         {
             File.Delete(part.Path);
@@ -140,14 +143,26 @@ public sealed class FileSplitter : IDisposable
         }
     }
 
-    private void Close()
+    private OpenPart Open(string endpoint)
     {
-        if (_writer is { } writer)
+        if (_open.Count == MaxOpen)
         {
-            _parts.Add(new FilePart(TemporaryPath(_parts.Count + 1), writer.Count, writer.Bytes, _endpoint));
-            _writer = null;
-            writer.Dispose();
+            Close(_open.Values.MinBy(open => open.Index)!);
         }
+
+        string path = TemporaryPath(_parts.Count + 1);
+        var part = new OpenPart(new LineWriter(Disk.Create(path)), endpoint, _parts.Count);
+        _parts.Add(new FilePart(path, 0, 0, endpoint));
+        _open.Add(endpoint, part);
+        return part;
+    }
+
+    private void Close(OpenPart open)
+    {
+        _parts[open.Index] = _parts[open.Index] with { RequestCount = open.Writer.Count, Bytes = open.Writer.Bytes };
+        _open.Remove(open.Endpoint);
+        _last = null;
+        open.Writer.Dispose();
     }
 
     /// <summary>An upper limit of the line's size that is fast to calculate: no character needs more than six bytes.</summary>
@@ -160,4 +175,6 @@ public sealed class FileSplitter : IDisposable
     private string NameOf(int number, int count) => count == 1 ? _path
         : Path.Combine(Path.GetDirectoryName(_path)!, string.Create(
             CultureInfo.InvariantCulture, $"{Path.GetFileNameWithoutExtension(_path)}-{number:000}{Path.GetExtension(_path)}"));
+
+    private sealed record OpenPart(LineWriter Writer, string Endpoint, int Index);
 }

@@ -34,12 +34,15 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
     /// <summary>The parts of an attempt; empty if the attempt does not exist.</summary>
     public List<PlacedPart> PartsOf(int attempt)
     {
+        IReadOnlyList<RunPart> stored = store.PartsOf(attempt);
         var parts = new List<PlacedPart>();
         int next = 0;
-        foreach (RunPart part in store.PartsOf(attempt))
+        foreach (RunPart part in stored)
         {
             // The first attempt sends all requests, in their order.
-            parts.Add(new PlacedPart(part, attempt == 1 ? [.. Enumerable.Range(next, part.File.RequestCount)] : _places[part]));
+            parts.Add(new PlacedPart(part, attempt > 1 ? _places[part]
+                : IsMixed(stored) ? _places.TryGetValue(part, out int[]? places) ? places : _places[part] = PlacesOf(part)
+                : [.. Enumerable.Range(next, part.File.RequestCount)]));
             next += part.File.RequestCount;
         }
 
@@ -76,12 +79,15 @@ internal sealed class RunAttempts(RunStore store, RunRequests requests)
         int next = 0;
         foreach (RunPart part in store.PartsOf(attempt))
         {
-            _places[part] = [.. places.Skip(next).Take(part.File.RequestCount)];
+            _places[part] = IsMixed(store.PartsOf(attempt)) ? PlacesOf(part) : [.. places.Skip(next).Take(part.File.RequestCount)];
             next += part.File.RequestCount;
         }
 
         Mark(places, attempt);
     }
+
+    /// <summary>Whether the requests have several endpoints, so that the order of the parts is not that of the requests.</summary>
+    private static bool IsMixed(IReadOnlyList<RunPart> parts) => parts.Any(part => part.File.Endpoint != parts[0].File.Endpoint);
 
     private void Mark(IReadOnlyList<int> places, int attempt)
     {

@@ -18,7 +18,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
 {
     private readonly RunRequests _requests = new();
     private readonly FileSplitter? _splitter = store.IsSpooled ? null : new FileSplitter(Path.Combine(store.Folder, "part.jsonl"), maxRequests, maxBytes, checkIds: false);
-    private readonly StoredRequestReader? _stored = store.IsSpooled ? new StoredRequestReader(store.PartsOf(1)) : null;
+    private readonly Dictionary<string, StoredRequestReader>? _stored = store.IsSpooled ? ReadersOf(store.PartsOf(1)) : null;
     private readonly Utf8KeyMap? _bodies = deduplicate ? new Utf8KeyMap() : null;
     private bool _isComplete;
 
@@ -48,7 +48,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
             return;
         }
 
-        LinePlace line = _splitter?.Add(request) ?? Compare(request, _stored!);
+        LinePlace line = _splitter?.Add(request) ?? Compare(request, ReaderFor(request.Url));
         _bodies?.TryAdd(body, _requests.Count, out _);
         _requests.Add(request, line);
     }
@@ -58,7 +58,7 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
     /// <exception cref="IOException">The disk fails.</exception>
     public RunRequests Complete()
     {
-        if (_stored?.Peek() is { Request.CustomId: var missing })
+        if (_stored?.Values.Select(reader => reader.Peek()?.Request.CustomId).FirstOrDefault(id => id is not null) is { } missing)
         {
             int stored = store.PartsOf(1).Sum(part => part.File.RequestCount);
             throw Mismatch(Messages.Text("CheckpointMismatch.Fewer", store.Folder, stored, _requests.Count, missing));
@@ -81,7 +81,11 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
     public void Dispose()
     {
         _splitter?.Dispose();
-        _stored?.Dispose();
+        foreach (StoredRequestReader reader in _stored?.Values ?? Enumerable.Empty<StoredRequestReader>())
+        {
+            reader.Dispose();
+        }
+
         if (!_isComplete)
         {
             _requests.Dispose();
@@ -95,6 +99,13 @@ public sealed class RunInput(RunStore store, int maxRequests, long maxBytes, boo
         hash.AppendData(request.BodyUtf8.Span);
         return hash.GetHashAndReset();
     }
+
+    /// <summary>The stored requests by endpoint, because each part has one endpoint and the rows may alternate.</summary>
+    private static Dictionary<string, StoredRequestReader> ReadersOf(IReadOnlyList<RunPart> parts) => parts
+        .Select(part => part.File.Endpoint).Distinct().ToDictionary(endpoint => endpoint, endpoint => new StoredRequestReader(parts, endpoint), StringComparer.Ordinal);
+
+    /// <summary>Returns the reader of an endpoint; another one if the run had no requests for it, so that the comparison names the difference.</summary>
+    private StoredRequestReader ReaderFor(string endpoint) => _stored!.TryGetValue(endpoint, out StoredRequestReader? reader) ? reader : _stored.Values.First();
 
     /// <summary>Compares a request with the stored request at its place, and returns the position of the stored line.</summary>
     private LinePlace Compare(BatchRequest request, StoredRequestReader requests)

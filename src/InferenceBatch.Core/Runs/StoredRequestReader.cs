@@ -5,7 +5,9 @@ using InferenceBatch.Results;
 namespace InferenceBatch.Runs;
 
 /// <summary>Reads the requests that an earlier process stored, in order.</summary>
-internal sealed class StoredRequestReader(IReadOnlyList<RunPart> parts) : IDisposable
+/// <param name="parts">The parts of an attempt.</param>
+/// <param name="endpoint">The endpoint of the parts to read; null for all.</param>
+internal sealed class StoredRequestReader(IReadOnlyList<RunPart> parts, string? endpoint = null) : IDisposable
 {
     private (BatchRequest Request, LinePlace Line)? _next;
     private LineReader? _lines;
@@ -30,6 +32,11 @@ internal sealed class StoredRequestReader(IReadOnlyList<RunPart> parts) : IDispo
     {
         for (; _part < parts.Count; _part++, Dispose())
         {
+            if (endpoint is not null && parts[_part].File.Endpoint != endpoint)
+            {
+                continue;
+            }
+
             _lines ??= new LineReader(new FileStream(
                 parts[_part].File.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, FileOptions.SequentialScan));
             if (_lines.Read())

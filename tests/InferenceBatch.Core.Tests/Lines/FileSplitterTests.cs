@@ -35,6 +35,36 @@ public sealed class FileSplitterTests : IDisposable
         Assert.Equal(Enumerable.Range(1, 7).Select(i => $"r{i}"), parts.SelectMany(part => IdsOf(part.Path)));
     }
 
+    [Fact]
+    public void Each_endpoint_has_parts_of_its_own()
+    {
+        using var splitter = new FileSplitter(Target, 2, 1_000_000);
+        BatchRequest[] requests = [.. Requests(9).Select((request, i) => new BatchRequest { CustomId = request.CustomId, Url = $"/v1/e{i % 3}", BodyUtf8 = request.BodyUtf8 })];
+        LinePlace[] places = [.. requests.Select(splitter.Add)];
+        Assert.Equal([0, 1, 2, 0, 1, 2, 3, 4, 5], places.Select(place => place.File));
+        IReadOnlyList<FilePart> parts = splitter.Rename(overwrite: false);
+        Assert.Equal(["/v1/e0", "/v1/e1", "/v1/e2", "/v1/e0", "/v1/e1", "/v1/e2"], parts.Select(part => part.Endpoint));
+        Assert.Equal([2, 2, 2, 1, 1, 1], parts.Select(part => part.RequestCount));
+        Assert.All(parts, part => Assert.Equal(part.Bytes, new FileInfo(part.Path).Length));
+        Assert.All(requests.Zip(places), pair => Assert.Contains($"\"{pair.First.CustomId}\"",
+            Encoding.UTF8.GetString(File.ReadAllBytes(parts[pair.Second.File].Path).AsSpan((int)pair.Second.Offset, pair.Second.Length)), StringComparison.Ordinal));
+        Assert.Equal(parts.Select(part => part.Path), Directory.GetFiles(_folder).Order());
+    }
+
+    [Fact]
+    public void Many_endpoints_do_not_keep_many_files_open()
+    {
+        using var splitter = new FileSplitter(Target, 100, 1_000_000);
+        for (int i = 0; i < 60; i++)
+        {
+            splitter.Add(new BatchRequest { CustomId = $"r{i}", Url = $"/v1/e{i % 20}", BodyUtf8 = "{}"u8.ToArray() });
+        }
+
+        IReadOnlyList<FilePart> parts = splitter.Rename(overwrite: false);
+        Assert.Equal(60, parts.Sum(part => part.RequestCount));
+        Assert.Equal(60, parts.SelectMany(part => IdsOf(part.Path)).Distinct().Count());
+    }
+
     [Theory]
     [InlineData(0, 1)]
     [InlineData(1, 2)]

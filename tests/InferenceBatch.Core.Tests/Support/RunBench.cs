@@ -20,6 +20,9 @@ internal sealed class RunBench : IDisposable
 
     public int PartSize { get; init; } = 2;
 
+    /// <summary>Returns the endpoint of a request.</summary>
+    public Func<string, string> EndpointOf { get; set; } = _ => "/v1/chat/completions";
+
     public string Journal => Path.Combine(Folder, "journal.jsonl");
 
     /// <summary>The engine of the last run.</summary>
@@ -44,7 +47,7 @@ internal sealed class RunBench : IDisposable
         using var input = new RunInput(store, PartSize, 1_000_000, deduplicate: false);
         foreach (string id in Ids)
         {
-            input.Add(new BatchRequest { CustomId = id, Url = "/v1/chat/completions", BodyUtf8 = Encoding.UTF8.GetBytes($$"""{"model":"m","n":"{{id}}"}""") });
+            input.Add(new BatchRequest { CustomId = id, Url = EndpointOf(id), BodyUtf8 = Encoding.UTF8.GetBytes($$"""{"model":"m","n":"{{id}}"}""") });
         }
 
         using RunRequests all = input.Complete();
