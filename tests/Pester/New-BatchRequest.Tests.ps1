@@ -112,6 +112,68 @@ Describe 'New-BatchRequest' {
         }
     }
 
+    Context 'values that become text' {
+        It 'writes <Name> as <Text> in every culture' -ForEach @(
+            @{ Name = 'a date in UTC'; Value = [datetime]::new(2026, 1, 1, 0, 0, 0, [DateTimeKind]::Utc); Text = '2026-01-01T00:00:00Z' }
+            @{ Name = 'a date without a zone'; Value = [datetime]::new(2026, 1, 1, 10, 0, 0, 7); Text = '2026-01-01T10:00:00.007' }
+            @{ Name = 'DateTimeOffset'; Value = [DateTimeOffset]::new(2026, 1, 1, 0, 0, 0, [timespan]::FromHours(-3)); Text = '2026-01-01T00:00:00-03:00' }
+            @{ Name = 'DateOnly'; Value = [DateOnly]::new(2026, 1, 2); Text = '2026-01-02' }
+            @{ Name = 'TimeOnly'; Value = [TimeOnly]::new(1, 2, 3, 4); Text = '01:02:03.004' }
+            @{ Name = 'Half'; Value = [Half]1.5; Text = '1.5' }
+            @{ Name = 'double'; Value = 1234567.5; Text = '1234567.5' }
+            @{ Name = 'decimal'; Value = 1.10d; Text = '1.10' }
+            @{ Name = 'BigInteger'; Value = [bigint]::Parse('123456789012345678901'); Text = '123456789012345678901' }
+            @{ Name = 'enum'; Value = [DayOfWeek]::Friday; Text = 'Friday' }
+            @{ Name = 'guid'; Value = [guid]'01020304-0506-0708-090a-0b0c0d0e0f10'; Text = '01020304-0506-0708-090a-0b0c0d0e0f10' }
+            @{ Name = 'JSON text'; Value = [System.Text.Json.Nodes.JsonValue]::Create('x'); Text = 'x' }
+        ) {
+            $before = [cultureinfo]::CurrentCulture
+            try {
+                foreach ($culture in 'en-US', 'de-DE', 'ar-SA') {
+                    [cultureinfo]::CurrentCulture = $culture
+                    $value = $Value
+                    $request = [pscustomobject]@{ Prompt = 'x' } | New-BatchRequest -Model m -Prompt { $value } -SystemPrompt { $value } -CustomId { $value }
+                    $body = $request.Body | ConvertFrom-Json -AsHashtable -DateKind String
+                    $body.messages[0].content, $body.messages[1].content, $request.CustomId | Should -Be $Text, $Text, $Text
+                    $bound = [pscustomobject]@{ Prompt = $value; CustomId = $value } | New-BatchRequest -Model m
+                    $bound.CustomId | Should -BeExactly $Text
+                    (New-BatchRequest $value -Model m).Body | Should -BeExactly ($bound.Body)
+                }
+            }
+            finally { [cultureinfo]::CurrentCulture = $before }
+        }
+
+        It 'rejects <Name>, and names the row and what to use' -ForEach @(
+            @{ Name = 'a hashtable'; Value = { @{ a = 1 } }; Says = '*object (Hashtable), not text*ConvertTo-Json*' }
+            @{ Name = 'an object'; Value = { [pscustomobject]@{ a = 1 } }; Says = '*object (PSCustomObject), not text*ConvertTo-Json*' }
+            @{ Name = 'an array'; Value = { 'a', 'b' }; Says = '*list*-join*' }
+            @{ Name = 'a list of objects'; Value = { , [System.Collections.Generic.List[object]]@(@{}) }; Says = '*list*' }
+            @{ Name = 'XML'; Value = { ([xml]'<a>x</a>').DocumentElement }; Says = '*XML (XmlElement), not text*InnerText*' }
+            @{ Name = 'XElement'; Value = { [System.Xml.Linq.XElement]::Parse('<a>x</a>') }; Says = '*XML*' }
+            @{ Name = 'a secret'; Value = { [securestring]::new() }; Says = '*must not contain a secret*' }
+            @{ Name = 'credentials'; Value = { [pscredential]::new('u', [securestring]::new()) }; Says = '*must not contain a secret*' }
+            @{ Name = 'JObject'; Value = { , [Newtonsoft.Json.Linq.JObject]::Parse('{}') }; Says = '*object*not text*' }
+            @{ Name = 'an object whose text is the name of its type'; Value = { [System.Random]::new() }; Says = '*object (*Random), not text*' }
+        ) {
+            $script = $Value
+            foreach ($parameters in @{ Prompt = $script }, @{ Prompt = 'p'; SystemPrompt = $script }, @{ Prompt = 'p'; CustomId = $script }) {
+                $rows = [pscustomobject]@{ Id = 1 }, [pscustomobject]@{ Id = 2 }
+                $null = $rows | New-BatchRequest -Model m @parameters -ErrorVariable failures -ErrorAction SilentlyContinue
+                $failures | Should -HaveCount 2
+                Get-ErrorId $failures[1] | Should -BeExactly 'InvalidValue'
+                "$($failures[1])" | Should -BeLike "Input object 2 *$Says"
+            }
+        }
+
+        It 'runs script blocks as PowerShell does: $_, $PSItem, variables of the caller, no new variables' {
+            $outer = 'o'
+            $request = [pscustomobject]@{ A = 'a' } | New-BatchRequest -Model m -Prompt { $outer = "$outer$($_.A)"; $outer } -CustomId { $PSItem.A + 'x' }
+            ($request.Body | ConvertFrom-Json).messages[0].content | Should -BeExactly 'oa'
+            $request.CustomId | Should -BeExactly 'ax'
+            $outer | Should -BeExactly 'o'
+        }
+    }
+
     Context 'custom_id' {
         It 'numbers requests in input order, including omitted ones' {
             $ids = 'a', $null, 'c' | New-BatchRequest -Model m -ErrorAction SilentlyContinue | ForEach-Object CustomId
@@ -136,6 +198,11 @@ Describe 'New-BatchRequest' {
     }
 
     Context 'endpoints' {
+        It 'accepts the short name <_>' -ForEach 'chat', '/chat', 'chat/completions', '/chat/completions', 'v1/chat/completions', 'CHAT', 'completions', '/embeddings', 'responses', 'v1/moderations' {
+            $expected = '/v1/' + ($_.ToLower().TrimStart('/') -replace '^v1/' -replace '^chat$', 'chat/completions')
+            (New-BatchRequest x -Model m -Endpoint $_).Url | Should -BeExactly $expected
+        }
+
         It 'writes <Endpoint> as <Expected>' -ForEach @(
             @{ Endpoint = '/v1/completions'; Expected = '{"model":"m","prompt":"p","max_tokens":5}' }
             @{ Endpoint = '/v1/responses'; Expected = '{"model":"m","input":"p","max_output_tokens":5}' }
@@ -300,6 +367,50 @@ Describe 'New-BatchRequest' {
             $body.messages[0].content | Should -BeExactly 'p'
         }
 
+        It 'keeps the order of names: <Name>' -ForEach @(
+            @{ Name = 'ordered'; Value = { [ordered]@{ z = 1; a = [ordered]@{ y = 1; b = 2 } } } }
+            @{ Name = 'ConvertFrom-Json -AsHashtable'; Value = { '{"z":1,"a":{"y":1,"b":2}}' | ConvertFrom-Json -AsHashtable } }
+            @{ Name = 'PSCustomObject'; Value = { '{"z":1,"a":{"y":1,"b":2}}' | ConvertFrom-Json } }
+            @{ Name = 'generic dictionary'; Value = { $d = [System.Collections.Generic.Dictionary[object, object]]::new(); $d['z'] = 1; $d['a'] = [ordered]@{ y = 1; b = 2 }; $d } }
+            @{ Name = 'JsonObject'; Value = { , [System.Text.Json.Nodes.JsonNode]::Parse('{"z":1,"a":{"y":1,"b":2}}') } }
+            @{ Name = 'JObject'; Value = { , [Newtonsoft.Json.Linq.JObject]::Parse('{"z":1,"a":{"y":1,"b":2}}') } }
+            @{ Name = 'ExpandoObject'; Value = { $e = [System.Dynamic.ExpandoObject]::new(); $e.z = 1; $e.a = [ordered]@{ y = 1; b = 2 }; , $e } }
+        ) {
+            $object = & $Value
+            (New-BatchRequest p -Model m -Body @{ v = $object }).Body | Should -BeLike '*"v":{"z":1,"a":{"y":1,"b":2}}*'
+            (New-BatchRequest p -Model m -Body $object).Body | Should -BeLike '*"z":1,"a":{"y":1,"b":2}}'
+            (New-BatchRequest p -Model m -Message $object).Body | Should -BeLike '*"messages":`[{"z":1,"a":{"y":1,"b":2}},*'
+            (New-BatchRequest p -Model m -ResponseSchema $object).Body | Should -BeLike '*"schema":{"z":1,"a":{"y":1,"b":2}}*'
+        }
+
+        It 'sorts the names of dictionaries without an order: <Name>' -ForEach @(
+            @{ Name = 'hashtable'; Value = { @{ b = 1; a = 2; c = 3 } } }
+            @{ Name = 'synchronized hashtable'; Value = { [hashtable]::Synchronized(@{ b = 1; a = 2; c = 3 }) } }
+            @{ Name = 'ConcurrentDictionary'; Value = { $d = [System.Collections.Concurrent.ConcurrentDictionary[string, int]]::new(); $d['b'] = 1; $d['a'] = 2; $d['c'] = 3; $d } }
+            @{ Name = 'SortedDictionary'; Value = { $d = [System.Collections.Generic.SortedDictionary[string, int]]::new(); $d['b'] = 1; $d['a'] = 2; $d['c'] = 3; $d } }
+        ) {
+            (New-BatchRequest p -Model m -Body @{ v = (& $Value) }).Body | Should -BeLike '*"v":{"a":2,"b":1,"c":3}*'
+        }
+
+        It 'writes <Name> as <Json>' -ForEach @(
+            @{ Name = 'Half'; Value = [Half]0.1; Json = '0.1' }
+            @{ Name = 'float'; Value = [float]0.1; Json = '0.1' }
+            @{ Name = 'StringBuilder'; Value = [Text.StringBuilder]::new('sb'); Json = '"sb"' }
+            @{ Name = 'JsonValue'; Value = [System.Text.Json.Nodes.JsonNode]::Parse('[1,"x",null]'); Json = '`[1,"x",null`]' }
+            @{ Name = 'JsonDocument'; Value = [System.Text.Json.JsonDocument]::Parse('{"a":1}'); Json = '{"a":1}' }
+            @{ Name = 'JArray'; Value = [Newtonsoft.Json.Linq.JArray]::Parse('[1,"x",null]'); Json = '`[1,"x",null`]' }
+            @{ Name = 'a date with a fraction'; Value = [datetime]::new(2026, 1, 1, 2, 3, 4, 50, [DateTimeKind]::Utc); Json = '"2026-01-01T02:03:04.05Z"' }
+            @{ Name = 'DateTimeOffset'; Value = [DateTimeOffset]::new(2026, 1, 1, 0, 0, 0, [timespan]::FromHours(2)); Json = '"2026-01-01T00:00:00+02:00"' }
+            @{ Name = 'DateOnly'; Value = [DateOnly]::new(2026, 1, 2); Json = '"2026-01-02"' }
+            @{ Name = 'TimeOnly'; Value = [TimeOnly]::new(1, 2, 3); Json = '"01:02:03"' }
+        ) {
+            (New-BatchRequest p -Model m -Body @{ v = @{ w = $Value } }).Body | Should -BeLike ('*"v":{"w":' + $Json + '}*')
+        }
+
+        It 'rejects XML: <_>' -ForEach ([xml]'<a>x</a>'), ([xml]'<a>x</a>').DocumentElement, ([System.Xml.Linq.XElement]::Parse('<a>x</a>')) {
+            (Get-Failure { New-BatchRequest p -Model m -Body @{ v = $_ } }).Exception.Message | Should -BeLike "*'v'*XML*InnerText*"
+        }
+
         It 'is sufficient alone, also as JSON' {
             (New-BatchRequest -Body '{"model":"m", "messages":[]}').Body | Should -BeExactly '{"model":"m","messages":[]}'
         }
@@ -312,7 +423,7 @@ Describe 'New-BatchRequest' {
             }
             (New-BatchRequest p -Model m -Body @{ v = $value }).Body | Should -BeLike (
                 '*"v":{"text":"é","int":1,"big":9223372036854775807,"real":0.1,"money":1.10,"yes":true,"none":null,"list":[[]1,[[]2],[[]]],' +
-                '"when":"2024-01-02T03:04:05.0000000Z","colour":"Friday","object":{"a":1},"wrapped":"w"}*')
+                '"when":"2024-01-02T03:04:05Z","colour":"Friday","object":{"a":1},"wrapped":"w"}*')
         }
 
         It 'writes the same hashtable the same way in every process' {
@@ -415,14 +526,58 @@ Describe 'New-BatchRequest' {
             $rows[0] | New-BatchRequest -Model m -Prompt $null -Message @{ role = 'user'; content = 'c' } | Should -HaveCount 1
         }
 
-        It 'warns once, and early, that no object has a prompt, and lists the properties' {
-            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = 'b' } }
-            $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorVariable failures -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue
-            $failures | Should -HaveCount 25
-            "$warnings" | Should -BeExactly 'None of the first 10 input objects has a prompt. The last of them has the properties Id, Body. Check the name of the property in -Prompt.'
-            $rows[3] | Add-Member Text 'here'
-            $null = $rows | New-BatchRequest -Model m -Prompt { $_.Text } -ErrorAction SilentlyContinue -WarningVariable warnings -WarningAction SilentlyContinue
+        It 'ends with one error if ten rows in a row fail for the same reason: <Name>' -ForEach @(
+            @{ Name = 'a misspelled property'; Parameters = @{ Prompt = { $_.Boyd } }; Id = 'PromptMissing'; Says = '*Its properties: Id, Body, Title.*has no property Boyd. Did you mean Body?' }
+            @{ Name = 'a key that does not exist'; Parameters = @{ Prompt = { $_['Titel'] } }; Id = 'InvalidValue|PromptMissing'; Says = '*no property Titel. Did you mean Title?' }
+            @{ Name = 'no property called Prompt'; Parameters = @{}; Id = 'PromptMissing'; Says = '*Its properties: Id, Body, Title.*' }
+            @{ Name = 'a script block that throws'; Parameters = @{ Prompt = { throw 'boom' } }; Id = 'InvalidValue'; Says = '*the script block in -Prompt failed: boom*' }
+            @{ Name = 'a script block that throws, for another parameter'; Parameters = @{ Prompt = { $_.Body }; SystemPrompt = { [int]'x' } }; Id = 'InvalidValue'; Says = '*-SystemPrompt failed*' }
+            @{ Name = 'objects instead of text'; Parameters = @{ Prompt = { $_ } }; Id = 'InvalidValue'; Says = '*is an object (PSCustomObject), not text*' }
+            @{ Name = 'no model'; Parameters = @{ Model = ''; Prompt = { $_.Body } }; Id = 'ModelMissing'; Says = '*10 input objects in a row*' }
+            @{ Name = 'an image that does not exist'; Parameters = @{ Prompt = { $_.Body }; Image = { "/none/$($_.Id).png" } }; Id = 'FileNotFound'; Says = '*/none/1.png*' }
+        ) {
+            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = "b$_"; Title = 't' } }
+            $arguments = @{ Model = 'm' }
+            foreach ($key in $Parameters.Keys) { $arguments[$key] = $Parameters[$key] }
+            $script:written = @()
+            $problem = Get-Failure { $rows | New-BatchRequest @arguments -ErrorVariable script:written }
+            Get-ErrorId $problem | Should -Match "^($Id)$"
+            "$problem" | Should -BeLike $Says
+            @($written | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] }).Count | Should -BeLessOrEqual 1
+        }
+
+        It 'writes an error for each row if one of the first ten is good' {
+            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = $_ -eq 10 ? 'good' : $null } }
+            $requests = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -ErrorVariable failures -ErrorAction SilentlyContinue
+            $requests.CustomId | Should -Be 'request-10'
+            $failures | Should -HaveCount 24
+            "$($failures[0])" | Should -BeLike 'Input object 1 *'
+        }
+
+        It 'writes the errors of fewer than ten rows at the end' {
+            $rows = 1..9 | ForEach-Object { [pscustomobject]@{ Id = $_ } }
+            $null = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -ErrorVariable failures -ErrorAction SilentlyContinue
+            $failures | Should -HaveCount 9
+        }
+
+        It 'ends with one error if -CustomId is the same for ten rows after the first' {
+            $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = "b$_" } }
+            $problem = Get-Failure { $rows | New-BatchRequest -Model m -Prompt { $_.Body } -CustomId { 'same' } }
+            Get-ErrorId $problem | Should -BeExactly 'DuplicateCustomId'
+            $mixed = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -CustomId { $_.Id -lt 3 ? $_.Id : 2 } -ErrorVariable failures -ErrorAction SilentlyContinue
+            $mixed.CustomId | Should -Be '1', '2'
+            $failures | Should -HaveCount 23
+        }
+
+        It 'warns once of empty prompts, and leaves them out with -SkipEmpty' {
+            $rows = 'a', '', ' ', 'b' | ForEach-Object { [pscustomobject]@{ Body = $_ } }
+            $all = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -WarningVariable warnings -WarningAction SilentlyContinue
+            $all | Should -HaveCount 4
+            "$warnings" | Should -BeExactly '2 input objects have an empty prompt. To leave out such rows, use -SkipEmpty.'
+            $some = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -SkipEmpty -WarningVariable warnings
+            $some.CustomId | Should -Be 'request-1', 'request-4'
             $warnings | Should -BeNullOrEmpty
+            '' | New-BatchRequest -Model m -SkipEmpty -Image https://example.org/a.png | Should -HaveCount 1
         }
 
         It 'warns once, and early, that all prompts are equal, as with a misspelled property inside a text' {

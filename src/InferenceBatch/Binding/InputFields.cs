@@ -21,9 +21,7 @@ internal static class InputFields
         return PlainText.OneLine(string.Join(", ", NamesOf(input).Take(MaxListed)), 200);
     }
 
-    /// <summary>Returns the value of a key, ignoring case, converted as PowerShell would bind it; null if there is none.</summary>
-    public static T? ValueOf<T>(IDictionary? row, string name)
-        where T : class =>
-        row?.Keys.OfType<string>().FirstOrDefault(key => key.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } key && row[key] is { } value
-            ? LanguagePrimitives.ConvertTo<T>(value) : null;
+    /// <summary>Returns the value of a key, ignoring case; null if there is none.</summary>
+    public static object? ValueOf(IDictionary? row, string name) =>
+        row?.Keys.OfType<string>().FirstOrDefault(key => key.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } key ? row[key] : null;
 }

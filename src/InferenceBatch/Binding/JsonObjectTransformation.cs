@@ -39,8 +39,7 @@ internal sealed class JsonObjectTransformationAttribute : ArgumentTransformation
     {
         RawJson[] done => done,
         string text when text.AsSpan().TrimStart().StartsWith("[") => Items(text),
-        IDictionary or string => [One(input)],
-        IEnumerable items => items.Cast<object>().SelectMany(All),
+        IEnumerable items and not string when !DictionaryEntries.IsDictionary(items) => items.Cast<object>().SelectMany(All),
         _ => [One(input)],
     };
 

@@ -1,12 +1,10 @@
 using System.Collections;
-using System.Management.Automation;
 
 namespace InferenceBatch.Binding;
 
-/// <summary>Reads -Metadata: a hashtable whose values are written as text.</summary>
+/// <summary>Reads a hashtable that <see cref="TextTableTransformationAttribute"/> has checked.</summary>
 internal static class MetadataReader
 {
-    public static IReadOnlyDictionary<string, string>? Read(Hashtable? metadata) =>
-        metadata?.Cast<DictionaryEntry>().ToDictionary(
-            entry => LanguagePrimitives.ConvertTo<string>(entry.Key), entry => LanguagePrimitives.ConvertTo<string>(entry.Value));
+    public static IReadOnlyDictionary<string, string>? Read(Hashtable? texts) =>
+        texts?.Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry => (string)entry.Value!);
 }

@@ -5,16 +5,18 @@ using System.Management.Automation;
 using System.Management.Automation.Internal;
 using System.Numerics;
 using System.Security;
+using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
 
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Writes PowerShell values (hashtables, PSCustomObjects, arrays, scalars) as compact UTF-8 JSON. Times are ISO 8601, enums their names,
-/// bytes base64.
-/// A hashtable has no order. It is written in the order of its names, so that the same script always writes the same bytes.
+/// Writes PowerShell values (dictionaries, PSCustomObjects, arrays, plain values) as compact UTF-8 JSON. Times are the
+/// shortest exact ISO 8601, enums their names, bytes base64. Every dictionary keeps its order. Only dictionaries without
+/// one, such as a plain hashtable, are sorted by name, so that the same script always writes the same bytes.
 /// </summary>
 internal static class ObjectJson
 {
@@ -66,11 +68,8 @@ internal static class ObjectJson
             case SwitchParameter flag:
                 json.WriteBooleanValue(flag.IsPresent);
                 return true;
-            case Enum or char or Guid or Uri or Version or TimeSpan:
-                WriteText(json, Convert.ToString(value, CultureInfo.InvariantCulture)!);
-                return true;
-            case DateTime or DateTimeOffset or DateOnly or TimeOnly:
-                WriteText(json, ((IFormattable)value).ToString("O", CultureInfo.InvariantCulture));
+            case Enum or char or Guid or Uri or Version or TimeSpan or DateTime or DateTimeOffset or DateOnly or TimeOnly or StringBuilder:
+                WriteText(json, ValueText.Invariant(value));
                 return true;
             case byte[] bytes:
                 json.WriteBase64StringValue(bytes);
@@ -81,8 +80,20 @@ internal static class ObjectJson
             case JsonElement element:
                 WriteElement(json, element);
                 return true;
-            case double or float or Half:
-                WriteFloating(json, Convert.ToDouble(value, CultureInfo.InvariantCulture), value);
+            case JsonDocument document:
+                WriteElement(json, document.RootElement);
+                return true;
+            case JsonNode node:
+                WriteElement(json, JsonSerializer.SerializeToElement(node));
+                return true;
+            case double number:
+                WriteNumber(json, number, number);
+                return true;
+            case float number:
+                WriteNumber(json, number, number);
+                return true;
+            case Half number:
+                WriteNumber(json, (double)number, number);
                 return true;
             case decimal number:
                 json.WriteNumberValue(number);
@@ -101,17 +112,31 @@ internal static class ObjectJson
 
     private static void WriteContainer(Utf8JsonWriter json, object value, object plain, int depth)
     {
+        if (ValueText.IsXml(plain))
+        {
+            throw new UnwritableValueException(Messages.Text("Unwritable.NotTextXml", plain.GetType().Name));
+        }
+
+        if (NewtonsoftJson.IsToken(plain))
+        {
+            WriteElement(json, NewtonsoftJson.Read(plain));
+            return;
+        }
+
+        if (DictionaryEntries.Of(plain) is { } entries)
+        {
+            json.WriteStartObject();
+            foreach ((string name, object? entry) in entries)
+            {
+                WriteProperty(json, name, entry, depth);
+            }
+
+            json.WriteEndObject();
+            return;
+        }
+
         switch (plain)
         {
-            case IDictionary map:
-                json.WriteStartObject();
-                foreach (DictionaryEntry entry in plain is Hashtable ? InNameOrder(map) : map)
-                {
-                    WriteProperty(json, Convert.ToString(entry.Key, CultureInfo.InvariantCulture) ?? "", entry.Value, depth);
-                }
-
-                json.WriteEndObject();
-                break;
             case IEnumerable items:
                 json.WriteStartArray();
                 int index = 0;
@@ -136,9 +161,6 @@ internal static class ObjectJson
                 break;
         }
     }
-
-    private static IEnumerable InNameOrder(IDictionary map) =>
-        map.Cast<DictionaryEntry>().OrderBy(entry => Convert.ToString(entry.Key, CultureInfo.InvariantCulture), StringComparer.Ordinal);
 
     private static void WriteProperty(Utf8JsonWriter json, string name, object? value, int depth)
     {
@@ -191,20 +213,14 @@ internal static class ObjectJson
         json.WriteStringValue(text);
     }
 
-    private static void WriteFloating(Utf8JsonWriter json, double number, object original)
+    /// <param name="shortest">The number in its own type, whose shortest text that reads back is written: as a double, 0.1f would be 0.10000000149011612.</param>
+    private static void WriteNumber(Utf8JsonWriter json, double number, IFormattable shortest)
     {
         if (!double.IsFinite(number))
         {
             throw new UnwritableValueException(Messages.Text("Unwritable.NotFinite", number.ToString(CultureInfo.InvariantCulture)));
         }
 
-        if (original is float single)
-        {
-            json.WriteNumberValue(single); // As a double, 0.1f would be 0.10000000149011612.
-        }
-        else
-        {
-            json.WriteNumberValue(number);
-        }
+        json.WriteRawValue(shortest.ToString("R", CultureInfo.InvariantCulture));
     }
 }

@@ -12,7 +12,6 @@ internal sealed class PromptMistakeDetector(Action<string> warn)
     private const int RowsToCheck = 10;
 
     private int _rows;
-    private bool _allLackPrompts = true;
     private bool _allAreEqual = true;
     private string? _prompt;
     private string? _systemPrompt;
@@ -38,14 +37,13 @@ internal sealed class PromptMistakeDetector(Action<string> warn)
     }
 
     /// <summary>
-    /// Warns once if none of the first objects has a prompt, or all have the same one. Then a property is probably misspelled, and the user
-    /// learns of it before the errors of all rows, or the bill.
+    /// Warns once if the first objects with a prompt all have the same one. Then a property is probably misspelled, and the user learns of it
+    /// before the bill.
     /// </summary>
     /// <param name="input">The object.</param>
-    /// <param name="hasPrompt">Whether it has a prompt, or needs none.</param>
     /// <param name="prompt">The prompt; null if it is not the only part that can differ, such as with images.</param>
     /// <param name="systemPrompt">The system prompt.</param>
-    public void Take(object? input, bool hasPrompt, string? prompt = null, string? systemPrompt = null)
+    public void Take(object? input, string? prompt, string? systemPrompt)
     {
         if (_rows == RowsToCheck)
         {
@@ -57,18 +55,13 @@ internal sealed class PromptMistakeDetector(Action<string> warn)
             (_prompt, _systemPrompt) = (prompt, systemPrompt);
         }
 
-        _allLackPrompts &= !hasPrompt;
         _allAreEqual &= prompt is not null && prompt == _prompt && systemPrompt == _systemPrompt;
         if (_rows < RowsToCheck || input is string or ValueType || InputFields.Listed(input) is not { Length: > 0 } names)
         {
             return;
         }
 
-        if (_allLackPrompts)
-        {
-            warn(Messages.Text("Warning.NoPrompts", _rows, names));
-        }
-        else if (_allAreEqual)
+        if (_allAreEqual)
         {
             warn(Messages.Text("Warning.SamePrompts", _rows, PlainText.OneLine(_prompt!, 60), names));
         }

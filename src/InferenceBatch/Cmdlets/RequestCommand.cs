@@ -19,12 +19,16 @@ public abstract class RequestCommand : ServiceCommand
     private const int LongestDescription = 60;
 
     private PromptMistakeDetector? _mistakes;
+    private RowErrors? _errors;
+    private RowErrors? _duplicates;
+    private int _accepted;
     private ImageReader? _images;
     private EndpointShape _shape = EndpointShape.Of("");
     private RequestTemplate? _template;
     private bool _hasWarnedOfEmptyId;
     private bool _isFromKeys;
     private bool _isPromptNull;
+    private long _emptyPrompts;
 
     /// <summary>The object to build a request from. A string is the prompt. For other objects, parameters select the parts.</summary>
     [Parameter(ValueFromPipeline = true)]
@@ -32,30 +36,31 @@ public abstract class RequestCommand : ServiceCommand
     [AllowEmptyString]
     public object? InputObject { get; set; }
 
+    /// <summary>The prompt: text, or a script block that returns it for each input object (<c>$_</c>). So are the next three parameters.</summary>
     [Parameter(Position = 0, ValueFromPipelineByPropertyName = true)]
     [AllowNull]
     [AllowEmptyString]
-    public string? Prompt { get; set; }
+    public object? Prompt { get; set; }
 
     /// <summary>The system message (<c>instructions</c> for /v1/responses). If empty, there is none.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [AllowNull]
     [AllowEmptyString]
-    public string? SystemPrompt { get; set; }
+    public object? SystemPrompt { get; set; }
 
     /// <summary>The ID of the request. If empty, it is <c>request-</c> and the position of the input object, counted from 1.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [Alias("custom_id")]
     [AllowNull]
     [AllowEmptyString]
-    public string? CustomId { get; set; }
+    public object? CustomId { get; set; }
 
     /// <summary>Images for the prompt: addresses (https, data), or local files, whose content becomes part of the request.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [AllowNull]
     [AllowEmptyCollection]
     [AllowEmptyString]
-    public string[]? Image { get; set; }
+    public object? Image { get; set; }
 
     [Parameter]
     [OneValue]
@@ -72,6 +77,7 @@ public abstract class RequestCommand : ServiceCommand
     [Parameter]
     [OneValue]
     [ValidatePattern("^/")]
+    [EndpointTransformation]
     [ArgumentCompleter(typeof(EndpointCompleter))]
     public string Endpoint { get; set; } = "/v1/chat/completions";
 
@@ -117,8 +123,15 @@ public abstract class RequestCommand : ServiceCommand
     [ValidateNotNull]
     public object? Body { get; set; }
 
+    /// <summary>Builds no request for an input object with an empty prompt.</summary>
+    [Parameter]
+    public SwitchParameter SkipEmpty { get; set; }
+
     /// <summary>The number of the current input object, counted from 1.</summary>
     private protected int InputNumber { get; private set; }
+
+    /// <summary>Whether <see cref="Build()"/> has left out the current input object for -SkipEmpty.</summary>
+    private protected bool IsSkipped { get; private set; }
 
     /// <summary>Gets the profile of the service that the requests are meant for; null if none was chosen. Read in <see cref="BeginProcessing"/>.</summary>
     private protected abstract ServiceProfile? TargetProfile { get; }
@@ -129,17 +142,20 @@ public abstract class RequestCommand : ServiceCommand
         RefuseParametersNotForEndpoint();
         SessionMemory.NoteModels([Model]);
         _mistakes = new PromptMistakeDetector(WriteWarning);
-        // Only a value from the command line is in BoundParameters here: script blocks and pipeline values are bound later, for each object.
+        _errors = new RowErrors(WriteError, ThrowTerminatingError);
+        _duplicates = new RowErrors(WriteError, ThrowTerminatingError);
+        // Only a value from the command line is in BoundParameters here: pipeline values are bound later, for each object.
         _isPromptNull = MyInvocation.BoundParameters.TryGetValue(nameof(Prompt), out object? given) && given is null;
-        _images = new ImageReader(Paths, WriteError, Describe);
+        _images = new ImageReader(Paths, error => _errors.Add(error, ""), Describe);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }
 
-    /// <summary>Returns the request for the current input object; null after an error.</summary>
+    /// <summary>Returns the request for the current input object; null after an error, and for an empty prompt with -SkipEmpty.</summary>
     private protected BatchRequest? Build()
     {
         InputNumber++;
+        IsSkipped = false;
         object? input = InputObject;
         if (input is PSObject { BaseObject: string or ValueType or IDictionary } wrapped)
         {
@@ -148,50 +164,119 @@ public abstract class RequestCommand : ServiceCommand
 
         if (InputNumber == 1)
         {
-            _mistakes!.TakeTexts(input, (nameof(Prompt), Prompt), (nameof(CustomId), CustomId), (nameof(SystemPrompt), SystemPrompt));
+            _mistakes!.TakeTexts(input, (nameof(Prompt), Prompt as string), (nameof(CustomId), CustomId as string), (nameof(SystemPrompt), SystemPrompt as string));
         }
 
         BindKeys(input as IDictionary);
-        string? prompt = Prompt ?? input as string;
-        if (Check(input, prompt) is { } problem)
+        try
+        {
+            BatchRequest? request = Build(input);
+            if (request is not null)
+            {
+                _errors!.Release();
+            }
+
+            return request;
+        }
+        catch (RowScriptException exception)
+        {
+            _errors!.Add(ErrorRecords.Caused(exception.InnerException!, "InvalidValue.Script", input, Describe(input), exception.Parameter, exception.Message), Advice(exception.Parameter, input));
+        }
+        catch (UnwritableValueException exception)
+        {
+            _errors!.Add(ErrorRecords.Caused(exception, "InvalidValue.Request", input, Describe(input), exception.Message), "");
+        }
+
+        return null;
+    }
+
+    /// <summary>Notes that the request was used. A second one shows that not all have the same custom_id.</summary>
+    private protected void Accept()
+    {
+        if (++_accepted == 2)
+        {
+            _duplicates!.Release();
+        }
+    }
+
+    /// <summary>Reports a request that cannot be used because of its custom_id.</summary>
+    private protected void Refuse(ErrorRecord error) => _duplicates!.Add(error, Advice(nameof(CustomId), error.TargetObject));
+
+    /// <summary>Writes the errors that are held back, and the warning about empty prompts. Called after the last input object.</summary>
+    private protected void EndInput()
+    {
+        _errors?.Release();
+        _duplicates?.Release();
+        if (_emptyPrompts > 0 && !SkipEmpty)
+        {
+            WriteWarning(Messages.Text("Warning.EmptyPrompts", _emptyPrompts));
+        }
+        else if (_emptyPrompts > 0)
+        {
+            WriteVerbose(Messages.Text("Verbose.SkippedEmpty", _emptyPrompts));
+        }
+    }
+
+    private BatchRequest? Build(object? input)
+    {
+        string? prompt = Text(nameof(Prompt), Prompt) ?? input as string;
+        string? systemPrompt = Text(nameof(SystemPrompt), SystemPrompt);
+        string[] images = Texts(nameof(Image), Image);
+        if (Check(input, prompt, systemPrompt, images) is { } problem)
         {
             if (_isPromptNull && problem.FullyQualifiedErrorId == "PromptMissing")
             {
                 ThrowTerminatingError(ErrorRecords.Of("PromptMissing.Null", input));
             }
 
-            _mistakes!.Take(input, hasPrompt: problem.FullyQualifiedErrorId != "PromptMissing");
-            WriteError(problem);
+            _errors!.Add(problem, problem.FullyQualifiedErrorId == "PromptMissing" ? Advice(nameof(Prompt), input) : "");
             return null;
         }
 
-        _mistakes!.Take(input, hasPrompt: true, Image?.Length > 0 ? null : prompt, SystemPrompt);
-        try
+        if (string.IsNullOrWhiteSpace(prompt) && prompt is not null && images.Length == 0)
         {
-            string id = string.IsNullOrEmpty(CustomId) ? string.Create(CultureInfo.InvariantCulture, $"request-{InputNumber}") : CustomId;
-            JsonText.Check(id);
-            if (!_hasWarnedOfEmptyId && string.IsNullOrEmpty(CustomId) && MyInvocation.BoundParameters.ContainsKey(nameof(CustomId)))
+            _emptyPrompts++;
+            if (SkipEmpty)
             {
-                _hasWarnedOfEmptyId = true;
-                WriteWarning(Messages.Text("Warning.EmptyCustomId", Describe(input), id));
-            }
-
-            if (_images!.Read(Image, input) is not { } images)
-            {
+                IsSkipped = true;
                 return null;
             }
+        }
 
-            ReadOnlyMemory<byte> body = _template!.Write(prompt, string.IsNullOrEmpty(SystemPrompt) ? null : SystemPrompt, images);
-            return new BatchRequest { CustomId = id, Url = Endpoint, BodyUtf8 = body, InputObject = input };
-        }
-        catch (UnwritableValueException exception)
+        _mistakes!.Take(input, images.Length > 0 ? null : prompt, systemPrompt);
+        string? given = Text(nameof(CustomId), CustomId);
+        string id = string.IsNullOrEmpty(given) ? string.Create(CultureInfo.InvariantCulture, $"request-{InputNumber}") : given;
+        JsonText.Check(id);
+        if (!_hasWarnedOfEmptyId && string.IsNullOrEmpty(given) && MyInvocation.BoundParameters.ContainsKey(nameof(CustomId)))
         {
-            WriteError(ErrorRecords.Caused(exception, "InvalidValue.Request", input, Describe(input), exception.Message));
-            return null;
+            _hasWarnedOfEmptyId = true;
+            WriteWarning(Messages.Text("Warning.EmptyCustomId", Describe(input), id));
         }
+
+        return _images!.Read(images, input) is { } read
+            ? new BatchRequest
+            {
+                CustomId = id,
+                Url = Endpoint,
+                BodyUtf8 = _template!.Write(prompt, string.IsNullOrEmpty(systemPrompt) ? null : systemPrompt, read),
+                InputObject = input,
+            }
+            : null;
     }
 
-    private ErrorRecord? Check(object? input, string? prompt)
+    private string? Text(string parameter, object? value) => value is string or null ? (string?)value : RowValue.Text(parameter, value, InputObject);
+
+    private string[] Texts(string parameter, object? value) => value is null ? [] : RowValue.Texts(parameter, value, InputObject);
+
+    /// <summary>Returns what to check if all rows lack a value: the property that the script block probably means.</summary>
+    private string Advice(string parameter, object? input) =>
+        MyInvocation.BoundParameters.GetValueOrDefault(parameter) is { } given && RowValue.ScriptOf(given) is { } script
+            ? MissingProperty.Of(script, input) is { } missing
+                ? missing.Closest is { } closest ? Messages.Text("Input.DidYouMean", missing.Name, closest) : Messages.Text("Input.NoProperty", missing.Name)
+                : ""
+            : ClosestName.Of(parameter, InputFields.NamesOf(input)) is { } column ? Messages.Text("Input.UseProperty", parameter, column) : "";
+
+    private ErrorRecord? Check(object? input, string? prompt, string? systemPrompt, string[] images)
     {
         if (!_template!.HasModel && !_shape.ModelIsOptional)
         {
@@ -204,8 +289,8 @@ public abstract class RequestCommand : ServiceCommand
         }
 
         return _shape.TakesMessages ? null
-            : Image?.Length > 0 ? ErrorRecords.Of("ParameterNotForEndpoint.Image", input, Describe(input), Endpoint)
-            : !string.IsNullOrEmpty(SystemPrompt) ? ErrorRecords.Of("ParameterNotForEndpoint.SystemPrompt", input, Describe(input), Endpoint)
+            : images.Length > 0 ? ErrorRecords.Of("ParameterNotForEndpoint.Image", input, Describe(input), Endpoint)
+            : !string.IsNullOrEmpty(systemPrompt) ? ErrorRecords.Of("ParameterNotForEndpoint.SystemPrompt", input, Describe(input), Endpoint)
             : null;
     }
 
@@ -292,10 +377,10 @@ public abstract class RequestCommand : ServiceCommand
 
         _isFromKeys = row is not null;
         Dictionary<string, object> given = MyInvocation.BoundParameters;
-        Prompt = given.ContainsKey(nameof(Prompt)) ? Prompt : InputFields.ValueOf<string>(row, nameof(Prompt));
-        SystemPrompt = given.ContainsKey(nameof(SystemPrompt)) ? SystemPrompt : InputFields.ValueOf<string>(row, nameof(SystemPrompt));
-        CustomId = given.ContainsKey(nameof(CustomId)) ? CustomId : InputFields.ValueOf<string>(row, nameof(CustomId)) ?? InputFields.ValueOf<string>(row, "custom_id");
-        Image = given.ContainsKey(nameof(Image)) ? Image : InputFields.ValueOf<string[]>(row, nameof(Image));
+        Prompt = given.ContainsKey(nameof(Prompt)) ? Prompt : InputFields.ValueOf(row, nameof(Prompt));
+        SystemPrompt = given.ContainsKey(nameof(SystemPrompt)) ? SystemPrompt : InputFields.ValueOf(row, nameof(SystemPrompt));
+        CustomId = given.ContainsKey(nameof(CustomId)) ? CustomId : InputFields.ValueOf(row, nameof(CustomId)) ?? InputFields.ValueOf(row, "custom_id");
+        Image = given.ContainsKey(nameof(Image)) ? Image : InputFields.ValueOf(row, nameof(Image));
     }
 
     private static RawJson[] All(object[]? values) =>

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Management.Automation;
+using InferenceBatch.Binding;
 using InferenceBatch.Cmdlets;
 using InferenceBatch.Completion;
 using InferenceBatch.LocalServer;
@@ -29,6 +30,7 @@ public sealed class ConnectBatchServiceCommand : ServiceCommand
 
     /// <summary>Additional headers for every call.</summary>
     [Parameter]
+    [TextTableTransformation]
     [ValidateNotNull]
     public Hashtable? Header { get; set; }
 

@@ -58,6 +58,7 @@ public sealed class InvokeBatchCommand : RequestCommand
 
     /// <summary>Metadata for each batch: up to 16 pairs of strings.</summary>
     [Parameter]
+    [TextTableTransformation]
     [ValidateNotNull]
     [ArgumentCompleter(typeof(MetadataCompleter))]
     public Hashtable? Metadata { get; set; }
@@ -152,23 +153,25 @@ public sealed class InvokeBatchCommand : RequestCommand
 
         if ((input as BatchRequest ?? Build()) is not { } request)
         {
-            _tally!.LeftOut++;
+            _tally!.LeftOut += IsSkipped ? 0 : 1;
             return;
         }
 
         try
         {
             OrThrow(() => _input.Add(request), request.InputObject);
+            Accept();
         }
         catch (RequestRefusedException exception)
         {
             _tally!.LeftOut++;
-            WriteError(ErrorRecords.From(exception, request.InputObject));
+            Refuse(ErrorRecords.From(exception, request.InputObject));
         }
     }
 
     protected override void EndProcessing()
     {
+        EndInput();
         // If the checkpoint has rows, no input is a mismatch, which the run reports.
         if (_input is { Count: 0 } && !_store!.IsSpooled)
         {

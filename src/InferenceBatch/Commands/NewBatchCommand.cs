@@ -33,6 +33,7 @@ public sealed class NewBatchCommand : ServiceCommand
     /// <summary>The endpoint of all requests in the file. By default the one that Send-BatchFile found, else /v1/chat/completions.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true, ParameterSetName = IdSet)]
     [Parameter(ParameterSetName = FileSet)]
+    [EndpointTransformation]
     [ArgumentCompleter(typeof(EndpointCompleter))]
     public string? Endpoint { get; set; }
 
@@ -44,6 +45,7 @@ public sealed class NewBatchCommand : ServiceCommand
 
     /// <summary>Metadata for the batch: up to 16 pairs of strings.</summary>
     [Parameter]
+    [TextTableTransformation]
     [ValidateNotNull]
     [ArgumentCompleter(typeof(MetadataCompleter))]
     public Hashtable? Metadata { get; set; }

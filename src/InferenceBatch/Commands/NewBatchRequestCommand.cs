@@ -24,10 +24,13 @@ public sealed class NewBatchRequestCommand : RequestCommand
 
         if (_ids.TryAdd(request.CustomId, InputNumber, out int first))
         {
+            Accept();
             WriteObject(request);
             return;
         }
 
-        WriteError(ErrorRecords.Of("DuplicateCustomId", request.InputObject, Describe(request.InputObject), request.CustomId, first));
+        Refuse(ErrorRecords.Of("DuplicateCustomId", request.InputObject, Describe(request.InputObject), request.CustomId, first));
     }
+
+    protected override void EndProcessing() => EndInput();
 }

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Binding;
 using InferenceBatch.Cmdlets;
 using InferenceBatch.Completion;
 using InferenceBatch.Lines;
@@ -15,6 +16,7 @@ public sealed class TestBatchFileCommand : BatchFileCommand
 {
     /// <summary>The endpoint that every line must have. By default that of the first line.</summary>
     [Parameter]
+    [EndpointTransformation]
     [ArgumentCompleter(typeof(EndpointCompleter))]
     [ValidateNotNullOrEmpty]
     public string? Endpoint { get; set; }
