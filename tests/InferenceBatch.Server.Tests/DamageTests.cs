@@ -150,7 +150,7 @@ public sealed class DamageTests : IAsyncDisposable
         }
 
         JsonElement batch = await ResumeAsync(id);
-        await AssertFailedAsync(batch, "file_not_found", "input file does not exist any more");
+        await AssertFailedAsync(batch, "file_not_found", "input file no longer exists");
     }
 
     [Fact]

@@ -118,7 +118,7 @@ public sealed class RunInputTests : IDisposable
         });
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input, "--upstream", upstream.Address, "--concurrency", "1"]);
         Assert.Equal(2, exitCode);
-        Assert.Contains("was changed while its lines ran", errors, StringComparison.Ordinal);
+        Assert.Contains("was changed while its lines were processed", errors, StringComparison.Ordinal);
         Assert.False(File.Exists(_folder.File("in.output.jsonl")));
         Assert.Equal(3, (await File.ReadAllLinesAsync(_folder.File("in.output.jsonl.partial"))).Length);
     }
@@ -136,7 +136,7 @@ public sealed class RunInputTests : IDisposable
         });
         (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input, "--upstream", upstream.Address, "--concurrency", "1"]);
         Assert.Equal(2, exitCode);
-        Assert.Contains("was changed while its lines ran", errors, StringComparison.Ordinal);
+        Assert.Contains("was changed while its lines were processed", errors, StringComparison.Ordinal);
     }
 
     [Fact]

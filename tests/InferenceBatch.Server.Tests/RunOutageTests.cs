@@ -90,7 +90,7 @@ public sealed class RunOutageTests : IDisposable
     public async Task A_redirect_ends_the_run_at_once()
     {
         await using FaultUpstream upstream = await FaultUpstream.StartAsync(call => call.AnswerAsync(302, "", headers: ("Location", "https://elsewhere.example/login")));
-        await AssertGivesUpAsync(upstream.Address, TimeSpan.Zero, "The upstream redirects (302)", told: "The upstream refuses every request");
+        await AssertGivesUpAsync(upstream.Address, TimeSpan.Zero, "The upstream answers with a redirect (302)", told: "The upstream refuses every request");
         Assert.Empty(await File.ReadAllLinesAsync(_folder.File("in.errors.jsonl.partial")));
         Assert.InRange(_time.GetUtcNow() - new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), TimeSpan.Zero, TimeSpan.FromSeconds(20));
     }
@@ -115,7 +115,7 @@ public sealed class RunOutageTests : IDisposable
 
         UpstreamException exception = await Assert.ThrowsAsync<UpstreamException>(() => ended);
         Assert.Contains(said, exception.Message, StringComparison.Ordinal);
-        Assert.Contains("the same command resumes", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("To resume, run the same command again.", exception.Message, StringComparison.Ordinal);
         Assert.True(_time.GetUtcNow() - start >= minWait);
         Assert.Contains(_log.Lines, line => line.Contains(told ?? $"Lines wait until it is available again, for at most {minWait.TotalSeconds:0} s", StringComparison.Ordinal));
     }

@@ -143,7 +143,7 @@ public sealed partial class RunTests : IDisposable
             string partial = _folder.File("in.output.jsonl.partial");
             await UntilAsync(() => File.Exists(partial) && File.ReadAllLines(partial).Length >= 4);
             Assert.Equal(130, await run.SignalAsync("INT"));
-            Assert.Contains("Stopped with 4 of 5 lines done; the same command resumes.", await run.Errors, StringComparison.Ordinal);
+            Assert.Contains("Stopped with 4 of 5 lines done. To resume, run the same command again.", await run.Errors, StringComparison.Ordinal);
         }
 
         (int exitCode, _, _) = await ServerProcess.RunAsync(command);

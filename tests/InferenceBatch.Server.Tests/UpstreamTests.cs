@@ -77,13 +77,13 @@ public sealed class UpstreamTests
         await using TestService service = await TestService.StartAsync(settings => settings with { Upstream = upstream.Address });
         // The lines wait, because the address or the login can be corrected.
         string id = await service.Api.SubmitAsync(Requests.File(3));
-        await service.Api.UntilAsync(id, _ => !upstream.Attempts.IsEmpty && service.Log.Lines.Any(line => line.Contains("redirects", StringComparison.Ordinal)));
+        await service.Api.UntilAsync(id, _ => !upstream.Attempts.IsEmpty && service.Log.Lines.Any(line => line.Contains("redirect", StringComparison.Ordinal)));
         JsonElement health = await service.Api.GetAsync("/healthz");
         Assert.Equal("degraded", health.GetProperty("status").GetString());
         JsonElement trouble = health.GetProperty("troubles")[0];
         Assert.Equal("refusing", trouble.GetProperty("state").GetString());
         string message = trouble.GetProperty("message").GetString()!;
-        Assert.Contains($"redirects {said}", message, StringComparison.Ordinal);
+        Assert.Contains($"redirect {said}", message, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", message, StringComparison.Ordinal);
         Assert.DoesNotContain("key", message, StringComparison.Ordinal);
         Assert.Equal("""{"total":3,"completed":0,"failed":0}""", (await service.Api.GetAsync($"batches/{id}")).GetProperty("request_counts").GetRawText());

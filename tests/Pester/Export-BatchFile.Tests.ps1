@@ -121,7 +121,7 @@ Describe 'Export-BatchFile' {
             $null = @($requests[0], $requests[1], $requests[0]) | Export-BatchFile $path -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-Content $path | Should -HaveCount 2
             Get-ErrorId $failures[0] | Should -BeExactly 'DuplicateCustomId'
-            $failures[0].Exception.Message | Should -BeLike "Request 3 *'request-1'*request 1 *"
+            $failures[0].Exception.Message | Should -BeLike "Request 3 *request 1 *'request-1'*"
         }
     }
 

@@ -99,9 +99,9 @@ Describe 'The tables of the topics' {
             $name, $variable, $note = $row -split ' +', 3
             $facts = [InferenceBatch.Service.ServiceProfile]::Find($name)
             if ($name -ne 'Local') { $variable | Should -Be $facts.KeyVariable -Because $name }
-            $note -match 'one model a file' | Should -Be $facts.OneModelOnly -Because $name
+            $note -match 'one model per file' | Should -Be $facts.OneModelOnly -Because $name
             $note -match 'give -BaseUri' | Should -Be ($null -eq $facts.BaseUri) -Because $name
-            $note -match 'one upload a minute' | Should -Be ($facts.UploadInterval.TotalMinutes -eq 1) -Because $name
+            $note -match 'one upload per minute' | Should -Be ($facts.UploadInterval.TotalMinutes -eq 1) -Because $name
             $note -match '([\d,]+) requests' ? ($Matches[1] -replace ',') : 50000 | Should -Be $facts.MaxRequests -Because $name
             $note -match '(\d+) ([MG]B)' ? [long]($Matches[1] + $Matches[2]) : 200MB | Should -Be $facts.MaxBytes -Because $name
             $note -match 'windows (.*)$' ? $Matches[1] : '24h' | Should -Be ($facts.CompletionWindows -join ', ') -Because $name

@@ -442,7 +442,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $Faults.On('POST /v1/batches', @((New-Refusal 429 'Enqueued token limit reached for m.' 'token_limit_exceeded'), (New-Answer (New-WireBatch 'b1' 'validating'))))
             $result = 'a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -WarningVariable warned -WarningAction SilentlyContinue
             $result.Status | Should -Be 'Succeeded'
-            "$warned" | Should -BeLike "*1 part waits for room in the queue of the service: Enqueued token limit reached for m*"
+            "$warned" | Should -BeLike "*1 batch waits for room in the queue of the service: Enqueued token limit reached for m*"
             @(Get-Upload).Count | Should -Be 1
         }
 
@@ -478,7 +478,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $Faults.On('GET /v1/batches/b1', @(New-Answer (New-WireBatch 'b1' 'completed' @{ output_file_id = 'out-b1' })))
             $Faults.On('GET /v1/files/out-b1/content', @(New-Answer ((New-WireLine 'request-1') + "`n")))
             ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint -ErrorAction SilentlyContinue -WarningAction SilentlyContinue -WarningVariable warned).Error.Code | Should -Be 'not_sent'
-            "$warned" | Should -BeLike '*The same command sends the 1 that was not sent.'
+            "$warned" | Should -BeLike '*To send the 1 row that was not sent, run the same command again.'
             "$warned" | Should -Not -Match '-RetryFailed'
             ('a' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $checkpoint).Status | Should -Be 'Succeeded'
             @(Get-Upload).Count | Should -Be 2
@@ -544,8 +544,8 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
 
         It 'returns the rows of batches that ended, and says how to get the others, <Name>' -ForEach @(
             @{ Name = 'without a checkpoint'; With = @{}; Problem = "*To wait for it and read its results: Wait-Batch -Id 'b2' | Get-BatchResult"; Warning = '1 of 2 rows has no answer: 1 still open.' }
-            @{ Name = 'with a checkpoint'; With = @{ CheckpointPath = 'TestDrive:/timed' }; Problem = '*run the same command again: it resumes the run from the checkpoint *'; Warning = '1 of 2 rows has no answer: 1 still open. The same command resumes the run and gets the 1 that is not finished.' }
-            @{ Name = 'in order'; With = @{ CheckpointPath = 'TestDrive:/timed in order'; Ordered = $true }; Problem = '*run the same command again: *'; Warning = '*The same command resumes the run and gets the 1 that is not finished.' }
+            @{ Name = 'with a checkpoint'; With = @{ CheckpointPath = 'TestDrive:/timed' }; Problem = '*run the same command again: it resumes the run from the checkpoint *'; Warning = '1 of 2 rows has no answer: 1 still open. To resume the run and get the 1 row that is not finished, run the same command again.' }
+            @{ Name = 'in order'; With = @{ CheckpointPath = 'TestDrive:/timed in order'; Ordered = $true }; Problem = '*run the same command again: *'; Warning = '*To resume the run and get the 1 row that is not finished, run the same command again.' }
         ) {
             $lines = [ordered]@{ b1 = New-WireLine 'request-1'; b2 = New-WireLine 'request-2' }
             Set-Run $lines
@@ -617,7 +617,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $rows = @('a', 'x'), @('b', 'x'), @('c', 'y'), @('b', 'z') | ForEach-Object { [pscustomobject]@{ CustomId = $_[0]; Prompt = $_[1] } }
             $results = $rows | Invoke-Batch -Model echo -Deduplicate -Ordered -ErrorAction SilentlyContinue -ErrorVariable problem
             $results.CustomId -join '' | Should -Be 'abc'
-            "$($problem[0])" | Should -Match "Request 4 has the custom_id 'b', which request 2 already has"
+            "$($problem[0])" | Should -Match "Request 4 was left out because request 2 already has the custom_id 'b'"
         }
     }
 
@@ -733,7 +733,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
         It '-RetryFailed sends only the failed rows again, and the final warning mentions it' {
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-Failure 'request-2' 401); b2 = (New-WireLine 'request-2' 'now') })
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue
-            $warned | Should -Be '1 of 2 rows has no answer: 1 failed. With -RetryFailed, the same command sends only those again that failed, expired or are missing.'
+            $warned | Should -Be '1 of 2 rows has no answer: 1 failed. To send again only the rows that failed, expired or are missing, run the same command with -RetryFailed.'
             $results = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -RetryFailed -Ordered -WarningVariable warned
             $results.Status | Should -Be 'Succeeded', 'Succeeded'
             $results[1].Text | Should -Be 'now'
@@ -750,7 +750,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1'), (New-WireLine 'request-2') })
             $Faults.On('GET /v1/files/out-b1/content', @(New-Refusal 410 'Deleted.'))
             $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -CheckpointPath $Checkpoint -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue
-            $warned[-1] | Should -BeLike '2 of 2 rows have no answer: 2 missing. With -RetryFailed, *missing. 2 of them may already have been answered and billed (result_unavailable, batch_not_found). With -RetryFailed, you may pay for them twice; without it, the same command reads *'
+            $warned[-1] | Should -BeLike '2 of 2 rows have no answer: 2 missing. To send again only *, run the same command with -RetryFailed. 2 rows may already have been answered and billed (result_unavailable, batch_not_found). With -RetryFailed, you may pay for them twice. Without -RetryFailed, the same command reads *'
         }
 
         It 'counts only its own results for the early warning after -RetryFailed' {

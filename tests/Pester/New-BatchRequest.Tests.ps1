@@ -187,7 +187,7 @@ Describe 'New-BatchRequest' {
             $failures | Should -HaveCount 1
             Get-ErrorId $failures[0] | Should -BeExactly 'DuplicateCustomId'
             $failures[0].TargetObject | Should -Be $rows[2]
-            $failures[0].Exception.Message | Should -BeLike "Input object 3 *'id-1'*input object 1 *"
+            $failures[0].Exception.Message | Should -BeLike "Input object 3 *input object 1 *'id-1'*"
         }
 
         It 'detects a default ID that is already used' {

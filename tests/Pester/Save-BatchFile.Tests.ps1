@@ -119,7 +119,7 @@ Describe 'Save-BatchFile' {
             $problem = Get-ErrorOf { Save-BatchFile $Sent.Id $path }
             Get-ErrorId $problem | Should -Be 'FileNotFound'
             $problem.TargetObject | Should -Be $path
-            "$problem" | Should -BeLike "There is no folder *To create it: New-Item -ItemType Directory '$(Split-Path $path)'"
+            "$problem" | Should -BeLike "'*' cannot be written because the folder '*' does not exist. To create it: New-Item -ItemType Directory '$(Split-Path $path)'"
         }
 
         It 'reports FileUnwritable for a path that cannot be written, and sends no request' -Skip:(-not $IsLinux) {

@@ -160,7 +160,7 @@ public struct AnswerCheck
         if (_progress == Progress.Pending && isResponse)
         {
             // The request has "background". A retry would only queue another response.
-            return AnswerProblem.NoAnswer("The response has not ended: a batch cannot wait for a background response.", 400);
+            return AnswerProblem.NoAnswer("The response has not ended: a batch cannot wait for a background response. Remove 'background' from the body.", 400);
         }
 
         return hasPart || _progress == Progress.Incomplete ? null : MissingPart(endpoint, isResponse) is { } part ? AnswerProblem.Of(body, $"The response has no '{part}'.")

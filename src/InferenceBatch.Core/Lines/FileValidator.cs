@@ -180,7 +180,7 @@ public sealed class FileValidator(ValidationRules rules, Action<RequestSpan>? on
         if (requests.LinesWithoutUrl is > 0 and int count)
         {
             AddRemark(requests.FirstLineWithoutUrl, IssueCodes.MissingUrl,
-                PluralFormat.Text($"{count:N0} {count:line has|lines have} no url. This service does not need it, but others reject such lines."), "url");
+                PluralFormat.Text($"{count:N0} {count:line has|lines have} no url. This service does not need a url, but other services reject such lines."), "url");
         }
     }
 

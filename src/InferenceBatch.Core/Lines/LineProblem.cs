@@ -22,7 +22,7 @@ public static class LineProblemText
     {
         LineProblem.NotAnObject => "This line is not a JSON object.",
         LineProblem.InvalidUtf8 => "This line is not valid UTF-8.",
-        LineProblem.LoneSurrogate => "This line contains half a surrogate pair (\\ud800 to \\udfff alone), which UTF-8 cannot represent.",
+        LineProblem.LoneSurrogate => "This line contains half a surrogate pair (\\ud800 to \\udfff alone), which UTF-8 cannot represent. Remove it from the line.",
         _ => "This line is not parseable as valid JSON.", // The sentence of OpenAI's service.
     };
 }

@@ -50,7 +50,7 @@ internal sealed class FileRoutes(EngineServices engine, Scheduler scheduler)
         FileRecord file = Find(context);
         if (FindPartial(context) is not null || !engine.Files.Delete(file.Id))
         {
-            throw new ApiException(409, $"The file '{file.Id}' is in use by a batch that has not finished. Wait for the end of the batch, or cancel it.", "id", "file_in_use");
+            throw new ApiException(409, $"The file '{file.Id}' is in use by a batch that has not finished. Wait until the batch has ended, or cancel it.", "id", "file_in_use");
         }
 
         return JsonResponses.WriteJsonAsync(context, 200, json =>

@@ -104,7 +104,7 @@ internal sealed class FileRun : IDisposable
 
         if (File.Exists(_paths.Input) && FileStamp.Of(_paths.Input) != _stamp && KeyOf(_paths.Input, _run.Endpoint) != _key)
         {
-            throw new InvalidDataException($"'{_paths.Input}' was changed while its lines ran. The results so far are in '{_run.Results.Output.Path}'.");
+            throw new InvalidDataException($"'{_paths.Input}' was changed while its lines were processed. The results so far are in '{_run.Results.Output.Path}'.");
         }
 
         Finish(_run.Results.Output.Path, _paths.Output);
@@ -178,7 +178,7 @@ internal sealed class FileRun : IDisposable
     {
         if (new FileInfo(path) is { Exists: true, Length: > 0 })
         {
-            throw new InvalidDataException($"'{path}' is not empty, so it is not a lock file of a run, which would delete it.");
+            throw new InvalidDataException($"'{path}' was not written by a run, because it is not empty. A run would use it as its lock file and delete it.");
         }
 
         try

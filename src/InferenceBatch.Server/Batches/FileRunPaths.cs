@@ -48,7 +48,7 @@ internal sealed record FileRunPaths
     {
         string partial = path + PartialSuffix;
         return !File.Exists(path) ? partial : !File.Exists(partial) ? path
-            : throw new InvalidDataException($"Both '{path}' and '{partial}' exist, and each may contain results that the other does not.");
+            : throw new InvalidDataException($"Both '{path}' and '{partial}' exist, and each may contain results that the other one does not contain.");
     }
 
     /// <summary>

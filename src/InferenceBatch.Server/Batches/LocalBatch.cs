@@ -260,7 +260,7 @@ internal sealed class LocalBatch(BatchRecord record, EngineServices engine) : ID
             BatchResults reached = engine.ResultFiles.KeepPartialResults(State.Record, engine.Time.GetUtcNow());
             string message = exception switch
             {
-                FileNotFoundException => "The input file does not exist any more.",
+                FileNotFoundException => "The input file no longer exists.",
                 EndOfStreamException => "The size of the input file has changed since the upload.",
                 _ => "The batch cannot continue because of an internal error. The log of the service has the details.",
             };

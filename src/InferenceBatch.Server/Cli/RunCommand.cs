@@ -13,7 +13,7 @@ internal static class RunCommand
 {
     public static Command Create()
     {
-        var command = new Command("run", "Runs the requests of one file and writes two result files. After a stop, the same command resumes.");
+        var command = new Command("run", "Runs the requests of one file and writes two result files. To resume a stopped run, run the same command again.");
         var input = new Argument<string>("INPUT.jsonl") { Description = "The requests, one per line, in the format of the Batch API." };
         input.Validators.Add(Settings.RefuseEmpty);
         command.Add(input);
@@ -133,7 +133,7 @@ internal static class RunCommand
         if (!isComplete)
         {
             Console.Error.WriteLine(PluralFormat.Invariant(
-                $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} done; the same command resumes."));
+                $"Stopped with {run.Counts.Done:N0} of {run.Counts.Total:N0} {run.Counts.Total:line|lines} done. To resume, run the same command again."));
             return ExitCodes.Interrupted;
         }
 

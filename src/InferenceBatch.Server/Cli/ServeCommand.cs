@@ -24,8 +24,8 @@ internal static class ServeCommand
         options.Add("data", "DIR", "The data folder.", DataPath.Default);
         EngineOptions.Add(options);
         options.Add("api-key-env", "NAME", "The environment variable that contains the API key that callers must send, or several keys separated by commas.");
-        options.Add("completion-window", "TIME", "How long the API's 24h window lasts.", Duration.Format(s_defaults.Engine.CompletionWindow));
-        options.Add("cancel-grace", "TIME", "How long lines in flight may still finish after a cancel.", Duration.Format(s_defaults.Engine.CancelGrace));
+        options.Add("completion-window", "TIME", "How long the API's completion window 24h lasts on this service.", Duration.Format(s_defaults.Engine.CompletionWindow));
+        options.Add("cancel-grace", "TIME", "How long a cancelled batch waits for its lines in flight.", Duration.Format(s_defaults.Engine.CancelGrace));
         options.Add("max-requests", "N", "The maximum number of requests in one input file.", s_defaults.Engine.MaxRequests.ToString(CultureInfo.InvariantCulture));
         options.Add("webhook-secret-env", "NAME", "The environment variable that contains the secret for signing webhooks (whsec_…), or several secrets separated by commas.");
         options.AddFlag("allow-insecure-webhooks", "Allows webhooks to http addresses, this machine and private networks.");
@@ -49,7 +49,7 @@ internal static class ServeCommand
         string? data = options.Text("data") ?? DataPath.Default;
         if (data is null)
         {
-            options.Refuse("--data: this user has no home folder. Name a folder for the data.");
+            options.Refuse("--data: this user has no home folder for the default. Specify a data folder.");
         }
 
         ServiceSettings settings = s_defaults with

@@ -6,7 +6,7 @@ internal static partial class Log
     [LoggerMessage(1, LogLevel.Error, "{Source}: {Message} ({Details})")]
     public static partial void HealthIssueBegan(ILogger logger, string source, string message, string details);
 
-    [LoggerMessage(2, LogLevel.Information, "{Source}: The problem with the {Kind} is over.")]
+    [LoggerMessage(2, LogLevel.Information, "{Source}: The problem with the {Kind} is resolved.")]
     public static partial void HealthIssueEnded(ILogger logger, string source, string kind);
 
     [LoggerMessage(3, LogLevel.Information, "{Batch}: {Status}")]

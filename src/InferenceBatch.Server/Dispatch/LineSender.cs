@@ -55,7 +55,7 @@ internal sealed class LineSender(UpstreamControl upstream, EngineSettings settin
             }
             catch (OutOfMemoryException)
             {
-                attempt = new Attempt(AttemptKind.TimedOut, "The service had not enough memory for the upstream's response.");
+                attempt = new Attempt(AttemptKind.TimedOut, "The service did not have enough memory for the upstream's response.");
             }
             catch (OperationCanceledException) when (!run.Aborted.IsCancellationRequested && upstream.IsLost(ticket))
             {

@@ -81,7 +81,7 @@ internal sealed class DataFolder : IDisposable
 
         if (!Array.Exists(entries, entry => entry.Name == DatabaseName) && Array.Find(entries, entry => !IsOwnEntry(entry)) is { } other)
         {
-            throw new IOException($"'{path}' contains something other than the data of this service ('{other.Name}'). Use a new or empty folder with --data.");
+            throw new IOException($"'{path}' contains '{other.Name}', which does not belong to the data of this service. Use a new or empty folder with --data.");
         }
     }
 

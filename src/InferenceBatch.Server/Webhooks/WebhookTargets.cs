@@ -64,7 +64,7 @@ internal sealed class WebhookTargets(bool allowInsecure, Func<string, Cancellati
         IPAddress[] addresses = await _resolve(host.Host, cancellationToken);
         if (addresses.Length == 0 || !addresses.All(IsAllowed))
         {
-            throw new WebhookTargetException($"webhooks may not go to the addresses of '{host.Host}'");
+            throw new WebhookTargetException($"webhooks to the addresses of '{host.Host}' are not allowed");
         }
 
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -117,7 +117,7 @@ public sealed class AnswerCheckTests
     [Theory]
     [InlineData("/v1/embeddings", """{"data":[],"model":"m"}""", "The response has no 'data'.")]
     [InlineData("/v1/moderations", """{"results":[]}""", "The response has no 'results'.")]
-    [InlineData("/v1/responses", """{"status":"queued","output":[]}""", "The response has not ended: a batch cannot wait for a background response.")]
+    [InlineData("/v1/responses", """{"status":"queued","output":[]}""", "The response has not ended: a batch cannot wait for a background response. Remove 'background' from the body.")]
     public void A_known_endpoint_decides(string endpoint, string body, string message)
     {
         byte[] line = Encoding.UTF8.GetBytes($$"""{"custom_id":"a","response":{"status_code":200,"body":{{body}}},"error":null}""");

@@ -37,7 +37,7 @@ public sealed class CreateBatchTests : IDisposable
     {
         _server.On(Post, Ambiguous(ambiguity), Answer.Json("""{"id":"second"}""")).On("GET /v1/batches", Answer.Choose(_ => Answer.Json(Listed(("other", "file-2")))));
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
-        Assert.Contains("Look with Get-Batch for a batch of the input file file-1", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("check with Get-Batch whether there is a batch with the input file file-1", exception.Message, StringComparison.Ordinal);
         Assert.Equal([Post, List, List, List, List], _server.Asked);
     }
 
@@ -140,7 +140,7 @@ public sealed class CreateBatchTests : IDisposable
         ServiceException exception = await Assert.ThrowsAsync<ServiceException>(() => CreateAsync());
         Assert.Equal(503, (int?)exception.StatusCode);
         Assert.Equal(5, _server.Asked.Count(asked => asked == Post));
-        Assert.Contains("for a batch of the input file", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("check with Get-Batch whether there is a batch with the input file", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

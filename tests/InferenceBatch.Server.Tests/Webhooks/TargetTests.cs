@@ -73,7 +73,7 @@ public sealed class TargetTests
         var targets = new WebhookTargets(allowInsecure: false, (_, _) => Task.FromResult(addresses.Split(',').Select(IPAddress.Parse).ToArray()));
         using var sender = new WebhookSender(new WebhookSettings(), targets, TimeProvider.System);
         DeliveryOutcome outcome = await sender.SendAsync(Event($"https://hooks.example:{((IPEndPoint)listener.LocalEndpoint).Port}/x"), CancellationToken.None);
-        Assert.Equal("webhooks may not go to the addresses of 'hooks.example'", outcome.Failure);
+        Assert.Equal("webhooks to the addresses of 'hooks.example' are not allowed", outcome.Failure);
         Assert.False(listener.Pending());
     }
 

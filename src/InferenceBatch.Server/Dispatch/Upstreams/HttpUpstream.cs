@@ -180,7 +180,7 @@ internal sealed class HttpUpstream : IUpstream
         if ((int)response.StatusCode is >= 300 and < 400 and int status)
         {
             string where = response.Headers.Location is { IsAbsoluteUri: true, Host.Length: > 0 } location ? $" to {location.Scheme}://{location.Host}" : "";
-            throw new UpstreamException(UpstreamFault.Redirect, $"The upstream redirects ({status}){where}, which is not followed. Set --upstream to the final address.");
+            throw new UpstreamException(UpstreamFault.Redirect, $"The upstream answers with a redirect ({status}){where}, which the service does not follow. Set --upstream to the final address.");
         }
     }
 
