@@ -71,7 +71,7 @@ public sealed class ApiDocumentTests
     [Fact]
     public void The_comparison_checks_headers()
     {
-        var headers = new Dictionary<string, string> { ["Content-Type"] = "application/jsonl", ["x-request-id"] = "7", ["Accept-Ranges"] = "bytes", ["X-More"] = "1" };
+        var headers = new Dictionary<string, string> { ["Content-Type"] = "application/octet-stream", ["x-request-id"] = "7", ["Accept-Ranges"] = "bytes", ["X-More"] = "1" };
         string problems = string.Join('\n', DocumentedHandler.Problems("GET", "/v1/files/x/content", 200, headers, null));
         Assert.Contains("x-request-id", problems, StringComparison.Ordinal);
         Assert.Contains("X-Incomplete", problems, StringComparison.Ordinal);
