@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using InferenceBatch.Server.Api;
 using InferenceBatch.Server.Tests.Support;
 using Microsoft.AspNetCore.Routing;
@@ -20,7 +21,7 @@ public sealed class ApiDocumentTests
     {
         await using TestService service = await TestService.StartAsync();
         IEnumerable<string> served = service.Routes.Where(route => !IsOfPage(route)).SelectMany(route =>
-            route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
+            route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText!.Replace("{**", "{", StringComparison.Ordinal)}"));
         Assert.Equal(ApiDocument.OfService.Operations.Order(StringComparer.Ordinal), served.Order(StringComparer.Ordinal));
     }
 
@@ -71,7 +72,7 @@ public sealed class ApiDocumentTests
     [Fact]
     public void The_comparison_checks_headers()
     {
-        var headers = new Dictionary<string, string> { ["Content-Type"] = "application/jsonl", ["x-request-id"] = "7", ["Accept-Ranges"] = "bytes", ["X-More"] = "1" };
+        var headers = new Dictionary<string, string> { ["Content-Type"] = "application/octet-stream", ["x-request-id"] = "7", ["Accept-Ranges"] = "bytes", ["X-More"] = "1" };
         string problems = string.Join('\n', DocumentedHandler.Problems("GET", "/v1/files/x/content", 200, headers, null));
         Assert.Contains("x-request-id", problems, StringComparison.Ordinal);
         Assert.Contains("X-Incomplete", problems, StringComparison.Ordinal);
@@ -104,14 +105,15 @@ public sealed class ApiDocumentTests
         foreach (string operation in ApiDocument.OfService.Operations)
         {
             (string method, string template) = (operation.Split(' ')[0], operation.Split(' ')[1]);
-            string path = template.Replace("{id}", template.StartsWith("/v1/files", StringComparison.Ordinal) ? input : batch, StringComparison.Ordinal);
+            string path = template.Replace("{id}", template.StartsWith("/v1/files", StringComparison.Ordinal) ? input : batch, StringComparison.Ordinal)
+                .Replace("{model}", "echo", StringComparison.Ordinal);
             await SendAsync(unkeyed, method, path);
             await SendAsync(api, method, path + "?x=" + new string('x', 9_000));
             await SendAsync(api, method, path, request => request.Headers.Add("x-large", new string('x', 40_000)));
             await SendAsync(api, method, path, request => request.Headers.Add("Origin", "https://evil.example"));
-            if (template.Contains("{id}", StringComparison.Ordinal))
+            if (template.Contains('{', StringComparison.Ordinal))
             {
-                await SendAsync(api, method, template.Replace("{id}", "none", StringComparison.Ordinal));
+                await SendAsync(api, method, Regex.Replace(template, @"\{\w+\}", "none"));
             }
 
             if (method is "GET" or "HEAD")
@@ -138,6 +140,8 @@ public sealed class ApiDocumentTests
         await upstream.DisposeAsync();
         await keyed.GetAsync("models", 502);
         await SendAsync(keyed, "HEAD", "/v1/models");
+        await keyed.GetAsync("models/m", 502);
+        await SendAsync(keyed, "HEAD", "/v1/models/m");
 
         string[] listed = [.. ApiDocument.OfService.Operations.SelectMany(operation => ApiDocument.OfService
             .Find(operation.Split(' ')[0], operation.Split(' ')[1]).Responses.Select(response => $"{operation} {response.Key}"))];
@@ -185,6 +189,15 @@ public sealed class ApiDocumentTests
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/embeddings","completion_window":"24h","metadata":null,"webhook_url":null,"output_expires_after":null}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/moderations","completion_window":"24h","metadata":{},"unknown":[1e999]}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"/chat/completions","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"/responses","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"chat/completions","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/v1/chat/completions","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"/openai/v1/chat/completions","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"/Chat/Completions","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"/chat/completions/","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"/","completion_window":"24h"}""")]
+    [InlineData("""{"input_file_id":"FILE","endpoint":"","completion_window":"24h"}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions"}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions","completion_window":24}""")]
     [InlineData("""{"input_file_id":"FILE","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":[]}""")]

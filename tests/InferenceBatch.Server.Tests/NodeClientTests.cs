@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace InferenceBatch.Server.Tests;
 
-/// <summary>Runs OpenAI's npm client (tests/compat) against the built service as processes.</summary>
+/// <summary>Runs the npm clients of OpenAI, Groq and Llama Stack (tests/compat) against the built service as processes.</summary>
 public sealed class NodeClientTests(ITestOutputHelper log)
 {
     [NodeFact]
@@ -20,6 +20,6 @@ public sealed class NodeClientTests(ITestOutputHelper log)
             ("COMPAT_KEY", "compat-key"), ("COMPAT_ECHO", $"{echo.Address}"), ("COMPAT_STALLED", $"{stalled.Address}"), ("COMPAT_BRIEF", $"{brief.Address}"));
         log.WriteLine(output);
         Assert.True(exitCode == 0, output);
-        Assert.Equal(7, System.Text.RegularExpressions.Regex.Count(output, "^✔ ", System.Text.RegularExpressions.RegexOptions.Multiline));
+        Assert.Equal(12, System.Text.RegularExpressions.Regex.Count(output, "^✔ ", System.Text.RegularExpressions.RegexOptions.Multiline));
     }
 }

@@ -21,6 +21,35 @@ public sealed class RunInputTests : IDisposable
         Assert.Equal([input], Directory.GetFiles(_folder.Path));
     }
 
+    [Theory]
+    [InlineData("/v1/chat/completions", "/v1/chat/completions", "chat.completion")]
+    [InlineData("/chat/completions", "/v1/chat/completions", "chat.completion")]
+    [InlineData("/v1/chat/completions", "/chat/completions", "chat.completion")]
+    [InlineData("/completions", "/completions", "text_completion")]
+    [InlineData("/embeddings", "/v1/embeddings", "list")]
+    [InlineData(null, "/embeddings", "list")]
+    [InlineData(null, "/responses", "response")]
+    public async Task The_endpoint_may_omit_the_version(string? endpoint, string url, string kind)
+    {
+        string line = $$$"""{"custom_id":"a","method":"POST","url":"{{{url}}}","body":{"model":"m","input":"x","prompt":"x","messages":[{"role":"user","content":"x"}]}}""";
+        string input = _folder.File("in.jsonl", line + "\n");
+        string[] options = endpoint is null ? [] : ["--endpoint", endpoint];
+        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", input, .. options]);
+        Assert.True(exitCode == 0, errors);
+        Assert.Contains($"\"object\":\"{kind}\"", await File.ReadAllTextAsync(_folder.File("in.output.jsonl")), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("chat/completions")]
+    [InlineData("/v1/v1/chat/completions")]
+    [InlineData("/v1")]
+    public async Task An_unknown_endpoint_is_refused(string endpoint)
+    {
+        (int exitCode, _, string errors) = await ServerProcess.RunAsync(["run", _folder.File("in.jsonl", Requests.File(1)), "--endpoint", endpoint]);
+        Assert.Equal(2, exitCode);
+        Assert.Contains($"'{endpoint}' is not a known endpoint", errors, StringComparison.Ordinal);
+    }
+
     /// <summary>There is no limit on the number of reported problems.</summary>
     [Fact]
     public async Task Run_reports_all_invalid_lines()

@@ -76,14 +76,14 @@ Describe 'Get-Batch' {
         }
 
         It 'reads all pages: <Kind>' -ForEach @(
-            @{ Kind = 'as documented'; More = $true }
-            @{ Kind = 'without has_more'; More = $null }
+            @{ Kind = 'as documented'; More = $true; Calls = 2 }
+            @{ Kind = 'without has_more'; More = $null; Calls = 3 }
         ) {
             $first = @(1..100 | ForEach-Object { New-WireBatch "p$_" })
             $Faults.On('GET /v1/batches?limit=100', @(New-Answer @{ data = $first; has_more = $More }))
             $Faults.On('GET /v1/batches?limit=100&after=p100', @(New-Answer @{ data = @(New-WireBatch 'p101'); has_more = $(if ($More) { $false }) }))
             @(Get-Batch -BaseUri $Faults.BaseUri).Count | Should -Be 101
-            $Faults.Calls.Count | Should -Be 2
+            $Faults.Calls.Count | Should -Be $Calls
         }
 
         It 'reads a list that is a bare array' {

@@ -9,6 +9,10 @@ public sealed record ValidationRules
         "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/moderations",
     ];
 
+    /// <summary>Returns the known endpoint with this path, with or without <c>/v1</c>, which Azure OpenAI omits; null if there is none.</summary>
+    public static string? FindEndpoint(string path) =>
+        KnownEndpoints.FirstOrDefault(endpoint => endpoint == path || endpoint["/v1".Length..] == path);
+
     /// <summary>
     /// The requirements of the local service. It has limits of its own for lines and names, because it keeps every line in
     /// flight in memory and repeats names in its responses.

@@ -215,32 +215,47 @@ public sealed class BatchClient
     internal IAsyncEnumerable<Batch> ListBatchesAsync(string? after, int pageSize, RetryPolicy policy, CancellationToken cancellationToken) =>
         ListAsync($"batches?limit={pageSize}", after, pageSize, BatchReader.Read, batch => batch.Id, policy, cancellationToken);
 
-    /// <remarks>Ends at a page that is not full, says that it is the last, or ends with the same ID as the page before.</remarks>
+    /// <remarks>
+    /// Returns each item once. Ends at a page that says that it is the last, is empty, or has only items of earlier pages: a
+    /// service may ignore <c>after</c>. A page that is not full is not the end, because a service may have smaller pages than
+    /// requested. But if it does not say whether there are more, and the service refuses <c>after</c>, the list is complete.
+    /// </remarks>
     private async IAsyncEnumerable<T> ListAsync<T>(
         string path, string? after, int pageSize, Func<JsonElement, T> read, Func<T, string> idOf, RetryPolicy policy,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        HashSet<string> seen = after is null ? [] : [after];
+        bool isLikelyComplete = false;
         while (true)
         {
             var call = new ServiceCall(HttpMethod.Get, after is null ? path : $"{path}&after={Uri.EscapeDataString(after)}");
-            Page<T> page = await _caller.CallAsync(call, policy, json => Page<T>.Read(json, read), cancellationToken).ConfigureAwait(false);
-            string? last = page.Items.Count > 0 ? idOf(page.Items[^1]) : null;
-            if (last is null || last == after)
+            Page<T> page;
+            try
+            {
+                page = await _caller.CallAsync(call, policy, json => Page<T>.Read(json, read), cancellationToken).ConfigureAwait(false);
+            }
+            catch (ServiceException exception) when (isLikelyComplete
+                && exception.Kind is ServiceErrorKind.ServiceRejected or ServiceErrorKind.NotSupportedByService)
             {
                 yield break;
             }
 
+            int known = seen.Count;
             foreach (T item in page.Items)
             {
-                yield return item;
+                if (seen.Add(idOf(item)))
+                {
+                    yield return item;
+                }
             }
 
-            if (!(page.HasMore ?? page.Items.Count >= pageSize))
+            if (seen.Count == known || page.HasMore == false)
             {
                 yield break;
             }
 
-            after = last;
+            after = idOf(page.Items[^1]);
+            isLikelyComplete = page.HasMore is null && page.Items.Count < pageSize;
         }
     }
 

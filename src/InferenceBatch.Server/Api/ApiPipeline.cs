@@ -15,6 +15,9 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
     private const int MaxUrlLength = 8 * 1024;
     private const string OwnerKey = "owner";
 
+    private static readonly PathString s_prefix = "/openai";
+    private static readonly PathString s_version = "/v1";
+
     /// <summary>Returns the owner that a request acts for.</summary>
     public static string OwnerOf(HttpContext context) => (string)context.Items[OwnerKey]!;
 
@@ -29,6 +32,7 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
         try
         {
             CheckUrlAndHeaders(context.Request);
+            MovePrefix(context.Request);
             if (!keys.AreRequired)
             {
                 CrossOriginGuard.Check(context.Request);
@@ -82,6 +86,18 @@ internal sealed class ApiPipeline(ApiKeys keys, string? instance, ILogger logger
     /// Routing would answer with the list, which the client would read as a batch without a status.
     /// </summary>
     private static bool IsPathWithoutId(HttpRequest request) => request.Path.Value is { Length: > 1 } path && path[^1] == '/';
+
+    /// <summary>
+    /// Serves <c>/openai/v1/…</c> like <c>/v1/…</c>, because the clients of Groq and Azure OpenAI send <c>/openai</c> before the
+    /// version. Everything after this step, such as the rules for keys, sees only <c>/v1/…</c>.
+    /// </summary>
+    private static void MovePrefix(HttpRequest request)
+    {
+        if (request.Path.StartsWithSegments(s_prefix, out PathString prefix, out PathString rest) && rest.StartsWithSegments(s_version))
+        {
+            (request.PathBase, request.Path) = (prefix, rest);
+        }
+    }
 
     private static void CheckUrlAndHeaders(HttpRequest request)
     {

@@ -41,7 +41,9 @@ internal sealed class FileContent(string path, long length, long? lines, string?
             (first, end) = (first + range.From, first + range.To + 1);
         }
 
-        response.ContentType = "application/jsonl";
+        // The type that OpenAI's service sends. Stainless clients, such as openai 6.30.1 (npm), parse every type that contains
+        // "application/json", which "application/jsonl" does, as one JSON value.
+        response.ContentType = "application/octet-stream";
         response.ContentLength = end - first;
         if (!HttpMethods.IsHead(context.Request.Method))
         {

@@ -70,7 +70,7 @@ internal static class JsonResponses
     public static ApiException StorageFailed() =>
         new(507, "The service cannot read or write its data, because its disk is full or failing. The log of the service has details.", null, "storage_failed");
 
-    private static string Shorten(HttpRequest request) => TextCut.Start($"{request.Method} {request.Path}", 200);
+    private static string Shorten(HttpRequest request) => TextCut.Start($"{request.Method} {request.PathBase}{request.Path}", 200);
 
     private static ArrayBufferWriter<byte> Json(Action<Utf8JsonWriter> write)
     {

@@ -35,12 +35,9 @@ internal sealed record NewBatch
     public static NewBatch Read(JsonElement json, WebhookTargets webhookTargets)
     {
         string inputFileId = JsonBody.Text(json, "input_file_id") ?? throw ApiException.Missing("input_file_id");
-        string endpoint = JsonBody.Text(json, "endpoint") ?? throw ApiException.Missing("endpoint");
-        if (!ValidationRules.KnownEndpoints.Contains(endpoint))
-        {
-            throw ApiException.InvalidValue(
-                $"Invalid value for 'endpoint': it must be one of {string.Join(", ", ValidationRules.KnownEndpoints)}.", "endpoint");
-        }
+        string given = JsonBody.Text(json, "endpoint") ?? throw ApiException.Missing("endpoint");
+        string endpoint = ValidationRules.FindEndpoint(given) ?? throw ApiException.InvalidValue(
+            $"Invalid value for 'endpoint': it must be one of {string.Join(", ", ValidationRules.KnownEndpoints)}.", "endpoint");
 
         string window = JsonBody.Text(json, "completion_window") ?? throw ApiException.Missing("completion_window");
         if (window != CompletionWindow)

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using InferenceBatch.Lines;
 using InferenceBatch.Server.Batches;
 using InferenceBatch.Server.Diagnostics;
 using InferenceBatch.Server.Dispatch.Upstreams;
@@ -10,14 +12,58 @@ internal sealed class ServiceRoutes(EngineServices engine, HealthCheck health)
 {
     private static readonly TimeSpan s_modelsTimeout = TimeSpan.FromSeconds(15);
 
+    private static readonly JsonDocumentOptions s_json = new() { MaxDepth = RequestLine.MaxDepth };
+
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapMethods("/v1/models", JsonResponses.ReadMethods, ModelsAsync);
+        // The ID of a model may contain slashes, which some clients do not escape.
+        routes.MapMethods("/v1/models/{**model}", JsonResponses.ReadMethods, ModelAsync);
         routes.MapMethods("/healthz", JsonResponses.ReadMethods, HealthAsync);
         routes.MapMethods("/v1/healthz", JsonResponses.ReadMethods, HealthAsync);
     }
 
     private async Task ModelsAsync(HttpContext context)
+    {
+        byte[] models = await ReadModelsAsync(context);
+        await JsonResponses.WriteJsonAsync(context, 200, json => json.WriteRawValue(models, skipInputValidation: true));
+    }
+
+    /// <summary>Returns one model of the list, because not every upstream has a route for one model.</summary>
+    private async Task ModelAsync(HttpContext context)
+    {
+        // Kestrel decodes everything but an escaped slash.
+        string id = ((string)context.Request.RouteValues["model"]!).Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
+        using var models = JsonDocument.Parse(await ReadModelsAsync(context), s_json);
+        if (models.RootElement.ValueKind != JsonValueKind.Object
+            || !models.RootElement.TryGetProperty("data", out JsonElement data) || data.ValueKind != JsonValueKind.Array)
+        {
+            throw new ApiException(502, "The upstream answered the request for its models with JSON that is not a list of models.", null, "upstream_error");
+        }
+
+        JsonElement[] found = [.. data.EnumerateArray().Where(model => HasId(model, id)).Take(1)];
+        if (found.Length == 0)
+        {
+            throw ApiException.NotFound("model", id);
+        }
+
+        await JsonResponses.WriteJsonAsync(context, 200, json => json.WriteRawValue(found[0].GetRawText(), skipInputValidation: true));
+    }
+
+    private static bool HasId(JsonElement model, string id)
+    {
+        try
+        {
+            return model.ValueKind == JsonValueKind.Object && model.TryGetProperty("id", out JsonElement value)
+                && value.ValueKind == JsonValueKind.String && value.ValueEquals(id);
+        }
+        catch (InvalidOperationException)
+        {
+            return false; // The text contains half a surrogate pair.
+        }
+    }
+
+    private async Task<byte[]> ReadModelsAsync(HttpContext context)
     {
         using var timeout = new CancellationTokenSource(s_modelsTimeout, engine.Time);
         using CancellationTokenRegistration gone = context.RequestAborted.UnsafeRegister(source => ((CancellationTokenSource)source!).Cancel(), timeout);
@@ -29,8 +75,7 @@ internal sealed class ServiceRoutes(EngineServices engine, HealthCheck health)
                 throw new ApiException(502, $"The upstream answered the request for its models with status {answer.StatusCode}.", null, "upstream_error");
             }
 
-            byte[] body = answer.Body.ToArray();
-            await JsonResponses.WriteJsonAsync(context, 200, json => json.WriteRawValue(body, skipInputValidation: true));
+            return answer.Body.ToArray();
         }
         catch (UpstreamException exception)
         {

@@ -45,8 +45,8 @@ internal static class RunCommand
         return command;
     }
 
-    private static string ReadEndpoint(string text) => ValidationRules.KnownEndpoints.Contains(text)
-        ? text : throw new FormatException($"'{text}' is not a known endpoint. Use one of these: {string.Join(", ", ValidationRules.KnownEndpoints)}.");
+    private static string ReadEndpoint(string text) => ValidationRules.FindEndpoint(text)
+        ?? throw new FormatException($"'{text}' is not a known endpoint. Use one of these: {string.Join(", ", ValidationRules.KnownEndpoints)}.");
 
     private static void CheckPaths(FileRunPaths paths, Settings options)
     {

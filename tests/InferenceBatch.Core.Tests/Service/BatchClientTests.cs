@@ -1,3 +1,4 @@
+using System.Globalization;
 using InferenceBatch.Model;
 using InferenceBatch.Support;
 
@@ -124,11 +125,13 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"data":[{"id":"a"}]}""", 1)] // Groq: no has_more; the page is short.
-    [InlineData("""[{"id":"a"}]""", 1)] // Together: a bare array.
+    [InlineData("""{"data":[{"id":"a"}],"has_more":false}""", 1)]
+    [InlineData("""{"data":[{"id":"b"},{"id":"a"}],"has_more":false}""", 2)]
     [InlineData("""{"data":[],"has_more":true}""", 0)]
+    [InlineData("""{"data":[]}""", 0)]
     [InlineData("""{"value":[]}""", 0)]
-    public async Task A_short_page_is_the_last_if_the_service_does_not_say(string page, int count)
+    [InlineData("[]", 0)]
+    public async Task The_list_ends_at_a_page_that_is_empty_or_says_that_it_is_the_last(string page, int count)
     {
         _server.On("GET /v1/batches", Answer.Json(page));
         Assert.Equal(count, (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Count);
@@ -136,13 +139,95 @@ public sealed class BatchClientTests : IDisposable
     }
 
     [Theory]
+    [InlineData("""{"data":[{"id":"a"}]}""")] // Groq: no has_more.
+    [InlineData("""[{"id":"a"}]""")] // Together: a bare array.
     [InlineData("""{"data":[{"id":"b"},{"id":"a"}]}""")]
     [InlineData("""{"data":[{"id":"b"},{"id":"a"}],"has_more":true}""")]
+    [InlineData("""{"data":[{"id":"b"},{"id":"a"}],"has_more":"true"}""")]
+    [InlineData("""{"data":[{"id":"b"},{"id":"a"},{"id":"b"}],"has_more":null}""")]
     [InlineData("""[{"id":"b"},{"id":"a"}]""")]
     public async Task A_repeated_page_ends_the_list(string page)
     {
-        _server.On("GET /v1/batches", Answer.Json(page));
-        Assert.Equal(["b", "a"], (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Select(batch => batch.Id));
+        _server.On("GET /v1/batches", Answer.Json(page)).On("GET /v1/files", Answer.Json(page));
+        string[] expected = page.Contains("\"b\"", StringComparison.Ordinal) ? ["b", "a"] : ["a"];
+        Assert.Equal(expected, (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Select(batch => batch.Id));
+        Assert.Equal(expected, (await Clients.For(_server).ListFilesAsync().ToListAsync()).Select(file => file.Id));
+        Assert.Equal(4, _server.Requests.Count);
+    }
+
+    /// <summary>Services have maximum page sizes of their own, so a page that is not full is not the last.</summary>
+    [Theory]
+    [InlineData(2, 5, "")]
+    [InlineData(2, 6, "")] // The last page is full, so only an empty one ends the list.
+    [InlineData(2, 5, ""","has_more":null""")]
+    [InlineData(2, 6, ""","has_more":null""")]
+    [InlineData(2, 5, ""","has_more":"true" """)]
+    [InlineData(2, 6, ""","has_more":"false" """)]
+    [InlineData(1, 3, ""","has_more":1""")]
+    [InlineData(100, 200, "")]
+    [InlineData(150, 200, "")] // More than requested.
+    public async Task Smaller_pages_than_requested_are_read_to_the_end(int served, int count, string hasMore)
+    {
+        foreach (string route in new[] { "GET /v1/batches", "GET /v1/files" })
+        {
+            _server.On(route, Answer.Choose(exchange => Answer.Json(
+                $$"""{"data":[{{string.Join(',', After(exchange).Take(served).Select(id => $$"""{"id":"{{id}}"}"""))}}]{{hasMore}}}""")));
+        }
+
+        Assert.Equal(Enumerable.Range(1, count).Select(i => $"x{i}"), (await Clients.For(_server).ListBatchesAsync().ToListAsync()).Select(batch => batch.Id));
+        Assert.Equal(Enumerable.Range(1, count).Select(i => $"x{i}"), (await Clients.For(_server).ListFilesAsync().ToListAsync()).Select(file => file.Id));
+        Assert.Equal(2 * ((count + served - 1) / served + 1), _server.Requests.Count);
+
+        IEnumerable<string> After(Exchange exchange) => Enumerable
+            .Range(exchange.Path.Split("after=x") is [_, var last] ? int.Parse(last, CultureInfo.InvariantCulture) + 1 : 1, 1_000)
+            .TakeWhile(i => i <= count).Select(i => $"x{i}");
+    }
+
+    [Theory]
+    [InlineData("e d|d c b|b a|")] // Each page begins with the item before.
+    [InlineData("e d|c b|e d a|c b")] // A cycle.
+    [InlineData("e d|f e d c|f e d b a|")] // New batches push the others down.
+    [InlineData("d c b a|e d c b")] // The service ignores `after`, and there is a new batch.
+    public async Task Items_of_overlapping_pages_are_returned_once(string pages)
+    {
+        _server.On("GET /v1/batches", [.. pages.Split('|').Select(page => Answer.Json(
+            $$"""{"data":[{{string.Join(',', page.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(id => $$"""{"id":"{{id}}"}"""))}}],"has_more":true}"""))]);
+        string[] ids = [.. (await Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync()).Select(batch => batch.Id)];
+        Assert.Equal(pages.Split([' ', '|'], StringSplitOptions.RemoveEmptyEntries).Distinct(), ids);
+        Assert.InRange(_server.Requests.Count, 3, 5);
+    }
+
+    [Fact]
+    public async Task The_list_does_not_contain_the_batch_after_which_it_starts()
+    {
+        _server.On("GET /v1/batches", Answer.Json("""{"data":[{"id":"c"},{"id":"b"}]}"""), Answer.Json("""{"data":[{"id":"b"}]}"""));
+        Assert.Equal(["b"], (await Clients.For(_server).ListBatchesAsync(after: "c", pageSize: 2).ToListAsync()).Select(batch => batch.Id));
+    }
+
+    /// <summary>A service that does not know <c>after</c> has no more pages.</summary>
+    [Theory]
+    [InlineData(400, """{"data":[{"id":"a"}]}""", true)]
+    [InlineData(404, """{"data":[{"id":"a"}]}""", true)]
+    [InlineData(422, """[{"id":"a"}]""", true)]
+    [InlineData(401, """{"data":[{"id":"a"}]}""", false)]
+    [InlineData(403, """{"data":[{"id":"a"}]}""", false)]
+    [InlineData(500, """{"data":[{"id":"a"}]}""", false)]
+    [InlineData(400, """{"data":[{"id":"b"},{"id":"a"}]}""", false)] // A full page.
+    [InlineData(400, """{"data":[{"id":"a"}],"has_more":true}""", false)]
+    public async Task Refusing_to_continue_ends_a_list_that_may_be_complete(int status, string page, bool isComplete)
+    {
+        _server.On("GET /v1/batches", Answer.Choose(exchange => exchange.Path.Contains("after=", StringComparison.Ordinal)
+            ? Answer.Json("""{"error":{"message":"Unknown parameter: after"}}""", status, "x-should-retry: false") : Answer.Json(page)));
+        Task<List<Batch>> listing = Clients.For(_server).ListBatchesAsync(pageSize: 2).ToListAsync();
+        if (isComplete)
+        {
+            Assert.Equal("a", Assert.Single(await listing).Id);
+        }
+        else
+        {
+            await Clients.FailsAsync(listing);
+        }
+
         Assert.Equal(2, _server.Requests.Count);
     }
 

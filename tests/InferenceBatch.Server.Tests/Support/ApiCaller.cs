@@ -10,9 +10,9 @@ internal sealed class ApiCaller : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
-    public ApiCaller(Uri service, string? key = null)
+    public ApiCaller(Uri service, string? key = null, string path = "/v1/")
     {
-        Http = new HttpClient(Documented) { BaseAddress = new Uri(service, "/v1/") };
+        Http = new HttpClient(Documented) { BaseAddress = new Uri(service, path) };
         if (key is not null)
         {
             Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);

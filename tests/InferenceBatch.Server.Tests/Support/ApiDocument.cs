@@ -36,7 +36,7 @@ internal sealed class ApiDocument
 
     /// <summary>All documented routes and methods, as <c>GET /path</c>.</summary>
     public IEnumerable<string> Operations => Paths.SelectMany(path => path.Value!.AsObject()
-        .Where(entry => entry.Key != "parameters").Select(entry => $"{entry.Key.ToUpperInvariant()} {path.Key}"));
+        .Where(entry => entry.Key is not ("parameters" or "servers")).Select(entry => $"{entry.Key.ToUpperInvariant()} {path.Key}"));
 
     private JsonObject Paths => Root["paths"]!.AsObject();
 
@@ -54,7 +54,10 @@ internal sealed class ApiDocument
         };
         foreach ((string template, JsonNode? item) in Paths)
         {
-            if (!Regex.IsMatch(path, $"^{Regex.Replace(template, @"\{\w+\}", "[^/]+")}$"))
+            // The ID of a model may contain slashes.
+            string parameters = template.Replace("{model}", ".*[^/]", StringComparison.Ordinal);
+            string pattern = $"^{PrefixesOf(item!)}{Regex.Replace(parameters, @"\{\w+\}", "[^/]+")}$";
+            if (!Regex.IsMatch(path, pattern))
             {
                 continue;
             }
@@ -75,6 +78,14 @@ internal sealed class ApiDocument
 
         responses["404"] = common["UnknownUrl"]!.DeepClone();
         return ("unknown", responses);
+    }
+
+    /// <summary>Returns a pattern for the paths of the servers of a route.</summary>
+    private string PrefixesOf(JsonNode route)
+    {
+        IEnumerable<string> prefixes = (route["servers"] ?? Root["servers"])!.AsArray()
+            .Select(server => new Uri(server!["url"]!.GetValue<string>()).AbsolutePath.TrimEnd('/'));
+        return $"({string.Join('|', prefixes)})";
     }
 
     /// <summary>Returns a node, or the node that it refers to.</summary>

@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace InferenceBatch.Server.Tests.Support;
 
-/// <summary>The copy of tests/compat in the build output, with its package installed.</summary>
+/// <summary>The copy of tests/compat in the build output, with its packages installed.</summary>
 internal static class CompatProject
 {
     private static readonly string s_folder = Path.Combine(AppContext.BaseDirectory, "compat");
@@ -21,7 +21,7 @@ internal static class CompatProject
         {
             if (Run("node", ["--version"]) is not (0, var version) || !Version.TryParse(version.Trim().TrimStart('v'), out Version? found) || found.Major < 20)
             {
-                return "The openai npm client requires Node 20 or later.";
+                return "The npm clients require Node 20 or later.";
             }
 
             // Reuse the installation of an earlier run if the lock file has not changed.
@@ -31,7 +31,7 @@ internal static class CompatProject
             {
                 if (Run("npm", ["ci", "--no-audit", "--no-fund"]) is not (0, _) and var (_, said))
                 {
-                    return "npm could not install the openai client: " + said.Trim();
+                    return "npm could not install the clients: " + said.Trim();
                 }
 
                 File.WriteAllText(marker, lockFile);
@@ -41,7 +41,7 @@ internal static class CompatProject
         }
         catch (Win32Exception exception)
         {
-            return "The openai npm client requires node and npm: " + exception.Message;
+            return "The npm clients require node and npm: " + exception.Message;
         }
     }
 

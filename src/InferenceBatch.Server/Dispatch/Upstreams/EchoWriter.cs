@@ -14,18 +14,18 @@ internal sealed class EchoWriter(string id, string model, long created)
     public void Write(Utf8JsonWriter json, string endpoint, string prompt)
     {
         json.WriteStartObject();
-        switch (endpoint)
+        switch (endpoint.StartsWith("/v1/", StringComparison.Ordinal) ? endpoint["/v1".Length..] : endpoint)
         {
-            case "/v1/completions":
+            case "/completions":
                 WriteCompletion(json, prompt);
                 break;
-            case "/v1/embeddings":
+            case "/embeddings":
                 WriteEmbedding(json, prompt);
                 break;
-            case "/v1/responses":
+            case "/responses":
                 WriteResponse(json, prompt);
                 break;
-            case "/v1/moderations":
+            case "/moderations":
                 WriteModeration(json);
                 break;
             default:

@@ -27,12 +27,12 @@ public sealed class GroqTests : IDisposable
     }
 
     [Fact]
-    public async Task A_full_page_may_have_a_next_page_and_a_short_one_has_none()
+    public async Task A_list_ends_at_an_empty_page()
     {
         _groq.Server.On("GET /v1/batches", Answer.Choose(exchange => Answer.Json(exchange.Path.Contains("after=b100", StringComparison.Ordinal)
-            ? List(101..107) : List(1..100))));
+            ? List(101..107) : exchange.Path.Contains("after=", StringComparison.Ordinal) ? List(1..0) : List(1..100))));
         Assert.Equal(Enumerable.Range(1, 107).Select(i => $"b{i}"), (await _groq.Client.ListBatchesAsync().ToListAsync()).Select(batch => batch.Id));
-        Assert.Equal(["GET /v1/batches?limit=100", "GET /v1/batches?limit=100&after=b100"], _groq.Server.Asked);
+        Assert.Equal(["GET /v1/batches?limit=100", "GET /v1/batches?limit=100&after=b100", "GET /v1/batches?limit=100&after=b107"], _groq.Server.Asked);
     }
 
     [Fact]
