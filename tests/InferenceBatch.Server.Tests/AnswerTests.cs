@@ -35,6 +35,23 @@ public sealed class AnswerTests
         Assert.Equal(body.Contains("prompt_tokens", StringComparison.Ordinal) ? 3 : 0, usage.Input); // A failed line may have been billed.
     }
 
+    /// <summary>Some services write whole numbers as floats.</summary>
+    [Theory]
+    [InlineData("12", 12)]
+    [InlineData("12.0", 12)]
+    [InlineData("1.2e1", 12)]
+    [InlineData("\"12\"", 12)]
+    [InlineData("12.5", 0)]
+    [InlineData("-1", 0)]
+    [InlineData("1e400", 0)]
+    [InlineData("[12]", 0)]
+    public void A_token_count_is_any_whole_number(string number, long count)
+    {
+        byte[] body = Encoding.UTF8.GetBytes($$$"""{"choices":[{"text":"x"}],"usage":{"prompt_tokens":{{{number}}},"completion_tokens":1}}""");
+        Assert.True(LineUsage.TryReadBody(body, Chat, out LineUsage usage, out _));
+        Assert.Equal((count, 1, count + 1), (usage.Input, usage.Output, usage.Total));
+    }
+
     [Theory]
     [InlineData(Chat, Good)]
     [InlineData(Chat, """{"usage":{"prompt_tokens":3}}""")]

@@ -37,6 +37,29 @@ Describe 'Get-Batch' {
             $problem[0].TargetObject | Should -Be 'batch_none'
         }
 
+        It 'has the reason in its error for <Body>' -ForEach @(
+            @{ Body = '{"detail":[{"loc":["query","limit"],"msg":"too large","type":"less_than"}]}'; Reason = 'answered 422: query.limit: too large (less_than)' }
+            @{ Body = '{"type":"about:blank","title":"Invalid","detail":"No such model","status":422}'; Reason = 'answered 422: Invalid: No such model.' }
+            @{ Body = '{"errors":{"data":[{"code":"c","message":"m"}]}}'; Reason = 'answered 422: m (c).' }
+            @{ Body = '[{"error":{"code":"c","message":"m"}}]'; Reason = 'answered 422: m (c).' }
+            @{ Body = "no such model`n"; Reason = 'answered 422: no such model.' }
+            @{ Body = '<html>x</html>'; Reason = 'answered 422 Unprocessable Entity.' }
+            @{ Body = ''; Reason = 'answered 422 Unprocessable Entity.' }
+            @{ Body = '{"error":{"message":"red \u001b[31m, half \ud83d, title \u001b]0;x\u0007"}}'; Reason = "answered 422: red $([char]0xfffd)[[]31m, half $([char]0xfffd), title $([char]0xfffd)]0;x$([char]0xfffd)." }
+        ) {
+            $Faults.On('GET /v1/batches/b9', @(New-Answer $Body 422))
+            $null = Get-Batch b9 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            Get-ErrorId $problem[0] | Should -Be 'ServiceRejected'
+            "$($problem[0])" | Should -BeLike "*$Reason*"
+        }
+
+        It 'treats a text with status 404 as a missing route, not as an unknown batch' {
+            $Faults.On('GET /v1/batches/b9', @(New-Answer '404 page not found' 404 -ContentType 'text/plain'))
+            $null = Get-Batch b9 -BaseUri $Faults.BaseUri -ErrorAction SilentlyContinue -ErrorVariable problem
+            Get-ErrorId $problem[0] | Should -Be 'NotSupportedByService'
+            "$($problem[0])" | Should -BeLike '*answered 404: 404 page not found.*'
+        }
+
         It 'accepts IDs that begin with a hyphen or contain special characters' {
             $Faults.On('GET /v1/batches/-a_b%2Fc', @(New-Answer (New-WireBatch '-a_b/c')))
             (Get-Batch -Id '-a_b/c' -BaseUri $Faults.BaseUri).Id | Should -Be '-a_b/c'

@@ -125,6 +125,40 @@ Describe 'Get-BatchResult' {
             (Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' 'plain text'))).Value | Should -BeNullOrEmpty
         }
 
+        It 'converts numbers in Value as ConvertFrom-Json does' {
+            $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' '{"long":9223372036854775807,"big":9223372036854775808,"low":-99999999999999999999999999999999999999,"double":1.5,"power":1e3}'))
+            $result.Value.long | Should -BeOfType ([long])
+            $result.Value.big | Should -BeOfType ([bigint])
+            $result.Value.big | Should -Be ([bigint]::Parse('9223372036854775808'))
+            "$($result.Value.low)" | Should -Be '-99999999999999999999999999999999999999'
+            $result.Value.double, $result.Value.power | Should -BeOfType ([double])
+            $result.Value.double, $result.Value.power | Should -Be 1.5, 1000
+        }
+
+        It 'has no Value, but a ValueError, for the number <_>' -ForEach '1e400', '-1e400', '1.5E+309', ('9' * 1001) {
+            $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' "{`"n`":[$_]}"))
+            $result.Status | Should -Be 'Succeeded'
+            $result.Value | Should -BeNullOrEmpty
+            $result.ValueError | Should -BeLike "the answer has a number that is out of range: $($_.Substring(0, 5))*"
+        }
+
+        It 'has a Value for JSON with the name <_>, which PowerShell reserves' -ForEach 'psobject', 'psbase', 'psadapted', 'psextended', 'pstypenames', 'PSTypeNames' {
+            $result = Get-BatchResult -Path (Write-Lines 'one.jsonl' (New-WireLine 'a' "{`"x`":1,`"$_`":[`"v`"]}"), (New-WireLine 'b' "{`"in`":[{`"$_`":{`"$_`":2}}],`"x`":3}"))
+            $result[0].Value['x'] | Should -Be 1
+            $result[0].Value[$_] | Should -Be 'v'
+            $result[0].ValueError | Should -BeNullOrEmpty
+            $result[1].Value.x | Should -Be 3
+            $result[1].Value.in[0][$_][$_] | Should -Be 2
+            { $result | Format-List | Out-String } | Should -Not -Throw
+        }
+
+        It 'shows no control characters and no halves of surrogate pairs of an error' {
+            $path = Write-Lines 'one.jsonl' '{"custom_id":"a\u001b[2J","response":{"status_code":400,"body":{"detail":"red \u001b[31m \ud83d end"}}}'
+            $result = Get-BatchResult -Path $path
+            $result.Error.Message | Should -BeExactly "red $([char]0xfffd)[31m $([char]0xfffd) end"
+            "$($result | Format-List | Out-String)$($result | Format-Table | Out-String)$($result | Measure-BatchResult | Out-String)" | Should -Not -Match "[\x1b\ud800-\udfff]\["
+        }
+
         It 'reads the error file after the output file' {
             Set-Results -Output (New-WireLine 'a') -Errors (New-Failure 'b' 'inference_failed')
             $results = Get-BatchResult b1 -BaseUri $Faults.BaseUri

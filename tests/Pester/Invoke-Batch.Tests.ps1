@@ -254,6 +254,14 @@ Describe 'Invoke-Batch' {
             $lines[2] | Should -Match '^2 requests, 1 batch, 1 round, \d+\.\d s$'
         }
 
+        It 'shows the status with its phrase if the service gives no code' {
+            $failure = @{ status_code = 404; body = @{ detail = 'Not Found' } }
+            Set-Run ([ordered]@{ b1 = (New-WireLine 'request-1' -With @{ response = $failure }), (New-WireLine 'request-2' -With @{ response = $failure }) })
+            $null = 'a', 'b' | Invoke-Batch -Model m -BaseUri $Faults.BaseUri -InformationVariable said -WarningAction SilentlyContinue
+            "$($said[0])" | Should -BeLike '0 of 2 rows succeeded, 2 failed (2 × 404 Not Found); *'
+            @([InferenceBatch.Views.SummaryText]::Lines($said[0].MessageData))[1] | Should -Be '  2 × 404 Not Found'
+        }
+
         It 'counts the rows that were left out, also if there are no others' {
             $rows = 'a', 'b', 'a', $null | ForEach-Object { [pscustomobject]@{ Id = $_; Body = $_ } }
             $null = $rows | Invoke-Batch -Model echo -CustomId { $_.Id } -Prompt { $_.Body } -InformationVariable said -WarningVariable warned -WarningAction SilentlyContinue -ErrorAction SilentlyContinue

@@ -31,6 +31,20 @@ Describe 'Measure-BatchResult' {
         $sum.Missing | Should -Be 2
     }
 
+    It 'shows the status with its phrase if the service gives no code: <Reason>' -ForEach @(
+        @{ Body = '{"detail":"Not Found"}'; Status = 404; Reason = '404 Not Found' }
+        @{ Body = '{"error":"no"}'; Status = 500; Reason = '500 Internal Server Error' }
+        @{ Body = '{"error":{"message":"no","type":"upstream_error","code":null}}'; Status = 502; Reason = '502 Bad Gateway' }
+        @{ Body = '"no"'; Status = 503; Reason = '503 Service Unavailable' }
+        @{ Body = '{"detail":[{"loc":["body","messages"],"msg":"field required","type":"missing"}]}'; Status = 422; Reason = 'missing (HTTP 422)' }
+    ) {
+        $failed = Join-Path $TestDrive failed.jsonl
+        Set-Content $failed (1..3 | ForEach-Object { "{`"custom_id`":`"f$_`",`"response`":{`"status_code`":$Status,`"body`":$Body}}" })
+        $sum = Get-BatchResult -Path $failed | Measure-BatchResult
+        "$($sum.Failures)" | Should -BeExactly "3 $Reason"
+        $sum | Out-String | Should -Match ([regex]::Escape("3 $Reason"))
+    }
+
     It 'accepts an array, and no results' {
         $results = @(Get-BatchResult -Path $path)
         (Measure-BatchResult $results).Count | Should -Be 4

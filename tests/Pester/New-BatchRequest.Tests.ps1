@@ -77,6 +77,18 @@ Describe 'New-BatchRequest' {
             ($given | Get-Body).messages.content | Should -Be 's', 't'
         }
 
+        It 'shows no control characters and no halves of surrogate pairs of an input object: <Name>' -ForEach @(
+            @{ Name = 'escape sequence'; Text = "a$([char]27)[2Jb" }
+            @{ Name = 'long text'; Text = "$('x' * 50)$([char]27)]0;t$([char]7)$('y' * 50)" }
+            @{ Name = 'half a pair'; Text = "a$([char]0xd83d)b" }
+            @{ Name = 'half a pair at the cut'; Text = "$('x' * 51)$([char]0xde00)$('y' * 9)" }
+        ) {
+            $null = [pscustomobject]@{ Other = $Text } | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
+            Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'
+            "$($failures[0])$($failures[0].Exception.Message)" | Should -Match "$([char]0xfffd)"
+            "$($failures[0])$($failures[0].Exception.Message)" | Should -Not -Match '[\x00-\x1f\x7f-\x9f\ud800-\udfff]'
+        }
+
         It 'names the keys of a dictionary without a prompt' {
             $null = @{ Body = 'b' } | New-BatchRequest -Model m -ErrorVariable failures -ErrorAction SilentlyContinue
             Get-ErrorId $failures[0] | Should -BeExactly 'PromptMissing'

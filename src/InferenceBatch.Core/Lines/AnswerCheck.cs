@@ -243,14 +243,17 @@ public struct AnswerCheck
     private static bool IsMetadata(ref Utf8JsonReader reader) => reader.ValueSpan.Length switch
     {
         2 => reader.Is("id"u8),
+        3 => reader.Is("msg"u8),
         4 => reader.Is("code"u8) || reader.Is("type"u8),
         5 => reader.Is("model"u8) || reader.Is("param"u8),
         6 => reader.Is("detail"u8) || reader.Is("errors"u8),
         7 => reader.Is("created"u8) || reader.Is("success"u8),
         8 => reader.Is("provider"u8) || reader.Is("metadata"u8),
-        10 => reader.Is("created_at"u8) || reader.Is("request_id"u8) || reader.Is("statusCode"u8),
+        9 => reader.Is("error_msg"u8) || reader.Is("errorCode"u8),
+        10 => reader.Is("error_code"u8) || reader.Is("created_at"u8) || reader.Is("request_id"u8) || reader.Is("statusCode"u8),
         11 => reader.Is("status_code"u8),
-        12 => reader.Is("service_tier"u8),
+        12 => reader.Is("service_tier"u8) || reader.Is("errorMessage"u8),
+        13 => reader.Is("error_message"u8),
         18 => reader.Is("system_fingerprint"u8),
         _ => false,
     };

@@ -41,7 +41,7 @@ public sealed record AnswerProblem(ServiceError Error, int? StatusCode)
     internal static AnswerProblem Of(JsonElement? holder, string otherwise)
     {
         int? status = HttpErrorStatus.Read(holder);
-        ServiceError? error = ErrorReader.Read(holder) ?? ErrorReader.Read(holder?.Field("errors")); // Cloudflare sends a list.
+        ServiceError? error = ErrorReader.Read(holder);
         string? code = error?.Code;
         if (code is null or ErrorReader.NoCode && status is not null)
         {

@@ -1,3 +1,5 @@
+using InferenceBatch.Wire;
+
 namespace InferenceBatch.Lines;
 
 /// <summary>The severity of a <see cref="LineIssue"/>.</summary>
@@ -23,5 +25,8 @@ public enum IssueSeverity
 public sealed record LineIssue(
     int? Line, string? CustomId, string Code, string Message, IssueSeverity Severity, string? Param = null)
 {
+    /// <summary>What is wrong and, if it is not obvious, what to change. Text of the file in it cannot control a terminal.</summary>
+    public string Message { get; init; } = PlainText.Of(Message);
+
     public override string ToString() => Line is null ? $"{Code}: {Message}" : $"line {Line}: {Code}: {Message}";
 }

@@ -10,6 +10,9 @@ namespace InferenceBatch.Model;
 /// </summary>
 internal static class StructuredAnswer
 {
+    private const string OutOfRange = "the answer has a number that is out of range: ";
+    private const int LongestNumber = 30;
+
     private static readonly JsonReaderOptions s_options = new() { MaxDepth = 256 };
 
     /// <summary>Whether the body of a request asks for JSON; false if it cannot be read.</summary>
@@ -37,7 +40,7 @@ internal static class StructuredAnswer
         }
     }
 
-    /// <summary>Returns why an answer is not a JSON object or array; null if it is, and if it calls a tool instead.</summary>
+    /// <summary>Returns why an answer has no value as a JSON object or array; null if it has, and if it calls a tool instead.</summary>
     public static string? Problem(string? text, string? finishReason)
     {
         if (text is null && finishReason is "tool_calls" or "function_call")
@@ -46,7 +49,7 @@ internal static class StructuredAnswer
         }
 
         string? reason = string.IsNullOrWhiteSpace(text) ? "it is empty" : WhyNotJson(text);
-        return reason is null ? null : finishReason switch
+        return reason is null || reason.StartsWith(OutOfRange, StringComparison.Ordinal) ? reason : finishReason switch
         {
             "length" or "max_tokens" or "max_output_tokens" => "the answer was cut off by the token limit",
             "content_filter" => "the answer was cut off by the service's content filter",
@@ -60,6 +63,7 @@ internal static class StructuredAnswer
         char first = text.AsSpan().TrimStart()[0];
         byte[] utf8 = Encoding.UTF8.GetBytes(text);
         var reader = new Utf8JsonReader(utf8, s_options);
+        string? outOfRange = null;
         try
         {
             while (reader.Read())
@@ -67,6 +71,11 @@ internal static class StructuredAnswer
                 if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
                 {
                     _ = reader.GetString();
+                }
+                else if (reader.TokenType == JsonTokenType.Number && outOfRange is null && !reader.TryGetInt64(out _)
+                    && Encoding.UTF8.GetString(reader.ValueSpan) is var number && JsonNumber.IsOutOfRange(number))
+                {
+                    outOfRange = OutOfRange + (number.Length > LongestNumber ? number[..LongestNumber] + "…" : number);
                 }
             }
         }
@@ -80,7 +89,7 @@ internal static class StructuredAnswer
             return "it contains half a surrogate pair";
         }
 
-        return first is '{' or '[' ? null : "it is a single value, not an object or array";
+        return first is '{' or '[' ? outOfRange : "it is a single value, not an object or array";
     }
 
     /// <summary>Whether a text is the beginning of valid JSON.</summary>

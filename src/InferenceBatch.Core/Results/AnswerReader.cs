@@ -47,7 +47,8 @@ internal static class AnswerReader
             reader.Skip();
         }
 
-        fields.Problem = fields.Check.Find(source[start..(int)reader.BytesConsumed], fields.Endpoint);
+        fields.Body = (start, (int)reader.BytesConsumed - start);
+        fields.Problem = fields.Check.Find(source.Slice(fields.Body.Start, fields.Body.Length), fields.Endpoint);
     }
 
     private static void ReadObject(ref Utf8JsonReader reader, ref ResultFields fields)
@@ -99,6 +100,7 @@ internal static class AnswerReader
             reader.Read();
             if (reader.TokenType == JsonTokenType.StartObject)
             {
+                fields.BodyJson = json;
                 ReadBody(ref reader, json, ref fields);
                 return;
             }

@@ -52,17 +52,8 @@ internal static class JsonValues
     public static long? ReadInteger(ref Utf8JsonReader reader)
     {
         reader.Read();
-        if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long value))
-        {
-            return value;
-        }
-
-        if (reader.TokenType == JsonTokenType.String && long.TryParse(reader.ValueSpan, out value))
-        {
-            return value;
-        }
-
+        long? whole = JsonInteger.Read(ref reader);
         reader.Skip();
-        return null;
+        return whole;
     }
 }

@@ -25,6 +25,12 @@ internal struct ResultFields
     public long? CompletionTokens;
     public long? TotalTokens;
     public string? PlainBody;
+
+    /// <summary>The position of the body, in <see cref="BodyJson"/> or in the line.</summary>
+    public (int Start, int Length) Body;
+
+    /// <summary>The body of a response that is a string with JSON; null if the body is in the line.</summary>
+    public byte[]? BodyJson;
     public AnswerCheck Check;
     public ServiceError? LineError;
 

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using InferenceBatch.Lines;
@@ -34,8 +35,9 @@ public static class ResultLineReader
         ReadOnlySpan<byte> line = owned;
         bool isValid = Utf8.IsValid(line);
         var fields = new ResultFields { IsOutsideLine = !isValid, Endpoint = endpoint };
-        ReadLine(isValid ? line : BrokenText.Repaired(line), ref fields);
-        ServiceError? error = ErrorOf(in fields);
+        line = isValid ? line : BrokenText.Repaired(line);
+        ReadLine(line, ref fields);
+        ServiceError? error = ErrorOf(in fields, line);
         bool isRefusal = fields.StatusCode is not (null or (>= 200 and <= 299));
         return new BatchResult
         {
@@ -116,7 +118,7 @@ public static class ResultLineReader
     }
 
     /// <summary>Returns the error of a line; null for a success. The error of the line takes precedence over the error in the body.</summary>
-    private static ServiceError? ErrorOf(in ResultFields fields)
+    private static ServiceError? ErrorOf(in ResultFields fields, ReadOnlySpan<byte> line)
     {
         if (fields.LineError is { } error)
         {
@@ -127,12 +129,12 @@ public static class ResultLineReader
         {
             null when !fields.HasBody => new ServiceError("no_response", "The line contains neither an answer nor an error."),
             null or (>= 200 and <= 299) => fields.HasBody ? fields.Problem?.Error : fields.Problem?.Error ?? s_noBody,
-            { } code => RefusalOf(in fields, code),
+            { } code => RefusalOf(in fields, line, code),
         };
     }
 
     /// <summary>Returns the error of a request with an error status, with the message of the body if it has one.</summary>
-    private static ServiceError RefusalOf(in ResultFields fields, int code)
+    private static ServiceError RefusalOf(in ResultFields fields, ReadOnlySpan<byte> line, int code)
     {
         ServiceError? bodyError = fields.Problem?.Error;
         if (bodyError is not null && (fields.Check.HasError || !fields.Check.HasOnlyMetadata))
@@ -141,10 +143,27 @@ public static class ResultLineReader
         }
 
         // A body may contain an error without an error field, such as {"message":"…"}.
-        bool hasMessage = bodyError is not null and not { Code: AnswerProblem.NoAnswerCode };
-        string message = ErrorReader.Shorten(fields.PlainBody ?? (hasMessage ? bodyError!.Message : $"The request was answered with status {code}."));
-        bool hasCode = hasMessage && bodyError!.Code != ErrorReader.NoCode && !HttpErrorStatus.IsStatus(bodyError.Code);
-        return hasCode ? bodyError! with { Message = message } : new ServiceError($"http_{code}", message);
+        ServiceError? found = ReadRefusal(in fields, line);
+        string message = found is { Message.Length: > 0 } ? found.Message : ErrorReader.Shorten(string.IsNullOrWhiteSpace(fields.PlainBody) ? $"The request was answered with status {code}." : fields.PlainBody);
+        bool hasCode = found is not null && found.Code != ErrorReader.NoCode && !HttpErrorStatus.IsStatus(found.Code);
+        return hasCode ? found! with { Message = message } : new ServiceError($"http_{code}", message, found?.Param);
+    }
+
+    /// <summary>Reads the error in the body of a response with an error status: any body, not only one that is no answer.</summary>
+    private static ServiceError? ReadRefusal(in ResultFields fields, ReadOnlySpan<byte> line)
+    {
+        if (fields.PlainBody is { } text)
+        {
+            return ErrorReader.ReadBody(Encoding.UTF8.GetBytes(text));
+        }
+
+        if (fields.Body.Length == 0)
+        {
+            return null;
+        }
+
+        using JsonDocument document = AnswerProblem.Parse((fields.BodyJson ?? line).Slice(fields.Body.Start, fields.Body.Length));
+        return ErrorReader.Read(document.RootElement);
     }
 
     private static ResultStatus StatusOf(ServiceError? error) => error?.Code switch

@@ -13,7 +13,7 @@ public sealed class ResultMeasure(PriceTable prices)
     private const string Other = "other";
 
     private readonly long[] _byStatus = new long[Enum.GetValues<ResultStatus>().Length];
-    private readonly Dictionary<string, (long Count, string Message, int? StatusCode)> _failures = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Code, int? Status), (long Count, string Message, int? StatusCode)> _failures = [];
     private readonly List<string> _models = [];
     private readonly List<string> _unpriced = [];
     private string? _model;
@@ -58,7 +58,7 @@ public sealed class ResultMeasure(PriceTable prices)
         Cancelled = _byStatus[(int)ResultStatus.Cancelled],
         Missing = _byStatus[(int)ResultStatus.Missing],
         ValueErrors = _valueErrors,
-        Failures = [.. _failures.Select(failure => new FailureCount(failure.Key, failure.Value.Count, failure.Value.Message, failure.Value.StatusCode))
+        Failures = [.. _failures.Select(failure => new FailureCount(failure.Key.Code, failure.Value.Count, failure.Value.Message, failure.Value.StatusCode))
             .OrderByDescending(failure => failure.Count).ThenBy(failure => failure.Code, StringComparer.Ordinal)],
         Models = [.. _models],
         InputTokens = _inputTokens,
@@ -71,9 +71,11 @@ public sealed class ResultMeasure(PriceTable prices)
 
     private void AddFailure(ServiceError error, int? statusCode)
     {
-        string code = _failures.Count < MaxListed || _failures.ContainsKey(error.Code) ? error.Code : Other;
-        (long count, string message, int? status) = _failures.GetValueOrDefault(code, (0, error.Message, code == Other ? null : statusCode));
-        _failures[code] = (count + 1, message, status);
+        // A code without a cause says less than the status: count each status.
+        (string Code, int? Status) key = (error.Code, error.HasCause ? null : statusCode);
+        key = _failures.Count < MaxListed || _failures.ContainsKey(key) ? key : (Other, null);
+        (long count, string message, int? status) = _failures.GetValueOrDefault(key, (0, error.Message, key.Code == Other ? null : statusCode));
+        _failures[key] = (count + 1, message, status);
     }
 
     private void AddTokens(BatchResult result, string? model)

@@ -59,7 +59,7 @@ public sealed class BatchRunSummary
     private string Failed()
     {
         const int CodesShown = 5;
-        string codes = string.Join(", ", Results.Failures.Take(CodesShown).Select(failure => string.Create(CultureInfo.InvariantCulture, $"{failure.Count:N0} × {new ServiceError(TextCut.Start(failure.Code, 30), "").CodeWithStatus(failure.StatusCode)}")));
+        string codes = string.Join(", ", Results.Failures.Take(CodesShown).Select(failure => string.Create(CultureInfo.InvariantCulture, $"{failure.Count:N0} × {failure.Reason}")));
         return (IsStopped ? ", stopped early" : "") + (WithoutAnswer.Length > 0 ? ", " + WithoutAnswer : "")
             + (codes.Length > 0 ? $" ({codes}{(Results.Failures.Count > CodesShown ? ", …" : "")})" : "")
             + (Retries is { Total: > 0 } ? $"; {Retries}" : "")

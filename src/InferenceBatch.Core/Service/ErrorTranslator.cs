@@ -22,7 +22,7 @@ internal sealed class ErrorTranslator(ServiceConnection connection, TimeProvider
             ReadOnlyMemory<byte> body = ContentDecoding.UnknownIn(response.Content) is not null ? default
                 : await ResponseBody.ReadAsync(response, MaxBody, cancellationToken).ConfigureAwait(false);
             error = ErrorReader.ReadBody(body);
-            isJson = error is not null || ResponseBody.LooksLikeJson(body.Span);
+            isJson = ResponseBody.LooksLikeJson(body.Span) || (error is not null && body.Span is [(byte)'"', ..]);
         }
         catch (Exception exception) when (exception is IOException or HttpRequestException)
         {
@@ -99,9 +99,13 @@ internal sealed class ErrorTranslator(ServiceConnection connection, TimeProvider
     private string Describe(HttpStatusCode status, ServiceError? error, string? requestId, string advice)
     {
         var text = new StringBuilder(Messages.Text("Answer", connection.BaseUri, (int)status));
-        if (error is not null)
+        if (error is null or { HasCause: false, Message: "" })
         {
-            bool hasBoth = error.Message.Length > 0 && error.Code is not "error";
+            text = new StringBuilder(Messages.Text("Answer", connection.BaseUri, HttpPhrase.Of((int)status)));
+        }
+        else
+        {
+            bool hasBoth = error.Message.Length > 0 && error.HasCause;
             text.Append(": ").Append(hasBoth ? $"{error.Message.TrimEnd('.')} ({error.Code})" : error.Message.Length > 0 ? error.Message : error.Code);
         }
 

@@ -8,7 +8,7 @@ namespace InferenceBatch.Service;
 public sealed class ServiceException : Exception
 {
     public ServiceException(ServiceErrorKind kind, string message, Exception? innerException = null)
-        : base(SecretMask.Of(message), SecretMask.Of(innerException))
+        : base(PlainText.Of(SecretMask.Of(message)), SecretMask.Of(innerException))
     {
         Kind = kind;
         IsTransient = kind is ServiceErrorKind.RateLimited or ServiceErrorKind.ServiceUnavailable;

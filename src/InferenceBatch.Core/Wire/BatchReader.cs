@@ -59,7 +59,9 @@ public static class BatchReader
         }
 
         // Together gives a percentage.
-        return batch.Field("progress").Integer() is { } percent ? new RequestCounts(100, Math.Clamp(percent, 0, 100), 0) : RequestCounts.None;
+        JsonElement? progress = batch.Field("progress");
+        long? whole = progress.Integer() ?? (progress?.ValueKind == JsonValueKind.Number ? (long)Math.Clamp(progress.Value.GetDouble(), 0, 100) : null);
+        return whole is { } percent ? new RequestCounts(100, Math.Clamp(percent, 0, 100), 0) : RequestCounts.None;
     }
 
     private static Dictionary<string, string> ReadMetadata(JsonElement? metadata)

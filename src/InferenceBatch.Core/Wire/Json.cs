@@ -47,15 +47,8 @@ internal static class Json
     /// <summary>Like <see cref="Text"/>, for an ID or another word that appears in tables and messages: control characters are replaced.</summary>
     public static string? Name(this JsonElement? element) => PlainText.Of(element.Text());
 
-    /// <summary>Returns an integer that is written as a number or as a string.</summary>
-    public static long? Integer(this JsonElement? element) => element?.ValueKind switch
-    {
-        JsonValueKind.Number when element.Value.TryGetInt64(out long integer) => integer,
-        JsonValueKind.Number when element.Value.TryGetDouble(out double number) && Math.Abs(number) < 1e15 => (long)number,
-        JsonValueKind.String when long.TryParse(
-            BrokenText.ReadString(element.Value), NumberStyles.Integer, CultureInfo.InvariantCulture, out long integer) => integer,
-        _ => null,
-    };
+    /// <summary>Returns an integer that is written as a number or as a string; see <see cref="JsonInteger"/>.</summary>
+    public static long? Integer(this JsonElement? element) => JsonInteger.Read(element);
 
     /// <summary>Returns a time from seconds or milliseconds since 1970, as a number or a string, or from ISO 8601; null for 0 and invalid values.</summary>
     public static DateTimeOffset? Time(this JsonElement? element)

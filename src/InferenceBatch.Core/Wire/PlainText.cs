@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Wire;
 
@@ -9,20 +10,11 @@ namespace InferenceBatch.Wire;
 /// </summary>
 public static class PlainText
 {
-    /// <summary>Returns a text with control characters replaced by <c>\uFFFD</c>, except line breaks and tabs.</summary>
+    /// <summary>Returns a text with control characters and halves of surrogate pairs replaced by <c>\uFFFD</c>, except line breaks and tabs.</summary>
     [return: NotNullIfNotNull(nameof(text))]
-    public static string? Of(string? text) =>
-        text is null || !text.AsSpan().ContainsAnyInRange('\0', '\x1F') && !text.AsSpan().ContainsAnyInRange('\x7F', '\x9F') ? text
-        : string.Create(text.Length, text, (line, from) =>
-        {
-            for (int i = 0; i < from.Length; i++)
-            {
-                bool isBreak = from[i] is '\n' or '\t' || (from[i] == '\r' && i + 1 < from.Length && from[i + 1] == '\n');
-                line[i] = isBreak ? from[i] : Of(from[i]);
-            }
-        });
+    public static string? Of(string? text) => TerminalText.Of(text);
 
-    /// <summary>Returns the beginning of a text on one line: line breaks and tabs become blanks, other control characters <c>\uFFFD</c>.</summary>
+    /// <summary>Returns the beginning of a text on one line: line breaks and tabs become blanks, other control characters and halves of surrogate pairs <c>\uFFFD</c>.</summary>
     /// <param name="text">Any text.</param>
     /// <param name="maxLength">The maximum length in UTF-16 units. An ellipsis is appended to a text that is cut.</param>
     public static string OneLine(string? text, int maxLength)
@@ -36,11 +28,9 @@ public static class PlainText
         var line = new StringBuilder(start.Length + 1);
         foreach (char c in start)
         {
-            line.Append(char.IsWhiteSpace(c) ? ' ' : Of(c));
+            line.Append(char.IsWhiteSpace(c) ? ' ' : c);
         }
 
-        return start.Length < text.Length ? line.Append('…').ToString() : line.ToString();
+        return Of((start.Length < text.Length ? line.Append('…') : line).ToString());
     }
-
-    private static char Of(char c) => char.IsControl(c) ? '\uFFFD' : c;
 }

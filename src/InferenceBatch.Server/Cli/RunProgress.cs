@@ -43,7 +43,7 @@ internal static class RunProgress
             RequestCounts now = counts();
             double rate = (now.Done - doneBefore) / time.GetElapsedTime(start).TotalSeconds;
             string left = rate > 0 ? string.Create(CultureInfo.InvariantCulture, $", about {(now.Total - now.Done) / rate:N0} s left") : "";
-            writer.WriteLine(PluralFormat.Invariant($"{now.Done:N0} of {now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed, {rate:N1} per second{left}") + (waiting() is { } what ? ". " + what : ""));
+            writer.WriteLine(PluralFormat.Invariant($"{now.Done:N0} of {now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed, {rate:N1} per second{left}") + (waiting() is { } what ? ". " + Wire.PlainText.Of(what) : ""));
             tick = ticks.WaitForNextTickAsync().AsTask();
         }
 
@@ -62,7 +62,7 @@ internal static class RunProgress
             {
                 RequestCounts now = counts();
                 bar.Value = now.Done;
-                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed") + (waiting() is { } what ? ". " + Markup.Escape(Wire.TextCut.Start(what, Math.Max(MinTextWidth, console.Profile.Width - ReservedWidth))) : "");
+                bar.Description = PluralFormat.Invariant($"{now.Done:N0}/{now.Total:N0} {now.Total:line|lines}, {now.Failed:N0} failed") + (waiting() is { } what ? ". " + Markup.Escape(Wire.PlainText.OneLine(what, Math.Max(MinTextWidth, console.Profile.Width - ReservedWidth))) : "");
                 await Task.WhenAny(work, ticks.WaitForNextTickAsync().AsTask());
             }
             while (!work.IsCompleted);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using InferenceBatch.Lines;
 using InferenceBatch.Model;
+using InferenceBatch.Wire;
 
 namespace InferenceBatch.Server.Statistics;
 
@@ -216,17 +217,17 @@ internal readonly record struct LineUsage(bool Any, long Input, long Cached, lon
     /// <summary>Adds two numbers and stops at the highest one, because an upstream may report any number.</summary>
     internal static long Sum(long a, long b) => a > long.MaxValue - b ? long.MaxValue : a + b;
 
-    /// <summary>Reads only the value after a name. Returns 0 if the value is not a number.</summary>
+    /// <summary>Reads only the value after a name. Returns 0 if the value is not a whole number.</summary>
     private static long ReadCount(ref Utf8JsonReader reader)
     {
         Utf8JsonReader ahead = reader;
         ahead.Read();
-        if (ahead.TokenType != JsonTokenType.Number)
+        if (ahead.TokenType is not (JsonTokenType.Number or JsonTokenType.String))
         {
             return 0;
         }
 
         reader = ahead;
-        return reader.TryGetInt64(out long count) && count >= 0 ? count : 0;
+        return JsonInteger.Read(ref reader) is >= 0 and { } count ? count : 0;
     }
 }

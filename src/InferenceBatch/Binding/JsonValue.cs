@@ -1,16 +1,22 @@
 using System.Collections.Specialized;
+using System.Globalization;
 using System.Management.Automation;
+using System.Numerics;
 using System.Text.Json;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Binding;
 
 /// <summary>
-/// Converts JSON to PowerShell's types: PSCustomObject, object[], string, long, decimal, double, bool. A string that looks like a date
+/// Converts JSON to PowerShell's types: PSCustomObject, object[], string, long, BigInteger, double, bool. A string that looks like a date
 /// stays a string.
 /// </summary>
 internal static class JsonValue
 {
     private static readonly JsonDocumentOptions s_options = new() { MaxDepth = 256 };
+
+    /// <summary>The names of PowerShell's own members, which every object has in addition to its properties.</summary>
+    private static readonly HashSet<string> s_reserved = new(StringComparer.OrdinalIgnoreCase) { "psbase", "psadapted", "psextended", "psobject", "pstypenames" };
 
     /// <summary>Returns the value of the text; null if the text is not a JSON object or array.</summary>
     public static object? ObjectOrArray(string text)
@@ -26,9 +32,9 @@ internal static class JsonValue
             using var document = JsonDocument.Parse(text, s_options);
             return ToPSObject(document.RootElement);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or OverflowException)
         {
-            return null; // Not JSON, or JSON with half a surrogate pair; see BatchResult.ValueError.
+            return null; // Not JSON, or JSON with half a surrogate pair or a number that is out of range; see BatchResult.ValueError.
         }
     }
 
@@ -49,7 +55,7 @@ internal static class JsonValue
         var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         foreach (JsonProperty property in element.EnumerateObject())
         {
-            if (property.Name.Length == 0 || !names.Add(property.Name))
+            if (property.Name.Length == 0 || s_reserved.Contains(property.Name) || !names.Add(property.Name))
             {
                 return ReadDictionary(element);
             }
@@ -60,7 +66,7 @@ internal static class JsonValue
         return result;
     }
 
-    /// <summary>For names that properties cannot have: empty names, and names that differ only in case.</summary>
+    /// <summary>For names that properties cannot have: empty names, names of PowerShell's own members, and names that differ only in case.</summary>
     private static OrderedDictionary ReadDictionary(JsonElement element)
     {
         var result = new OrderedDictionary(StringComparer.Ordinal);
@@ -79,7 +85,9 @@ internal static class JsonValue
             return whole;
         }
 
-        bool isWhole = element.GetRawText().AsSpan().IndexOfAny(".eE") < 0;
-        return isWhole && element.TryGetDecimal(out decimal large) ? large : element.GetDouble();
+        string text = element.GetRawText();
+        return JsonNumber.IsOutOfRange(text) ? throw new OverflowException()
+            : JsonNumber.IsInteger(text) ? BigInteger.Parse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture)
+            : element.GetDouble();
     }
 }

@@ -70,7 +70,19 @@ internal static class ErrorRecords
         PassOn(name.Split('.')[0], target, new InvalidOperationException(Messages.Text(name, values), cause));
 
     /// <summary>Creates a record with the message of an exception. Secrets in it and in its inner exceptions are masked.</summary>
-    public static ErrorRecord PassOn(string id, object? target, Exception exception) => new(SecretMask.Of(exception), id, s_categories[id], target);
+    /// <remarks>A message of .NET may repeat a path or a value; the record shows it without characters that control a terminal.</remarks>
+    public static ErrorRecord PassOn(string id, object? target, Exception exception)
+    {
+        var record = new ErrorRecord(SecretMask.Of(exception), id, s_categories[id], target);
+        string message = record.Exception.Message;
+        string plain = PlainText.Of(message);
+        if (!ReferenceEquals(plain, message))
+        {
+            record.ErrorDetails = new ErrorDetails(plain);
+        }
+
+        return record;
+    }
 
     /// <summary>Creates the record for an exception.</summary>
     public static ErrorRecord From(Exception exception, object? target) => exception switch

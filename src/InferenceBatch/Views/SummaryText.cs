@@ -10,6 +10,7 @@ namespace InferenceBatch.Views;
 public static class SummaryText
 {
     private const int FailuresShown = 5;
+    private const int LongestCode = 30;
     private const int LongestMessage = 100;
 
     /// <summary>Returns the lines, of at most 120 columns.</summary>
@@ -21,7 +22,7 @@ public static class SummaryText
         yield return Text($"{summary.Rows:N0} {summary.Rows:row|rows}: ") + string.Join(", ", new[] { succeeded, summary.WithoutAnswer, noJson }.Where(part => part.Length > 0));
         foreach (FailureCount failure in results.Failures.Take(FailuresShown))
         {
-            yield return Text($"  {failure.Count:N0} × {new ServiceError(PlainText.OneLine(failure.Code, 30), "").CodeWithStatus(failure.StatusCode)}: {PlainText.OneLine(failure.Message, LongestMessage)}");
+            yield return Text($"  {failure.Count:N0} × {PlainText.OneLine(new ServiceError(PlainText.OneLine(failure.Code, LongestCode), failure.Message).ToString(failure.StatusCode), LongestMessage)}");
         }
 
         if (results.Failures.Count > FailuresShown)

@@ -96,7 +96,7 @@ public static class ViewProperties
     {
         BatchFileReport report = Of<BatchFileReport>(item);
         string verdict = report.IsValid ? Palette.Paint("valid", "Green") : $"{Palette.Paint("not valid", "Red")}, {ViewText.Plural(report.ErrorCount, "error")}";
-        return string.Join(Environment.NewLine, ViewText.Report(report).Prepend($"{verdict}: {report.Path}"));
+        return string.Join(Environment.NewLine, ViewText.Report(report).Prepend($"{verdict}: {PlainText.Of(report.Path)}"));
     }
 
     public static object ReportSize(PSObject report) => ViewText.Size(Of<BatchFileReport>(report).Bytes);

@@ -73,6 +73,33 @@ public sealed class ResultMeasureTests
         Assert.Equal(1000, sum.Failed);
     }
 
+    /// <summary>A code that names no cause is not a reason: the status is, with its phrase.</summary>
+    [Theory]
+    [InlineData("error", 404, "no", "2 404 Not Found")]
+    [InlineData("upstream_error", 502, "no", "2 502 Bad Gateway")]
+    [InlineData("http_503", 503, "no", "2 503 Service Unavailable")]
+    [InlineData("429", null, "no", "2 429 Too Many Requests")]
+    [InlineData("429", 400, "no", "2 429 Too Many Requests (HTTP 400)")]
+    [InlineData("error", 529, "no", "2 HTTP 529")]
+    [InlineData("error", null, "Input file\nnot \u001bfound", "2 error: Input file not \ufffdfound")]
+    [InlineData("error", null, "", "2 error")]
+    [InlineData("bad\u001b[2J", 400, "no", "2 bad\ufffd[2J (HTTP 400)")]
+    [InlineData("server_error", 500, "no", "2 server_error (HTTP 500)")]
+    [InlineData("no_answer", 200, "no", "2 no_answer")]
+    public void A_failure_has_a_reason(string code, int? status, string message, string reason)
+    {
+        var failed = new BatchResult { CustomId = "a", Status = ResultStatus.Failed, StatusCode = status, Error = new ServiceError(code, message) };
+        Assert.Equal(reason, Assert.Single(Sum(new PriceTable(), failed, failed).Failures).ToString());
+    }
+
+    [Fact]
+    public void Failures_without_a_code_are_counted_by_status()
+    {
+        BatchResult Of(string code, int status) => new() { CustomId = "a", Status = ResultStatus.Failed, StatusCode = status, Error = new ServiceError(code, "no") };
+        BatchResultMeasure sum = Sum(new PriceTable(), Of("error", 404), Of("error", 500), Of("error", 404), Of("bad", 400), Of("bad", 422));
+        Assert.Equal(["2 404 Not Found", "2 bad (HTTP 400)", "1 500 Internal Server Error"], sum.Failures.Select(failure => failure.ToString()).OrderBy(text => text[0] == '1').ThenBy(text => text, StringComparer.Ordinal));
+    }
+
     [Fact]
     public void Answers_that_are_not_the_expected_JSON_are_counted()
     {

@@ -48,6 +48,30 @@ public sealed class ValueErrorTests
     [Fact]
     public void A_complete_value_before_the_limit_is_valid() => Assert.Null(Of("{\"a\":1}   \n \n", "length", Schema).ValueError);
 
+    /// <summary>PowerShell has no type for these numbers, so the answer has no value.</summary>
+    [Theory]
+    [InlineData("1e400", "1e400")]
+    [InlineData("-1E+999", "-1E+999")]
+    [InlineData("[0, 12.5e308]", "12.5e308")]
+    [InlineData("100000000000000000000000000000000000e300", "100000000000000000000000000000…")]
+    public void A_number_that_is_out_of_range_is_a_value_error(string number, string named)
+    {
+        Assert.Equal($"the answer has a number that is out of range: {named}", Of($$"""{"a":{{number}}}""", "stop", Schema).ValueError);
+        Assert.Equal(CutOff, Of($$"""{"a":{{number}}""", "length", Schema).ValueError);
+        Assert.NotNull(Of($$"""{"a":{{new string('9', 1001)}}}""", "stop", Schema).ValueError);
+    }
+
+    [Theory]
+    [InlineData("1e308")]
+    [InlineData("1e-400")]
+    [InlineData("9223372036854775808")]
+    [InlineData("-99999999999999999999999999999999999999999999999999")]
+    public void Other_numbers_are_valid(string number)
+    {
+        Assert.Null(Of($$"""{"a":{{number}}}""", "stop", Schema).ValueError);
+        Assert.Null(Of($$"""{"a":{{new string('9', 400)}}}""", "stop", Schema).ValueError);
+    }
+
     [Theory]
     [InlineData("```json\n{}\n```", "it is inside a ``` code block")]
     [InlineData("Sure! {}", "it begins with other text")]
