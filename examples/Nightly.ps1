@@ -132,8 +132,13 @@ try {
     }
     # A row that cannot be sent does not stop the others: the log names it, and the exit code counts it.
     Import-Csv -LiteralPath $Path |
-        Invoke-Batch @run -ErrorAction SilentlyContinue -ErrorVariable problems -InformationVariable said |
+        Invoke-Batch @run -ErrorAction SilentlyContinue -ErrorVariable problems -InformationVariable said 3>&1 |
         ForEach-Object {
+            if ($_ -is [System.Management.Automation.WarningRecord]) {
+                Add-LogLine "Warning: $_"
+                return
+            }
+
             $result = $_
             $result.InputObject | Select-Object -Property *,
             @{ Name = 'AnswerStatus'; Expression = { $result.Status } },

@@ -118,6 +118,29 @@ Describe 'Invoke-Batch' {
         }
     }
 
+    Context 'requests that every service refuses' {
+        It 'ends before anything is sent if a parameter makes every request invalid: <Name>' -ForEach @(
+            @{ Name = 'a truncated schema'; Parameters = @{ ResponseSchema = '{"type":"object","properties":"System.Collections.Hashtable"}' }; Says = '*-Depth*' }
+            @{ Name = 'truncated content'; Parameters = @{ Message = '{"role":"user","content":["System.Collections.Hashtable"]}' }; Says = '*-Depth*' }
+            @{ Name = 'messages that are not a list'; Parameters = @{ Body = @{ messages = 'x' } }; Says = "*'body.messages'*" }
+            @{ Name = 'a message without a role'; Parameters = @{ Message = @{ content = 'x' } }; Says = '*role*' }
+        ) {
+            $before = @(Get-Batch).Count
+            $problem = $null
+            try { $null = 'a', 'b' | Invoke-Batch -Model echo @Parameters } catch { $problem = $_ }
+            Get-ErrorId $problem | Should -BeExactly 'InvalidValue'
+            "$problem" | Should -BeLike $Says
+            @(Get-Batch).Count | Should -Be $before
+        }
+
+        It 'leaves out requests from the pipeline, and sends the others' {
+            $requests = @(New-BatchRequest a -Model echo -CustomId a), @(New-BatchRequest b -Model echo -CustomId b -Body @{ messages = @() }), @(New-BatchRequest c -Model echo -CustomId c) | ForEach-Object { $_ }
+            $results = @($requests | Invoke-Batch -Ordered -ErrorVariable failures -ErrorAction SilentlyContinue -WarningAction SilentlyContinue)
+            $results.CustomId | Should -Be 'a', 'c'
+            "$failures" | Should -BeLike "The request 'b'*must not be empty*"
+        }
+    }
+
     Context 'several endpoints' {
         It 'creates a batch for each endpoint, and returns every result in the order of the rows' {
             $requests = 1..7 | ForEach-Object { New-BatchRequest "text $_" -Model echo -CustomId "r$_" -Endpoint ($_ % 3 ? 'chat' : 'completions') }

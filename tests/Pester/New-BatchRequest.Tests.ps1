@@ -558,6 +558,20 @@ Describe 'New-BatchRequest' {
             @($written | Where-Object { $_ -is [System.Management.Automation.ErrorRecord] }).Count | Should -BeLessOrEqual 1
         }
 
+        It 'names the property that was probably meant in each error' {
+            $null = [pscustomobject]@{ Id = 1; Body = 'b' } | New-BatchRequest -Model m -Prompt { $_.Bdoy } -ErrorVariable failures -ErrorAction SilentlyContinue
+            "$failures" | Should -BeLike '*Its properties: Id, Body. The input object has no property Bdoy. Did you mean Body?'
+        }
+
+        It 'warns if a script block is in quotes' {
+            $null = [pscustomobject]@{ Body = 'b' } | New-BatchRequest -Model m -Prompt '$_.Body' -WarningVariable warnings -WarningAction SilentlyContinue
+            "$warnings" | Should -BeLike "-Prompt is the text '`$_.Body' for every input object.*braces*"
+        }
+
+        It 'names the endpoints if -Endpoint is not valid: <_>' -ForEach 'embedding', 'chat completions', '' {
+            (Get-Failure { New-BatchRequest x -Model m -Endpoint $_ }).Exception.Message | Should -BeLike '*not a valid endpoint*chat, completions, embeddings*'
+        }
+
         It 'writes an error for each row if one of the first ten is good' {
             $rows = 1..25 | ForEach-Object { [pscustomobject]@{ Id = $_; Body = $_ -eq 10 ? 'good' : $null } }
             $requests = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -ErrorVariable failures -ErrorAction SilentlyContinue
@@ -586,9 +600,9 @@ Describe 'New-BatchRequest' {
             $all = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -WarningVariable warnings -WarningAction SilentlyContinue
             $all | Should -HaveCount 4
             "$warnings" | Should -BeExactly '2 input objects have an empty prompt. To leave out such rows, use -SkipEmpty.'
-            $some = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -SkipEmpty -WarningVariable warnings
+            $some = $rows | New-BatchRequest -Model m -Prompt { $_.Body } -SkipEmpty -WarningVariable warnings -WarningAction SilentlyContinue
             $some.CustomId | Should -Be 'request-1', 'request-4'
-            $warnings | Should -BeNullOrEmpty
+            "$warnings" | Should -BeExactly '2 input objects have an empty prompt and were left out (-SkipEmpty).'
             '' | New-BatchRequest -Model m -SkipEmpty -Image https://example.org/a.png | Should -HaveCount 1
         }
 

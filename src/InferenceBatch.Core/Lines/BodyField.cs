@@ -60,24 +60,59 @@ public readonly struct BodyField
     /// <summary>Reads <c>input</c> of /v1/responses: text, or an array of objects with a role or a type.</summary>
     internal static BodyField ReadInput(ref Utf8JsonReader reader) => ReadEntries(ref reader, mayBeText: true, mayHoldText: true, needsRole: false);
 
-    /// <summary>Reads a field whose values may be of any shape, such as <c>tools</c>: only what ConvertTo-Json truncated is a fault.</summary>
-    internal static BodyField ReadAny(ref Utf8JsonReader reader)
+    /// <summary>
+    /// Reads a field with JSON schemas (<c>tools</c>, <c>response_format</c>, <c>text</c>): what ConvertTo-Json truncated is a fault at places
+    /// where only an object is valid. Elsewhere, such as in an enum, such a text may be meant.
+    /// </summary>
+    internal static BodyField ReadSchemas(ref Utf8JsonReader reader)
     {
         JsonTokenType kind = reader.TokenType;
         BodyField? fault = kind == JsonTokenType.String && IsTruncated(in reader) ? Truncated(in reader, kind, "") : null;
-        if (kind is JsonTokenType.StartObject or JsonTokenType.StartArray)
+        if (kind is not (JsonTokenType.StartObject or JsonTokenType.StartArray))
         {
-            int depth = reader.CurrentDepth;
-            while (reader.Read() && reader.CurrentDepth > depth)
+            return fault ?? new BodyField(kind, BodyFault.None);
+        }
+
+        int depth = reader.CurrentDepth;
+        ulong inProperties = 0; // One bit for each depth: whether that object is the value of "properties".
+        bool isProperties = false;
+        bool mustBeObject = kind == JsonTokenType.StartArray;
+        while (reader.Read() && reader.CurrentDepth > depth)
+        {
+            int inner = reader.CurrentDepth - depth;
+            switch (reader.TokenType)
             {
-                if (fault is null && reader.TokenType == JsonTokenType.String && IsTruncated(in reader))
-                {
+                case JsonTokenType.PropertyName:
+                    isProperties = reader.ValueTextEquals("properties"u8);
+                    mustBeObject = isProperties || (inner < 64 && (inProperties & (1UL << inner)) != 0) || reader.ValueTextEquals("function"u8)
+                        || reader.ValueTextEquals("parameters"u8) || reader.ValueTextEquals("json_schema"u8) || reader.ValueTextEquals("schema"u8)
+                        || (inner == 1 && reader.ValueTextEquals("format"u8));
+                    continue;
+                case JsonTokenType.StartObject when isProperties && inner < 63:
+                    inProperties |= 1UL << (inner + 1);
+                    break;
+                case JsonTokenType.EndObject when inner < 63:
+                    inProperties &= ~(1UL << (inner + 1));
+                    break;
+                case JsonTokenType.String when mustBeObject && fault is null && IsTruncated(in reader):
                     fault = Truncated(in reader, kind, "");
-                }
+                    break;
             }
+
+            isProperties = false;
+            // The next value without a name is an item: only the items of the field itself must be objects.
+            mustBeObject = kind == JsonTokenType.StartArray && reader.CurrentDepth == depth + 1;
         }
 
         return fault ?? new BodyField(kind, BodyFault.None);
+    }
+
+    /// <summary>Reads a field that may be text or a list of texts or numbers: only its kind.</summary>
+    internal static BodyField ReadKind(ref Utf8JsonReader reader)
+    {
+        var field = new BodyField(reader.TokenType, BodyFault.None);
+        reader.Skip();
+        return field;
     }
 
     private static BodyField ReadEntries(ref Utf8JsonReader reader, bool mayBeText, bool mayHoldText, bool needsRole)
@@ -153,11 +188,10 @@ public readonly struct BodyField
         int index = 0;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            if (fault is null && reader.TokenType != JsonTokenType.StartObject)
+            // Some services accept plain texts as parts of a message.
+            if (fault is null && reader.TokenType == JsonTokenType.String && IsTruncated(in reader))
             {
-                string place = $"[{message}].{name}[{index}]";
-                fault = reader.TokenType == JsonTokenType.String && IsTruncated(in reader)
-                    ? Truncated(in reader, JsonTokenType.StartArray, place) : new BodyField(JsonTokenType.StartArray, BodyFault.NotAnObject, place);
+                fault = Truncated(in reader, JsonTokenType.StartArray, $"[{message}].{name}[{index}]");
             }
 
             reader.Skip();
@@ -191,10 +225,10 @@ public readonly struct BodyField
                 return true;
             }
 
-            text = text[0] == (byte)' ' ? text[1..] : text;
+            text = text[1..]; // The space between two names.
         }
 
-        return text.SequenceEqual("System.Object[]"u8);
+        return false;
     }
 
     private static BodyField Truncated(in Utf8JsonReader reader, JsonTokenType kind, string place) =>

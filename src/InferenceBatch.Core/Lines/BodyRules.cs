@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using InferenceBatch.Model;
 using InferenceBatch.Wire;
 
 namespace InferenceBatch.Lines;
@@ -8,11 +10,15 @@ namespace InferenceBatch.Lines;
 /// empty. Rules that only some services have are not checked. Sources: OpenAI's API reference; llama-server, vLLM and
 /// text-embeddings-inference refuse the same.
 /// </summary>
-internal static class BodyRules
+public static class BodyRules
 {
+    /// <summary>Returns what is wrong with the body of a request; null if nothing is, or if its endpoint is not known.</summary>
+    public static string? FindFault(BatchRequest request) =>
+        RequestLine.ParseBody(request.BodyUtf8.Span, out RequestLine line) && Check(Encoding.UTF8.GetBytes(request.Url), in line) is { } fault ? fault.Message : null;
+
     /// <summary>Returns the first fault of a body; null if it has none, or if the endpoint is not known.</summary>
     /// <param name="endpoint">The endpoint, with or without <c>/v1</c>.</param>
-    public static (string Code, string Message, string Param)? Check(ReadOnlySpan<byte> endpoint, in RequestLine request)
+    internal static (string Code, string Message, string Param)? Check(ReadOnlySpan<byte> endpoint, in RequestLine request)
     {
         if (endpoint.EndsWith("/chat/completions"u8))
         {
@@ -28,7 +34,9 @@ internal static class BodyRules
 
         if (endpoint.EndsWith("/embeddings"u8) || endpoint.EndsWith("/moderations"u8))
         {
-            return Check("input", request.Input, "text or an array");
+            // vLLM embeds the messages of a chat as well. Any text can be embedded, also one that looks truncated.
+            return request.Input.Fault == BodyFault.Truncated ? null
+                : Check("input", request.Input, "text or an array", isOptional: request.Messages.Kind != JsonTokenType.None);
         }
 
         return endpoint.EndsWith("/completions"u8) ? Check("prompt", request.Prompt, "text or an array", isOptional: true) : null;
@@ -46,6 +54,7 @@ internal static class BodyRules
             { Kind: JsonTokenType.None or JsonTokenType.Null } => isOptional ? null
                 : (IssueCodes.MissingParameter, $"Missing required parameter: '{param}'. It must be {expected}.", param),
             { Fault: BodyFault.None } => null,
+            { Fault: BodyFault.Empty } when isOptional => null,
             { Fault: BodyFault.Empty } => (IssueCodes.InvalidRequest, $"Invalid value for '{param}': it must not be empty.", param),
             { Fault: BodyFault.NoRole } => (IssueCodes.MissingParameter, $"Missing required parameter: '{place}'. Each message must have a role, such as 'user'.", place),
             { Fault: BodyFault.Truncated } => (IssueCodes.TruncatedJson,

@@ -99,7 +99,11 @@ public ref struct RequestLine
     }
 
     /// <summary>Returns the <c>model</c> of a request's body, unescaped UTF-8; empty if it is missing or the body is not valid.</summary>
-    public static ReadOnlySpan<byte> ModelOf(ReadOnlySpan<byte> body)
+    public static ReadOnlySpan<byte> ModelOf(ReadOnlySpan<byte> body) => ParseBody(body, out RequestLine line) ? line.Model : default;
+
+    /// <summary>Reads the body of a request without its line.</summary>
+    /// <returns>Whether it is a JSON object.</returns>
+    internal static bool ParseBody(ReadOnlySpan<byte> body, out RequestLine result)
     {
         try
         {
@@ -107,11 +111,13 @@ public ref struct RequestLine
             reader.Read();
             var line = new RequestLine { _line = body };
             line.ReadBody(ref reader);
-            return line.Model;
+            result = line;
+            return line.BodyKind == JsonTokenType.StartObject;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            return default;
+            result = default;
+            return false;
         }
     }
 
@@ -206,13 +212,13 @@ public ref struct RequestLine
             else if (reader.ValueTextEquals("prompt"u8))
             {
                 reader.Read();
-                Prompt = BodyField.ReadAny(ref reader);
+                Prompt = BodyField.ReadKind(ref reader);
             }
             else if (reader.ValueTextEquals("tools"u8) || reader.ValueTextEquals("response_format"u8) || reader.ValueTextEquals("text"u8))
             {
                 string name = reader.GetString()!;
                 reader.Read();
-                BodyField field = BodyField.ReadAny(ref reader);
+                BodyField field = BodyField.ReadSchemas(ref reader);
                 if (field.Fault != BodyFault.None)
                 {
                     (Other, OtherName) = (field, name);

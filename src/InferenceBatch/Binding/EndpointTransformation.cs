@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using InferenceBatch.Model;
 
 namespace InferenceBatch.Binding;
 
@@ -21,7 +22,8 @@ internal sealed class EndpointTransformationAttribute : ArgumentTransformationAt
         {
             "chat" or "chat/completions" => "/v1/chat/completions",
             "completions" or "embeddings" or "responses" or "moderations" => "/v1/" + name,
-            _ => text,
+            _ when text.StartsWith('/') => text,
+            _ => throw new ArgumentTransformationMetadataException(Messages.Text("Argument.NotAnEndpoint", text)),
         };
     }
 }

@@ -181,7 +181,7 @@ internal sealed class RequestTemplate
             return;
         }
 
-        using var document = JsonDocument.Parse(body.Utf8);
+        using var document = JsonDocument.Parse(body.Utf8, new JsonDocumentOptions { MaxDepth = ObjectJson.MaxDepth + 1 });
         foreach (JsonProperty property in document.RootElement.EnumerateObject())
         {
             var field = new KeyValuePair<string, byte[]>(property.Name, Encoding.UTF8.GetBytes(property.Value.GetRawText()));

@@ -75,7 +75,7 @@ internal static class RowValue
         {
             throw;
         }
-        catch (RuntimeException exception)
+        catch (Exception exception) when (exception is RuntimeException or InvalidOperationException)
         {
             throw new RowScriptException(name, exception);
         }

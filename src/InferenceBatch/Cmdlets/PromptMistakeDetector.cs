@@ -28,6 +28,11 @@ internal sealed class PromptMistakeDetector(Action<string> warn)
 
         foreach ((string parameter, string? text) in texts)
         {
+            if (text?.Contains("$_", StringComparison.Ordinal) == true)
+            {
+                warn(Messages.Text("Warning.ScriptAsText", parameter, PlainText.OneLine(text, 60)));
+            }
+
             if (!string.IsNullOrEmpty(text) && InputFields.NamesOf(input).Contains(text, StringComparer.OrdinalIgnoreCase))
             {
                 string member = text.All(c => char.IsLetterOrDigit(c) || c == '_') ? text : $"'{CodeGeneration.EscapeSingleQuotedStringContent(text)}'";

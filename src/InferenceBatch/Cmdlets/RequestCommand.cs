@@ -76,7 +76,6 @@ public abstract class RequestCommand : ServiceCommand
 
     [Parameter]
     [OneValue]
-    [ValidatePattern("^/")]
     [EndpointTransformation]
     [ArgumentCompleter(typeof(EndpointCompleter))]
     public string Endpoint { get; set; } = "/v1/chat/completions";
@@ -146,7 +145,7 @@ public abstract class RequestCommand : ServiceCommand
         _duplicates = new RowErrors(WriteError, ThrowTerminatingError);
         // Only a value from the command line is in BoundParameters here: pipeline values are bound later, for each object.
         _isPromptNull = MyInvocation.BoundParameters.TryGetValue(nameof(Prompt), out object? given) && given is null;
-        _images = new ImageReader(Paths, error => _errors.Add(error, ""), Describe);
+        _images = new ImageReader(Paths, _errors.Add, Describe);
         _template = new RequestTemplate(
             _shape, string.IsNullOrEmpty(Model) ? null : Model, All(Message), Fields(), (RawJson?)Body);
     }
@@ -171,7 +170,7 @@ public abstract class RequestCommand : ServiceCommand
         try
         {
             BatchRequest? request = Build(input);
-            if (request is not null)
+            if (request is not null || IsSkipped)
             {
                 _errors!.Release();
             }
@@ -180,11 +179,11 @@ public abstract class RequestCommand : ServiceCommand
         }
         catch (RowScriptException exception)
         {
-            _errors!.Add(ErrorRecords.Caused(exception.InnerException!, "InvalidValue.Script", input, Describe(input), exception.Parameter, exception.Message), Advice(exception.Parameter, input));
+            _errors!.Add(ErrorRecords.Caused(exception.InnerException!, "InvalidValue.Script", input, Describe(input), exception.Parameter, exception.Message + Advice(exception.Parameter, input)));
         }
         catch (UnwritableValueException exception)
         {
-            _errors!.Add(ErrorRecords.Caused(exception, "InvalidValue.Request", input, Describe(input), exception.Message), "");
+            _errors!.Add(ErrorRecords.Caused(exception, "InvalidValue.Request", input, Describe(input), exception.Message));
         }
 
         return null;
@@ -199,8 +198,8 @@ public abstract class RequestCommand : ServiceCommand
         }
     }
 
-    /// <summary>Reports a request that cannot be used because of its custom_id.</summary>
-    private protected void Refuse(ErrorRecord error) => _duplicates!.Add(error, Advice(nameof(CustomId), error.TargetObject));
+    /// <summary>Reports a request that was built or given, but cannot be used.</summary>
+    private protected void Refuse(ErrorRecord error) => _duplicates!.Add(error);
 
     /// <summary>Writes the errors that are held back, and the warning about empty prompts. Called after the last input object.</summary>
     private protected void EndInput()
@@ -213,7 +212,7 @@ public abstract class RequestCommand : ServiceCommand
         }
         else if (_emptyPrompts > 0)
         {
-            WriteVerbose(Messages.Text("Verbose.SkippedEmpty", _emptyPrompts));
+            WriteWarning(Messages.Text("Warning.SkippedEmpty", _emptyPrompts));
         }
     }
 
@@ -229,7 +228,7 @@ public abstract class RequestCommand : ServiceCommand
                 ThrowTerminatingError(ErrorRecords.Of("PromptMissing.Null", input));
             }
 
-            _errors!.Add(problem, problem.FullyQualifiedErrorId == "PromptMissing" ? Advice(nameof(Prompt), input) : "");
+            _errors!.Add(problem);
             return null;
         }
 
@@ -268,13 +267,16 @@ public abstract class RequestCommand : ServiceCommand
 
     private string[] Texts(string parameter, object? value) => value is null ? [] : RowValue.Texts(parameter, value, InputObject);
 
-    /// <summary>Returns what to check if all rows lack a value: the property that the script block probably means.</summary>
-    private string Advice(string parameter, object? input) =>
-        MyInvocation.BoundParameters.GetValueOrDefault(parameter) is { } given && RowValue.ScriptOf(given) is { } script
-            ? MissingProperty.Of(script, input) is { } missing
-                ? missing.Closest is { } closest ? Messages.Text("Input.DidYouMean", missing.Name, closest) : Messages.Text("Input.NoProperty", missing.Name)
-                : ""
-            : ClosestName.Of(parameter, InputFields.NamesOf(input)) is { } column ? Messages.Text("Input.UseProperty", parameter, column) : "";
+    /// <summary>Returns a sentence about a property that does not exist, and the one that was probably meant; empty if there is none.</summary>
+    private string Advice(string parameter, object? input)
+    {
+        string advice = MyInvocation.BoundParameters.GetValueOrDefault(parameter) is not { } given || RowValue.ScriptOf(given) is not { } script
+            ? ClosestName.Of(parameter, InputFields.NamesOf(input)) is { } column ? Messages.Text("Input.UseProperty", parameter, column) : ""
+            : MissingProperty.Of(script, input) is not { } missing ? ""
+            : missing.Closest is { } closest ? Messages.Text("Input.DidYouMean", missing.Name, closest)
+            : Messages.Text("Input.NoProperty", missing.Name);
+        return advice.Length > 0 ? " " + advice : "";
+    }
 
     private ErrorRecord? Check(object? input, string? prompt, string? systemPrompt, string[] images)
     {
@@ -285,7 +287,7 @@ public abstract class RequestCommand : ServiceCommand
 
         if (prompt is null && Message is null && !_template.HasInput)
         {
-            return ErrorRecords.Of("PromptMissing", input, Describe(input), InputFields.Listed(input) is { Length: > 0 } names ? Messages.Text("PromptMissing.Properties", names) : "");
+            return ErrorRecords.Of("PromptMissing", input, Describe(input), (InputFields.Listed(input) is { Length: > 0 } names ? Messages.Text("PromptMissing.Properties", names) : "") + Advice(nameof(Prompt), input));
         }
 
         return _shape.TakesMessages ? null

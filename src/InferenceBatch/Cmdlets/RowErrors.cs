@@ -19,8 +19,7 @@ internal sealed class RowErrors(Action<ErrorRecord> write, Action<ErrorRecord> e
 
     /// <summary>Reports the error of an input object.</summary>
     /// <param name="error">The error; those with the same ID have the same reason.</param>
-    /// <param name="advice">What to check if all rows have it.</param>
-    public void Add(ErrorRecord error, string advice)
+    public void Add(ErrorRecord error)
     {
         if (_isOver || (_held.Count > 0 && _held[0].FullyQualifiedErrorId != error.FullyQualifiedErrorId))
         {
@@ -34,7 +33,7 @@ internal sealed class RowErrors(Action<ErrorRecord> write, Action<ErrorRecord> e
         {
             ErrorRecord first = _held[0];
             _held.Clear();
-            string message = Messages.Text("Input.AllFailed", RowsToCheck, first.Exception.Message, advice.Length > 0 ? " " + advice : "");
+            string message = Messages.Text("Input.AllFailed", RowsToCheck, first.Exception.Message);
             end(ErrorRecords.PassOn(first.FullyQualifiedErrorId, first.TargetObject, new InvalidOperationException(message, first.Exception)));
         }
     }

@@ -157,6 +157,20 @@ public sealed class InvokeBatchCommand : RequestCommand
             return;
         }
 
+        // Built requests differ only in texts, so the first one shows whether -Message, -Body and -ResponseSchema are valid.
+        if ((input is BatchRequest || _input.Count == 0) && BodyRules.FindFault(request) is { } fault)
+        {
+            ErrorRecord error = ErrorRecords.Of("InvalidValue.Request", request, Messages.Text("Input.Request", request.CustomId), fault);
+            if (input is not BatchRequest)
+            {
+                ThrowTerminatingError(error);
+            }
+
+            _tally!.LeftOut++;
+            Refuse(error);
+            return;
+        }
+
         try
         {
             OrThrow(() => _input.Add(request), request.InputObject);

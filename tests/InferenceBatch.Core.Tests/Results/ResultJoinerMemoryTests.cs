@@ -34,7 +34,7 @@ public sealed class ResultJoinerMemoryTests
             Assert.Null(joiner.Take(ResultLineReader.Read(Encoding.UTF8.GetBytes(line), "batch")));
         }
 
-        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, 0, 10_000_000);
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 10_000_000); // Less than 0 if another test ends.
         Assert.Equal(50_000, joiner.Finish().Count(result => result.Error?.Message.Length > 100));
     }
 }

@@ -10,11 +10,13 @@ namespace InferenceBatch.Server.Dispatch.Upstreams;
 internal sealed class RequestRate
 {
     private const int MinMeasured = 20;
+    private const int MinMeasuredIfSlow = 5;
     private const int MinThrottled = 5;
     private const double HighShare = 0.1;
     private const double LowShare = 0.05;
     private const double AcceptedFactor = 1.2;
     private const double Growth = 1.25;
+    private const double GrowthIfSlow = 2;
     private const double LowerRateFactor = 0.9;
     private const double SameShareFactor = 0.75;
     private const int MaxSameShare = 3;
@@ -62,7 +64,9 @@ internal sealed class RequestRate
         _throttled += wasThrottled ? 1 : 0;
         _latencies += wasThrottled ? TimeSpan.Zero : latency;
         TimeSpan window = now - _windowFrom;
-        if (_good + _throttled >= MinMeasured && window >= (PerSecond is null ? s_firstWindow : s_window))
+        // At a low rate, twenty answers take minutes: an outage of 429 alone may have taught it, and be over.
+        int min = PerSecond is { } rate ? Math.Clamp((int)rate, MinMeasuredIfSlow, MinMeasured) : MinMeasured;
+        if (_good + _throttled >= min && window >= (PerSecond is null ? s_firstWindow : s_window))
         {
             Learn(window, now);
             (_windowFrom, _good, _throttled, _latencies) = (now, 0, 0, TimeSpan.Zero);
@@ -79,8 +83,9 @@ internal sealed class RequestRate
         double sentRate = (_good + _throttled) / window.TotalSeconds;
         if (share <= LowShare)
         {
-            PerSecond = PerSecond * Growth is { } more && more < 4 * sentRate ? more : null;
-            InFlight = PerSecond is null ? null : (int)Math.Ceiling(InFlight!.Value * Growth);
+            double growth = PerSecond < MinMeasured && _throttled == 0 ? GrowthIfSlow : Growth;
+            PerSecond = PerSecond * growth is { } more && more < 4 * sentRate ? more : null;
+            InFlight = PerSecond is null ? null : (int)Math.Ceiling(InFlight!.Value * growth);
         }
         else if (share > HighShare && _throttled >= MinThrottled && _good > 0 && now >= _unlimitedUntil)
         {
