@@ -50,7 +50,7 @@ public sealed class RunEngineTests : IDisposable
         Assert.All(results, result => Assert.EndsWith("}", result.Json, StringComparison.Ordinal));
     }
 
-    /// <summary>Which lines are retried. Rules: 2-cmdlets.md, "Invoke-Batch".</summary>
+    /// <summary>Which lines are retried; the help of Invoke-Batch has the rules.</summary>
     [Theory]
     [InlineData("408", true)]
     [InlineData("409", true)]

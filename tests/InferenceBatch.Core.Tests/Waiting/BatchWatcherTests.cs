@@ -4,7 +4,7 @@ using InferenceBatch.Support;
 
 namespace InferenceBatch.Waiting;
 
-/// <summary>Waiting for many batches. Pace: 2-cmdlets.md, "Details, settled".</summary>
+/// <summary>Waiting for many batches. The help of Wait-Batch describes the times between polls.</summary>
 public sealed class BatchWatcherTests : IDisposable
 {
     private readonly FaultServer _server = new();
