@@ -404,7 +404,7 @@ New-Batch file-1 -WhatIf -BaseUri https://host.example/v1 -ApiKey k
             $warned.Count | Should -Be 1
             "$($warned[0])" | Should -Match 'empty custom_id'
             $null = $rows | New-BatchRequest -Model m -Prompt { $_.Bodi } -ErrorAction SilentlyContinue -ErrorVariable problem
-            "$($problem[0])" | Should -Match 'Its properties: Body, Id\.$'
+            "$($problem[0])" | Should -Match 'Its properties: Body, Id\. .*Did you mean Body\?$'
         }
 
         It 'reports ModelMissing without a model, and sends nothing' {
